@@ -1,0 +1,50 @@
+"""What every command in tools/ shares: its flags, quiet start, and one clear line on failure."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+# TensorFlow reads this when it is imported: without it a user's own output drowns in start-up notes.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from absl import app, flags, logging
+
+from official_vision.errors import UserError
+
+INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
+
+
+def define_gin_flags() -> None:
+    """Defines --gin_file and --gin_bindings; both can be given several times."""
+    flags.DEFINE_multi_string("gin_file", [], "Gin file to read; later files win over earlier ones.")
+    flags.DEFINE_multi_string(
+        "gin_bindings", [], "One setting, e.g. 'ModelSpec.depth = 26'; wins over every file."
+    )
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Runs a command: `main` returns its exit status (None is 0).
+
+    A `UserError` becomes one line on standard error and status 1; Ctrl-C becomes status 130. Other
+    exceptions are defects of ours and keep their traceback.
+    """
+    logging.set_verbosity(logging.WARNING)
+    app.run(lambda argv: _guarded(main, argv))
+
+
+def _guarded(main: Callable[[], int | None], argv: Sequence[str]) -> None:
+    try:
+        if len(argv) > 1:
+            raise UserError(
+                f"Settings are given as flags. Received: {argv[1]!r}. See {argv[0]} --help."
+            )
+        status = main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        status = 1
+    except KeyboardInterrupt:
+        print("interrupted: nothing half-written is left; run the same command to go on.", file=sys.stderr)
+        status = INTERRUPTED
+    sys.exit(status or 0)

@@ -1,0 +1,22 @@
+"""The one error a user's mistake raises, and the nearest right name for a misspelt one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake that the user can mend: one line with the rule, what was received and the remedy.
+
+    The commands print the message without a traceback and exit with status 1.
+    """
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns a remedy sentence naming the known names, the most similar one first."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known names: {', '.join(known)}."

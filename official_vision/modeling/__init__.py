@@ -1,0 +1,1 @@
+"""Keras layers of the network and the builder that composes them."""

@@ -1,0 +1,1 @@
+"""SavedModels and predictions on whole videos."""
