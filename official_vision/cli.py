@@ -18,7 +18,9 @@ INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 
 def define_gin_flags() -> None:
     """Defines --gin_file and --gin_bindings; both can be given several times."""
-    flags.DEFINE_multi_string("gin_file", [], "Gin file to read; later files win over earlier ones.")
+    flags.DEFINE_multi_string(
+        "gin_file", [], "Gin file to read; later files win over earlier ones."
+    )
     flags.DEFINE_multi_string(
         "gin_bindings", [], "One setting, e.g. 'ModelSpec.depth = 26'; wins over every file."
     )
@@ -45,6 +47,9 @@ def _guarded(main: Callable[[], int | None], argv: Sequence[str]) -> None:
         print(f"error: {error}", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
-        print("interrupted: nothing half-written is left; run the same command to go on.", file=sys.stderr)
+        print(
+            "interrupted: nothing half-written is left; run the same command to go on.",
+            file=sys.stderr,
+        )
         status = INTERRUPTED
     sys.exit(status or 0)

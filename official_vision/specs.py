@@ -15,8 +15,14 @@ from typing import Any
 from official_vision.errors import UserError, nearest
 
 
-def _setting(default: Any, *, low: float | None = None, high: float | None = None, above: float | None = None,
-             choices: tuple[str, ...] | None = None) -> Any:
+def _setting(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
     """A field with a default and its rule: low <= value <= high, value > above, or one of `choices`."""
     rule = {"low": low, "high": high, "above": above, "choices": choices}
     return dataclasses.field(default=default, metadata=rule)
@@ -76,7 +82,9 @@ def _check_rule(where: str, value: Any, rule: Mapping[str, Any]) -> None:
     if value is None or not rule:
         return
     if rule["choices"] and value not in rule["choices"]:
-        raise UserError(f"{where} must be one of {', '.join(rule['choices'])}. Received: {value!r}.")
+        raise UserError(
+            f"{where} must be one of {', '.join(rule['choices'])}. Received: {value!r}."
+        )
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{where} must be finite. Received: {value!r}.")
     for key, words, holds in (
@@ -219,7 +227,9 @@ class TrainSpec(Spec):
     best_metric: str = "mAP"
     label_smoothing: float = _setting(0.0, low=0, high=0.99)
     init_checkpoint: str = ""
-    strategy: str = _setting("one_device", choices=("one_device", "mirrored", "multi_worker_mirrored", "tpu"))
+    strategy: str = _setting(
+        "one_device", choices=("one_device", "mirrored", "multi_worker_mirrored", "tpu")
+    )
     num_gpus: int = _setting(0, low=0)
     tpu: str = ""
     precision: str = _setting("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))

@@ -1,0 +1,236 @@
+"""Gin files and bindings -> specs, and specs <-> a run's folder. The only file that imports gin."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gin
+
+from official_vision import files, specs
+from official_vision.errors import UserError, nearest
+
+CONFIG_JSON = "config.json"
+CONFIG_GIN = "config.gin"
+_PACKAGES = (
+    "official-vision",
+    "tensorflow",
+    "tf-models-official",
+    "tf_keras",
+    "numpy",
+    "gin-config",
+)
+_GIN_ERRORS = (ValueError, SyntaxError, OSError, ImportError, AttributeError, TypeError)
+_REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Section of a configuration -> (spec class, gin scope). A scoped setting wins over an unscoped one.
+_SECTIONS: dict[str, tuple[type[specs.Spec], str]] = {
+    "model": (specs.ModelSpec, ""),
+    "train_data": (specs.DataSpec, "train"),
+    "validation_data": (specs.DataSpec, "validation"),
+    "train": (specs.TrainSpec, ""),
+    "optimizer": (specs.OptimizerSpec, ""),
+    "prepare": (specs.PrepareSpec, ""),
+}
+_CLASSES = {spec_class.__name__: spec_class for spec_class, _ in _SECTIONS.values()}
+_SCOPES = {
+    name: {"", *(scope for cls, scope in _SECTIONS.values() if cls.__name__ == name)}
+    for name in _CLASSES
+}
+
+# Registered from outside, so that ModelSpec() in code never sees gin's global state.
+for _name, _class in _CLASSES.items():
+    gin.external_configurable(_class, _name, module="official_vision")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Every setting of one experiment."""
+
+    model: specs.ModelSpec = specs.ModelSpec()
+    train_data: specs.DataSpec = specs.DataSpec()
+    validation_data: specs.DataSpec = specs.DataSpec()
+    train: specs.TrainSpec = specs.TrainSpec()
+    optimizer: specs.OptimizerSpec = specs.OptimizerSpec()
+    prepare: specs.PrepareSpec = specs.PrepareSpec()
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Returns all settings as plain JSON values, a dict a section."""
+        return {section: getattr(self, section).to_dict() for section in _SECTIONS}
+
+    def to_gin(self) -> str:
+        """Returns all settings as a gin file that gives this configuration again."""
+        lines = ["# Every setting of this run, as resolved from its gin files and bindings.\n"]
+        for section, (spec_class, scope) in _SECTIONS.items():
+            prefix = f"{scope}/{spec_class.__name__}" if scope else spec_class.__name__
+            for name, value in getattr(self, section).to_dict().items():
+                lines.append(f"{prefix}.{name} = {value!r}\n")
+        return "".join(lines)
+
+    def save(
+        self, folder: str | os.PathLike, data_fingerprints: Mapping[str, str] | None = None
+    ) -> None:
+        """Writes config.json (with versions and data fingerprints) and config.gin into `folder`."""
+        record = {
+            "config": self.to_dict(),
+            "versions": _versions(),
+            "data_fingerprints": dict(data_fingerprints or {}),
+        }
+        files.write_json(Path(folder) / CONFIG_JSON, record)
+        files.write_text(Path(folder) / CONFIG_GIN, self.to_gin())
+
+
+def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> Config:
+    """Builds a configuration from gin files (later ones win) and bindings (which win over files).
+
+    Raises:
+      UserError: a missing file, a misspelt name, a wrong type or a value out of range; one line with
+        the file, the line and the nearest right name where they are known.
+    """
+    gin.clear_config()
+    try:
+        read = _parse(gin_files, gin_bindings)
+        _check_scopes()
+        return Config(
+            **{
+                section: _build(
+                    spec_class, scope, lambda setting: _where(setting, read, gin_bindings)
+                )
+                for section, (spec_class, scope) in _SECTIONS.items()
+            }
+        )
+    finally:
+        gin.clear_config()
+
+
+def read(folder: str | os.PathLike) -> Config:
+    """Reads the configuration that `Config.save` wrote into a run's folder."""
+    record = read_record(folder)
+    return Config(
+        **{
+            section: spec_class.from_dict(record["config"].get(section, {}))
+            for section, (spec_class, _) in _SECTIONS.items()
+        }
+    )
+
+
+def read_record(folder: str | os.PathLike) -> dict[str, Any]:
+    """Reads config.json whole: the settings, versions and data fingerprints of a run.
+
+    Raises:
+      UserError: the folder holds no configuration, or one that is not ours.
+    """
+    path = Path(folder) / CONFIG_JSON
+    if not path.is_file():
+        raise UserError(
+            f"A run's folder holds {CONFIG_JSON}, written by tools/train.py. Received: {folder}, which holds none."
+        )
+    record = files.read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
+        raise UserError(f"The file must hold a run's settings under 'config'. Received: {path}.")
+    return record
+
+
+def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
+    """Parses everything; returns the files read, included ones too, in the order of reading."""
+    # Included files may be named from the repository's root or from beside the file that includes them.
+    for folder in [
+        str(_REPOSITORY),
+        *(os.path.dirname(os.path.abspath(file)) for file in gin_files),
+    ]:
+        gin.add_config_file_search_path(folder)
+    for file in gin_files:
+        if not os.path.isfile(file):
+            raise UserError(
+                f"A gin file must exist. Received: --gin_file={file}. {_similar_file(file)}"
+            )
+    logging.disable(
+        logging.ERROR
+    )  # gin logs an error for each folder in which an included file isn't
+    try:
+        parsed = gin.parse_config_files_and_bindings(
+            list(gin_files), list(gin_bindings), finalize_config=False
+        )
+    except _GIN_ERRORS as error:
+        raise UserError(_one_line(error)) from error
+    finally:
+        logging.disable(logging.NOTSET)
+    return list(_names(parsed))
+
+
+def _names(parsed: Sequence[Any]) -> Iterator[str]:
+    for file in parsed:
+        yield from _names(file.includes)
+        yield file.filename
+
+
+def _similar_file(file: str) -> str:
+    folder = Path(file).parent
+    names = [str(folder / path.name) for path in folder.glob("*.gin")] if folder.is_dir() else []
+    return nearest(file, names) if names else f"The folder {folder} holds no gin file."
+
+
+def _one_line(error: Exception) -> str:
+    """Gin's message as one line, with the nearest right name where a name is wrong."""
+    text = " ".join(str(error).split())
+    if match := re.search(r"No configurable matching '([^']*)'", text):
+        text += f" {nearest(match[1].split('/')[-1], _CLASSES)}"
+    if match := re.search(r"Configurable '([^']*)' doesn't have a parameter named '([^']*)'", text):
+        known = {field.name for field in dataclasses.fields(_CLASSES[match[1].split(".")[-1]])}
+        text += f" {nearest(match[2], known)}"
+    return f"The gin configuration cannot be read: {text}"
+
+
+def _check_scopes() -> None:
+    """Refuses a misspelt scope, which gin would silently ignore."""
+    for scope, name in re.findall(
+        r"^(?:(\S+)/)?(\w+)\.\w+ =", gin.config_str(), flags=re.MULTILINE
+    ):
+        if name in _SCOPES and scope not in _SCOPES[name]:
+            known = ", ".join(
+                f"{known}/{name}" if known else name for known in sorted(_SCOPES[name])
+            )
+            raise UserError(f"{name} can be set as {known}. Received: {scope}/{name}.")
+
+
+def _build(spec_class: type[specs.Spec], scope: str, where: Callable[[str], str]) -> specs.Spec:
+    try:
+        with gin.config_scope(scope or None):
+            settings = gin.get_bindings(spec_class.__name__)
+    except _GIN_ERRORS as error:  # a macro without a value, a reference that fails
+        raise UserError(_one_line(error)) from error
+    try:
+        return spec_class(**settings)
+    except UserError as error:
+        setting = str(error).split(" ", 1)[0]
+        raise UserError(f"{error}{where(setting)}") from error
+
+
+def _where(setting: str, gin_files: Sequence[str], gin_bindings: Sequence[str]) -> str:
+    """Names the binding, or the file and line, that last set `setting`, e.g. ModelSpec.depth."""
+    pattern = re.compile(rf"^\s*(?:[\w/]+/|official_vision\.)*{re.escape(setting)}\s*=")
+    for binding in reversed(gin_bindings):
+        if pattern.match(binding):
+            return f" Set by --gin_bindings={binding!r}."
+    for file in reversed(gin_files):
+        path = file if os.path.isfile(file) else _REPOSITORY / file
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+            if pattern.match(line):
+                return f" Set by {file}, line {number}."
+    return ""
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
