@@ -7,6 +7,7 @@ import importlib.metadata
 import logging
 import os
 import re
+import tokenize
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,17 @@ _PACKAGES = (
     "numpy",
     "gin-config",
 )
-_GIN_ERRORS = (ValueError, SyntaxError, OSError, ImportError, AttributeError, TypeError)
+# gin lets the errors of its tokenizer, parser, file readers and references through as they are.
+_GIN_ERRORS = (
+    ValueError,
+    SyntaxError,
+    OSError,
+    ImportError,
+    AttributeError,
+    TypeError,
+    KeyError,
+    tokenize.TokenError,
+)
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Section of a configuration -> (spec class, gin scope). A scoped setting wins over an unscoped one.
