@@ -64,12 +64,12 @@ for _name, _class in _CLASSES.items():
 class Config:
     """Every setting of one experiment."""
 
-    model: specs.ModelSpec = specs.ModelSpec()
-    train_data: specs.DataSpec = specs.DataSpec()
-    validation_data: specs.DataSpec = specs.DataSpec()
-    train: specs.TrainSpec = specs.TrainSpec()
-    optimizer: specs.OptimizerSpec = specs.OptimizerSpec()
-    prepare: specs.PrepareSpec = specs.PrepareSpec()
+    model: specs.ModelSpec
+    train_data: specs.DataSpec
+    validation_data: specs.DataSpec
+    train: specs.TrainSpec
+    optimizer: specs.OptimizerSpec
+    prepare: specs.PrepareSpec
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Returns all settings as plain JSON values, a dict a section."""

@@ -1,0 +1,219 @@
+"""Architectures as JSON files and as the authors' nested lists, both ways and without loss."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from official_vision import files
+from official_vision.architecture.graph import Architecture, ArchitectureError, Block, Stem
+from official_vision.errors import nearest
+
+_FORMAT = "official_vision.architecture"
+_VERSION = 1
+_HEADER = ("name", "depth", "block_kind", "width_multiplier", "rgb_pool_size", "provenance")
+# The authors' lists mark a stem by a negative level and count block levels from 0.
+_STEM_CODES = {"rgb": -1, "flow": -2, "object": -3}
+_AUTHORS_STEM_CHANNELS = 128
+_OBJECT_CHANNELS = 151
+
+
+def to_json(architecture: Architecture) -> str:
+    """Returns the architecture as JSON text, one node a line."""
+    header = {"format": _FORMAT, "version": _VERSION}
+    header |= {name: getattr(architecture, name) for name in _HEADER}
+    lines = [f" {json.dumps(name)}: {json.dumps(value)}," for name, value in header.items()]
+    nodes = [
+        f"  {json.dumps({'index': index, **_node_to_dict(node)})}"
+        for index, node in enumerate(architecture.nodes)
+    ]
+    return "{\n" + "\n".join(lines) + '\n "nodes": [\n' + ",\n".join(nodes) + "\n ]\n}\n"
+
+
+def from_json(text: str, source: str = "the text") -> Architecture:
+    """Reads what `to_json` wrote.
+
+    Args:
+      text: the JSON.
+      source: named in errors, e.g. the file.
+
+    Raises:
+      ArchitectureError: not JSON, not this format, or not a network.
+    """
+    try:
+        return from_dict(json.loads(text))
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{source}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ArchitectureError(
+            f"An architecture file must be JSON. Received: {source} ({error})."
+        ) from error
+
+
+def from_dict(values: Any) -> Architecture:
+    """Builds an architecture from parsed JSON; see `from_json`."""
+    if not isinstance(values, Mapping) or values.get("format") != _FORMAT:
+        raise ArchitectureError(
+            f'An architecture file says "format": "{_FORMAT}". Received: none such. '
+            "Write it with tools/inspect.py --save, or read lists with from_lists."
+        )
+    if values.get("version") != _VERSION:
+        raise ArchitectureError(
+            f"Version {_VERSION} of the format is known. Received: {values.get('version')!r}. "
+            "Update official_vision."
+        )
+    nodes = values.get("nodes")
+    if not isinstance(nodes, list):
+        raise ArchitectureError(
+            f'"nodes" must be a list. Received: {nodes!r}. List stems, then blocks.'
+        )
+    _refuse_unknown(values, {"format", "version", "nodes", *_HEADER}, "The architecture")
+    header = {name: values[name] for name in _HEADER if name in values}
+    return Architecture(
+        nodes=tuple(map(_node_from_dict, range(len(nodes)), nodes)), **{"name": "", **header}
+    )
+
+
+def save_architecture(architecture: Architecture, path: str | os.PathLike) -> None:
+    """Writes the JSON file, whole or not at all."""
+    files.write_text(path, to_json(architecture))
+
+
+def read_architecture(path: str | os.PathLike) -> Architecture:
+    """Reads a JSON file that `save_architecture` wrote.
+
+    Raises:
+      ArchitectureError: the file is missing or does not hold a network; one line naming the file.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArchitectureError(
+            f"An architecture file must be readable. Received: {path} ({error})."
+        ) from error
+    return from_json(text, str(path))
+
+
+def to_lists(architecture: Architecture) -> tuple[list[list], list[list[float]]]:
+    """Returns the authors' nested lists: (structure, strengths), a row a node.
+
+    A stem is [-1 rgb | -2 flow | -3 object, dilation] with its width added where it is not 128 shared
+    among the stems (151 for objects); a block is [level - 1, inputs, C, dilation, stride]. A node
+    without given strengths has an empty row. Depth, peers and the other settings are not part of
+    the lists: `from_lists` takes them by name.
+    """
+    usual = _AUTHORS_STEM_CHANNELS // _number_of_stems(architecture.nodes)
+    structure: list[list] = []
+    strengths: list[list[float]] = []
+    for node in architecture.nodes:
+        if isinstance(node, Stem):
+            width = [] if node.channels == _usual_width(node.kind, usual) else [node.channels]
+            structure.append([_STEM_CODES[node.kind], node.temporal_dilation, *width])
+            strengths.append([])
+        else:
+            channels = list(node.channels) if isinstance(node.channels, tuple) else node.channels
+            row = [
+                node.level - 1,
+                list(node.inputs),
+                channels,
+                node.temporal_dilation,
+                node.spatial_stride,
+            ]
+            structure.append(row)
+            strengths.append(list(node.strengths or ()))
+    return structure, strengths
+
+
+def from_lists(
+    structure: Sequence[Sequence], strengths: Sequence[Sequence[float]] = (), **settings: Any
+) -> Architecture:
+    """Reads the authors' nested lists, as `to_lists` describes them.
+
+    Args:
+      structure: a row a node.
+      strengths: a row a node, empty where strengths are to be learned.
+      **settings: name, depth, block_kind, rgb_pool_size, ... of the Architecture.
+
+    Raises:
+      ArchitectureError: a row that is none of the two forms, or rows that make no network.
+    """
+    try:
+        stems = sum(row[0] < 0 for row in structure)
+        given = list(strengths) or [()] * len(structure)
+        stem_stride = 2 if settings.get("block_kind") == "inverted_bottleneck" else 4
+        nodes = [
+            _stem_from_row(row, stems, stem_stride) if row[0] < 0 else _block_from_row(row, own)
+            for row, own in zip(structure, given, strict=True)
+        ]
+    except (TypeError, ValueError, IndexError, KeyError) as error:
+        raise ArchitectureError(
+            "Rows are [stem code, dilation] or [level, inputs, C, dilation, stride], as many rows of "
+            f"strengths as of structure. Received: something else ({error}). See formats.to_lists."
+        ) from error
+    return Architecture(nodes=tuple(nodes), **settings)
+
+
+def _number_of_stems(nodes: Sequence[Stem | Block]) -> int:
+    return sum(isinstance(node, Stem) for node in nodes)
+
+
+def _usual_width(kind: str, shared: int) -> int:
+    return _OBJECT_CHANNELS if kind == "object" else shared
+
+
+def _stem_from_row(row: Sequence, stems: int, stride: int) -> Stem:
+    kind = {code: kind for kind, code in _STEM_CODES.items()}[row[0]]
+    _, dilation, *width = row
+    (channels,) = width or [_usual_width(kind, _AUTHORS_STEM_CHANNELS // stems)]
+    return Stem(kind, channels, dilation, 4 if kind == "object" else stride)
+
+
+def _block_from_row(row: Sequence, strengths: Sequence[float]) -> Block:
+    level, inputs, channels, dilation, stride = row
+    channels = tuple(channels) if isinstance(channels, Sequence) else channels
+    return Block(level + 1, tuple(inputs), channels, dilation, stride, tuple(strengths) or None)
+
+
+def _node_to_dict(node: Stem | Block) -> dict[str, Any]:
+    values = {name: value for name, value in dataclasses.asdict(node).items() if value is not None}
+    return {"stem": values.pop("kind"), **values} if isinstance(node, Stem) else values
+
+
+def _node_from_dict(index: int, values: Any) -> Stem | Block:
+    if not isinstance(values, Mapping):
+        raise ArchitectureError(
+            f"Node {index}: a node is an object. Received: {values!r}. Use {{...}}."
+        )
+    if values.get("index", index) != index:
+        raise ArchitectureError(
+            f"Node {index}: nodes are listed by index. Received: {values['index']!r}. Put them in order."
+        )
+    settings = {
+        name: tuple(v) if isinstance(v, list) else v
+        for name, v in values.items()
+        if name != "index"
+    }
+    node_class: type = Block
+    if "stem" in settings:
+        node_class = Stem
+        settings["kind"] = settings.pop("stem")
+    fields = dataclasses.fields(node_class)
+    _refuse_unknown(settings, {field.name for field in fields}, f"Node {index}")
+    for field in fields:
+        if field.default is dataclasses.MISSING and field.name not in settings:
+            raise ArchitectureError(
+                f"Node {index}: {field.name} must be given. Received: none. Add it."
+            )
+    return node_class(**settings)
+
+
+def _refuse_unknown(values: Mapping[str, Any], known: set[str], where: str) -> None:
+    for name in values:
+        if name not in known:
+            raise ArchitectureError(
+                f"{where}: no setting is named so. Received: {name!r}. {nearest(name, known)}"
+            )

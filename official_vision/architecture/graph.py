@@ -1,0 +1,377 @@
+"""An architecture as data: stems, blocks, and the rules that make a graph a network."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from official_vision.errors import UserError
+
+STREAM_OF_STEM = {"rgb": "rgb", "flow": "flow", "object": "objects"}
+LEVELS = (1, 2, 3, 4)
+# Residual modules of a block at levels 1 to 4, by the usual name of the depth.
+MODULES_BY_DEPTH = {
+    26: (2, 2, 2, 2),
+    38: (2, 4, 4, 2),
+    50: (3, 4, 6, 3),
+    68: (3, 4, 12, 3),
+    77: (3, 4, 15, 3),
+    101: (3, 4, 23, 3),
+}
+BLOCK_KINDS = ("bottleneck", "inverted_bottleneck")
+# AssembleNet keeps a level's channel sum whatever the number of its blocks (supplement A.1).
+CHANNEL_SUM_OF_LEVEL = {0: 128, 1: 128, 2: 256, 3: 512, 4: 512}
+
+
+class ArchitectureError(UserError):
+    """A graph that is not a network: one line naming the node and the rule it breaks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stem:
+    """A level-0 node, which reads one stream.
+
+    Attributes:
+      kind: rgb, flow or object.
+      channels: of its output; for an object stem, Table 1's number of classes (the model's setting wins).
+      temporal_dilation: of an rgb stem's temporal convolution, in frames.
+      spatial_stride: from the input frame to the output.
+    """
+
+    kind: str
+    channels: int
+    temporal_dilation: int = 1
+    spatial_stride: int = 4
+
+    level = 0
+    inputs = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """A convolutional block of levels 1 to 4.
+
+    Attributes:
+      level: 1 to 4; sets the number of residual modules and the width of their 3x3 convolutions.
+      inputs: earlier nodes that feed the block.
+      channels: C of Table 1, or three numbers for an inverted bottleneck.
+      temporal_dilation: of the block's temporal convolutions, in frames.
+      spatial_stride: of the block's first module.
+      strengths: each connection's strength after the sigmoid, in (0, 1); None leaves them to learn.
+      peers: the node that gates each connection (discrete attention); None for one-shot.
+    """
+
+    level: int
+    inputs: tuple[int, ...]
+    channels: int | tuple[int, int, int]
+    temporal_dilation: int = 1
+    spatial_stride: int = 1
+    strengths: tuple[float, ...] | None = None
+    peers: tuple[int, ...] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Architecture:
+    """A whole network, checked when it is made.
+
+    Attributes:
+      name: shown in tables and drawings.
+      nodes: stems first, then blocks, each fed by earlier nodes; the last one feeds the classifier.
+      depth: the residual modules of each level, by the usual name (MODULES_BY_DEPTH).
+      block_kind: bottleneck (A.1) or inverted_bottleneck (the -lite network).
+      width_multiplier: scales every convolution's channels; 1 is as published.
+      rgb_pool_size: window of the rgb stem's max pool: 2 in the supplement, 3 in the authors' file.
+      provenance: how and on what the graph was found; plain JSON values.
+    """
+
+    name: str
+    nodes: tuple[Stem | Block, ...]
+    depth: int = 50
+    block_kind: str = "bottleneck"
+    width_multiplier: float = 1.0
+    rgb_pool_size: int = 2
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.nodes, list):
+            object.__setattr__(self, "nodes", tuple(self.nodes))
+        _check_header(self)
+        for index, node in enumerate(self.nodes):
+            _check_node(index, node, self)
+        _check_connected(self)
+
+    @property
+    def output(self) -> int:
+        """Index of the node that feeds the classifier."""
+        return len(self.nodes) - 1
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Names of the streams that the stems read, in the order rgb, flow, objects."""
+        kinds = {node.kind for node in self.nodes if isinstance(node, Stem)}
+        return tuple(stream for kind, stream in STREAM_OF_STEM.items() if kind in kinds)
+
+    def modules(self, level: int) -> int:
+        """Residual modules of a block at `level`."""
+        return MODULES_BY_DEPTH[self.depth][level - 1]
+
+    def connections(self) -> Iterator[tuple[int, int]]:
+        """Yields (source, consumer) for every connection, by consumer."""
+        for index, node in enumerate(self.nodes):
+            for source in node.inputs:
+                yield source, index
+
+    def strides(self) -> tuple[int, ...]:
+        """Each node's stride from the input frame, in height and width."""
+        return _strides(self.nodes)
+
+    def live_nodes(self, gated_by_peers: bool) -> frozenset[int]:
+        """Returns the nodes that can change the output.
+
+        Table 1's node 9 feeds no block: it lives as a candidate peer alone, and not at all where
+        connections have no peer gates.
+
+        Args:
+          gated_by_peers: named peers count, and all candidates of blocks that name none.
+        """
+        alive = {self.output}
+        for index in range(self.output, -1, -1):
+            if index in alive:
+                alive.update(self.nodes[index].inputs)
+                alive.update(self._peers(index) if gated_by_peers else ())
+        return frozenset(alive)
+
+    def _peers(self, index: int) -> tuple[int, ...]:
+        node = self.nodes[index]
+        if isinstance(node, Stem):
+            return ()
+        if node.peers is not None:
+            return node.peers
+        return tuple(
+            i for i, earlier in enumerate(self.nodes[:index]) if earlier.level < node.level
+        )
+
+    def with_settings(self, depth: int | None, width_multiplier: float) -> Architecture:
+        """Returns the same graph, deeper or wider; None keeps the depth."""
+        return dataclasses.replace(
+            self,
+            depth=self.depth if depth is None else depth,
+            width_multiplier=self.width_multiplier * width_multiplier,
+        )
+
+    def is_discrete(self) -> bool:
+        """Whether every block names the peers of its connections."""
+        return all(node.peers is not None for node in self.nodes if isinstance(node, Block))
+
+    def warnings(self) -> tuple[str, ...]:
+        """Returns what is unusual without being wrong: idle blocks, and odd channel sums of levels."""
+        return (*self._idle_blocks(), *self._odd_channel_sums())
+
+    def _idle_blocks(self) -> tuple[str, ...]:
+        alive = self.live_nodes(gated_by_peers=False)
+        return tuple(
+            f"{self.name}: node {index} reaches the output only as a peer; without peer gates it is left out."
+            for index in range(len(self.nodes))
+            if index not in alive
+        )
+
+    def _odd_channel_sums(self) -> tuple[str, ...]:
+        if self.block_kind != "bottleneck":
+            return ()
+        sums: dict[int, int] = {}
+        for node in self.nodes:
+            if getattr(node, "kind", "") != "object":
+                sums[node.level] = sums.get(node.level, 0) + node.channels
+        return tuple(
+            f"{self.name}: channels of level {level} sum to {total}, not {CHANNEL_SUM_OF_LEVEL[level]} "
+            "as in the paper's networks."
+            for level, total in sorted(sums.items())
+            if total != CHANNEL_SUM_OF_LEVEL[level]
+        )
+
+
+def _fail(rule: str, received: Any, remedy: str, index: int | None = None) -> None:
+    where = "" if index is None else f"Node {index}: "
+    raise ArchitectureError(f"{where}{rule} Received: {received!r}. {remedy}")
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _check_header(graph: Architecture) -> None:
+    if not isinstance(graph.name, str) or not graph.name:
+        _fail("An architecture needs a name.", graph.name, "Give it a short text.")
+    if not isinstance(graph.nodes, tuple) or not graph.nodes:
+        _fail("An architecture needs nodes.", graph.nodes, "List stems, then blocks.")
+    if type(graph.depth) is not int or graph.depth not in MODULES_BY_DEPTH:
+        _fail(
+            "The depth must be a known one.", graph.depth, f"Use one of {tuple(MODULES_BY_DEPTH)}."
+        )
+    if graph.block_kind not in BLOCK_KINDS:
+        _fail("The block kind must be a known one.", graph.block_kind, f"Use one of {BLOCK_KINDS}.")
+    multiplier = graph.width_multiplier
+    if type(multiplier) not in (int, float) or not 0 < multiplier <= 64:
+        _fail("The width multiplier must lie in (0, 64].", multiplier, "1 is as published.")
+    if not _is_count(graph.rgb_pool_size):
+        _fail("The rgb pool must be a whole number of pixels.", graph.rgb_pool_size, "Use 2 or 3.")
+    if not isinstance(graph.provenance, Mapping):
+        _fail(
+            "The provenance must be a mapping.", graph.provenance, "Use {} when nothing is known."
+        )
+
+
+def _check_node(index: int, node: Any, graph: Architecture) -> None:
+    if isinstance(node, Stem):
+        _check_stem(index, node, graph)
+    elif isinstance(node, Block):
+        _check_block(index, node, graph)
+        _check_connections(index, node, graph)
+        _check_strengths(index, node)
+        _check_peers(index, node, graph)
+    else:
+        _fail("A node must be a Stem or a Block.", node, "Use one of the two.", index)
+
+
+def _check_stem(index: int, stem: Stem, graph: Architecture) -> None:
+    if not isinstance(stem.kind, str) or stem.kind not in STREAM_OF_STEM:
+        _fail(
+            "A stem reads a known stream.", stem.kind, f"Use one of {tuple(STREAM_OF_STEM)}.", index
+        )
+    for name in ("channels", "temporal_dilation", "spatial_stride"):
+        if not _is_count(getattr(stem, name)):
+            _fail(
+                f"A stem's {name} must be a positive whole number.",
+                getattr(stem, name),
+                "Mend it.",
+                index,
+            )
+    built = (4,) if graph.block_kind == "bottleneck" or stem.kind == "object" else (2,)
+    if stem.spatial_stride not in built:
+        _fail(
+            "A stem's stride is what its layers give.",
+            stem.spatial_stride,
+            f"Use {built[0]}.",
+            index,
+        )
+    if index and isinstance(graph.nodes[index - 1], Block):
+        _fail("Stems come before blocks.", stem.kind, "Move the stem to the front.", index)
+
+
+def _check_block(index: int, block: Block, graph: Architecture) -> None:
+    if type(block.level) is not int or block.level not in LEVELS:
+        _fail("A block's level must be 1 to 4.", block.level, "Stems alone are level 0.", index)
+    for name in ("temporal_dilation", "spatial_stride"):
+        if not _is_count(getattr(block, name)):
+            _fail(
+                f"A block's {name} must be a positive whole number.",
+                getattr(block, name),
+                "Mend it.",
+                index,
+            )
+    if graph.block_kind == "bottleneck":
+        if not _is_count(block.channels):
+            _fail(
+                "A bottleneck block's channels are one positive whole number.",
+                block.channels,
+                "Mend it.",
+                index,
+            )
+    elif not (
+        isinstance(block.channels, tuple)
+        and len(block.channels) == 3
+        and all(map(_is_count, block.channels))
+    ):
+        _fail(
+            "An inverted bottleneck's channels are three whole numbers.",
+            block.channels,
+            "Mend them.",
+            index,
+        )
+
+
+def _check_connections(index: int, block: Block, graph: Architecture) -> None:
+    inputs = block.inputs
+    if not isinstance(inputs, tuple) or not inputs or any(type(i) is not int for i in inputs):
+        _fail(
+            "A block needs a tuple of input nodes.",
+            inputs,
+            "Name at least one earlier node.",
+            index,
+        )
+    if len(set(inputs)) != len(inputs):
+        _fail("A block names each input once.", inputs, "Remove the repeated one.", index)
+    for source in inputs:
+        if not 0 <= source < index:
+            _fail("Inputs are earlier nodes.", source, f"Use 0 to {index - 1}.", index)
+        if graph.nodes[source].level > block.level:
+            _fail("Inputs are never of a higher level.", source, "Remove the connection.", index)
+    strides = _strides(graph.nodes[:index])
+    coarsest = max(strides[source] for source in inputs)
+    for source in inputs:
+        if coarsest % strides[source]:
+            _fail(
+                "Strides of inputs must divide the coarsest one's.",
+                {i: strides[i] for i in inputs},
+                "Change a stride or remove the connection.",
+                index,
+            )
+
+
+def _check_strengths(index: int, block: Block) -> None:
+    if block.strengths is None:
+        return
+    valid = (
+        isinstance(block.strengths, tuple)
+        and len(block.strengths) == len(block.inputs)
+        and all(type(s) is float and math.isfinite(s) and 0 < s < 1 for s in block.strengths)
+    )
+    if not valid:
+        _fail(
+            "Strengths lie between 0 and 1, one an input.",
+            block.strengths,
+            "Use null to learn them.",
+            index,
+        )
+
+
+def _check_peers(index: int, block: Block, graph: Architecture) -> None:
+    if block.peers is None:
+        return
+    if not isinstance(block.peers, tuple) or len(block.peers) != len(block.inputs):
+        _fail(
+            "Peers are one node an input.", block.peers, "Use null for one-shot attention.", index
+        )
+    for peer in block.peers:
+        if type(peer) is not int or not 0 <= peer < index or graph.nodes[peer].level >= block.level:
+            _fail("A peer is an earlier node of a lower level.", peer, "Choose another.", index)
+
+
+def _check_connected(graph: Architecture) -> None:
+    if not isinstance(graph.nodes[-1], Block):
+        _fail(
+            "The last node must be a block.",
+            graph.nodes[-1],
+            "It feeds the classifier.",
+            graph.output,
+        )
+    alive = graph.live_nodes(gated_by_peers=True)
+    fed = {source for source, _ in graph.connections()}
+    for index, node in enumerate(graph.nodes):
+        if index not in alive or (isinstance(node, Stem) and index not in alive & fed):
+            _fail(
+                "Every node must lead to the last one.",
+                node,
+                "Connect it to a later block or remove it.",
+                index,
+            )
+
+
+def _strides(nodes: Sequence[Stem | Block]) -> tuple[int, ...]:
+    strides: list[int] = []
+    for node in nodes:
+        coarsest = max((strides[source] for source in node.inputs), default=1)
+        strides.append(coarsest * node.spatial_stride)
+    return tuple(strides)

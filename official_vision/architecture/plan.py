@@ -1,0 +1,141 @@
+"""An architecture's numbers, worked out once for the builder, the cost model and the tables."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official_vision.architecture.graph import Architecture, Block, Stem
+
+# Channels M of a block's 3x3 convolutions, by level (REFERENCE section 2).
+MIDDLE_CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512}
+BOTTLENECK_EXPANSION = 4
+# The -lite network's layers before its classifier (REFERENCE section 2).
+LITE_HEAD_CHANNELS = (432, 2048)
+
+
+@dataclasses.dataclass(frozen=True)
+class FusionPlan:
+    """How a block's inputs become one map.
+
+    Attributes:
+      inputs: node indices.
+      input_channels: width of each input.
+      pool_ratios: window and stride of each input's max pool; 1 for none.
+      target_channels: width of the fused map: the widest input that is not an object stem.
+    """
+
+    inputs: tuple[int, ...]
+    input_channels: tuple[int, ...]
+    pool_ratios: tuple[int, ...]
+    target_channels: int
+
+    @property
+    def convolved_widths(self) -> tuple[int, ...]:
+        """Widths that pass a 1x1 convolution: those unlike the target, unless the input is alone."""
+        if len(self.inputs) == 1:
+            return ()
+        return tuple(w for w in dict.fromkeys(self.input_channels) if w != self.target_channels)
+
+    @property
+    def output_channels(self) -> int:
+        """Width of the fused map; a single input keeps its own."""
+        return self.input_channels[0] if len(self.inputs) == 1 else self.target_channels
+
+
+@dataclasses.dataclass(frozen=True)
+class NodePlan:
+    """A node's numbers.
+
+    Attributes:
+      index, level: as in the architecture.
+      channels: C after the width multiplier (three numbers for an inverted bottleneck).
+      middle_channels: M after the width multiplier; 0 for stems.
+      output_channels: width of the node's output.
+      input_stride, stride: of the fused input and of the output, from the input frame.
+      modules: residual modules; 0 for stems.
+      candidates: nodes of a lower level: the peers that one-shot attention chooses from.
+      fusion: None for stems.
+    """
+
+    index: int
+    level: int
+    channels: int | tuple[int, int, int]
+    middle_channels: int
+    output_channels: int
+    input_stride: int
+    stride: int
+    modules: int
+    candidates: tuple[int, ...]
+    fusion: FusionPlan | None
+
+
+def make_plan(architecture: Architecture, num_object_classes: int = 151) -> tuple[NodePlan, ...]:
+    """Works out every node's numbers.
+
+    Args:
+      architecture: the graph.
+      num_object_classes: width of object stems, which no multiplier scales.
+
+    Returns:
+      A plan a node, in the architecture's order.
+    """
+    plans: list[NodePlan] = []
+    strides = architecture.strides()
+    for index, node in enumerate(architecture.nodes):
+        if isinstance(node, Stem):
+            plans.append(_stem(index, node, architecture, num_object_classes))
+        else:
+            plans.append(_block(index, node, architecture, plans, strides))
+    return tuple(plans)
+
+
+def _scaled(channels: int, architecture: Architecture) -> int:
+    return max(1, round(channels * architecture.width_multiplier))
+
+
+def _stem(index: int, stem: Stem, architecture: Architecture, num_object_classes: int) -> NodePlan:
+    channels = num_object_classes if stem.kind == "object" else _scaled(stem.channels, architecture)
+    return NodePlan(index, 0, channels, 0, channels, 1, stem.spatial_stride, 0, (), None)
+
+
+def _block(
+    index: int,
+    block: Block,
+    architecture: Architecture,
+    plans: list[NodePlan],
+    strides: tuple[int, ...],
+) -> NodePlan:
+    if isinstance(block.channels, tuple):
+        channels = tuple(_scaled(c, architecture) for c in block.channels)
+        output_channels = channels[-1]
+    else:
+        channels = _scaled(block.channels, architecture)
+        output_channels = BOTTLENECK_EXPANSION * channels
+    coarsest = max(strides[source] for source in block.inputs)
+    return NodePlan(
+        index=index,
+        level=block.level,
+        channels=channels,
+        middle_channels=_scaled(MIDDLE_CHANNELS[block.level], architecture),
+        output_channels=output_channels,
+        input_stride=coarsest,
+        stride=strides[index],
+        modules=architecture.modules(block.level),
+        candidates=tuple(plan.index for plan in plans if plan.level < block.level),
+        fusion=_fusion(block, architecture, plans, coarsest),
+    )
+
+
+def _fusion(
+    block: Block, architecture: Architecture, plans: list[NodePlan], coarsest: int
+) -> FusionPlan:
+    widths = tuple(plans[source].output_channels for source in block.inputs)
+    learned = [
+        width
+        for source, width in zip(block.inputs, widths)
+        if getattr(architecture.nodes[source], "kind", "") != "object"
+    ]
+    # Fed by objects alone, a block has only their width to go by.
+    target = max(learned or widths)
+    ratios = tuple(coarsest // plans[source].stride for source in block.inputs)
+    return FusionPlan(block.inputs, widths, ratios, target)

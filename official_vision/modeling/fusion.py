@@ -1,0 +1,111 @@
+"""The weighted fusion of several nodes into one block (REFERENCE section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from official_vision.modeling.convolution import spatial_convolution
+from official_vision.modeling.layer import Layer, register
+
+_INITIAL_DEVIATION = 0.01
+
+
+@register
+class WeightedFusion(Layer):
+    """sum over widths of conv1x1(sum over inputs j of that width of sigmoid(w_j) * gate_j * x_j).
+
+    x_0 (pooled) -- * sigmoid(w_0) gate_0 --+
+    x_1 (pooled) -- * sigmoid(w_1) gate_1 --(+)-- 1x1 to the target width --+
+    x_2 (pooled) -- * sigmoid(w_2) gate_2 -- already as wide as the target -(+)--
+    """
+
+    def __init__(
+        self,
+        input_channels: Sequence[int],
+        target_channels: int,
+        strengths: Sequence[float] | None = None,
+        **kwargs,
+    ):
+        """Args:
+        input_channels: width of each input.
+        target_channels: width of the output.
+        strengths: sigmoid(w) to start from, one an input, in (0, 1); None starts w near 0.
+        """
+        super().__init__(**kwargs)
+        self.input_channels = tuple(input_channels)
+        self.target_channels = target_channels
+        self.strengths = None if strengths is None else tuple(strengths)
+        self.groups = _equal_widths(self.input_channels)
+        # A single input is passed on as it is: no strength and no convolution.
+        self.is_weighted = len(self.input_channels) > 1
+        self.convolutions = {
+            str(width): spatial_convolution(target_channels, 1, name=f"from_{width}")
+            for width in self.groups
+            if self.is_weighted and width != target_channels
+        }
+
+    def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
+        if self.is_weighted:
+            self.strength_logits = self.add_weight(
+                "strength_logits", [len(self.input_channels)], initializer=self._initializer()
+            )
+        super().build(input_shape)
+
+    def _initializer(self) -> tf_keras.initializers.Initializer:
+        if self.strengths is None:
+            return tf_keras.initializers.TruncatedNormal(stddev=_INITIAL_DEVIATION)
+        given = np.asarray(self.strengths, np.float64)
+        return tf_keras.initializers.Constant(np.log(given) - np.log1p(-given))
+
+    def learned_strengths(self) -> tf.Tensor:
+        """Returns sigmoid(w), [inputs]; ones for a single input."""
+        if not self.is_weighted:
+            return tf.ones([1], tf.float32)
+        return tf.sigmoid(tf.cast(self.strength_logits, tf.float32))
+
+    def call(self, inputs: Sequence[tf.Tensor], gates: Sequence[tf.Tensor] = ()) -> tf.Tensor:
+        """Fuses the inputs.
+
+        Args:
+          inputs: each [batch * time, height, width, its channels], pooled to equal sizes.
+          gates: multipliers, each [batch * time, its channels]; empty for ungated connections.
+
+        Returns:
+          [batch * time, height, width, target channels].
+        """
+        scaled = [_scale(x, multiplier) for x, multiplier in zip(inputs, self._multipliers(gates))]
+        fused = []
+        for width, positions in self.groups.items():
+            group = tf.add_n([scaled[position] for position in positions])
+            convolution = self.convolutions.get(str(width))
+            fused.append(convolution(group) if convolution else group)
+        return tf.add_n(fused)
+
+    def _multipliers(self, gates: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
+        """Strength times gate for each input: both are tiny beside the maps that they scale."""
+        count = len(self.input_channels)
+        if not self.is_weighted:
+            return [gates[0] if gates else None]
+        strengths = tf.unstack(tf.cast(self.learned_strengths(), self.compute_dtype))
+        if not gates:
+            return strengths
+        return [strengths[position] * gates[position] for position in range(count)]
+
+
+def _scale(x: tf.Tensor, multiplier: tf.Tensor | None) -> tf.Tensor:
+    """Multiplies [rows, height, width, channels] by a scalar or by [rows, channels]."""
+    if multiplier is None:
+        return x
+    return x * (multiplier[:, tf.newaxis, tf.newaxis, :] if multiplier.shape.rank else multiplier)
+
+
+def _equal_widths(widths: Sequence[int]) -> dict[int, list[int]]:
+    """Positions of the inputs of each width, in order of first appearance."""
+    groups: dict[int, list[int]] = {}
+    for position, width in enumerate(widths):
+        groups.setdefault(width, []).append(position)
+    return groups

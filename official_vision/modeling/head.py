@@ -1,0 +1,84 @@
+"""From the last block to logits: a classifier for every frame, pooled over time (supplement A.3)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras
+
+from official_vision.modeling import frames as time_axis
+from official_vision.modeling.layer import Layer, register
+
+FRAME_POOLINGS = ("max", "mean", "softmax")
+
+
+@register
+class ClassificationHead(Layer):
+    """Spatial average -> dropout -> FC logits for every frame -> pooled over frames.
+
+    max      the greatest logit of any frame, class by class: the paper's choice (A.3)
+    mean     the logits of the mean feature; better under 32 frames
+    softmax  logits weighted by a softmax over frames, whose scores another FC gives
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        frame_pooling: str = "max",
+        dropout_rate: float = 0.0,
+        hidden_channels: int = 0,
+        **kwargs,
+    ):
+        """Args:
+        num_classes: logits.
+        frame_pooling: max, mean or softmax.
+        dropout_rate: of the features, in training.
+        hidden_channels: width of a fully connected layer with ReLU before the classifier, as the
+          -lite network has; 0 for none.
+
+        Raises:
+          ValueError: an unknown frame pooling.
+        """
+        super().__init__(**kwargs)
+        if frame_pooling not in FRAME_POOLINGS:
+            raise ValueError(
+                f"Frames are pooled by one of {', '.join(FRAME_POOLINGS)}. Received: {frame_pooling!r}."
+            )
+        self.num_classes = num_classes
+        self.frame_pooling = frame_pooling
+        self.dropout_rate = dropout_rate
+        self.hidden_channels = hidden_channels
+        self.dropout = tf_keras.layers.Dropout(dropout_rate, name="dropout")
+        self.classifier = tf_keras.layers.Dense(num_classes, name="classifier")
+        if hidden_channels:
+            self.hidden = tf_keras.layers.Dense(
+                hidden_channels, "relu", use_bias=False, name="hidden"
+            )
+        if frame_pooling == "softmax":
+            self.attention = tf_keras.layers.Dense(1, name="attention")
+
+    def call(
+        self, average: tf.Tensor, frames: int | tf.Tensor, training: bool | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Classifies clips.
+
+        Args:
+          average: spatial average of the last block, [batch * time, channels].
+          frames: time, a scalar.
+          training: dropout is on.
+
+        Returns:
+          logits, float32 [batch, num_classes], and frame_logits, float32 [batch, time, num_classes].
+        """
+        features = self.hidden(average) if self.hidden_channels else average
+        features = time_axis.split_time(self.dropout(features, training=training), frames)
+        frame_logits = tf.cast(self.classifier(features), tf.float32)
+        return {"logits": self._pool(features, frame_logits), "frame_logits": frame_logits}
+
+    def _pool(self, features: tf.Tensor, frame_logits: tf.Tensor) -> tf.Tensor:
+        if self.frame_pooling == "max":
+            return tf.reduce_max(frame_logits, axis=1)
+        if self.frame_pooling == "mean":
+            # The classifier is affine: logits of the mean feature are the mean of the logits.
+            return tf.reduce_mean(frame_logits, axis=1)
+        weights = tf.nn.softmax(tf.cast(self.attention(features), tf.float32), axis=1)
+        return tf.reduce_sum(weights * frame_logits, axis=1)

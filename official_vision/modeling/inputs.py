@@ -1,0 +1,54 @@
+"""What the network is fed: the streams, their shapes, normalisation and neutral values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from official_vision.architecture.graph import Architecture
+from official_vision.specs import ModelSpec
+
+RGB_MEAN = 0.45  # of values in 0..1: the constants of the Kinetics models of PySlowFast
+RGB_DEVIATION = 0.225
+UNLABELLED = 255  # the object id that lights no channel
+_NEUTRAL = {"rgb": round(255 * RGB_MEAN), "flow": 0, "objects": UNLABELLED}
+_SHAPES = {"rgb": (3, tf.uint8), "flow": (2, tf.float32), "objects": (None, tf.uint8)}
+
+
+def streams_of(architecture: Architecture, spec: ModelSpec) -> tuple[str, ...]:
+    """Returns the streams that the model must be fed, in the order rgb, flow, objects.
+
+    Flow that the model computes itself is not fed, and asks for rgb.
+    """
+    wanted = set(architecture.streams)
+    if spec.flow_source == "computed" and "flow" in wanted:
+        wanted = (wanted - {"flow"}) | {"rgb"}
+    return tuple(name for name in _SHAPES if name in wanted)
+
+
+def input_signature(
+    streams: tuple[str, ...],
+    batch: int | None = None,
+    frames: int | None = None,
+    size: int | None = None,
+) -> dict[str, tf.TensorSpec]:
+    """Returns each stream's TensorSpec: uint8 rgb and objects, float32 flow; None leaves a size free."""
+    signature = {}
+    for name in streams:
+        channels, dtype = _SHAPES[name]
+        shape = [batch, frames, size, size] + ([channels] if channels else [])
+        signature[name] = tf.TensorSpec(shape, dtype, name)
+    return signature
+
+
+def normalise_rgb(rgb: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """0..255, uint8 or float -> (x / 255 - mean) / deviation."""
+    scaled = tf.cast(rgb, tf.float32) * (1 / (255 * RGB_DEVIATION)) - RGB_MEAN / RGB_DEVIATION
+    return tf.cast(scaled, dtype)
+
+
+def blank_stream(features: Mapping[str, tf.Tensor], name: str) -> dict[str, tf.Tensor]:
+    """Replaces one stream by its neutral value: mid grey, no motion, unlabelled pixels."""
+    blanked = tf.fill(tf.shape(features[name]), tf.cast(_NEUTRAL[name], features[name].dtype))
+    return {**features, name: blanked}

@@ -1,0 +1,104 @@
+"""Residual modules of the bottleneck networks (supplement A.1; AssembleNet, Ryoo et al. 2020)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+import tf_keras
+
+from official_vision.modeling.convolution import (
+    TemporalConvolution,
+    batch_norm,
+    spatial_convolution,
+)
+from official_vision.modeling.layer import Layer, register
+
+
+class _ResidualModule(Layer):
+    """first convolution -> 3x3 -> 1x1, added to a shortcut.
+
+    x --+-- first, to C -- BN, ReLU -- 3x3 / stride, to M -- BN, ReLU -- 1x1, to 4C -- BN --(+)-- ReLU
+        |                                                                                   |
+        +-- identity, or 1x1 / stride to 4C and BN where `projects` ------------------------+
+    """
+
+    def __init__(self, channels: int, middle_channels: int, stride: int, projects: bool, **kwargs):
+        """Args:
+        channels: C of Table 1; the output has 4C channels.
+        middle_channels: M, the 3x3 convolution's channels.
+        stride: of the 3x3 convolution and of the projection, in height and width.
+        projects: the shortcut is a projection; needed where the shape changes.
+        """
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.middle_channels = middle_channels
+        self.stride = stride
+        self.projects = projects
+        output_channels = 4 * channels
+        self.first = self._first_convolution()
+        self.first_norm = batch_norm(name="first_norm")
+        self.middle = spatial_convolution(middle_channels, 3, stride, name="middle")
+        self.middle_norm = batch_norm(name="middle_norm")
+        self.last = spatial_convolution(output_channels, 1, name="last")
+        self.last_norm = batch_norm(starts_at_zero=True, name="last_norm")
+        if projects:
+            self.projection = spatial_convolution(output_channels, 1, stride, name="projection")
+            self.projection_norm = batch_norm(name="projection_norm")
+
+    def _first_convolution(self) -> tf_keras.layers.Layer:
+        return spatial_convolution(self.channels, 1, name="first")
+
+    def _apply_first(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
+        del frames  # frames are independent of each other in a 2-D module
+        return self.first(x)
+
+    def call(
+        self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
+        """Applies the module.
+
+        Args:
+          x: [batch * time, height, width, channels].
+          frames: time, a scalar.
+          training: batch norm uses the batch's statistics.
+
+        Returns:
+          [batch * time, ceil(height / stride), ceil(width / stride), 4C].
+        """
+        shortcut = (
+            self.projection_norm(self.projection(x), training=training) if self.projects else x
+        )
+        y = tf.nn.relu(self.first_norm(self._apply_first(x, frames), training=training))
+        y = tf.nn.relu(self.middle_norm(self.middle(y), training=training))
+        y = self.last_norm(self.last(y), training=training)
+        return tf.nn.relu(y + shortcut)
+
+
+@register
+class ResidualModule2D(_ResidualModule):
+    """The 2-D module: a block's modules 0, 2, 4 ... begin with a 1x1 convolution."""
+
+
+@register
+class ResidualModule2Plus1D(_ResidualModule):
+    """The (2+1)-D module: a block's modules 1, 3, 5 ... begin with a temporal convolution of 3 frames."""
+
+    def __init__(
+        self,
+        channels: int,
+        middle_channels: int,
+        stride: int,
+        projects: bool,
+        temporal_dilation: int,
+        **kwargs,
+    ):
+        """Args as in the 2-D module, and
+        temporal_dilation: step between the three frames of the temporal convolution.
+        """
+        self.temporal_dilation = temporal_dilation
+        super().__init__(channels, middle_channels, stride, projects, **kwargs)
+
+    def _first_convolution(self) -> tf_keras.layers.Layer:
+        return TemporalConvolution(self.channels, 3, self.temporal_dilation, name="first")
+
+    def _apply_first(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
+        return self.first(x, frames)
