@@ -113,7 +113,7 @@ class ObjectStem(Layer):
         return merged[..., : self.num_object_classes]
 
 
-def _windows(ids: tf.Tensor) -> list[tf.Tensor]:
+def _windows(ids: tf.Tensor) -> tf.Tensor:
     """uint8 [n, height, width] -> int32 [n, ceil(height / 4), ceil(width / 4), 16]."""
     height, width = ids.shape[1] or tf.shape(ids)[1], ids.shape[2] or tf.shape(ids)[2]
     padding = [[0, 0], [0, -height % OBJECT_POOL], [0, -width % OBJECT_POOL]]
@@ -124,6 +124,6 @@ def _windows(ids: tf.Tensor) -> list[tf.Tensor]:
 
 def _or_together(bits: tf.Tensor) -> tf.Tensor:
     """Bitwise or over the last axis, which holds 16 values, by halving it."""
-    while (count := bits.shape[-1]) > 1:
-        bits = tf.bitwise.bitwise_or(bits[..., : count // 2], bits[..., count // 2 :])
+    for half in (8, 4, 2, 1):
+        bits = tf.bitwise.bitwise_or(bits[..., :half], bits[..., half:])
     return bits[..., 0]

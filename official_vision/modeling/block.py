@@ -1,0 +1,162 @@
+"""A convolutional block: gates, fusion, and alternating residual modules (supplement A.1, A.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+import tf_keras
+
+from official_vision.architecture.graph import Block
+from official_vision.architecture.plan import NodePlan
+from official_vision.modeling.fusion import WeightedFusion
+from official_vision.modeling.gates import ChannelGate, PeerAttentionGate, StaticGate
+from official_vision.modeling.inverted import InvertedBottleneck
+from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.residual import ResidualModule2D, ResidualModule2Plus1D
+
+
+@register
+class ConvolutionalBlock(Layer):
+    """One node of levels 1 to 4.
+
+    pooled inputs ---------------------- fusion -- module 0 -- module 1 -- ... --> output
+    averages of sources -- gate each ----+
+    """
+
+    def __init__(
+        self,
+        gates: Sequence[tf_keras.layers.Layer],
+        fusion: tf_keras.layers.Layer,
+        modules: Sequence[tf_keras.layers.Layer],
+        **kwargs,
+    ):
+        """Args:
+        gates: one a connection, or none at all.
+        fusion: a WeightedFusion of the inputs.
+        modules: residual modules in order.
+        """
+        super().__init__(**kwargs)
+        self.gates = _revived(gates)
+        self.fusion = _revived([fusion])[0]
+        self.modules = _revived(modules)
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        serialize = tf_keras.saving.serialize_keras_object
+        return {
+            **config,
+            "gates": [serialize(gate) for gate in self.gates],
+            "fusion": serialize(self.fusion),
+            "modules": [serialize(module) for module in self.modules],
+        }
+
+    def call(
+        self,
+        inputs: Sequence[tf.Tensor],
+        sources: Sequence[tf.Tensor | Sequence[tf.Tensor]],
+        frames: int | tf.Tensor,
+        training: bool | None = None,
+    ) -> tf.Tensor:
+        """Applies the block.
+
+        Args:
+          inputs: pooled to equal sizes, each [batch * time, height, width, its channels].
+          sources: what each gate reads: one average [batch * time, channels], or one a candidate;
+            empty when connections are not gated.
+          frames: time, a scalar.
+          training: batch norm uses the batch's statistics.
+
+        Returns:
+          [batch * time, height / stride, width / stride, output channels]; sizes round up.
+        """
+        multipliers = [gate(source) for gate, source in zip(self.gates, sources)]
+        x = self.fusion(inputs, multipliers)
+        for module in self.modules:
+            x = module(x, frames, training=training)
+        return x
+
+
+def gate_sources(mode: str, block: Block, plan: NodePlan) -> list[int | tuple[int, ...]]:
+    """Returns the node, or the candidates, whose average each connection's gate reads.
+
+    Args:
+      mode: none, static, self or peer.
+      block: the consumer; named peers make its gates discrete.
+      plan: the consumer's plan.
+    """
+    if mode == "none":
+        return []
+    if mode == "peer":
+        return (
+            list(block.peers) if block.peers is not None else [plan.candidates] * len(block.inputs)
+        )
+    return list(block.inputs)
+
+
+def make_block(
+    mode: str, block: Block, plan: NodePlan, widths: Mapping[int, int], kind: str, name: str
+) -> ConvolutionalBlock:
+    """Composes a block's layers.
+
+    Args:
+      mode: of the gates: none, static, self or peer.
+      block: the node.
+      plan: its numbers.
+      widths: output channels of every earlier node.
+      kind: bottleneck or inverted_bottleneck.
+      name: of the layer.
+    """
+    gates = [
+        _make_gate(mode, widths[source], read, widths, f"gate_{source}_{plan.index}")
+        for source, read in zip(block.inputs, gate_sources(mode, block, plan))
+    ]
+    fusion = WeightedFusion(
+        plan.fusion.input_channels, plan.fusion.target_channels, block.strengths, name="fusion"
+    )
+    make_module = _MODULES[kind]
+    modules = [make_module(block, plan, position) for position in range(plan.modules)]
+    return ConvolutionalBlock(gates, fusion, modules, name=name)
+
+
+def _make_gate(
+    mode: str, channels: int, read: int | tuple[int, ...], widths: Mapping[int, int], name: str
+) -> tf_keras.layers.Layer:
+    if mode == "static":
+        return StaticGate(channels, name=name)
+    if isinstance(read, tuple):
+        return PeerAttentionGate(channels, [widths[candidate] for candidate in read], name=name)
+    return ChannelGate(channels, name=name)
+
+
+def _bottleneck(block: Block, plan: NodePlan, position: int) -> tf_keras.layers.Layer:
+    settings = {
+        "channels": plan.channels,
+        "middle_channels": plan.middle_channels,
+        "stride": block.spatial_stride if position == 0 else 1,
+        "projects": position == 0,
+        "name": f"module_{position}",
+    }
+    if position % 2:
+        return ResidualModule2Plus1D(temporal_dilation=block.temporal_dilation, **settings)
+    return ResidualModule2D(**settings)
+
+
+def _inverted_bottleneck(block: Block, plan: NodePlan, position: int) -> tf_keras.layers.Layer:
+    return InvertedBottleneck(
+        plan.channels,
+        stride=block.spatial_stride if position == 0 else 1,
+        projects=position == 0,
+        temporal_dilation=block.temporal_dilation,
+        name=f"module_{position}",
+    )
+
+
+# The block kinds: a new one is a residual module and a line here and in architecture/graph.py.
+_MODULES = {"bottleneck": _bottleneck, "inverted_bottleneck": _inverted_bottleneck}
+
+
+def _revived(layers: Sequence) -> list[tf_keras.layers.Layer]:
+    """Layers as they are, and saved ones (dicts) made anew."""
+    revive = tf_keras.saving.deserialize_keras_object
+    return [revive(layer) if isinstance(layer, Mapping) else layer for layer in layers]

@@ -1,0 +1,217 @@
+"""The whole network as a Keras model: every node's layer, and one walk over the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from official_vision.architecture.formats import from_json, to_json
+from official_vision.architecture.graph import Architecture, Stem
+from official_vision.architecture.plan import LITE_HEAD_CHANNELS, NodePlan, make_plan
+from official_vision.modeling import frames as time_axis
+from official_vision.modeling import inputs as model_inputs
+from official_vision.modeling.block import gate_sources, make_block
+from official_vision.modeling.convolution import batch_norm, spatial_convolution
+from official_vision.modeling.flow import RepresentationFlow
+from official_vision.modeling.head import ClassificationHead
+from official_vision.modeling.layer import register
+from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
+from official_vision.specs import ModelSpec
+
+
+@register
+class AssembleNet(tf_keras.Model):
+    """A multi-stream network: stems, gated and weighted connections, blocks, a classifier a frame.
+
+        rgb  -- stems --+-- level 1 --+-- level 2 --+-- level 3 --+-- level 4 -- average -- logits
+        flow -- stems --+             |             |             |
+        objects - stem -+--- any earlier node feeds any later block, gated by a peer
+
+    Batch, time, height and width are free: one model runs 8 frames and 128.
+    """
+
+    def __init__(self, architecture: Architecture, spec: ModelSpec, **kwargs):
+        """Args:
+        architecture: the graph, with the depth and width that will be built.
+        spec: every other setting of the network.
+        """
+        super().__init__(**kwargs)
+        self.architecture = architecture
+        self.spec = spec
+        self.streams = model_inputs.streams_of(architecture, spec)
+        self.plan = make_plan(architecture, spec.num_object_classes)
+        self._alive = architecture.live_nodes(gated_by_peers=spec.gate == "peer")
+        if spec.flow_source == "computed" and "flow" in architecture.streams:
+            self.flow = RepresentationFlow(spec.flow_iterations, name="flow")
+        widths = {plan.index: plan.output_channels for plan in self.plan}
+        self.node_layers = {
+            str(plan.index): self._make_node(plan, widths)
+            for plan in self.plan
+            if plan.index in self._alive
+        }
+        self._make_head()
+
+    def _make_node(self, plan: NodePlan, widths: Mapping[int, int]) -> tf_keras.layers.Layer:
+        node = self.architecture.nodes[plan.index]
+        name = f"node_{plan.index:02d}"
+        if not isinstance(node, Stem):
+            return make_block(
+                self.spec.gate, node, plan, widths, self.architecture.block_kind, name
+            )
+        if node.kind == "object":
+            return ObjectStem(plan.output_channels, name=name)
+        if self.architecture.block_kind == "inverted_bottleneck":
+            return ConvolutionalStem(plan.channels, 3, 3, node.temporal_dilation, 0, name=name)
+        if node.kind == "rgb":
+            pool_size = self.architecture.rgb_pool_size
+            return ConvolutionalStem(
+                plan.channels, 7, 5, node.temporal_dilation, pool_size, name=name
+            )
+        return ConvolutionalStem(plan.channels, 7, 0, 1, 2, name=name)
+
+    def _make_head(self) -> None:
+        hidden = 0
+        if self.architecture.block_kind == "inverted_bottleneck":
+            final, hidden = LITE_HEAD_CHANNELS
+            self.final = spatial_convolution(final, 1, name="final")
+            self.final_norm = batch_norm(name="final_norm")
+        self.head = ClassificationHead(
+            self.spec.num_classes,
+            self.spec.frame_pooling,
+            self.spec.dropout_rate,
+            hidden,
+            name="head",
+        )
+
+    def call(
+        self, features: Mapping[str, tf.Tensor], training: bool | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Classifies clips.
+
+        Args:
+          features: a dict of the model's streams: rgb [batch, time, height, width, 3] uint8 or float
+            in 0..255; flow [batch, time, height, width, 2] in pixels a frame; objects uint8 ids
+            [batch, time, height, width].
+          training: batch norm uses the batch's statistics, and dropout is on.
+
+        Returns:
+          logits, float32 [batch, num_classes], and frame_logits, float32 [batch, time, num_classes].
+        """
+        frames = time_axis.sizes(features[self.streams[0]])[1]
+        x = self.endpoints(features, training)[str(self.architecture.output)]
+        if self.architecture.block_kind == "inverted_bottleneck":
+            x = tf.nn.relu(self.final_norm(self.final(x), training=training))
+        return self.head(_spatial_average(x), frames, training=training)
+
+    def endpoints(
+        self, features: Mapping[str, tf.Tensor], training: bool | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Walks the graph once; arguments as in `call`.
+
+        Returns:
+          Every live node's output by its index as text, [batch * time, height, width, channels].
+        """
+        streams, frames = self._prepared(features)
+        outputs: dict[str, tf.Tensor] = {}
+        shared = _Shared(outputs)
+        for plan in self.plan:
+            if plan.index not in self._alive:
+                continue
+            node, layer = self.architecture.nodes[plan.index], self.node_layers[str(plan.index)]
+            if not isinstance(node, Stem):
+                pooled = [
+                    shared.pooled(j, r) for j, r in zip(plan.fusion.inputs, plan.fusion.pool_ratios)
+                ]
+                sources = [shared.averages(s) for s in gate_sources(self.spec.gate, node, plan)]
+                output = layer(pooled, sources, frames, training=training)
+            elif node.kind == "object":
+                output = layer(streams["object"])
+            else:
+                output = layer(streams[node.kind], frames, training=training)
+            outputs[str(plan.index)] = output
+        return outputs
+
+    def _prepared(
+        self, features: Mapping[str, tf.Tensor]
+    ) -> tuple[dict[str, tf.Tensor], int | tf.Tensor]:
+        """Each stem kind's input, [batch * time, height, width, ...], and the number of frames."""
+        streams = {}
+        if "rgb" in features:
+            normalised = model_inputs.normalise_rgb(features["rgb"], self.compute_dtype)
+            streams["rgb"] = time_axis.merge_time(normalised)
+        if hasattr(self, "flow"):
+            streams["flow"] = time_axis.merge_time(self.flow(features["rgb"]))
+        elif "flow" in self.streams:
+            streams["flow"] = time_axis.merge_time(features["flow"])
+        if "objects" in self.streams:
+            streams["object"] = time_axis.merge_time(features["objects"])
+        return streams, time_axis.sizes(features[self.streams[0]])[1]
+
+    def blocks(self) -> dict[int, tf_keras.layers.Layer]:
+        """Returns the convolutional blocks by node index."""
+        stems = {i for i, node in enumerate(self.architecture.nodes) if isinstance(node, Stem)}
+        return {int(i): layer for i, layer in self.node_layers.items() if int(i) not in stems}
+
+    def kernels(self) -> list[tf.Variable]:
+        """Returns the kernels of convolutions and dense layers: what weight decay may touch."""
+        return [v for v in self.trainable_variables if _own_name(v) == "kernel"]
+
+    def architecture_variables(self) -> list[tf.Variable]:
+        """Returns the connection strengths w and the peer logits h, before sigmoid and softmax."""
+        return [
+            v
+            for v in self.trainable_variables
+            if _own_name(v) in ("strength_logits", "peer_logits")
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "architecture": to_json(self.architecture),
+            "spec": self.spec.to_dict(),
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> AssembleNet:
+        del custom_objects  # every class here is registered
+        architecture, spec = from_json(config["architecture"]), ModelSpec.from_dict(config["spec"])
+        return cls(architecture, spec, name=config["name"])
+
+
+class _Shared:
+    """What several consumers need of a node, computed when first asked for and then kept."""
+
+    def __init__(self, outputs: Mapping[str, tf.Tensor]):
+        self._outputs = outputs
+        self._pooled: dict[tuple[int, int], tf.Tensor] = {}
+        self._averages: dict[int, tf.Tensor] = {}
+
+    def pooled(self, node: int, ratio: int) -> tf.Tensor:
+        """The node's output, max-pooled by `ratio` in height and width."""
+        if ratio == 1:
+            return self._outputs[str(node)]
+        if (node, ratio) not in self._pooled:
+            self._pooled[node, ratio] = tf.nn.max_pool2d(
+                self._outputs[str(node)], ratio, ratio, "SAME"
+            )
+        return self._pooled[node, ratio]
+
+    def averages(self, nodes: int | tuple[int, ...]) -> tf.Tensor | list[tf.Tensor]:
+        """One node's spatial average, or one for each of several nodes."""
+        if isinstance(nodes, tuple):
+            return [self.averages(node) for node in nodes]
+        if nodes not in self._averages:
+            self._averages[nodes] = _spatial_average(self._outputs[str(nodes)])
+        return self._averages[nodes]
+
+
+def _spatial_average(x: tf.Tensor) -> tf.Tensor:
+    """[rows, height, width, channels] -> [rows, channels]."""
+    return tf.reduce_mean(x, axis=[1, 2])
+
+
+def _own_name(variable: tf.Variable) -> str:
+    return variable.name.split("/")[-1].split(":")[0]
