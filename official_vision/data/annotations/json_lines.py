@@ -1,0 +1,80 @@
+"""JSON lines for any data set: one object a line, as `generic_csv` in JSON.
+
+{"path": "a.mp4", "split": "train", "labels": ["run", {"name": "jump", "start": 1.5, "end": 4}]}
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from official_vision.data.annotations.text import classes_beside, read_text
+from official_vision.data.manifest import Manifest, NamedRow, checked_span, make_manifest
+from official_vision.errors import UserError, nearest
+
+_KNOWN = ("path", "labels", "split", "id", "start", "end")
+
+
+def read_json_lines(path: str | os.PathLike) -> Manifest:
+    """Reads the file.
+
+    Raises:
+      UserError: names the file and the line.
+    """
+    rows = [
+        _row(line, f"{path}:{number}")
+        for number, line in enumerate(read_text(path).splitlines(), start=1)
+        if line.strip()
+    ]
+    return make_manifest(rows, classes_beside(path), str(path))
+
+
+def _row(line: str, where: str) -> NamedRow:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{where}: the line must be JSON. Received: {error}.") from error
+    if not isinstance(values, dict):
+        raise UserError(
+            f"{where}: the line must be a JSON object. Received: {line.strip()[:40]!r}."
+        )
+    for name in values:
+        if name not in _KNOWN:
+            raise UserError(
+                f"{where}: no field is named so. Received: {name!r}. {nearest(name, _KNOWN)}"
+            )
+    path, split = _text(values, "path", where), _text(values, "split", where)
+    labels = values.get("labels", [])
+    if not isinstance(labels, list):
+        raise UserError(f"{where}: labels must be a list. Received: {labels!r}.")
+    start, end = checked_span(_time(values, "start", where), _time(values, "end", where), where)
+    video_id = _text(values, "id", where) if "id" in values else path
+    return NamedRow(
+        where, video_id, path, split, tuple(_label(label, where) for label in labels), start, end
+    )
+
+
+def _text(values: dict[str, Any], name: str, where: str) -> str:
+    value = values.get(name)
+    if not isinstance(value, str) or not value:
+        raise UserError(f"{where}: {name} must be a text. Received: {value!r}.")
+    return value
+
+
+def _time(values: dict[str, Any], name: str, where: str) -> float | None:
+    value = values.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise UserError(f"{where}: {name} must be a number of seconds. Received: {value!r}.")
+    return None if value is None else float(value)
+
+
+def _label(label: Any, where: str) -> tuple[str, float | None, float | None]:
+    if isinstance(label, str):
+        return label, None, None
+    if not isinstance(label, dict):
+        raise UserError(
+            f"{where}: a label is a text or an object with name, start, end. Received: {label!r}."
+        )
+    span = checked_span(_time(label, "start", where), _time(label, "end", where), where)
+    return _text(label, "name", where), *span

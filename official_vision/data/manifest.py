@@ -1,0 +1,129 @@
+"""What every annotation reader returns: videos, their splits and their timed labels."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official_vision.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Label:
+    """A class of a video, for a span or for all of it.
+
+    Attributes:
+      class_index: position in Manifest.classes.
+      start_sec, end_sec: seconds from the video's start; None for the whole video.
+    """
+
+    class_index: int
+    start_sec: float | None = None
+    end_sec: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoRow:
+    """One video, or one span of a video file.
+
+    Attributes:
+      id: unique in the manifest; names the video in shards and reports.
+      path: of the file, relative to the folder of videos.
+      split: e.g. train or validation.
+      labels: empty for an unlabelled video, which is kept.
+      start_sec, end_sec: the part of the file that is used; None for its start or end.
+    """
+
+    id: str
+    path: str
+    split: str
+    labels: tuple[Label, ...]
+    start_sec: float | None = None
+    end_sec: float | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """All videos of a data set; `classes` are named in the order of their indices."""
+
+    classes: tuple[str, ...]
+    rows: tuple[VideoRow, ...]
+
+    def splits(self) -> tuple[str, ...]:
+        """Returns the names of the splits, sorted."""
+        return tuple(sorted({row.split for row in self.rows}))
+
+    def rows_of(self, split: str) -> tuple[VideoRow, ...]:
+        """Returns the videos of one split, in the order of the annotation file."""
+        return tuple(row for row in self.rows if row.split == split)
+
+
+@dataclasses.dataclass(frozen=True)
+class NamedRow:
+    """A row as a file spells it, before class names become indices.
+
+    Attributes:
+      where: file and line, for errors.
+      id, path, split, start_sec, end_sec: as in VideoRow.
+      labels: (class name, start_sec, end_sec), seconds or None.
+    """
+
+    where: str
+    id: str
+    path: str
+    split: str
+    labels: tuple[tuple[str, float | None, float | None], ...]
+    start_sec: float | None = None
+    end_sec: float | None = None
+
+
+def make_manifest(named: list[NamedRow], classes: tuple[str, ...] | None, source: str) -> Manifest:
+    """Turns class names into indices and checks what no single row can show.
+
+    Args:
+      named: the rows.
+      classes: names in order; None takes all that occur, sorted.
+      source: the annotation file, for errors.
+
+    Raises:
+      UserError: no rows, an id twice, or a class that `classes` lacks; with file and line.
+    """
+    if not named:
+        raise UserError(
+            f"An annotation file must name videos. Received: {source}, which names none."
+        )
+    if classes is None:
+        classes = tuple(sorted({name for row in named for name, _, _ in row.labels}))
+    index_of = {name: index for index, name in enumerate(classes)}
+    seen: dict[str, str] = {}
+    rows = []
+    for row in named:
+        if row.id in seen:
+            raise UserError(
+                f"{row.where}: a video's id occurs once. Received: {row.id!r}, first at {seen[row.id]}. "
+                "Give the rows ids of their own."
+            )
+        seen[row.id] = row.where
+        labels = tuple(_label(row, label, index_of) for label in row.labels)
+        rows.append(VideoRow(row.id, row.path, row.split, labels, row.start_sec, row.end_sec))
+    return Manifest(classes, tuple(rows))
+
+
+def checked_span(
+    start: float | None, end: float | None, where: str
+) -> tuple[float | None, float | None]:
+    """Returns the span; raises UserError unless 0 <= start < end where they are given."""
+    if (start is not None and not 0 <= start) or (end is not None and not (start or 0.0) < end):
+        raise UserError(
+            f"{where}: a span needs 0 <= start < end, in seconds. Received: {start} to {end}. Mend the times."
+        )
+    return start, end
+
+
+def _label(row: NamedRow, label: tuple, index_of: dict[str, int]) -> Label:
+    name, start, end = label
+    if name not in index_of:
+        raise UserError(
+            f"{row.where}: a label must be one of the {len(index_of)} classes. Received: {name!r}. "
+            "Mend the label or add it to the list of classes."
+        )
+    return Label(index_of[name], start, end)

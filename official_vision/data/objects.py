@@ -1,0 +1,62 @@
+"""Object ids of a frame from OpenCV's own detectors, painted as boxes; nothing is downloaded."""
+
+from __future__ import annotations
+
+import os
+
+import cv2
+import numpy as np
+
+# Id -> (name, cascade file). Painted in this order: whole bodies first, so that what lies on them shows.
+OPENCV_CLASSES = (
+    ("none", None),
+    ("full body", "haarcascade_fullbody.xml"),
+    ("person", None),  # the HOG people detector
+    ("upper body", "haarcascade_upperbody.xml"),
+    ("lower body", "haarcascade_lowerbody.xml"),
+    ("profile face", "haarcascade_profileface.xml"),
+    ("frontal face", "haarcascade_frontalface_default.xml"),
+    ("eye", "haarcascade_eye.xml"),
+)
+OPENCV_CLASS_NAMES = tuple(name for name, _ in OPENCV_CLASSES)
+_PERSON = 2
+_HOG_WINDOW = (64, 128)
+_SCALE_STEP = 1.2
+_NEIGHBOURS = 3
+
+
+class OpenCvDetectors:
+    """Haar cascades and the HOG people detector; ids are positions in OPENCV_CLASSES."""
+
+    def __init__(self) -> None:
+        folder = cv2.data.haarcascades
+        self._cascades = {
+            index: cv2.CascadeClassifier(os.path.join(folder, file))
+            for index, (_, file) in enumerate(OPENCV_CLASSES)
+            if file
+        }
+        self._people = cv2.HOGDescriptor()
+        self._people.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
+
+    def __call__(self, rgb: np.ndarray) -> np.ndarray:
+        """Finds objects.
+
+        Args:
+          rgb: uint8 [height, width, 3].
+
+        Returns:
+          uint8 ids [height, width]; 0 where nothing was found.
+        """
+        grey = cv2.equalizeHist(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+        ids = np.zeros(grey.shape, np.uint8)
+        for index in range(1, len(OPENCV_CLASSES)):
+            for x, y, width, height in self._boxes(index, grey):
+                ids[max(y, 0) : y + height, max(x, 0) : x + width] = index
+        return ids
+
+    def _boxes(self, index: int, grey: np.ndarray) -> np.ndarray:
+        if index != _PERSON:
+            return self._cascades[index].detectMultiScale(grey, _SCALE_STEP, _NEIGHBOURS)
+        if grey.shape[1] < _HOG_WINDOW[0] or grey.shape[0] < _HOG_WINDOW[1]:
+            return np.zeros((0, 4), np.int32)
+        return self._people.detectMultiScale(grey, winStride=(8, 8), scale=_SCALE_STEP)[0]

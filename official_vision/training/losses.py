@@ -1,0 +1,41 @@
+"""Cross entropy of clips, for several labels each or exactly one (supplement A.3)."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def classification_loss(
+    logits: tf.Tensor,
+    labels: tf.Tensor,
+    mask: tf.Tensor,
+    activation: str,
+    label_smoothing: float = 0.0,
+) -> tf.Tensor:
+    """The mean loss of the real clips of a batch.
+
+    Args:
+      logits: [batch, classes].
+      labels: multi-hot, or one-hot for softmax, [batch, classes].
+      mask: 1 for real rows and 0 for padding, [batch].
+      activation: sigmoid (binary cross entropy, averaged over classes) or softmax.
+      label_smoothing: share of each target that all classes get evenly: of 1/2 for sigmoid, of
+        1/classes for softmax.
+
+    Returns:
+      A float32 scalar; 0 for a batch of padding alone.
+    """
+    logits, labels, mask = (tf.cast(x, tf.float32) for x in (logits, labels, mask))
+    if activation == "sigmoid":
+        targets = labels * (1 - label_smoothing) + label_smoothing / 2
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
+        per_clip = tf.reduce_mean(losses, axis=-1)
+    else:
+        targets = labels * (1 - label_smoothing) + label_smoothing / labels.shape[-1]
+        per_clip = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+    return tf.math.divide_no_nan(tf.reduce_sum(per_clip * mask), tf.reduce_sum(mask))
+
+
+def l2_penalty(kernels: list[tf.Variable], weight_decay: float) -> tf.Tensor:
+    """weight_decay / 2 times the sum of squares, so that its gradient is weight_decay times w."""
+    return weight_decay * tf.add_n([tf.nn.l2_loss(tf.cast(k, tf.float32)) for k in kernels])

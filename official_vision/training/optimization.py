@@ -1,0 +1,139 @@
+"""OptimizerSpec -> Model Garden's optimizer."""
+
+from __future__ import annotations
+
+import tf_keras
+from official.core.config_definitions import RuntimeConfig
+from official.modeling import optimization, performance
+from official.modeling.optimization.configs.optimization_config import OptimizerConfig
+
+from official_vision.errors import UserError, nearest
+from official_vision.specs import OptimizerSpec, TrainSpec
+from official_vision.training import addons
+
+ADDONS_PREFIX = "tfa:"
+# Decoupled decay is the optimizer's own; these exclude everything but kernels by variable name.
+_NOT_KERNELS = ["gamma", "beta", "bias", "logits"]
+_DECOUPLED = ("adamw", "lamb", "lars")
+_STEPWISE_DROP = 0.1
+
+
+def scaled_learning_rate(spec: OptimizerSpec, batch_size: int) -> float:
+    """The learning rate at `batch_size` clips a step, by the linear scaling rule (Goyal et al. 2017)."""
+    if spec.reference_batch_size is None:
+        return spec.learning_rate
+    return spec.learning_rate * batch_size / spec.reference_batch_size
+
+
+def make_optimizer(
+    spec: OptimizerSpec, train: TrainSpec, batch_size: int
+) -> tf_keras.optimizers.Optimizer:
+    """Makes the optimizer with its schedule, clipping, moving average and loss scaling.
+
+    Args:
+      spec: how weights move.
+      train: the run's length and precision.
+      batch_size: clips a step over all devices.
+
+    Raises:
+      UserError: an unknown name, or settings that the optimizer has no place for.
+    """
+    is_addon = spec.name.startswith(ADDONS_PREFIX)
+    config = _config(spec, train, batch_size, "sgd" if is_addon else _checked_name(spec.name))
+    factory = optimization.OptimizerFactory(config)
+    rate = factory.build_learning_rate()
+    optimizer = _addon(spec, rate) if is_addon else factory.build_optimizer(rate)
+    runtime = RuntimeConfig(
+        mixed_precision_dtype="float16" if train.precision == "mixed_float16" else None,
+        loss_scale="dynamic" if train.precision == "mixed_float16" else None,
+    )
+    return performance.configure_optimizer(
+        optimizer,
+        use_float16=runtime.mixed_precision_dtype == "float16",
+        loss_scale=runtime.loss_scale,
+    )
+
+
+def _checked_name(name: str) -> str:
+    known = OptimizerConfig().as_dict().keys() - {"type"}
+    if name not in known:
+        raise UserError(
+            f"OptimizerSpec.name must be an optimizer of Model Garden, or 'tfa:Class'. "
+            f"Received: {name!r}. {nearest(name, known)}"
+        )
+    return name
+
+
+def _config(
+    spec: OptimizerSpec, train: TrainSpec, batch_size: int, name: str
+) -> optimization.OptimizationConfig:
+    settings = {
+        "optimizer": {"type": name, name: _optimizer_settings(spec, name)},
+        "learning_rate": _schedule(spec, train.steps, scaled_learning_rate(spec, batch_size)),
+    }
+    if spec.warmup_steps:
+        settings["warmup"] = {
+            "type": "linear",
+            "linear": {"warmup_steps": spec.warmup_steps, "warmup_learning_rate": 0.0},
+        }
+    if spec.ema_decay is not None:
+        settings["ema"] = {"average_decay": spec.ema_decay, "trainable_weights_only": False}
+    return optimization.OptimizationConfig(settings)
+
+
+def _optimizer_settings(spec: OptimizerSpec, name: str) -> dict:
+    known = getattr(OptimizerConfig(), name).as_dict()
+    settings = {"global_clipnorm": spec.gradient_clip_norm}
+    if "momentum" in known:
+        settings["momentum"] = spec.momentum
+    if name == "adamw":
+        # This optimizer clips by its own setting; 0 turns its default off.
+        settings = {"gradient_clip_norm": spec.gradient_clip_norm or 0.0}
+    if spec.decay == "decoupled":
+        if name not in _DECOUPLED:
+            raise UserError(
+                f"OptimizerSpec.decay = 'decoupled' needs one of {', '.join(_DECOUPLED)}. "
+                f"Received: OptimizerSpec.name = {name!r}. Choose one of them, or decay = 'l2'."
+            )
+        settings |= {
+            "weight_decay_rate": spec.weight_decay,
+            "exclude_from_weight_decay": _NOT_KERNELS,
+        }
+    return settings
+
+
+def _schedule(spec: OptimizerSpec, steps: int, rate: float) -> dict:
+    if spec.schedule == "constant":
+        return {"type": "constant", "constant": {"learning_rate": rate}}
+    if spec.schedule == "cosine":
+        cosine = {"initial_learning_rate": rate, "decay_steps": steps}
+        return {"type": "cosine", "cosine": cosine}
+    if not spec.boundaries or list(spec.boundaries) != sorted(set(spec.boundaries)):
+        raise UserError(
+            "OptimizerSpec.boundaries must be rising steps for schedule 'stepwise'. "
+            f"Received: {spec.boundaries}. Name the steps at which the rate drops."
+        )
+    values = [rate * _STEPWISE_DROP**drops for drops in range(len(spec.boundaries) + 1)]
+    return {"type": "stepwise", "stepwise": {"boundaries": list(spec.boundaries), "values": values}}
+
+
+def _addon(spec: OptimizerSpec, rate: float) -> tf_keras.optimizers.Optimizer:
+    if spec.ema_decay is not None:
+        raise UserError(
+            "OptimizerSpec.ema_decay works with Model Garden's optimizers. "
+            f"Received: {spec.ema_decay} with name {spec.name!r}. Leave one of them out."
+        )
+    decay = spec.weight_decay if spec.decay == "decoupled" else 0.0
+    settings = {
+        "learning_rate": rate,
+        "momentum": spec.momentum,
+        "weight_decay": decay,
+        "weight_decay_rate": decay,
+        "exclude_from_weight_decay": _NOT_KERNELS,
+    }
+    if spec.gradient_clip_norm is not None:
+        raise UserError(
+            "OptimizerSpec.gradient_clip_norm works with Model Garden's optimizers. "
+            f"Received: {spec.gradient_clip_norm} with name {spec.name!r}. Leave one of them out."
+        )
+    return addons.make_optimizer(spec.name.removeprefix(ADDONS_PREFIX), settings)
