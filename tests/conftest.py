@@ -1,0 +1,48 @@
+"""What all tests share: a quiet TensorFlow with few threads, real videos, hypothesis settings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# TensorFlow, OpenMP and matplotlib read these when they are first imported, here and in the
+# commands that tests start.
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+os.environ["MPLBACKEND"] = "Agg"
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # tests give the same numbers everywhere
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import hypothesis
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+FOOTAGE_FOLDER = REPOSITORY / ".cache" / "footage"
+FOOTAGE_NAMES = ("bikes", "bigbuckbunny", "carphone_pristine")
+
+hypothesis.settings.register_profile("developer", deadline=None, max_examples=25)
+# A submission fails for what it changed, never for the luck of a draw.
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=25, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+
+@pytest.fixture(scope="session")
+def footage() -> dict[str, Path]:
+    """Name -> path of three real videos: bikes, bigbuckbunny and carphone_pristine.
+
+    bikes: 640 x 272, 250 frames at 25 a second, no sound. bigbuckbunny: 1280 x 720, 132 frames at
+    25 a second, with sound. carphone_pristine: 176 x 144, 120 frames at
+    29.97 a second, no sound. `tools/fetch_footage.py` fetches them
+    once into .cache/footage; nothing is downloaded when they are there.
+    """
+    paths = {name: FOOTAGE_FOLDER / f"{name}.mp4" for name in FOOTAGE_NAMES}
+    if not all(path.is_file() for path in paths.values()):
+        command = [sys.executable, "tools/fetch_footage.py", f"--output={FOOTAGE_FOLDER}"]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.fail(f"The test videos are not there. {done.stderr.strip()}", pytrace=False)
+    return paths
