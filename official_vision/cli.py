@@ -14,6 +14,7 @@ from absl import app, flags, logging
 from official_vision.errors import UserError
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
+SOME_LEFT_OUT = 3  # the work is done, but for the items that were named
 
 
 def define_gin_flags() -> None:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 # Largest code on either side of the zero, which is 128: codes 1 to 255 are symmetric.
-_CODES = 127
-_ZERO = 128
+CODES = 127
+ZERO_CODE = 128
 _TVL1_ITERATIONS = 40
 
 
@@ -70,13 +70,13 @@ def quantise(flow: np.ndarray, bound: float) -> np.ndarray:
 
     Within the bound the round trip errs by at most half a step, bound / 254.
     """
-    codes = np.rint(np.clip(flow, -bound, bound) * (_CODES / bound)) + _ZERO
+    codes = np.rint(np.clip(flow, -bound, bound) * (CODES / bound)) + ZERO_CODE
     return codes.astype(np.uint8)
 
 
 def dequantise(codes: np.ndarray, bound: float) -> np.ndarray:
     """uint8 codes -> float32 pixels."""
-    return (codes.astype(np.float32) - _ZERO) * np.float32(bound / _CODES)
+    return (codes.astype(np.float32) - ZERO_CODE) * np.float32(bound / CODES)
 
 
 def _central_differences(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

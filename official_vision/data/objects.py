@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 import cv2
@@ -22,6 +23,10 @@ OPENCV_CLASS_NAMES = tuple(name for name, _ in OPENCV_CLASSES)
 _PERSON = 2
 _HOG_WINDOW = (64, 128)
 _SCALE_STEP = 1.2
+# Cascades know faces from 20-24 pixels on: smaller frames are enlarged for them.
+_LEAST_SIDE = 160
+# Boxes are held for this many frames: detection costs more than decoding and flow together.
+DETECTION_INTERVAL = 4
 _NEIGHBOURS = 3
 
 
@@ -48,9 +53,12 @@ class OpenCvDetectors:
           uint8 ids [height, width]; 0 where nothing was found.
         """
         grey = cv2.equalizeHist(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+        scale = max(1.0, _LEAST_SIDE / min(grey.shape))
+        enlarged = cv2.resize(grey, None, fx=scale, fy=scale) if scale > 1 else grey
         ids = np.zeros(grey.shape, np.uint8)
         for index in range(1, len(OPENCV_CLASSES)):
-            for x, y, width, height in self._boxes(index, grey):
+            for box in self._boxes(index, enlarged):
+                x, y, width, height = np.rint(np.asarray(box) / scale).astype(int)
                 ids[max(y, 0) : y + height, max(x, 0) : x + width] = index
         return ids
 
@@ -60,3 +68,9 @@ class OpenCvDetectors:
         if grey.shape[1] < _HOG_WINDOW[0] or grey.shape[0] < _HOG_WINDOW[1]:
             return np.zeros((0, 4), np.int32)
         return self._people.detectMultiScale(grey, winStride=(8, 8), scale=_SCALE_STEP)[0]
+
+
+@functools.cache
+def opencv_detectors() -> OpenCvDetectors:
+    """Returns the process's detectors: reading the cascades takes longer than using them once."""
+    return OpenCvDetectors()

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from official_vision.data import flow as optical_flow
-from official_vision.data.objects import OpenCvDetectors
+from official_vision.data.objects import DETECTION_INTERVAL, opencv_detectors
 from official_vision.data.video import Frame, decode
 
 
@@ -53,7 +53,7 @@ def video_streams(
       VideoError: see video.decode.
     """
     solver = _flow_solver(flow)
-    detect = OpenCvDetectors() if objects == "opencv" else None
+    detect = _held_detections() if objects == "opencv" else None
     held: Frame | None = None
     held_flow = None
     for frame in decode(path, short_side, fps, start_sec, end_sec):
@@ -69,6 +69,20 @@ def video_streams(
 
 def _streams(frame: Frame, flow: np.ndarray | None, detect: Callable | None) -> FrameStreams:
     return FrameStreams(frame.rgb, flow, detect(frame.rgb) if detect else None, frame.time_sec)
+
+
+def _held_detections() -> Callable[[np.ndarray], np.ndarray]:
+    """Detects in every DETECTION_INTERVAL-th frame and repeats its ids in between."""
+    detector, count, ids = opencv_detectors(), 0, None
+
+    def detect(rgb: np.ndarray) -> np.ndarray:
+        nonlocal count, ids
+        if count % DETECTION_INTERVAL == 0:
+            ids = detector(rgb)
+        count += 1
+        return ids
+
+    return detect
 
 
 def _flow_solver(method: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:

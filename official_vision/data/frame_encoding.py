@@ -1,0 +1,66 @@
+"""Frames of every stream -> the bytes that shards hold. No TensorFlow: decoding workers start quickly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from official_vision.data.flow import quantise
+from official_vision.data.manifest import VideoRow
+from official_vision.data.streams import FrameStreams, video_streams
+from official_vision.data.video import VideoError, probe
+from official_vision.specs import PrepareSpec
+
+
+def encode_video(row: VideoRow, spec: PrepareSpec) -> tuple[float, dict[str, list[bytes]]]:
+    """Decodes a video and encodes its streams.
+
+    Args:
+      row: the video, its path relative to `spec.videos`.
+      spec: size, rate, flow, objects and quality.
+
+    Returns:
+      Frames a second, and for each stream the encoded frames.
+
+    Raises:
+      VideoError: the video can't be decoded whole, or has no frame in the row's span.
+    """
+    path = Path(spec.videos) / row.path
+    frames: dict[str, list[bytes]] = {}
+    for streams in video_streams(
+        path,
+        short_side=spec.short_side,
+        fps=spec.fps,
+        flow=spec.flow,
+        objects=spec.objects,
+        start_sec=row.start_sec,
+        end_sec=row.end_sec,
+    ):
+        for name, encoded in encode_frame(streams, spec.flow_bound, spec.jpeg_quality).items():
+            frames.setdefault(name, []).append(encoded)
+    if not frames:
+        raise VideoError(
+            f"{path}: no frame lies between {row.start_sec} and {row.end_sec} seconds."
+        )
+    return spec.fps or probe(path).fps, frames
+
+
+def encode_frame(streams: FrameStreams, flow_bound: float, jpeg_quality: int) -> dict[str, bytes]:
+    """Encodes one frame of every stream that is present, as data/shard.py describes."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
+    encoded = {"rgb": _image(".jpg", cv2.cvtColor(streams.rgb, cv2.COLOR_RGB2BGR), quality)}
+    if streams.flow is not None:
+        codes = quantise(streams.flow, flow_bound)
+        encoded["flow"] = _image(".png", np.concatenate([codes[..., 0], codes[..., 1]]), [])
+    if streams.objects is not None:
+        encoded["objects"] = _image(".png", streams.objects, [])
+    return encoded
+
+
+def _image(suffix: str, pixels: np.ndarray, settings: list[int]) -> bytes:
+    succeeded, encoded = cv2.imencode(suffix, pixels, settings)
+    if not succeeded:
+        raise RuntimeError(f"OpenCV could not encode a {suffix} image of shape {pixels.shape}.")
+    return encoded.tobytes()

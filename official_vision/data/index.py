@@ -1,0 +1,133 @@
+"""The index beside the shards of one split: what is in them and how it was made."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from official_vision import files
+from official_vision.errors import UserError
+
+INDEX_FILE = "index.json"
+_FORMAT = "official_vision.shards"
+_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardEntry:
+    """One shard file: its name, number of records, size in bytes and SHA-256."""
+
+    file: str
+    count: int
+    bytes: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class LeftOut:
+    """A video that could not be prepared, and why."""
+
+    id: str
+    path: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """All that a reader of the shards needs to know.
+
+    Attributes:
+      split: its name.
+      classes: names in the order of the label indices.
+      streams: rgb, flow, objects: those that are stored.
+      shards: the files, in order.
+      videos: ids in the order of the records.
+      flow_method, flow_bound: how flow was found, and its greatest stored displacement in pixels.
+      object_classes: names of the object ids.
+      settings: of preparation.
+      versions: of the libraries that decoded and detected.
+      left_out: videos that are not in the shards.
+    """
+
+    split: str
+    classes: tuple[str, ...]
+    streams: tuple[str, ...]
+    shards: tuple[ShardEntry, ...]
+    videos: tuple[str, ...]
+    flow_method: str
+    flow_bound: float
+    object_classes: tuple[str, ...]
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def num_videos(self) -> int:
+        """Records in all shards."""
+        return sum(shard.count for shard in self.shards)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the classes and the shards' checksums: equal data, equal fingerprint."""
+        content = json.dumps([list(self.classes), [shard.sha256 for shard in self.shards]])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def write(self, folder: str | os.PathLike) -> None:
+        """Writes index.json into the split's folder."""
+        values = {"format": _FORMAT, "version": _VERSION, **dataclasses.asdict(self)}
+        files.write_json(Path(folder) / INDEX_FILE, values)
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike) -> Index:
+        """Reads the index of a prepared split.
+
+        Raises:
+          UserError: the folder is no prepared split, or a shard is missing or has another size than
+            when it was written.
+        """
+        path = Path(folder) / INDEX_FILE
+        if not path.is_file():
+            raise UserError(
+                f"A prepared split holds {INDEX_FILE}, written by tools/prepare_data.py when it has finished. "
+                f"Received: {str(folder)!r}, which holds none. {_splits_in(folder)}"
+            )
+        index = cls._from_dict(files.read_json(path), path)
+        for shard in index.shards:
+            _check_shard(Path(folder) / shard.file, shard)
+        return index
+
+    @classmethod
+    def _from_dict(cls, values: Any, path: Path) -> Index:
+        try:
+            if (values.pop("format"), values.pop("version")) != (_FORMAT, _VERSION):
+                raise KeyError("format")
+            values["shards"] = tuple(ShardEntry(**entry) for entry in values["shards"])
+            values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
+            for name in ("classes", "streams", "videos", "object_classes"):
+                values[name] = tuple(values[name])
+            return cls(**values)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise UserError(
+                f"The file must be an index of format {_FORMAT}, version {_VERSION}. Received: {path} ({error!r}). "
+                "Prepare the data again."
+            ) from error
+
+
+def _splits_in(folder: str | os.PathLike) -> str:
+    found = sorted(str(path.parent) for path in Path(folder).glob(f"*/{INDEX_FILE}"))
+    return f"Splits there: {', '.join(found)}." if found else "Prepare the data first."
+
+
+def _check_shard(path: Path, shard: ShardEntry) -> None:
+    size = path.stat().st_size if path.is_file() else None
+    if size != shard.bytes:
+        found = "no such file" if size is None else f"{size} bytes"
+        raise UserError(
+            f"A shard must be as its index says, {shard.bytes} bytes. Received: {path}, {found}. "
+            "Copy it again, or delete it and run tools/prepare_data.py."
+        )

@@ -1,0 +1,93 @@
+"""A sheet of samples: frames, flow in colours, objects in colours, and labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+
+from official_vision import files
+from official_vision.data.index import Index
+from official_vision.data.shard import decode_frame, parse
+
+_SAMPLES = 6
+_COLUMNS = 4
+_HEIGHT = 128
+_PALETTE = plt.get_cmap("tab20")
+
+
+def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike) -> None:
+    """Draws samples spread over a split: a row a video, four frames of every stream.
+
+    Args:
+      output: folder that holds the splits.
+      split: which one.
+      path: PNG to write.
+    """
+    folder = Path(output) / split
+    index = Index.read(folder)
+    records = tf.data.TFRecordDataset([str(folder / shard.file) for shard in index.shards])
+    wanted = np.unique(np.linspace(0, index.num_videos - 1, _SAMPLES).astype(int))
+    rows = [
+        parse(record, index.streams) for number, record in enumerate(records) if number in wanted
+    ]
+    figure, axes = plt.subplots(len(rows), 1, figsize=(14, 1.35 * len(rows)), squeeze=False)
+    for axis, record in zip(axes[:, 0], rows, strict=True):
+        axis.imshow(_strip(record, index.streams))
+        axis.set_axis_off()
+        labels = ", ".join(index.classes[i] for i in record["label_index"].numpy())
+        axis.set_title(f"{record['id'].numpy().decode()}: {labels}", fontsize=8, loc="left", pad=2)
+    figure.tight_layout(pad=0.3)
+    with files.written_aside(path) as partial:
+        figure.savefig(partial, dpi=90, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _strip(record: dict[str, tf.Tensor], streams: Sequence[str]) -> np.ndarray:
+    """Four frames of every stream side by side, each _HEIGHT pixels high."""
+    times = np.linspace(0, len(record["rgb"]) - 1, _COLUMNS).astype(int)
+    pictures = []
+    for stream in streams:
+        for time in times:
+            pixels = decode_frame(record[stream][time], stream, record["flow_bound"]).numpy()
+            colours = _as_colours(pixels, stream)
+            width = round(colours.shape[1] * _HEIGHT / colours.shape[0])
+            pictures.append(cv2.resize(colours, (width, _HEIGHT), interpolation=cv2.INTER_NEAREST))
+    return np.concatenate(pictures, axis=1)
+
+
+def _as_colours(pixels: np.ndarray, stream: str) -> np.ndarray:
+    if stream == "rgb":
+        return pixels
+    return flow_colours(pixels) if stream == "flow" else object_colours(pixels[..., 0])
+
+
+def flow_colours(flow: np.ndarray, full_scale: float | None = None) -> np.ndarray:
+    """Flow as colours: hue is the direction, saturation the speed; still is white.
+
+    Args:
+      flow: float [height, width, 2] in pixels.
+      full_scale: speed of full saturation in pixels; None takes the fastest pixel, at least one.
+
+    Returns:
+      uint8 rgb [height, width, 3].
+    """
+    speed, angle = cv2.cartToPolar(flow[..., 0], flow[..., 1], angleInDegrees=True)
+    scale = full_scale or max(float(speed.max()), 1.0)
+    hsv = np.stack([angle / 2, np.clip(speed / scale, 0, 1) * 255, np.full_like(speed, 255)], -1)
+    return cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2RGB)
+
+
+def object_colours(ids: np.ndarray) -> np.ndarray:
+    """Object ids as colours, 0 as black; uint8 [height, width] -> uint8 rgb [height, width, 3]."""
+    colours = (_PALETTE(np.arange(256) % 20)[:, :3] * 255).astype(np.uint8)
+    colours[0] = 0
+    return colours[ids]
