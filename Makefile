@@ -1,0 +1,79 @@
+# `make demo` shows a video's whole way through the house; `make test` runs what CI runs.
+# Needed on the machine: Python 3.11 (3.10 to 3.13 work), git, make, and at first the network.
+#
+#   make install      .venv with every version that requirements.txt pins
+#   make demo         prepare, train, evaluate, export and predict, with files in demo/
+#   make test         lint and every test
+#   make test-quick   lint and the tests that take seconds
+#   make lint         ruff alone
+#   make lock         requirements.txt anew from pyproject.toml
+#   make build-files  BUILD anew from the imports
+#   make clean        removes what runs left
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: help install demo test test-quick lint lock build-files clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+FOOTAGE := .cache/footage/.fetched
+SOURCES := official_vision tools tests
+SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+
+ifndef PYTHON
+PYTHON := $(shell for python in python3.11 python3 python3.12 python3.13 python3.10; do \
+	$$python -c '$(SUPPORTED)' 2>/dev/null && echo $$python && break; done)
+endif
+
+help:
+	@sed -n '/^[^#]/q; s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
+
+install: $(INSTALLED)
+
+# The stamp comes last, so that an interrupted installation is redone. The other mark tells that one
+# was interrupted, perhaps in the middle of a package: then the environment is made from nothing.
+$(INSTALLED): requirements.txt pyproject.toml
+	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo >&2 "error: Python 3.10 to 3.13 is needed." \
+		"Received: '$(PYTHON)'. Install Python 3.11 or name one: make PYTHON=/path/to/python3.11"; exit 1; }
+	@if test -e $(VENV)/.installing || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+		"$(PYTHON)" -m venv --clear $(VENV); fi
+	@touch $(VENV)/.installing
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--no-deps --no-build-isolation --editable .
+	@mv $(VENV)/.installing $@
+
+$(FOOTAGE): tools/fetch_footage.py $(INSTALLED)
+	$(BIN)/python tools/fetch_footage.py --output=$(@D) >/dev/null
+	@touch $@
+
+demo: $(INSTALLED) $(FOOTAGE)
+	$(BIN)/python tools/make_demo_data.py
+	$(BIN)/python tools/prepare_data.py
+	$(BIN)/python tools/train.py
+	$(BIN)/python tools/evaluate.py
+	$(BIN)/python tools/export.py
+	$(BIN)/python tools/predict.py
+
+lint: $(INSTALLED)
+	$(BIN)/python -m ruff check $(SOURCES)
+	$(BIN)/python -m ruff format --check $(SOURCES)
+
+test: lint $(FOOTAGE)
+	$(BIN)/python -m pytest
+
+test-quick: lint $(FOOTAGE)
+	$(BIN)/python -m pytest -m "not slow"
+
+lock: $(INSTALLED)
+	$(BIN)/python -m uv pip compile pyproject.toml --quiet --all-extras --universal \
+		--python-version 3.10 --no-emit-index-url --no-emit-find-links --annotation-style line \
+		--custom-compile-command "make lock" --output-file requirements.txt
+
+build-files: $(INSTALLED)
+	$(BIN)/python tools/update_build.py
+
+clean:
+	rm -rf demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
