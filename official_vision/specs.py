@@ -139,13 +139,13 @@ class DataSpec(Spec):
       frames: frames of a clip.
       frame_stride: step between a clip's frames, in stored frames.
       size: height and width of a clip in pixels.
-      short_side: length in pixels that the shorter side has before the crop; None crops from the
-        stored size.
       min_crop_area: training crops cover at least this share of the frame (1 only moves the crop).
       flip: mirror half of the training clips.
       short_video: what fills a clip that outlasts its video: loop it or hold its last frame.
+      label_rule: which timed labels a clip carries: whole_video (all of the video's), any_overlap, or
+        half_overlap (the label covers at least half of the clip, or lies in it by half).
       views: clips of each video at evaluation, evenly spread over its length.
-      crops: spatial crops of each clip at evaluation, 1 (centre) or 3 (along the longer side).
+      crops: square crops of each clip at evaluation, spread along the longer side; 1 is the centre.
       shuffle_buffer: records held for shuffling in training.
       seed: of shuffling, span and crop.
     """
@@ -155,10 +155,12 @@ class DataSpec(Spec):
     frames: int = _setting(32, low=1)
     frame_stride: int = _setting(1, low=1)
     size: int = _setting(224, low=16)
-    short_side: int | None = _setting(None, low=16)
     min_crop_area: float = _setting(0.35, above=0, high=1)
     flip: bool = True
     short_video: str = _setting("loop", choices=("loop", "hold"))
+    label_rule: str = _setting(
+        "whole_video", choices=("whole_video", "any_overlap", "half_overlap")
+    )
     views: int = _setting(1, low=1)
     crops: int = _setting(1, low=1, high=3)
     shuffle_buffer: int = _setting(256, low=1)

@@ -1,0 +1,87 @@
+"""Crop, resize and flip: all streams of a clip together, and flow's values with its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+# Random crops are up to a third wider or higher than square (Szegedy et al. 2015).
+_MOST_ELONGATED = 4 / 3
+_CROP_TRIES = 10
+
+
+def crop_and_resize(
+    features: Mapping[str, tf.Tensor], box: tf.Tensor, size: int, flip: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Cuts one box out of every frame of every stream, resizes it and mirrors it where asked.
+
+    rgb and flow are interpolated, ids take the nearest pixel's. Flow is measured in pixels: it grows
+    with each axis of the picture, and its x changes sign in the mirror.
+
+    Args:
+      features: rgb uint8 [time, height, width, 3], flow float32 [time, height, width, 2], objects
+        uint8 [time, height, width, 1]; any of them.
+      box: int32 [top, left, height, width] in pixels.
+      size: height and width of the result.
+      flip: a scalar bool.
+
+    Returns:
+      The same streams with height = width = size; rgb stays uint8.
+    """
+    top, left, height, width = tf.unstack(box)
+    result = {}
+    for name, x in features.items():
+        cut = x[:, top : top + height, left : left + width]
+        method = "nearest" if name == "objects" else "bilinear"
+        resized = tf.image.resize(cut, [size, size], method)
+        resized = tf.cond(flip, lambda r=resized: r[:, :, ::-1], lambda r=resized: r)
+        if name == "flow":
+            mirrored = tf.where(flip, -1.0, 1.0)
+            ratio = tf.cast(size, tf.float32) / tf.cast(tf.stack([width, height]), tf.float32)
+            resized *= ratio * tf.stack([mirrored, 1.0])
+        if name == "rgb":
+            resized = tf.cast(tf.round(resized), tf.uint8)
+        result[name] = tf.ensure_shape(resized, [None, size, size, x.shape[-1]])
+    return result
+
+
+def evaluation_box(height: tf.Tensor, width: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+    """The greatest square, at `position` (0..1) along the longer side; int32 [top, left, side, side]."""
+    side = tf.minimum(height, width)
+
+    def place(length: tf.Tensor) -> tf.Tensor:
+        room = tf.cast(length - side, tf.float32)
+        return tf.cast(tf.round(room * tf.cast(position, tf.float32)), tf.int32)
+
+    return tf.stack([place(height), place(width), side, side])
+
+
+def random_box(
+    height: tf.Tensor, width: tf.Tensor, min_area: float, seed: tf.Tensor
+) -> tf.Tensor:
+    """A random box of at least `min_area` of the frame and of moderate aspect.
+
+    Args:
+      height, width: of the frame, int32 scalars.
+      min_area: least share of the frame's area.
+      seed: int [2]; the box is a function of it.
+
+    Returns:
+      int32 [top, left, height, width]; the greatest centred square where no draw fits.
+    """
+    seeds = tf.random.split(seed, 4)
+    tries = [_CROP_TRIES]
+    area = tf.random.stateless_uniform(tries, seeds[0], min_area, 1.0)
+    spread = tf.math.log(_MOST_ELONGATED)
+    aspect = tf.exp(tf.random.stateless_uniform(tries, seeds[1], -spread, spread))
+    pixels = area * tf.cast(height * width, tf.float32)
+    box_width = tf.cast(tf.round(tf.sqrt(pixels * aspect)), tf.int32)
+    box_height = tf.cast(tf.round(tf.sqrt(pixels / aspect)), tf.int32)
+    fits = (box_width <= width) & (box_height <= height) & (box_width > 0) & (box_height > 0)
+    first = tf.argmax(tf.cast(fits, tf.int32))
+    place = tf.random.stateless_uniform([2], seeds[2])
+    room = tf.stack([height - box_height[first], width - box_width[first]])
+    corner = tf.cast(tf.floor(place * tf.cast(room + 1, tf.float32)), tf.int32)
+    drawn = tf.concat([corner, [box_height[first], box_width[first]]], axis=0)
+    return tf.where(tf.reduce_any(fits), drawn, evaluation_box(height, width, tf.constant(0.5)))

@@ -1,0 +1,71 @@
+"""Which frames of a video a clip shows, and which labels it then carries."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from official_vision.specs import DataSpec
+
+
+def random_start(length: tf.Tensor, spec: DataSpec, seed: tf.Tensor) -> tf.Tensor:
+    """A start from which the whole clip fits; 0 for a video that is too short. Scalars int32."""
+    room = tf.maximum(length - _extent(spec), 0)
+    return tf.random.stateless_uniform([], seed, 0, room + 1, tf.int32)
+
+
+def evaluation_start(length: tf.Tensor, spec: DataSpec, view: tf.Tensor) -> tf.Tensor:
+    """The start of evaluation clip `view`: they are spread evenly, the last ends with the video."""
+    room = tf.cast(tf.maximum(length - _extent(spec), 0), tf.float32)
+    share = tf.cast(view, tf.float32) / (spec.views - 1) if spec.views > 1 else 0.5
+    return tf.cast(tf.round(room * share), tf.int32)
+
+
+def frame_numbers(start: tf.Tensor, length: tf.Tensor, spec: DataSpec) -> tf.Tensor:
+    """int32 [frames]: the clip's frames; past the video's end it loops or holds the last one."""
+    return _within(start + tf.range(spec.frames) * spec.frame_stride, length, spec)
+
+
+def flow_numbers(start: tf.Tensor, length: tf.Tensor, spec: DataSpec) -> tf.Tensor:
+    """int32 [frames, frame_stride]: the stored flows between each frame of the clip and the next.
+
+    Their sum approximates the flow over the whole step, pixel by pixel: right where motion is
+    smooth over a few pixels.
+    """
+    steps = tf.range(spec.frames)[:, tf.newaxis] * spec.frame_stride + tf.range(spec.frame_stride)
+    return _within(start + steps, length, spec)
+
+
+def clip_labels(
+    record: dict[str, tf.Tensor], start: tf.Tensor, num_classes: int, spec: DataSpec
+) -> tf.Tensor:
+    """The clip's labels by `spec.label_rule`: multi-hot float32 [classes]; a repeated class counts once.
+
+    Args:
+      record: as data/shard.py parses it.
+      start: first frame of the clip.
+      num_classes: classes.
+      spec: of the clip.
+    """
+    applies = tf.ones_like(record["label_index"], tf.bool)
+    if spec.label_rule != "whole_video":
+        clip_start = tf.cast(start, tf.float32) / record["fps"]
+        clip_end = clip_start + _extent(spec) / record["fps"]
+        label_start = tf.maximum(record["label_start"], 0.0)
+        whole = record["label_end"] < 0
+        label_end = tf.where(whole, tf.float32.max, record["label_end"])
+        overlap = tf.minimum(clip_end, label_end) - tf.maximum(clip_start, label_start)
+        shorter = tf.minimum(clip_end - clip_start, label_end - label_start)
+        applies = overlap > 0 if spec.label_rule == "any_overlap" else overlap >= shorter / 2
+    indices = tf.boolean_mask(record["label_index"], applies)
+    return tf.reduce_max(tf.one_hot(tf.concat([indices, [-1]], 0), num_classes), axis=0)
+
+
+def _extent(spec: DataSpec) -> int:
+    """Stored frames that a clip spans."""
+    return (spec.frames - 1) * spec.frame_stride + 1
+
+
+def _within(numbers: tf.Tensor, length: tf.Tensor, spec: DataSpec) -> tf.Tensor:
+    if spec.short_video == "loop":
+        return numbers % length
+    return tf.minimum(numbers, length - 1)
