@@ -1,0 +1,116 @@
+"""Imports run one way: tools -> training, search, serving -> modeling, data -> specs and such."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = REPOSITORY / "official_vision"
+
+_BASE = {"errors", "files"}
+_FACTS = _BASE | {"architecture", "specs"}
+# A folder or file of the package -> what of the package it may import beside itself.
+MAY_IMPORT = {
+    "__init__": set(),
+    "errors": set(),
+    "files": {"errors"},
+    "cli": {"errors"},
+    "specs": _BASE,
+    "architecture": _BASE,
+    "config": _BASE | {"specs"},
+    "modeling": _FACTS,
+    "data": _FACTS,
+    "training": _FACTS | {"modeling", "data", "config"},
+    "serving": _FACTS | {"modeling", "data", "config", "training"},
+    "search": _FACTS | {"modeling", "data", "config", "training"},
+}
+WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture")
+TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
+# Packages that a plain installation may lack: nothing but the code that uses them may need them.
+EXTRAS = {"apache_beam", "ray", "tensorflow_addons"}
+
+
+def package_files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    """The folder or file directly below official_vision that holds a file."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(tree: ast.AST) -> set[str]:
+    """Dotted names; `from a import b` gives "a.b", whatever b is."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def tops(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(ast.parse(path.read_text()))}
+
+
+def test_every_part_of_the_package_has_its_place() -> None:
+    assert {part_of(path) for path in package_files()} <= set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_a_part_imports_only_what_lies_below_it(part: str) -> None:
+    for path in package_files():
+        if part_of(path) != part:
+            continue
+        names = [name.split(".") for name in imported(ast.parse(path.read_text()))]
+        used = {name[1] for name in names if name[0] == "official_vision"}
+        assert used <= MAY_IMPORT[part] | {part}, path
+        assert not {name[0] for name in names} & {"tools", "tests"}, path
+
+
+def test_only_config_imports_gin() -> None:
+    folders = (REPOSITORY / "official_vision", REPOSITORY / "tools")
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    assert [path.name for path in files if "gin" in tops(path)] == ["config.py"]
+
+
+def test_nothing_imports_keras_3() -> None:
+    for path in package_files():
+        assert "keras" not in tops(path), path
+        names = imported(ast.parse(path.read_text()))
+        assert not any(name.startswith("tensorflow.keras") for name in names), path
+        assert "tf.keras" not in path.read_text(), path
+
+
+def test_facts_import_no_tensorflow() -> None:
+    for path in package_files():
+        if part_of(path) in WITHOUT_TENSORFLOW:
+            assert not tops(path) & TENSORFLOW, path
+
+
+def test_facts_load_no_tensorflow_through_others() -> None:
+    modules = [
+        path.relative_to(REPOSITORY).with_suffix("").as_posix().replace("/", ".")
+        for path in package_files()
+        if part_of(path) in WITHOUT_TENSORFLOW
+    ]
+    code = f"import sys, importlib\nfor name in {modules}: importlib.import_module(name)\n"
+    code += f"print(sorted({TENSORFLOW} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_extras_are_imported_where_they_are_used() -> None:
+    """At the head of a module an extra would be needed by everything that imports the module."""
+    for path in package_files():
+        head = ast.parse(path.read_text())
+        head.body = [node for node in head.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+        assert not {name.split(".")[0] for name in imported(head)} & EXTRAS, path
