@@ -44,7 +44,7 @@ class WeightedFusion(Layer):
         self.is_weighted = len(self.input_channels) > 1
         self.convolutions = {
             str(width): spatial_convolution(target_channels, 1, name=f"from_{width}")
-            for width in self.groups
+            for width, _ in self.groups
             if self.is_weighted and width != target_channels
         }
 
@@ -79,7 +79,7 @@ class WeightedFusion(Layer):
         """
         scaled = [_scale(x, multiplier) for x, multiplier in zip(inputs, self._multipliers(gates))]
         fused = []
-        for width, positions in self.groups.items():
+        for width, positions in self.groups:
             group = tf.add_n([scaled[position] for position in positions])
             convolution = self.convolutions.get(str(width))
             fused.append(convolution(group) if convolution else group)
@@ -103,9 +103,9 @@ def _scale(x: tf.Tensor, multiplier: tf.Tensor | None) -> tf.Tensor:
     return x * (multiplier[:, tf.newaxis, tf.newaxis, :] if multiplier.shape.rank else multiplier)
 
 
-def _equal_widths(widths: Sequence[int]) -> dict[int, list[int]]:
-    """Positions of the inputs of each width, in order of first appearance."""
-    groups: dict[int, list[int]] = {}
-    for position, width in enumerate(widths):
-        groups.setdefault(width, []).append(position)
-    return groups
+def _equal_widths(widths: Sequence[int]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+    """(width, positions of the inputs so wide), in order of first appearance."""
+    return tuple(
+        (width, tuple(position for position, own in enumerate(widths) if own == width))
+        for width in dict.fromkeys(widths)
+    )

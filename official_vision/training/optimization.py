@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import tf_keras
 from official.core.config_definitions import RuntimeConfig
 from official.modeling import optimization, performance
@@ -55,7 +57,7 @@ def make_optimizer(
 
 
 def _checked_name(name: str) -> str:
-    known = OptimizerConfig().as_dict().keys() - {"type"}
+    known = {field.name for field in dataclasses.fields(OptimizerConfig)} - {"type"}
     if name not in known:
         raise UserError(
             f"OptimizerSpec.name must be an optimizer of Model Garden, or 'tfa:Class'. "

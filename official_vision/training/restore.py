@@ -1,0 +1,125 @@
+"""Checkpoints: finding them, loading a model's weights, and saying what did not fit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import tensorflow as tf
+import tf_keras
+
+from official_vision.errors import UserError
+
+BEST_FOLDER = "best"
+EMA_FOLDER = "ema_checkpoints"  # Model Garden's name
+_STEP_KEY = "global_step/.ATTRIBUTES/VARIABLE_VALUE"
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
+    """Returns a checkpoint's path prefix.
+
+    Args:
+      model_dir: a run's folder.
+      which: best, latest, or a path prefix. Where a moving average is kept, both names mean the
+        averaged weights: those are what was evaluated.
+
+    Raises:
+      UserError: there is none.
+    """
+    folders = {
+        "best": [Path(model_dir) / BEST_FOLDER],
+        "latest": [Path(model_dir) / EMA_FOLDER, Path(model_dir)],
+    }.get(which, [])
+    for folder in folders:
+        if found := tf.train.latest_checkpoint(str(folder)):
+            return found
+    if Path(f"{which}.index").is_file():
+        return which
+    raise UserError(
+        f"A checkpoint is best, latest or a path prefix. Received: {which!r}, and {model_dir} holds none such. "
+        "Train first, or name another."
+    )
+
+
+def step_of(checkpoint: str) -> int:
+    """Returns the training step at which a checkpoint was written; 0 when it does not say."""
+    reader = tf.train.load_checkpoint(checkpoint)
+    return int(reader.get_tensor(_STEP_KEY)) if reader.has_tensor(_STEP_KEY) else 0
+
+
+def restore_model(model: tf_keras.Model, checkpoint: str) -> None:
+    """Restores every weight of `model`.
+
+    Raises:
+      UserError: the checkpoint lacks a weight, or was written by another architecture.
+    """
+    try:
+        status = tf.train.Checkpoint(model=model).read(checkpoint)
+        status.expect_partial().assert_existing_objects_matched()
+    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        raise UserError(
+            f"A checkpoint must hold the model's weights. Received: {checkpoint} "
+            f"({str(error).splitlines()[0]}). Is it another architecture's?"
+        ) from error
+
+
+def load_weights(model: tf_keras.Model, init_checkpoint: str) -> list[str]:
+    """Loads the weights that fit by name and shape: for fine-tuning with another classifier.
+
+    Args:
+      model: receives the weights.
+      init_checkpoint: a path prefix, or a run's folder, whose best (else latest) checkpoint is taken.
+
+    Returns:
+      Lines that say what was loaded, and every weight that was not, with the reason.
+
+    Raises:
+      UserError: no checkpoint, or nothing in it fits.
+    """
+    reader = tf.train.load_checkpoint(_initial(init_checkpoint))
+    shapes = reader.get_variable_to_shape_map()
+    paths = _checkpoint_keys(model)
+    skipped = []
+    for key, variable in paths.items():
+        if key not in shapes:
+            skipped.append(f"  {variable.name}: not in the checkpoint")
+        elif list(shapes[key]) != variable.shape.as_list():
+            skipped.append(f"  {variable.name}: {shapes[key]} there, {variable.shape.as_list()} here")
+        else:
+            variable.assign(reader.get_tensor(key))
+    if len(skipped) == len(paths):
+        raise UserError(
+            f"TrainSpec.init_checkpoint must hold weights of such a model. Received: {init_checkpoint}, "
+            "in which no weight fits. Name a run of the same architecture."
+        )
+    loaded = len(paths) - len(skipped)
+    return [f"initialised {loaded} of {len(paths)} weights from {init_checkpoint}", *skipped]
+
+
+def _initial(init_checkpoint: str) -> str:
+    if not Path(init_checkpoint).is_dir():
+        return find_checkpoint("", init_checkpoint)
+    try:
+        return find_checkpoint(init_checkpoint, "best")
+    except UserError:
+        return find_checkpoint(init_checkpoint, "latest")
+
+
+def _checkpoint_keys(model: tf_keras.Model) -> dict[str, tf.Variable]:
+    """The keys under which a checkpoint of the trainer keeps each of the model's weights."""
+    view = tf.train.Checkpoint(model=model)
+    keys = {}
+    pending: list[tuple[str, object]] = [("", view)]
+    seen: set[int] = set()
+    while pending:
+        path, node = pending.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, tf.Variable):
+            keys[path + _VALUE] = node
+            continue
+        for name, child in node._trackable_children().items():
+            pending.append((f"{path}/{name}" if path else name, child))
+    return keys

@@ -1,0 +1,167 @@
+"""The Model Garden task: model, data, loss and exact metrics for its trainer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from official.core import base_task, config_definitions
+
+from official_vision.architecture.graph import Architecture
+from official_vision.config import Config
+from official_vision.data.index import Index
+from official_vision.data.input import build_dataset
+from official_vision.modeling.builder import build_model
+from official_vision.training.losses import classification_loss, l2_penalty
+from official_vision.training.metrics import evaluate_scores, pool_views
+from official_vision.training.restore import load_weights
+
+SCORES = ("scores", "labels", "mask", "video")
+
+
+class VideoTask(base_task.Task):
+    """Classification of clips, with everything that one replica does in a step."""
+
+    def __init__(
+        self,
+        config: Config,
+        architecture: Architecture,
+        indexes: dict[str, Index],
+        garden_config: config_definitions.TaskConfig,
+        start_step: int = 0,
+    ):
+        """Args:
+        config: every setting.
+        architecture: the graph, as resolved from `config.model`.
+        indexes: of the train and validation data.
+        garden_config: Model Garden's view of the task.
+        start_step: step at which training goes on: its data is passed over up to there.
+        """
+        super().__init__(garden_config, name="video_classification")
+        self.config = config
+        self.architecture = architecture
+        self.indexes = indexes
+        self.start_step = start_step
+        self._streams: tuple[str, ...] = ()
+
+    def build_model(self) -> tf_keras.Model:
+        """Builds the network."""
+        model = build_model(self.config.model, self.architecture)
+        self._streams = model.streams
+        return model
+
+    def initialize(self, model: tf_keras.Model) -> None:
+        """Loads TrainSpec.init_checkpoint, when it is set and the run starts afresh."""
+        if self.config.train.init_checkpoint:
+            for line in load_weights(model, self.config.train.init_checkpoint):
+                print(line)
+
+    def build_inputs(
+        self,
+        params: config_definitions.DataConfig,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """Builds the batches of one input pipeline; `params.is_training` tells which split."""
+        training = params.is_training
+        return build_dataset(
+            self.config.train_data if training else self.config.validation_data,
+            self.indexes["train" if training else "validation"],
+            self._streams,
+            training=training,
+            input_context=input_context,
+            start_step=self.start_step if training else 0,
+        )
+
+    def train_step(
+        self,
+        inputs: tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]],
+        model: tf_keras.Model,
+        optimizer: tf_keras.optimizers.Optimizer,
+        metrics: Any = None,
+    ) -> dict[str, tf.Tensor]:
+        """One step of one replica.
+
+        Args:
+          inputs: (features, targets) of data/input.py.
+          model: the network.
+          optimizer: applies gradients summed over replicas.
+          metrics: none are kept in training beyond the loss.
+
+        Returns:
+          The loss, a scalar.
+        """
+        features, targets = inputs
+        with tf.GradientTape() as tape:
+            logits = model(features, training=True)["logits"]
+            loss = self._loss(model, logits, targets, self.config.train.label_smoothing)
+            # The optimizer sums over replicas; the mean over the global batch is wanted.
+            scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
+            if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+                scaled = optimizer.get_scaled_loss(scaled)
+        variables = model.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+            gradients = optimizer.get_unscaled_gradients(gradients)
+        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return {self.loss: loss}
+
+    def _loss(
+        self,
+        model: tf_keras.Model,
+        logits: tf.Tensor,
+        targets: dict[str, tf.Tensor],
+        label_smoothing: float,
+    ) -> tf.Tensor:
+        loss = classification_loss(
+            logits, targets["labels"], targets["mask"], self.config.model.activation, label_smoothing
+        )
+        decay = self.config.optimizer
+        if decay.decay == "l2" and decay.weight_decay:
+            loss += l2_penalty(model.kernels(), decay.weight_decay)
+        return loss
+
+    def validation_step(
+        self,
+        inputs: tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]],
+        model: tf_keras.Model,
+        metrics: Any = None,
+    ) -> dict[str, tf.Tensor]:
+        """Scores one batch; see `score`. Adds the loss."""
+        features, targets = inputs
+        logits = model(features, training=False)["logits"]
+        # A replica may get a batch of filling alone: its loss is 0 and does not count.
+        loss = self._loss(model, logits, targets, 0.0)
+        return {self.loss: loss, "scores": scores_of(logits, self.config.model.activation), **targets}
+
+    def aggregate_logs(self, state: Any, step_logs: dict[str, tuple[tf.Tensor, ...]]) -> dict:
+        """Gathers every replica's scores on the host."""
+        state = state or {name: [] for name in SCORES}
+        for name in SCORES:
+            state[name] += [np.asarray(part) for part in step_logs[name]]
+        return state
+
+    def reduce_aggregated_logs(self, aggregated_logs: dict, global_step: Any = None) -> dict:
+        """Exact figures over the whole split: mAP, top_1, top_5, and each class's AP."""
+        gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}
+        index = self.indexes["validation"]
+        evaluation = evaluate_scores(*pooled(gathered), index.classes)
+        per_class = {
+            row.name: row.average_precision for row in evaluation.classes if row.positives
+        }
+        return {**evaluation.figures, "average_precision": per_class}
+
+
+def scores_of(logits: tf.Tensor, activation: str) -> tf.Tensor:
+    """[batch, classes] logits -> probabilities, by sigmoid or softmax."""
+    return tf.sigmoid(logits) if activation == "sigmoid" else tf.nn.softmax(logits)
+
+
+def pooled(gathered: dict[str, np.ndarray], pooling: str = "mean") -> tuple[np.ndarray, np.ndarray]:
+    """Drops filling rows and merges each video's views: (scores, labels), [videos, classes]."""
+    real = gathered["mask"] > 0
+    scores, labels, _ = pool_views(
+        gathered["scores"][real], gathered["labels"][real], gathered["video"][real], pooling
+    )
+    return scores, labels
