@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import tensorflow as tf
-
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.zoo import load_architecture
-from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.specs import ModelSpec
-
-# Weights do not depend on the size of the input; the smallest that every stride divides is quickest.
-_BUILD_FRAMES, _BUILD_SIZE = 2, 32
 
 
 def resolve_architecture(spec: ModelSpec, architecture: Architecture | None = None) -> Architecture:
@@ -38,7 +32,5 @@ def build_model(spec: ModelSpec, architecture: Architecture | None = None) -> As
       UserError: see `resolve_architecture`.
     """
     model = AssembleNet(resolve_architecture(spec, architecture), spec)
-    signature = input_signature(model.streams, 1, _BUILD_FRAMES, _BUILD_SIZE)
-    # Tracing makes every weight without computing anything.
-    tf.function(model).get_concrete_function(signature, training=False)
+    model.make_weights()
     return model

@@ -54,6 +54,12 @@ class AssembleNet(tf_keras.Model):
         }
         self._make_head()
 
+    def make_weights(self) -> None:
+        """Makes every weight, by tracing the network once without computing anything."""
+        # Weights don't depend on the input's size: the smallest that every stride divides will do.
+        signature = model_inputs.input_signature(self.streams, batch=1, frames=2, size=32)
+        tf.function(self).get_concrete_function(signature, training=False)
+
     def _make_node(self, plan: NodePlan, widths: Mapping[int, int]) -> tf_keras.layers.Layer:
         node = self.architecture.nodes[plan.index]
         name = f"node_{plan.index:02d}"

@@ -38,7 +38,9 @@ class TrainingProgress:
         """
         now = time.monotonic()
         rate = (step - self._step) / max(now - self._last_time, 1e-9)
-        loss, learning_rate = (float(np.asarray(output[k])) for k in ("training_loss", "learning_rate"))
+        loss, learning_rate = (
+            float(np.asarray(output[k])) for k in ("training_loss", "learning_rate")
+        )
         advanced, self._step, self._last_time = step - self._step, step, now
         if self._bar is not None:
             self._bar.set_postfix(loss=f"{loss:.3f}", clips=f"{rate * self._batch_size:.1f}/s")

@@ -85,7 +85,9 @@ def load_weights(model: tf_keras.Model, init_checkpoint: str) -> list[str]:
         if key not in shapes:
             skipped.append(f"  {variable.name}: not in the checkpoint")
         elif list(shapes[key]) != variable.shape.as_list():
-            skipped.append(f"  {variable.name}: {shapes[key]} there, {variable.shape.as_list()} here")
+            skipped.append(
+                f"  {variable.name}: {shapes[key]} there, {variable.shape.as_list()} here"
+            )
         else:
             variable.assign(reader.get_tensor(key))
     if len(skipped) == len(paths):

@@ -83,7 +83,9 @@ def make_strategy(config: Config) -> tf.distribute.Strategy:
     """
     train = config.train
     if train.strategy == "mirrored" and not train.num_gpus:
-        return tf.distribute.MirroredStrategy([d.name for d in tf.config.list_logical_devices("CPU")])
+        return tf.distribute.MirroredStrategy(
+            [d.name for d in tf.config.list_logical_devices("CPU")]
+        )
     return distribute_utils.get_distribution_strategy(
         train.strategy, num_gpus=train.num_gpus, tpu_address=train.tpu or None
     )
@@ -215,9 +217,7 @@ def _run(
 
 
 def _scalars(output: Mapping) -> dict[str, float]:
-    return {
-        name: float(value) for name, value in output.items() if not isinstance(value, Mapping)
-    }
+    return {name: float(value) for name, value in output.items() if not isinstance(value, Mapping)}
 
 
 def _evaluation_line(output: Mapping) -> str:

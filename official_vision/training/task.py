@@ -115,7 +115,11 @@ class VideoTask(base_task.Task):
         label_smoothing: float,
     ) -> tf.Tensor:
         loss = classification_loss(
-            logits, targets["labels"], targets["mask"], self.config.model.activation, label_smoothing
+            logits,
+            targets["labels"],
+            targets["mask"],
+            self.config.model.activation,
+            label_smoothing,
         )
         decay = self.config.optimizer
         if decay.decay == "l2" and decay.weight_decay:
@@ -133,7 +137,11 @@ class VideoTask(base_task.Task):
         logits = model(features, training=False)["logits"]
         # A replica may get a batch of filling alone: its loss is 0 and does not count.
         loss = self._loss(model, logits, targets, 0.0)
-        return {self.loss: loss, "scores": scores_of(logits, self.config.model.activation), **targets}
+        return {
+            self.loss: loss,
+            "scores": scores_of(logits, self.config.model.activation),
+            **targets,
+        }
 
     def aggregate_logs(self, state: Any, step_logs: dict[str, tuple[tf.Tensor, ...]]) -> dict:
         """Gathers every replica's scores on the host."""
@@ -147,9 +155,7 @@ class VideoTask(base_task.Task):
         gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}
         index = self.indexes["validation"]
         evaluation = evaluate_scores(*pooled(gathered), index.classes)
-        per_class = {
-            row.name: row.average_precision for row in evaluation.classes if row.positives
-        }
+        per_class = {row.name: row.average_precision for row in evaluation.classes if row.positives}
         return {**evaluation.figures, "average_precision": per_class}
 
 
