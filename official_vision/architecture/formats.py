@@ -101,10 +101,10 @@ def read_architecture(path: str | os.PathLike) -> Architecture:
 def to_lists(architecture: Architecture) -> tuple[list[list], list[list[float]]]:
     """Returns the authors' nested lists: (structure, strengths), a row a node.
 
-    A stem is [-1 rgb | -2 flow | -3 object, dilation] with its width added where it is not 128 shared
-    among the stems (151 for objects); a block is [level - 1, inputs, C, dilation, stride]. A node
-    without given strengths has an empty row. Depth, peers and the other settings are not part of
-    the lists: `from_lists` takes them by name.
+    A stem is [-1 rgb | -2 flow | -3 object, dilation] with its width added where it is not 128
+    shared among the stems (151 for objects); a block is [level - 1, inputs, C, dilation, stride].
+    A node without given strengths has an empty row. Depth, peers and the other settings are not
+    part of the lists: `from_lists` takes all but peers by name.
     """
     usual = _AUTHORS_STEM_CHANNELS // _number_of_stems(architecture.nodes)
     structure: list[list] = []
@@ -151,8 +151,9 @@ def from_lists(
         ]
     except (TypeError, ValueError, IndexError, KeyError) as error:
         raise ArchitectureError(
-            "Rows are [stem code, dilation] or [level, inputs, C, dilation, stride], as many rows of "
-            f"strengths as of structure. Received: something else ({error}). See formats.to_lists."
+            "Rows are [stem code, dilation] or [level, inputs, C, dilation, stride], with as many "
+            f"rows of strengths as of structure. Received: something else ({error}). "
+            "See formats.to_lists."
         ) from error
     return Architecture(nodes=tuple(nodes), **settings)
 
@@ -190,7 +191,8 @@ def _node_from_dict(index: int, values: Any) -> Stem | Block:
         )
     if values.get("index", index) != index:
         raise ArchitectureError(
-            f"Node {index}: nodes are listed by index. Received: {values['index']!r}. Put them in order."
+            f"Node {index}: nodes are listed by index. Received: {values['index']!r}. "
+            "Put them in order."
         )
     settings = {
         name: tuple(v) if isinstance(v, list) else v

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from official_vision.errors import UserError
@@ -23,6 +24,8 @@ MODULES_BY_DEPTH = {
 BLOCK_KINDS = ("bottleneck", "inverted_bottleneck")
 # AssembleNet keeps a level's channel sum whatever the number of its blocks (supplement A.1).
 CHANNEL_SUM_OF_LEVEL = {0: 128, 1: 128, 2: 256, 3: 512, 4: 512}
+# Far beyond any network; keeps arithmetic on channels and strides finite.
+_LARGEST_COUNT = 65536
 
 
 class ArchitectureError(UserError):
@@ -35,7 +38,8 @@ class Stem:
 
     Attributes:
       kind: rgb, flow or object.
-      channels: of its output; for an object stem, Table 1's number of classes (the model's setting wins).
+      channels: of its output; an object stem has Table 1's number of classes here, but the model's
+        own setting wins.
       temporal_dilation: of an rgb stem's temporal convolution, in frames.
       spatial_stride: from the input frame to the output.
     """
@@ -92,7 +96,7 @@ class Architecture:
     block_kind: str = "bottleneck"
     width_multiplier: float = 1.0
     rgb_pool_size: int = 2
-    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.nodes, list):
@@ -166,13 +170,14 @@ class Architecture:
         return all(node.peers is not None for node in self.nodes if isinstance(node, Block))
 
     def warnings(self) -> tuple[str, ...]:
-        """Returns what is unusual without being wrong: idle blocks, and odd channel sums of levels."""
+        """Returns what is unusual without being wrong: idle blocks and odd channel sums."""
         return (*self._idle_blocks(), *self._odd_channel_sums())
 
     def _idle_blocks(self) -> tuple[str, ...]:
         alive = self.live_nodes(gated_by_peers=False)
         return tuple(
-            f"{self.name}: node {index} reaches the output only as a peer; without peer gates it is left out."
+            f"{self.name}: node {index} reaches the output only as a peer; without peer gates it "
+            "is left out."
             for index in range(len(self.nodes))
             if index not in alive
         )
@@ -185,8 +190,8 @@ class Architecture:
             if getattr(node, "kind", "") != "object":
                 sums[node.level] = sums.get(node.level, 0) + node.channels
         return tuple(
-            f"{self.name}: channels of level {level} sum to {total}, not {CHANNEL_SUM_OF_LEVEL[level]} "
-            "as in the paper's networks."
+            f"{self.name}: channels of level {level} sum to {total}, not "
+            f"{CHANNEL_SUM_OF_LEVEL[level]} as in the paper's networks."
             for level, total in sorted(sums.items())
             if total != CHANNEL_SUM_OF_LEVEL[level]
         )
@@ -194,16 +199,25 @@ class Architecture:
 
 def _fail(rule: str, received: Any, remedy: str, index: int | None = None) -> None:
     where = "" if index is None else f"Node {index}: "
-    raise ArchitectureError(f"{where}{rule} Received: {received!r}. {remedy}")
+    raise ArchitectureError(f"{where}{rule} Received: {_shown(received)}. {remedy}")
+
+
+def _shown(value: Any) -> str:
+    """A value on one line and not endless, whatever it is."""
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # an int of thousands of digits, a nested list of lists
+        text = f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 1
+    return type(value) is int and 1 <= value <= _LARGEST_COUNT
 
 
 def _check_header(graph: Architecture) -> None:
-    if not isinstance(graph.name, str) or not graph.name:
-        _fail("An architecture needs a name.", graph.name, "Give it a short text.")
+    if not isinstance(graph.name, str) or not graph.name or not graph.name.isprintable():
+        _fail("An architecture needs a name of one line.", graph.name, "Give it a short text.")
     if not isinstance(graph.nodes, tuple) or not graph.nodes:
         _fail("An architecture needs nodes.", graph.nodes, "List stems, then blocks.")
     if type(graph.depth) is not int or graph.depth not in MODULES_BY_DEPTH:
@@ -215,12 +229,18 @@ def _check_header(graph: Architecture) -> None:
     multiplier = graph.width_multiplier
     if type(multiplier) not in (int, float) or not 0 < multiplier <= 64:
         _fail("The width multiplier must lie in (0, 64].", multiplier, "1 is as published.")
-    if not _is_count(graph.rgb_pool_size):
+    if not _is_count(graph.rgb_pool_size) or graph.rgb_pool_size > 64:
         _fail("The rgb pool must be a whole number of pixels.", graph.rgb_pool_size, "Use 2 or 3.")
-    if not isinstance(graph.provenance, Mapping):
-        _fail(
-            "The provenance must be a mapping.", graph.provenance, "Use {} when nothing is known."
-        )
+    if not isinstance(graph.provenance, dict) or not _is_json(graph.provenance):
+        _fail("The provenance must be a dict of plain JSON values.", graph.provenance, "Use {}.")
+
+
+def _is_json(value: Any) -> bool:
+    """Whether JSON keeps the value as it is: no tuples, no numbers as keys, nothing infinite."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False)) == value
+    except (TypeError, ValueError, RecursionError):
+        return False
 
 
 def _check_node(index: int, node: Any, graph: Architecture) -> None:
@@ -235,19 +255,19 @@ def _check_node(index: int, node: Any, graph: Architecture) -> None:
         _fail("A node must be a Stem or a Block.", node, "Use one of the two.", index)
 
 
+def _check_counts(index: int, node: Stem | Block, names: Sequence[str]) -> None:
+    for name in names:
+        if not _is_count(getattr(node, name)):
+            rule = f"The {name} must be a whole number from 1 to {_LARGEST_COUNT}."
+            _fail(rule, getattr(node, name), "Mend it.", index)
+
+
 def _check_stem(index: int, stem: Stem, graph: Architecture) -> None:
     if not isinstance(stem.kind, str) or stem.kind not in STREAM_OF_STEM:
         _fail(
             "A stem reads a known stream.", stem.kind, f"Use one of {tuple(STREAM_OF_STEM)}.", index
         )
-    for name in ("channels", "temporal_dilation", "spatial_stride"):
-        if not _is_count(getattr(stem, name)):
-            _fail(
-                f"A stem's {name} must be a positive whole number.",
-                getattr(stem, name),
-                "Mend it.",
-                index,
-            )
+    _check_counts(index, stem, ("channels", "temporal_dilation", "spatial_stride"))
     built = (4,) if graph.block_kind == "bottleneck" or stem.kind == "object" else (2,)
     if stem.spatial_stride not in built:
         _fail(
@@ -263,14 +283,7 @@ def _check_stem(index: int, stem: Stem, graph: Architecture) -> None:
 def _check_block(index: int, block: Block, graph: Architecture) -> None:
     if type(block.level) is not int or block.level not in LEVELS:
         _fail("A block's level must be 1 to 4.", block.level, "Stems alone are level 0.", index)
-    for name in ("temporal_dilation", "spatial_stride"):
-        if not _is_count(getattr(block, name)):
-            _fail(
-                f"A block's {name} must be a positive whole number.",
-                getattr(block, name),
-                "Mend it.",
-                index,
-            )
+    _check_counts(index, block, ("temporal_dilation", "spatial_stride"))
     if graph.block_kind == "bottleneck":
         if not _is_count(block.channels):
             _fail(
@@ -358,9 +371,12 @@ def _check_connected(graph: Architecture) -> None:
             graph.output,
         )
     alive = graph.live_nodes(gated_by_peers=True)
-    fed = {source for source, _ in graph.connections()}
+    # A candidate among many is no reason for a stem to be there; a named peer is.
+    used = {source for source, _ in graph.connections()} | {
+        peer for node in graph.nodes for peer in getattr(node, "peers", None) or ()
+    }
     for index, node in enumerate(graph.nodes):
-        if index not in alive or (isinstance(node, Stem) and index not in alive & fed):
+        if index not in alive or (isinstance(node, Stem) and index not in used):
             _fail(
                 "Every node must lead to the last one.",
                 node,

@@ -31,7 +31,7 @@ class FusionPlan:
 
     @property
     def convolved_widths(self) -> tuple[int, ...]:
-        """Widths that pass a 1x1 convolution: those unlike the target, unless the input is alone."""
+        """Widths that pass a 1x1 convolution: all unlike the target; none if the input is alone."""
         if len(self.inputs) == 1:
             return ()
         return tuple(w for w in dict.fromkeys(self.input_channels) if w != self.target_channels)
@@ -89,6 +89,23 @@ def make_plan(architecture: Architecture, num_object_classes: int = 151) -> tupl
     return tuple(plans)
 
 
+def gate_sources(mode: str, block: Block, plan: NodePlan) -> list[int | tuple[int, ...]]:
+    """Returns the node, or the candidates, whose average each connection's gate reads.
+
+    Args:
+      mode: none, static, self or peer.
+      block: the consumer; named peers make its gates discrete.
+      plan: the consumer's numbers.
+    """
+    if mode == "none":
+        return []
+    if mode != "peer":
+        return list(block.inputs)
+    if block.peers is not None:
+        return list(block.peers)
+    return [plan.candidates] * len(block.inputs)
+
+
 def _scaled(channels: int, architecture: Architecture) -> int:
     return max(1, round(channels * architecture.width_multiplier))
 
@@ -132,7 +149,7 @@ def _fusion(
     widths = tuple(plans[source].output_channels for source in block.inputs)
     learned = [
         width
-        for source, width in zip(block.inputs, widths)
+        for source, width in zip(block.inputs, widths, strict=True)
         if getattr(architecture.nodes[source], "kind", "") != "object"
     ]
     # Fed by objects alone, a block has only their width to go by.

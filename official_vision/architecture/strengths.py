@@ -1,4 +1,7 @@
-"""Connection strengths that the authors published, after the sigmoid, a row for each block with several inputs."""
+"""Connection strengths that the authors published: after the sigmoid, a row a block.
+
+Blocks with a single input have none.
+"""
 
 # AssembleNet-50 and -101 (Ryoo et al. 2020, arXiv 1905.13209).
 ASSEMBLENET = (

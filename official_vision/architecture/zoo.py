@@ -1,7 +1,8 @@
-"""The published networks and two hand-designed baselines, one visible table of name -> architecture.
+"""The published networks and two hand-designed baselines, one visible table of them all.
 
-Rows are (inputs, C, temporal dilation, spatial stride); numbers come from Table 1 of the AssembleNet++
-supplement and from the authors' published structures (Ryoo et al. 2020, arXiv 1905.13209, 2008.08072).
+Rows are (inputs, C, temporal dilation, spatial stride); numbers come from Table 1 of the
+AssembleNet++ supplement (arXiv 2008.08072) and from the authors' published structures (also Ryoo et
+al. 2020, arXiv 1905.13209).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _OBJECTS = 151  # ADE20K's 150 classes and none
 def _blocks(
     level_rows: Mapping[int, Sequence[tuple]], strengths: Sequence[Sequence[float]] = ()
 ) -> tuple[Block, ...]:
-    """Rows of each level -> blocks; `strengths` are those of the blocks with several inputs, in order."""
+    """Rows of each level -> blocks; `strengths` are of the blocks with several inputs, in order."""
     remaining = iter(strengths)
     blocks = []
     for level, rows in level_rows.items():
@@ -69,7 +70,7 @@ def assemblenet_plus_plus_50() -> Architecture:
 
 
 def assemblenet_plus_plus_50_authors() -> Architecture:
-    """The authors' file: five stems share 128 channels, node 2 dilates by 2, block 14 lacks objects."""
+    """The authors' file: stems share 128 channels, node 2 dilates by 2, block 14 lacks objects."""
     stems = [
         ("rgb", 25, 2),
         ("rgb", 25, 4),
@@ -153,9 +154,9 @@ def two_stream_r2plus1d_50() -> Architecture:
 
 
 def slowfast_50() -> Architecture:
-    """Hand-designed baseline shaped as SlowFast: a thin fast stream feeds a slow one at every level.
+    """Hand-designed baseline shaped as SlowFast: a thin fast stream feeds a slow one at each level.
 
-    This language has no temporal stride: the slow stream looks far (dilation 8), the fast one near.
+    Blocks have no temporal stride: the slow stream looks far (dilation 8), the fast one near.
     """
     rows = {
         1: [([0, 1], 112, 8, 1), ([1], 16, 1, 1)],

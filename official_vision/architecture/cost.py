@@ -1,0 +1,341 @@
+"""What a network costs, worked out from its graph before any model is built."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from official_vision.architecture.count import (
+    Count,
+    batch_norm,
+    convolution,
+    dense,
+    max_pool,
+    summed,
+    total,
+)
+from official_vision.architecture.graph import STREAM_OF_STEM, Architecture, Block, Stem
+from official_vision.architecture.plan import (
+    LITE_HEAD_CHANNELS,
+    NodePlan,
+    gate_sources,
+    make_plan,
+)
+from official_vision.errors import UserError
+
+GATES = ("none", "static", "self", "peer")
+# Arithmetic of one pixel of one pair of frames (modeling/flow.py): a TV-L1 iteration, and the rest.
+_FLOW_ITERATION, _FLOW_SETUP = 50, 14
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """What a cost depends on besides the graph, for a batch of one clip.
+
+    Attributes:
+      gate: none, static, self or peer, as in the model's specification.
+      frames, size: of the clip; height and width are equal.
+      num_classes: of the classifier.
+      num_object_classes: channels of object stems.
+      frame_pooling: max, mean or softmax.
+      flow_source: stored, or computed inside the model.
+      flow_iterations: of the computed flow.
+    """
+
+    gate: str = "peer"
+    frames: int = 32
+    size: int = 224
+    num_classes: int = 157
+    num_object_classes: int = 151
+    frame_pooling: str = "max"
+    flow_source: str = "stored"
+    flow_iterations: int = 40
+
+    def __post_init__(self) -> None:
+        if self.gate not in GATES:
+            raise UserError(f"The gate is one of {', '.join(GATES)}. Received: {self.gate!r}.")
+        for name in ("frames", "size", "num_classes", "num_object_classes"):
+            value = getattr(self, name)
+            if type(value) is not int or value < 1:
+                raise UserError(f"{name} must be a whole number from 1 on. Received: {value!r}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One entry of the bill.
+
+    Attributes:
+      role: flow, stem, average (what a gate reads of a node), pool (before a fusion), connection
+        (its strength and scaling), gate, fusion (sums and 1x1 convolutions), modules or head.
+      node: the node that the part belongs to; None for flow and head.
+      count: what it costs.
+      source: the input node, for a pool, connection or gate.
+    """
+
+    role: str
+    node: int | None
+    count: Count
+    source: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """The bill of a network.
+
+    Attributes:
+      architecture, setting: what was asked.
+      plan: every node's numbers.
+      alive: nodes that can change the output; the others are not built.
+      parts: the entries.
+    """
+
+    architecture: Architecture
+    setting: Setting
+    plan: tuple[NodePlan, ...]
+    alive: frozenset[int]
+    parts: tuple[Part, ...]
+
+    @property
+    def total(self) -> Count:
+        """The whole network."""
+        return total(part.count for part in self.parts)
+
+    def of_node(self, index: int) -> Count:
+        """A node with its incoming connections and gates."""
+        return total(part.count for part in self.parts if part.node == index)
+
+    def of_role(self, *roles: str) -> Count:
+        """All parts of some roles (see `Part`)."""
+        return total(part.count for part in self.parts if part.role in roles)
+
+    def of_connection(self, source: int, consumer: int) -> Count:
+        """One connection's pool, strength, scaling and gate; 1x1 convolutions serve several."""
+        return total(
+            part.count for part in self.parts if part.node == consumer and part.source == source
+        )
+
+    def of_streams(self) -> dict[str, Count]:
+        """What the nodes cost that only some streams feed, e.g. rgb, flow and rgb+flow.
+
+        Flow computed in the model counts as flow, the classifier as the last node.
+        """
+        fed = fed_by(self.architecture)
+        bill: dict[str, Count] = {}
+        for part in self.parts:
+            node = self.architecture.output if part.node is None else part.node
+            key = "flow" if part.role == "flow" else "+".join(fed[node])
+            bill[key] = bill.get(key, Count()) + part.count
+        return bill
+
+    def shape(self, index: int) -> tuple[int, int, int, int]:
+        """A node's output, (frames, height, width, channels)."""
+        side = -(-self.setting.size // self.plan[index].stride)
+        return self.setting.frames, side, side, self.plan[index].output_channels
+
+
+def fed_by(architecture: Architecture) -> tuple[tuple[str, ...], ...]:
+    """Returns the streams that feed each node, through connections alone (gates only open them)."""
+    fed: list[set[str]] = []
+    for node in architecture.nodes:
+        own = {STREAM_OF_STEM[node.kind]} if isinstance(node, Stem) else set()
+        fed.append(own.union(*(fed[source] for source in node.inputs)))
+    return tuple(
+        tuple(stream for stream in STREAM_OF_STEM.values() if stream in own) for own in fed
+    )
+
+
+def estimate(architecture: Architecture, setting: Setting = Setting()) -> Cost:
+    """Adds up what the network of modeling/ will cost.
+
+    Args:
+      architecture: with the depth and width that will be built.
+      setting: the rest.
+    """
+    plan = make_plan(architecture, setting.num_object_classes)
+    alive = architecture.live_nodes(gated_by_peers=setting.gate == "peer")
+    bill = _Bill(architecture, setting, plan)
+    parts = list(bill.flow())
+    for own in plan:
+        if own.index in alive:
+            parts.extend(bill.node(own))
+    parts.extend(bill.head(plan[-1]))
+    return Cost(architecture, setting, plan, alive, tuple(parts))
+
+
+class _Bill:
+    """Walks the graph as modeling/network.py does, sharing pools and averages among consumers."""
+
+    def __init__(self, architecture: Architecture, setting: Setting, plan: tuple[NodePlan, ...]):
+        self._architecture = architecture
+        self._setting = setting
+        self._plan = plan
+        self._averaged: set[int] = set()
+        self._pooled: set[tuple[int, int]] = set()
+
+    def _positions(self, stride: int) -> int:
+        side = -(-self._setting.size // stride)
+        return self._setting.frames * side * side
+
+    def flow(self) -> Iterator[Part]:
+        if self._setting.flow_source != "computed" or "flow" not in self._architecture.streams:
+            return
+        positions = self._positions(1)
+        arithmetic = _FLOW_ITERATION * self._setting.flow_iterations + _FLOW_SETUP
+        pairs = positions // self._setting.frames * (self._setting.frames - 1)
+        yield Part("flow", None, Count(0, 0, 0, arithmetic * pairs, 4 * 2 * positions))
+
+    def node(self, own: NodePlan) -> Iterator[Part]:
+        node = self._architecture.nodes[own.index]
+        if isinstance(node, Stem):
+            yield Part("stem", own.index, self._stem(node, own))
+            return
+        for source, ratio in zip(own.fusion.inputs, own.fusion.pool_ratios, strict=True):
+            if ratio > 1 and (source, ratio) not in self._pooled:
+                self._pooled.add((source, ratio))
+                count = max_pool(
+                    self._positions(own.input_stride),
+                    ratio**2,
+                    self._plan[source].output_channels,
+                )
+                yield Part("pool", own.index, count, source)
+        yield from self._gates(node, own)
+        yield from self._fusion(own)
+        yield Part("modules", own.index, self._modules(node, own))
+
+    def _stem(self, stem: Stem, own: NodePlan) -> Count:
+        outer, inner, width = self._positions(2), self._positions(4), own.output_channels
+        if stem.kind == "object":
+            return max_pool(inner, 16, width)
+        is_lite = self._architecture.block_kind == "inverted_bottleneck"
+        kernel, frames = (3, 3) if is_lite else (7, 5 if stem.kind == "rgb" else 0)
+        colours = 3 if stem.kind == "rgb" else 2
+        count = convolution(outer, kernel**2, colours, width) + batch_norm(outer, width)
+        if frames:
+            count += convolution(outer, frames, width, width) + batch_norm(outer, width)
+        if not is_lite:
+            window = self._architecture.rgb_pool_size if stem.kind == "rgb" else 2
+            count += max_pool(inner, window**2, width)
+        return count
+
+    def _gates(self, block: Block, own: NodePlan) -> Iterator[Part]:
+        sources = gate_sources(self._setting.gate, block, own)
+        # Without gates there are no sources.
+        for source, read in zip(block.inputs, sources, strict=bool(sources)):
+            if self._setting.gate != "static":
+                for peer in read if isinstance(read, tuple) else (read,):
+                    yield from self._average(peer)
+            width = self._plan[source].output_channels
+            yield Part("gate", own.index, self._gate(width, read), source)
+
+    def _average(self, node: int) -> Iterator[Part]:
+        if node in self._averaged:
+            return
+        self._averaged.add(node)
+        width = self._plan[node].output_channels
+        values = self._positions(self._plan[node].stride) * width
+        yield Part("average", node, Count(elementwise=values))
+
+    def _gate(self, width: int, read: int | tuple[int, ...]) -> Count:
+        rows = self._setting.frames
+        squashing = Count(elementwise=rows * width)
+        if self._setting.gate == "static":
+            return Count(trainable=width) + squashing
+        if not isinstance(read, tuple):
+            return dense(rows, self._plan[read].output_channels, width) + squashing
+        widths = [self._plan[candidate].output_channels for candidate in read]
+        widest = max(widths)
+        maps = (dense(rows, k, widest, has_bias=False) for k in widths if k != widest)
+        mixing = Count(trainable=len(widths), elementwise=2 * rows * widest * len(widths))
+        return total(maps) + mixing + dense(rows, widest, width) + squashing
+
+    def _fusion(self, own: NodePlan) -> Iterator[Part]:
+        fusion, positions = own.fusion, self._positions(own.input_stride)
+        is_weighted, is_gated = len(fusion.inputs) > 1, self._setting.gate != "none"
+        for source, width in zip(fusion.inputs, fusion.input_channels, strict=True):
+            # Strength and gate are multiplied first, so that the map is scaled once.
+            scaling = positions * width if is_weighted or is_gated else 0
+            merging = self._setting.frames * width if is_weighted and is_gated else 0
+            count = Count(trainable=int(is_weighted), elementwise=scaling + merging)
+            yield Part("connection", own.index, count, source)
+        if not is_weighted:
+            return
+        groups = {width: fusion.input_channels.count(width) for width in fusion.input_channels}
+        counts = [summed(positions * width, maps) for width, maps in groups.items()]
+        counts += [
+            convolution(positions, 1, width, fusion.target_channels)
+            for width in fusion.convolved_widths
+        ]
+        counts.append(summed(positions * fusion.target_channels, len(groups)))
+        yield Part("fusion", own.index, total(counts))
+
+    def _modules(self, block: Block, own: NodePlan) -> Count:
+        count, inputs, stride = Count(), own.fusion.output_channels, block.spatial_stride
+        for position in range(own.modules):
+            before = self._positions(own.input_stride if position == 0 else own.stride)
+            if self._architecture.block_kind == "bottleneck":
+                count += self._bottleneck(before, inputs, own, is_temporal=position % 2 == 1)
+            else:
+                count += self._inverted(before, inputs, own, stride if position == 0 else 1)
+            count += self._shortcut(inputs, own, projects=position == 0)
+            inputs = own.output_channels
+        return count
+
+    def _bottleneck(self, before: int, inputs: int, own: NodePlan, is_temporal: bool) -> Count:
+        after, first, middle = self._positions(own.stride), own.channels, own.middle_channels
+        return total(
+            (
+                convolution(before, 3 if is_temporal else 1, inputs, first),
+                batch_norm(before, first),
+                convolution(after, 9, first, middle),
+                batch_norm(after, middle),
+                convolution(after, 1, middle, own.output_channels),
+                batch_norm(after, own.output_channels, activates=False),
+            )
+        )
+
+    def _inverted(self, before: int, inputs: int, own: NodePlan, stride: int) -> Count:
+        after, (first, middle, last) = self._positions(own.stride), own.channels
+        if stride > 1:
+            spatial_then_temporal = (
+                convolution(after, 9, first, middle),
+                convolution(after, 3, middle, middle),
+            )
+            deep = total(spatial_then_temporal)
+        else:
+            deep = convolution(after, 27, first, middle)
+        return total(
+            (
+                convolution(before, 1, inputs, first),
+                batch_norm(before, first),
+                deep,
+                batch_norm(after, middle),
+                convolution(after, 1, middle, last),
+                batch_norm(after, last, activates=False),
+            )
+        )
+
+    def _shortcut(self, inputs: int, own: NodePlan, projects: bool) -> Count:
+        after, outputs = self._positions(own.stride), own.output_channels
+        count = summed(after * outputs, 2) + Count(elementwise=after * outputs)
+        if projects:
+            count += convolution(after, 1, inputs, outputs)
+            count += batch_norm(after, outputs, activates=False)
+        return count
+
+    def head(self, last: NodePlan) -> Iterator[Part]:
+        setting, features, count = self._setting, last.output_channels, Count()
+        positions = self._positions(last.stride)
+        if self._architecture.block_kind == "inverted_bottleneck":
+            final, hidden = LITE_HEAD_CHANNELS
+            count += convolution(positions, 1, features, final) + batch_norm(positions, final)
+            count += Count(elementwise=positions * final)
+            count += dense(setting.frames, final, hidden, has_bias=False)
+            count += Count(elementwise=setting.frames * hidden)
+            features = hidden
+        else:
+            count += Count(elementwise=positions * features)
+        count += dense(setting.frames, features, setting.num_classes)
+        count += Count(elementwise=setting.frames * setting.num_classes)
+        if setting.frame_pooling == "softmax":
+            count += dense(setting.frames, features, 1)
+        yield Part("head", None, count)
