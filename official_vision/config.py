@@ -150,20 +150,18 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
 
 def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
     """Parses everything; returns the files read, included ones too, in the order of reading."""
-    # Included files may be named from the repository's root or from beside the file that includes them.
-    for folder in [
-        str(_REPOSITORY),
-        *(os.path.dirname(os.path.abspath(file)) for file in gin_files),
-    ]:
-        gin.add_config_file_search_path(folder)
     for file in gin_files:
         if not os.path.isfile(file):
             raise UserError(
                 f"A gin file must exist. Received: --gin_file={file}. {_similar_file(file)}"
             )
-    logging.disable(
-        logging.ERROR
-    )  # gin logs an error for each folder in which an included file isn't
+    # Gin logs an error for each folder in which an included file isn't.
+    logging.disable(logging.ERROR)
+    # Included files may be named from the repository's root or from beside the file that includes
+    # them. Gin can add folders to its search path but not take them away again.
+    search_path = gin.config._LOCATION_PREFIXES
+    beside = [os.path.dirname(os.path.abspath(file)) for file in gin_files]
+    search_path += [str(_REPOSITORY), *beside]
     try:
         parsed = gin.parse_config_files_and_bindings(
             list(gin_files), list(gin_bindings), finalize_config=False
@@ -171,6 +169,7 @@ def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
     except _GIN_ERRORS as error:
         raise UserError(_one_line(error)) from error
     finally:
+        del search_path[1:]
         logging.disable(logging.NOTSET)
     return list(_names(parsed))
 
@@ -230,11 +229,17 @@ def _where(setting: str, gin_files: Sequence[str], gin_bindings: Sequence[str]) 
         if pattern.match(binding):
             return f" Set by --gin_bindings={binding!r}."
     for file in reversed(gin_files):
-        path = file if os.path.isfile(file) else _REPOSITORY / file
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        lines = _found(file, gin_files).read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, start=1):
             if pattern.match(line):
                 return f" Set by {file}, line {number}."
     return ""
+
+
+def _found(file: str, gin_files: Sequence[str]) -> Path:
+    """The path of a file that gin found by its search path."""
+    beside = (Path(including).parent / file for including in gin_files)
+    return next(path for path in (Path(file), _REPOSITORY / file, *beside) if path.is_file())
 
 
 def _versions() -> dict[str, str]:

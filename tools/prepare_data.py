@@ -10,8 +10,8 @@ from absl import flags
 from tqdm import tqdm
 
 from official_vision import cli, config
-from official_vision.data.preview import draw_preview
 from official_vision.data.prepare import prepare_split, read_manifest
+from official_vision.data.preview import draw_preview
 
 cli.define_gin_flags()
 _PREVIEW = flags.DEFINE_string("preview", None, "PNG to draw: samples of the prepared clips.")
@@ -23,9 +23,13 @@ def main() -> int:
     manifest = read_manifest(spec)
     left_out = []
     for split in manifest.splits():
-        with tqdm(total=len(manifest.rows_of(split)), desc=split, unit="video", disable=None) as bar:
+        with tqdm(
+            total=len(manifest.rows_of(split)), desc=split, unit="video", disable=None
+        ) as bar:
             index = prepare_split(manifest, split, spec, bar.update)
-        print(f"{split}: {index.num_videos} videos in {len(index.shards)} shards, {len(index.left_out)} left out")
+        print(
+            f"{split}: {index.num_videos} videos in {len(index.shards)} shards, {len(index.left_out)} left out"
+        )
         left_out += index.left_out
     for item in left_out:
         print(f"left out {item.id}: {item.reason}", file=sys.stderr)

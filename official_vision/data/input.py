@@ -108,7 +108,7 @@ def _records(spec: DataSpec, index: Index, training: bool) -> tf.data.Dataset:
         return tf.data.TFRecordDataset(files)
     shards = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files), spec.seed)
     records = shards.interleave(
-        tf.data.TFRecordDataset, cycle_length=min(len(files), 16), deterministic=True
+        tf.data.TFRecordDataset, cycle_length=min(len(files), 16)
     )
     return records.shuffle(min(spec.shuffle_buffer, index.num_videos), spec.seed).repeat()
 

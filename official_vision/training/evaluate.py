@@ -56,11 +56,16 @@ def load_trained(model_dir: str | os.PathLike, which: str = "best") -> Trained:
     return Trained(config, model, checkpoint, step_of(checkpoint))
 
 
+def _silently(batches: Iterable, count: int) -> Iterable:
+    del count
+    return batches
+
+
 def evaluate(
     trained: Trained,
     *,
     blank_streams: bool = False,
-    progress: Callable[[Iterable, int], Iterable] = lambda batches, count: batches,
+    progress: Callable[[Iterable, int], Iterable] = _silently,
 ) -> tuple[Evaluation, dict[str, Evaluation]]:
     """Evaluates on the validation split of the run's configuration.
 

@@ -92,6 +92,7 @@ class VideoTask(base_task.Task):
         Returns:
           The loss, a scalar.
         """
+        del metrics
         features, targets = inputs
         with tf.GradientTape() as tape:
             logits = model(features, training=True)["logits"]
@@ -132,7 +133,17 @@ class VideoTask(base_task.Task):
         model: tf_keras.Model,
         metrics: Any = None,
     ) -> dict[str, tf.Tensor]:
-        """Scores one batch; see `score`. Adds the loss."""
+        """Scores one batch.
+
+        Args:
+          inputs: (features, targets) of data/input.py.
+          model: the network.
+          metrics: none: figures come from all scores at the end.
+
+        Returns:
+          The loss, the scores [batch, classes] and the targets.
+        """
+        del metrics
         features, targets = inputs
         logits = model(features, training=False)["logits"]
         # A replica may get a batch of filling alone: its loss is 0 and does not count.
@@ -152,6 +163,7 @@ class VideoTask(base_task.Task):
 
     def reduce_aggregated_logs(self, aggregated_logs: dict, global_step: Any = None) -> dict:
         """Exact figures over the whole split: mAP, top_1, top_5, and each class's AP."""
+        del global_step
         gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}
         index = self.indexes["validation"]
         evaluation = evaluate_scores(*pooled(gathered), index.classes)

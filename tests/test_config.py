@@ -1,0 +1,92 @@
+"""gin files and bindings become specs; every mistake is one line that says where."""
+
+import json
+
+import pytest
+
+from official_vision import config
+from official_vision.errors import UserError
+from official_vision.specs import ModelSpec
+
+
+@pytest.fixture
+def gin_file(tmp_path):
+    (tmp_path / "base.gin").write_text("TrainSpec.steps = 40\nModelSpec.depth = 50\n")
+    path = tmp_path / "run.gin"
+    path.write_text(
+        "include 'base.gin'\nModelSpec.depth = 26\nDataSpec.batch_size = 4\ntrain/DataSpec.size = 32\n"
+    )
+    return str(path)
+
+
+def test_later_files_win_and_bindings_win_over_files(gin_file):
+    settings = config.load(
+        [gin_file], ["TrainSpec.steps = 80", "validation/DataSpec.batch_size = 8"]
+    )
+    assert settings.model.depth == 26
+    assert settings.train.steps == 80
+    assert (settings.train_data.batch_size, settings.validation_data.batch_size) == (4, 8)
+    assert (settings.train_data.size, settings.validation_data.size) == (32, 224)
+
+
+def test_code_never_sees_gin(gin_file):
+    config.load([gin_file])
+    assert ModelSpec().depth is None
+
+
+def test_a_saved_run_reads_back_and_its_gin_file_gives_it_again(gin_file, tmp_path):
+    settings = config.load([gin_file], ["OptimizerSpec.boundaries = [5, 9]"])
+    settings.save(tmp_path / "run", {"train": "abc"})
+    assert config.read(tmp_path / "run") == settings
+    assert config.load([str(tmp_path / "run" / config.CONFIG_GIN)]) == settings
+    record = json.loads((tmp_path / "run" / config.CONFIG_JSON).read_text())
+    assert record["data_fingerprints"] == {"train": "abc"}
+    assert record["versions"]["tensorflow"].startswith("2.20")
+
+
+@pytest.mark.parametrize(
+    ("binding", "message"),
+    [
+        ("ModelSpc.depth = 3", "Did you mean 'ModelSpec'?"),
+        ("ModelSpec.dept = 3", "Did you mean 'depth'?"),
+        ("ModelSpec.depth = 2.5", "Received: 2.5 (float). Set by --gin_bindings="),
+        ("trian/DataSpec.path = 'x'", "Received: trian/DataSpec."),
+        ("train/ModelSpec.depth = 50", "Received: train/ModelSpec."),
+        ("ModelSpec.depth =", "cannot be read"),
+        ("ModelSpec.depth = [1", "cannot be read"),
+        ("ModelSpec.depth = @nothing()", "cannot be read"),
+        ("ModelSpec.depth = %nothing", "cannot be read"),
+        ("import no_such_module", "cannot be read"),
+        ("include 'nothing.gin'", "nothing.gin"),
+    ],
+)
+def test_a_mistake_in_a_binding_is_one_line(binding, message):
+    with pytest.raises(UserError) as caught:
+        config.load([], [binding])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_value_in_a_file_is_named_with_its_line(gin_file, tmp_path):
+    (tmp_path / "base.gin").write_text("\nTrainSpec.steps = 'many'\n")
+    with pytest.raises(UserError, match=r"TrainSpec\.steps must be int.*base\.gin, line 2"):
+        config.load([gin_file])
+
+
+def test_a_missing_file_gets_the_nearest_name(gin_file):
+    with pytest.raises(UserError, match=r"Did you mean .*run\.gin"):
+        config.load([gin_file.replace("run.gin", "rum.gin")])
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(UserError, match="holds none"):
+        config.read(tmp_path)
+
+
+def test_a_damaged_record_is_refused(tmp_path):
+    (tmp_path / config.CONFIG_JSON).write_text("[1, 2")
+    with pytest.raises(UserError, match="must be JSON"):
+        config.read(tmp_path)
+    (tmp_path / config.CONFIG_JSON).write_text("[1, 2]")
+    with pytest.raises(UserError, match="under 'config'"):
+        config.read(tmp_path)

@@ -1,0 +1,59 @@
+"""Files appear whole or not at all."""
+
+import hashlib
+
+import pytest
+
+from official_vision import files
+from official_vision.errors import UserError
+
+
+def _write_half(context, error):
+    with context as partial:
+        path = partial / "x" if partial.is_dir() else partial
+        path.write_text("half")
+        raise error
+
+
+def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+    with pytest.raises(RuntimeError):
+        _write_half(files.written_aside(path), RuntimeError)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_folder_leaves_nothing(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        _write_half(files.folder_written_aside(tmp_path / "out"), KeyboardInterrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_appears_with_its_content(tmp_path):
+    with files.folder_written_aside(tmp_path / "out") as partial:
+        (partial / "x").write_text("whole")
+        assert not (tmp_path / "out").exists()
+    assert (tmp_path / "out" / "x").read_text() == "whole"
+
+
+def test_results_are_as_readable_as_any_file(tmp_path):
+    (tmp_path / "usual").write_text("")
+    files.write_text(tmp_path / "ours", "")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_json_round_trip_and_errors(tmp_path):
+    files.write_json(tmp_path / "a.json", {"é": [1, 2.5, None]})
+    assert files.read_json(tmp_path / "a.json") == {"é": [1, 2.5, None]}
+    with pytest.raises(UserError, match="cannot be read"):
+        files.read_json(tmp_path / "b.json")
+    with pytest.raises(ValueError, match="JSON compliant"):
+        files.write_json(tmp_path / "c.json", float("nan"))
+    assert not (tmp_path / "c.json").exists()
+
+
+def test_sha256_is_the_standard_one(tmp_path):
+    content = b"x" * (3 << 20)
+    (tmp_path / "a").write_bytes(content)
+    assert files.sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()

@@ -1,0 +1,81 @@
+"""Specs check every setting and survive JSON."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from official_vision import specs
+from official_vision.errors import UserError
+
+SPEC_CLASSES = [
+    specs.ModelSpec,
+    specs.DataSpec,
+    specs.OptimizerSpec,
+    specs.TrainSpec,
+    specs.PrepareSpec,
+]
+
+
+@pytest.mark.parametrize("spec_class", SPEC_CLASSES)
+def test_every_field_is_described(spec_class):
+    attributes = spec_class.__doc__.split("Attributes:")[1]
+    for field in dataclasses.fields(spec_class):
+        assert f"      {field.name}: " in attributes
+
+
+@pytest.mark.parametrize("spec_class", SPEC_CLASSES)
+def test_dict_gives_the_same_spec(spec_class):
+    spec = spec_class()
+    assert spec_class.from_dict(spec.to_dict()) == spec
+
+
+def test_lists_become_tuples_and_ints_become_floats():
+    spec = specs.OptimizerSpec(boundaries=[10, 20], learning_rate=1)
+    assert spec.boundaries == (10, 20)
+    assert type(spec.learning_rate) is float
+
+
+@pytest.mark.parametrize(
+    ("spec_class", "settings", "message"),
+    [
+        (specs.ModelSpec, {"depth": 2.5}, "ModelSpec.depth must be int | None. Received: 2.5"),
+        (specs.ModelSpec, {"gate": "pear"}, "one of none, static, self, peer. Received: 'pear'"),
+        (specs.DataSpec, {"batch_size": True}, "DataSpec.batch_size must be int. Received: True"),
+        (specs.DataSpec, {"batch_size": 0}, "must be at least 1. Received: 0"),
+        (specs.DataSpec, {"flip": 1}, "DataSpec.flip must be bool"),
+        (specs.OptimizerSpec, {"learning_rate": float("nan")}, "must be finite"),
+        (specs.OptimizerSpec, {"learning_rate": 0.0}, "must be greater than 0"),
+        (specs.OptimizerSpec, {"boundaries": [1, "a"]}, "OptimizerSpec.boundaries must be"),
+        (specs.OptimizerSpec, {"boundaries": [0]}, "must be at least 1"),
+        (specs.ModelSpec, {"dropout_rate": 1.5}, "must be at most 0.99"),
+    ],
+)
+def test_a_mistake_is_one_line_with_rule_and_value(spec_class, settings, message):
+    with pytest.raises(UserError) as caught:
+        spec_class(**settings)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_name_gets_the_nearest_one():
+    with pytest.raises(UserError, match="Did you mean 'depth'"):
+        specs.ModelSpec.from_dict({"dept": 26})
+
+
+@given(
+    st.sampled_from(SPEC_CLASSES),
+    st.data(),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers())
+    ),
+)
+def test_any_value_makes_a_spec_or_the_error(spec_class, data, value):
+    name = data.draw(st.sampled_from([field.name for field in dataclasses.fields(spec_class)]))
+    try:
+        spec = spec_class(**{name: value})
+    except UserError:
+        return
+    expected = tuple(value) if isinstance(value, list) else value
+    assert getattr(spec, name) == expected
