@@ -1,0 +1,237 @@
+"""Predictions on whole videos, of any length, from an exported file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from official_vision import files
+from official_vision.data.geometry import crop_and_resize, evaluation_box
+from official_vision.data.streams import FrameStreams, video_streams
+from official_vision.errors import UserError
+from official_vision.serving.windows import ScoreMerger, Segment, segments, windows
+
+_ASSETS = "assets"
+_MODEL_FILE = "model.json"
+_SAMPLES = 6
+_MOST_SAMPLES_HELD = 2 * _SAMPLES
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What was found in a video.
+
+    Attributes:
+      video: its path.
+      labels: class names.
+      times_sec: [frames + 1], each frame's start and the end of the last, in seconds.
+      frame_scores: [frames, classes].
+      scores: [classes], the mean of the windows' clip scores.
+      segments: times at which a class scores above the threshold, strongest first.
+      samples: (time, rgb frame) spread over the video.
+    """
+
+    video: str
+    labels: tuple[str, ...]
+    times_sec: np.ndarray
+    frame_scores: np.ndarray
+    scores: np.ndarray
+    segments: Sequence[Segment]
+    samples: Sequence[tuple[float, np.ndarray]]
+
+
+class Predictor:
+    """An exported file, loaded, with the preparation that its training data had."""
+
+    def __init__(self, path: str | os.PathLike):
+        """Args:
+        path: a version's folder, or the folder of versions, whose greatest is taken.
+
+        Raises:
+          UserError: no exported file lies there.
+        """
+        folder = _version(Path(path))
+        self.description: dict[str, Any] = files.read_json(folder / _ASSETS / _MODEL_FILE)
+        self._loaded = tf.saved_model.load(str(folder))
+        self._serve = self._loaded.signatures["serving_default"]
+        self.labels = tuple(self.description["labels"])
+        self.clip = self.description["clip"]
+
+    def predict(
+        self,
+        video: str | os.PathLike,
+        *,
+        stride: int | None = None,
+        batch_size: int = 4,
+        threshold: float = 0.5,
+    ) -> Prediction:
+        """Classifies a video window by window, at flat memory.
+
+        Args:
+          video: its path.
+          stride: frames from one window to the next; None takes half a window.
+          batch_size: windows at a time.
+          threshold: least score of a segment.
+
+        Raises:
+          VideoError: the video can't be decoded.
+          UserError: a stride that would leave frames out.
+        """
+        extent = (self.clip["frames"] - 1) * self.clip["frame_stride"] + 1
+        stride = stride or max(1, extent // 2)
+        if stride > extent:
+            raise UserError(
+                f"A stride must be at most a window's {extent} frames. Received: {stride}."
+            )
+        kept = _Kept()
+        merger, clip_scores = ScoreMerger(len(self.labels)), []
+        cut = windows(kept.noting(self._streams(video)), extent, stride)
+        for batch in _batches(self._clips(cut, extent), batch_size):
+            answer = self._serve(**_stacked([features for _, features in batch]))
+            clip_scores += list(answer["scores"].numpy())
+            for (frames, _), own in zip(batch, answer["frame_scores"].numpy(), strict=True):
+                merger.add(frames, own)
+        frame_scores = merger.scores()
+        times = kept.times_with_end()
+        found = segments(frame_scores, times, self.labels, threshold)
+        mean = np.mean(clip_scores, axis=0)
+        return Prediction(str(video), self.labels, times, frame_scores, mean, found, kept.samples())
+
+    def _streams(self, video: str | os.PathLike) -> Iterator[FrameStreams]:
+        preparation, wanted = self.description["preparation"], self.description["streams"]
+        return video_streams(
+            video,
+            short_side=preparation["short_side"],
+            fps=preparation["fps"],
+            flow=preparation["flow"] if "flow" in wanted else "none",
+            objects=preparation["objects"] if "objects" in wanted else "none",
+        )
+
+    def _clips(
+        self, cut: Iterator[tuple[int, list[FrameStreams]]], extent: int
+    ) -> Iterator[tuple[np.ndarray, dict[str, tf.Tensor]]]:
+        """Windows -> (frame numbers, features), as evaluation would cut them."""
+        for start, window in cut:
+            steps = np.arange(0, extent, self.clip["frame_stride"])
+            # A video shorter than a window loops, as in training.
+            positions = steps % len(window)
+            yield start + positions, self._features(window, positions)
+
+    def _features(
+        self, window: Sequence[FrameStreams], positions: np.ndarray
+    ) -> dict[str, tf.Tensor]:
+        features = {}
+        if "rgb" in self.description["streams"]:
+            features["rgb"] = np.stack([window[i].rgb for i in positions])
+        if "flow" in self.description["streams"]:
+            stride = self.clip["frame_stride"]
+            features["flow"] = np.stack(
+                [sum(window[(i + k) % len(window)].flow for k in range(stride)) for i in positions]
+            )
+        if "objects" in self.description["streams"]:
+            features["objects"] = np.stack([window[i].objects for i in positions])[..., np.newaxis]
+        height, width = window[0].rgb.shape[:2]
+        box = evaluation_box(tf.constant(height), tf.constant(width), tf.constant(0.5))
+        cut = crop_and_resize(
+            {name: tf.constant(x) for name, x in features.items()},
+            box,
+            self.clip["size"],
+            tf.constant(False),
+        )
+        if "objects" in cut:
+            cut["objects"] = cut["objects"][..., 0]
+        return cut
+
+
+class _Kept:
+    """What outlives the windows: every frame's time, and a few frames to show."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        self._samples: list[tuple[float, np.ndarray]] = []
+        self._every = 1
+
+    def noting(self, frames: Iterator[FrameStreams]) -> Iterator[FrameStreams]:
+        for frame in frames:
+            if len(self._times) % self._every == 0:
+                self._samples.append((frame.time_sec, frame.rgb))
+                if len(self._samples) > _MOST_SAMPLES_HELD:
+                    self._samples = self._samples[::2]
+                    self._every *= 2
+            self._times.append(frame.time_sec)
+            yield frame
+
+    def times_with_end(self) -> np.ndarray:
+        steps = np.diff(self._times)
+        last = float(np.median(steps)) if len(steps) else 1 / 25
+        return np.array([*self._times, self._times[-1] + last])
+
+    def samples(self) -> list[tuple[float, np.ndarray]]:
+        chosen = np.unique(np.linspace(0, len(self._samples) - 1, _SAMPLES).round().astype(int))
+        return [self._samples[i] for i in chosen]
+
+
+def to_dict(prediction: Prediction) -> dict[str, Any]:
+    """Returns the prediction as JSON values: classes by score, and segments."""
+    order = np.argsort(-prediction.scores, kind="stable")
+    return {
+        "video": prediction.video,
+        "duration_sec": float(prediction.times_sec[-1]),
+        "classes": [
+            {"label": prediction.labels[i], "score": float(prediction.scores[i])} for i in order
+        ],
+        "segments": [dataclasses.asdict(segment) for segment in prediction.segments],
+    }
+
+
+def to_text(prediction: Prediction, most: int = 5) -> str:
+    """Returns the table that the command prints: the top classes and when they are strongest."""
+    order = np.argsort(-prediction.scores, kind="stable")[:most]
+    width = max(len(label) for label in prediction.labels)
+    lines = [
+        f"{prediction.video} ({prediction.times_sec[-1]:.1f} s)",
+        f"{'class':<{width}}  score  seconds",
+    ]
+    for i in order:
+        times = [
+            f"{segment.start_sec:.1f}-{segment.end_sec:.1f}"
+            for segment in sorted(prediction.segments, key=lambda segment: segment.start_sec)
+            if segment.label == prediction.labels[i]
+        ]
+        shown = ", ".join(times[:6]) + (f" and {len(times) - 6} more" if len(times) > 6 else "")
+        lines.append(
+            f"{prediction.labels[i]:<{width}}  {prediction.scores[i]:5.3f}  {shown or '-'}"
+        )
+    return "\n".join(lines)
+
+
+def _version(path: Path) -> Path:
+    versions = [p for p in path.glob("*") if p.name.isdecimal()] if path.is_dir() else []
+    folder = max(versions, key=lambda p: int(p.name)) if versions else path
+    if not (folder / _ASSETS / _MODEL_FILE).is_file():
+        raise UserError(
+            f"--model names a folder that tools/export.py has written. Received: {path}, which is none. "
+            "Export first."
+        )
+    return folder
+
+
+def _batches(items: Iterator, size: int) -> Iterator[list]:
+    held = []
+    for item in items:
+        held.append(item)
+        if len(held) == size:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def _stacked(features: Sequence[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
+    return {name: tf.stack([own[name] for own in features]) for name in features[0]}

@@ -1,0 +1,96 @@
+"""Cutting a long video into overlapping windows, and merging their scores again (numpy only)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+Item = TypeVar("Item")
+
+
+def windows(items: Iterable[Item], length: int, stride: int) -> Iterator[tuple[int, list[Item]]]:
+    """Yields (start, items) of every window, holding one window at a time.
+
+    The last window ends with the last item, so that each item is in a window; a sequence shorter
+    than `length` gives one short window.
+
+    Args:
+      items: any sequence, read once.
+      length: items of a window.
+      stride: from one window's start to the next; at most `length`.
+    """
+    held: list[Item] = []
+    count, next_start, last_start = 0, 0, None
+    for item in items:
+        held.append(item)
+        count += 1
+        if len(held) > length:
+            held.pop(0)
+        if count - length == next_start:
+            yield next_start, list(held)
+            last_start, next_start = next_start, next_start + stride
+    if count and last_start != max(count - length, 0):
+        yield max(count - length, 0), list(held)
+
+
+class ScoreMerger:
+    """Averages, frame by frame, the scores of all windows that hold a frame."""
+
+    def __init__(self, num_classes: int):
+        self._sums = np.zeros((0, num_classes))
+        self._counts = np.zeros(0)
+
+    def add(self, frames: np.ndarray, scores: np.ndarray) -> None:
+        """Adds one window's scores.
+
+        Args:
+          frames: int [n], the frame that each row belongs to; a frame may occur twice.
+          scores: [n, classes].
+        """
+        missing = int(frames.max()) + 1 - len(self._counts)
+        if missing > 0:
+            self._sums = np.pad(self._sums, ((0, missing), (0, 0)))
+            self._counts = np.pad(self._counts, (0, missing))
+        np.add.at(self._sums, frames, scores)
+        np.add.at(self._counts, frames, 1)
+
+    def scores(self) -> np.ndarray:
+        """Returns [frames, classes]; a frame that no window scored takes the one before it."""
+        known = np.flatnonzero(self._counts)
+        means = self._sums[known] / self._counts[known, np.newaxis]
+        nearest = np.searchsorted(known, np.arange(len(self._counts)), side="right") - 1
+        return means[np.maximum(nearest, 0)]
+
+
+@dataclasses.dataclass(frozen=True)
+class Segment:
+    """A time during which a class scores above the threshold: seconds, and its greatest score."""
+
+    label: str
+    start_sec: float
+    end_sec: float
+    score: float
+
+
+def segments(
+    scores: np.ndarray, times_sec: np.ndarray, labels: Sequence[str], threshold: float
+) -> list[Segment]:
+    """Returns runs of frames whose score reaches `threshold`, strongest first.
+
+    Args:
+      scores: [frames, classes].
+      times_sec: [frames + 1], each frame's start and the end of the last.
+      labels: class names.
+      threshold: least score.
+    """
+    found = []
+    for column, label in enumerate(labels):
+        above = np.concatenate([[False], scores[:, column] >= threshold, [False]])
+        edges = np.flatnonzero(above[1:] != above[:-1])
+        for start, stop in zip(edges[::2], edges[1::2], strict=True):
+            strongest = float(scores[start:stop, column].max())
+            found.append(Segment(label, float(times_sec[start]), float(times_sec[stop]), strongest))
+    return sorted(found, key=lambda segment: -segment.score)
