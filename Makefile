@@ -31,18 +31,18 @@ help:
 
 install: $(INSTALLED)
 
-# The stamp comes last, so that an interrupted installation is redone. The other mark tells that one
-# was interrupted, perhaps in the middle of a package: then the environment is made from nothing.
+# The stamp comes last, so that an interrupted installation is redone. The other mark tells that the
+# first one was interrupted, perhaps in the middle of a package: then all is made from nothing.
 $(INSTALLED): requirements.txt pyproject.toml
 	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo >&2 "error: Python 3.10 to 3.13 is needed." \
 		"Received: '$(PYTHON)'. Install Python 3.11 or name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@if test -e $(VENV)/.installing || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
 		"$(PYTHON)" -m venv --clear $(VENV); fi
-	@touch $(VENV)/.installing
+	@test -e $@ || touch $(VENV)/.installing
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--no-deps --no-build-isolation --editable .
-	@mv $(VENV)/.installing $@
+	@rm -f $(VENV)/.installing && touch $@
 
 $(FOOTAGE): tools/fetch_footage.py $(INSTALLED)
 	$(BIN)/python tools/fetch_footage.py --output=$(@D) >/dev/null
