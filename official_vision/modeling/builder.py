@@ -8,13 +8,13 @@ from official_vision.modeling.network import AssembleNet
 from official_vision.specs import ModelSpec
 
 
-def resolve_architecture(spec: ModelSpec, architecture: Architecture | None = None) -> Architecture:
-    """Returns the graph that `spec` names (or the given one) with its depth and width applied.
+def resolve_architecture(spec: ModelSpec) -> Architecture:
+    """Returns the graph that `spec` names, with its depth and width applied.
 
     Raises:
       UserError: the name is unknown, the file is missing, or the graph is not a network.
     """
-    graph = architecture or load_architecture(spec.architecture)
+    graph = load_architecture(spec.architecture)
     return graph.with_settings(spec.depth, spec.width_multiplier)
 
 
@@ -23,7 +23,8 @@ def build_model(spec: ModelSpec, architecture: Architecture | None = None) -> As
 
     Args:
       spec: the settings.
-      architecture: the graph; None takes the one that `spec` names.
+      architecture: the graph as it is to be built, whatever name, depth and width `spec` has; None
+        takes what `resolve_architecture` makes of `spec`.
 
     Returns:
       An AssembleNet, called with a dict of streams; see AssembleNet.call.
@@ -31,6 +32,6 @@ def build_model(spec: ModelSpec, architecture: Architecture | None = None) -> As
     Raises:
       UserError: see `resolve_architecture`.
     """
-    model = AssembleNet(resolve_architecture(spec, architecture), spec)
+    model = AssembleNet(architecture or resolve_architecture(spec), spec)
     model.make_weights()
     return model

@@ -17,6 +17,7 @@ from official_vision.architecture.formats import read_architecture
 from official_vision.config import Config
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset, read_index
+from official_vision.modeling.builder import build_model
 from official_vision.modeling.inputs import blank_stream
 from official_vision.modeling.network import AssembleNet
 from official_vision.training.metrics import Evaluation, evaluate_scores
@@ -49,9 +50,7 @@ def load_trained(model_dir: str | os.PathLike, which: str = "best") -> Trained:
     config = configuration.read(model_dir)
     checkpoint = find_checkpoint(model_dir, which)
     architecture = read_architecture(Path(model_dir) / ARCHITECTURE_FILE)
-    # The saved graph has its depth and width already: AssembleNet takes it as it is.
-    model = AssembleNet(architecture, config.model)
-    model.make_weights()
+    model = build_model(config.model, architecture)
     restore_model(model, checkpoint)
     return Trained(config, model, checkpoint, step_of(checkpoint))
 
