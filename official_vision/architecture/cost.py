@@ -125,7 +125,7 @@ class Cost:
             node = self.architecture.output if part.node is None else part.node
             key = "flow" if part.role == "flow" else "+".join(fed[node])
             bill[key] = bill.get(key, Count()) + part.count
-        return bill
+        return dict(sorted(bill.items(), key=lambda item: (item[0].count("+"), item[0])))
 
     def shape(self, index: int) -> tuple[int, int, int, int]:
         """A node's output, (frames, height, width, channels)."""
