@@ -15,6 +15,7 @@ from official.common import distribute_utils
 from official.core import config_definitions, train_lib
 
 from official_vision import config as configuration
+from official_vision import files
 from official_vision.architecture.formats import from_json, save_architecture, to_json
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
@@ -30,6 +31,7 @@ from official_vision.training.task import VideoTask
 
 ARCHITECTURE_FILE = "architecture.json"
 LOG_FILE = "train.log"
+RESULT_FILE = "result.json"  # its presence says that the run has come to its end
 # Settings whose change makes a resumed run another run.
 _FIXED_SECTIONS = ("model",)
 
@@ -72,8 +74,10 @@ def train(config: Config) -> TrainingResult:
     if newest:
         progress.note(f"resuming {model_dir} at step {start_step} of {config.train.steps}")
     figures = _run(config, architecture, indexes, start_step, progress)
-    best = _scalars(configuration.files.read_json(model_dir / BEST_FOLDER / "info.json"))
-    return TrainingResult(config.train.steps, figures, best, time.monotonic() - started)
+    best = _scalars(files.read_json(model_dir / BEST_FOLDER / "info.json"))
+    result = TrainingResult(config.train.steps, figures, best, time.monotonic() - started)
+    files.write_json(model_dir / RESULT_FILE, dataclasses.asdict(result))
+    return result
 
 
 def make_strategy(config: Config) -> tf.distribute.Strategy:
@@ -190,6 +194,12 @@ def _run(
     experiment = _experiment(config)
     task = _Task(config, architecture, indexes, experiment.task, start_step)
     strategy = make_strategy(config)
+    figures: dict[str, float] = {}
+
+    def on_evaluation(output: Mapping) -> None:
+        figures.update(_scalars(output))
+        progress.note(_evaluation_line(output))
+
     with _orbit_lines_in(Path(config.train.model_dir) / LOG_FILE):
         runner = train_lib.OrbitExperimentRunner(
             distribution_strategy=strategy,
@@ -198,7 +208,7 @@ def _run(
             params=experiment,
             model_dir=config.train.model_dir,
             train_actions=[lambda output: progress(output, int(runner.trainer.global_step))],
-            eval_actions=[lambda output: progress.note(_evaluation_line(output))],
+            eval_actions=[on_evaluation],
         )
         try:
             runner.run()
@@ -206,14 +216,16 @@ def _run(
             # Model Garden's guard, which runs before the loop's checkpoint would be written.
             if "The loss value is" not in str(error):
                 raise
+            step = int(runner.trainer.global_step)
             raise UserError(
-                f"The loss must stay a number. Received: {error} at step {int(runner.trainer.global_step)}. "
+                f"The loss must stay a number. Received: {error} At step {step}. "
                 "Lower OptimizerSpec.learning_rate or clip gradients; the last checkpoint is unharmed."
             ) from error
         finally:
             progress.close()
-        output = runner.controller.evaluate(steps=-1) if start_step >= config.train.steps else {}
-    return _scalars(output)
+        if not figures:  # an earlier run trained to the end and was stopped before its evaluation
+            runner.controller.evaluate(steps=-1)
+    return figures
 
 
 def _scalars(output: Mapping) -> dict[str, float]:
