@@ -254,7 +254,10 @@ class PrepareSpec(Spec):
       objects: opencv (its face and body detectors) or none.
       jpeg_quality: of stored frames, 1 to 100.
       videos_per_shard: videos that share one shard file.
-      workers: processes that decode.
+      runner: local (processes on this machine) or a runner of Apache Beam: DirectRunner, FlinkRunner, ...
+        All its machines must see `videos` and `output` under the same paths.
+      runner_options: command-line options of that runner, e.g. ('--flink_master=host:8081',).
+      workers: processes that decode (local runner).
       video_timeout_sec: a video that takes longer is left out and named.
       left_out_is_fatal: exit with status 1 when any video was left out (else 3 says that some were).
     """
@@ -270,6 +273,8 @@ class PrepareSpec(Spec):
     objects: str = _setting("opencv", choices=("opencv", "none"))
     jpeg_quality: int = _setting(95, low=1, high=100)
     videos_per_shard: int = _setting(64, low=1)
+    runner: str = "local"
+    runner_options: tuple[str, ...] = ()
     workers: int = _setting(2, low=1)
     video_timeout_sec: float = _setting(600.0, above=0)
     left_out_is_fatal: bool = False

@@ -17,11 +17,11 @@ from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
 
 
-class DecodingFailed(Exception):
+class DecodingFailedError(Exception):
     """The video can't be prepared; the text says why."""
 
 
-class WorkerStopped(Exception):
+class WorkerStoppedError(Exception):
     """The worker was closed on purpose while it decoded."""
 
 
@@ -37,8 +37,8 @@ class DecodingWorker:
         """frame_encoding.encode_video in the child.
 
         Raises:
-          DecodingFailed: the video is broken, crashed the child or took too long.
-          WorkerStopped: `close` was called meanwhile.
+          DecodingFailedError: the video is broken, crashed the child or took too long.
+          WorkerStoppedError: `close` was called meanwhile.
         """
         if self._process is None:
             self._start()
@@ -47,24 +47,27 @@ class DecodingWorker:
             if not self._connection.poll(spec.video_timeout_sec):
                 self._process.kill()
                 self._discard()
-                raise DecodingFailed(
+                raise DecodingFailedError(
                     f"{row.path}: decoding took more than {spec.video_timeout_sec:g} s."
                 )
             succeeded, value = self._connection.recv()
         except (EOFError, OSError) as error:
             raise self._died(row) from error
         if not succeeded:
-            raise DecodingFailed(value)
+            raise DecodingFailedError(value)
         return value
 
     def close(self) -> None:
-        """Kills the child; a call of `encode` in another thread ends with WorkerStopped."""
+        """Kills the child; a call of `encode` in another thread ends with WorkerStoppedError."""
         self._closed = True
-        self._kill()
+        process = self._process  # another thread may discard it meanwhile
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def _start(self) -> None:
         if self._closed:
-            raise WorkerStopped
+            raise WorkerStoppedError
         self._connection, theirs = Pipe()
         command = [
             sys.executable,
@@ -75,14 +78,12 @@ class DecodingWorker:
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
         theirs.close()
 
-    def _kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-
     def _died(self, row: VideoRow) -> Exception:
         if self._closed:
-            return WorkerStopped()
-        return DecodingFailed(f"{row.path}: the decoder crashed (exit status {self._discard()}).")
+            return WorkerStoppedError()
+        return DecodingFailedError(
+            f"{row.path}: the decoder crashed (exit status {self._discard()})."
+        )
 
     def _discard(self) -> int:
         """Ends the child; returns its exit status, which is its own where it had died already."""
@@ -116,7 +117,7 @@ def main() -> None:
             reply = True, encode_video(row, spec)
         except UserError as error:
             reply = False, str(error)
-        except Exception as error:  # noqa: BLE001 - whatever a broken file provokes concerns it alone
+        except Exception as error:  # whatever a broken file provokes concerns it alone
             reply = False, f"{row.path}: {type(error).__name__}: {error}"
         connection.send(reply)
 

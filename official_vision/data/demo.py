@@ -67,7 +67,15 @@ def plan_clips(scene: str, num_frames: int) -> list[DemoClip]:
         for number, position in enumerate(chosen):
             for playback in PLAYBACKS:
                 frames = _played(playback, starts[position])
-                clips.append(DemoClip(f"{scene}_{split}_{number:03d}_{playback}.mp4", scene, playback, split, frames))
+                clips.append(
+                    DemoClip(
+                        f"{scene}_{split}_{number:03d}_{playback}.mp4",
+                        scene,
+                        playback,
+                        split,
+                        frames,
+                    )
+                )
     return clips
 
 
@@ -133,6 +141,8 @@ def _write_clip(path: Path, frames: Sequence[np.ndarray]) -> None:
         stream = container.add_stream("libx264", rate=Fraction(_FPS), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for rgb in frames:
-            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb[:height, :width]), "rgb24")
+            picture = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(rgb[:height, :width]), "rgb24"
+            )
             container.mux(stream.encode(picture))
         container.mux(stream.encode())

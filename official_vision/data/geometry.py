@@ -57,9 +57,7 @@ def evaluation_box(height: tf.Tensor, width: tf.Tensor, position: tf.Tensor) -> 
     return tf.stack([place(height), place(width), side, side])
 
 
-def random_box(
-    height: tf.Tensor, width: tf.Tensor, min_area: float, seed: tf.Tensor
-) -> tf.Tensor:
+def random_box(height: tf.Tensor, width: tf.Tensor, min_area: float, seed: tf.Tensor) -> tf.Tensor:
     """A random box of at least `min_area` of the frame and of moderate aspect.
 
     Args:

@@ -107,9 +107,7 @@ def _records(spec: DataSpec, index: Index, training: bool) -> tf.data.Dataset:
     if not training:
         return tf.data.TFRecordDataset(files)
     shards = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files), spec.seed)
-    records = shards.interleave(
-        tf.data.TFRecordDataset, cycle_length=min(len(files), 16)
-    )
+    records = shards.interleave(tf.data.TFRecordDataset, cycle_length=min(len(files), 16))
     return records.shuffle(min(spec.shuffle_buffer, index.num_videos), spec.seed).repeat()
 
 
@@ -142,7 +140,9 @@ def _evaluation_examples(
 
     def every_cut(serialized: tf.Tensor) -> tf.data.Dataset:
         views, crops = zip(*cuts, strict=True)
-        return tf.data.Dataset.from_tensor_slices((tf.repeat(serialized, len(cuts)), list(views), list(crops)))
+        return tf.data.Dataset.from_tensor_slices(
+            (tf.repeat(serialized, len(cuts)), list(views), list(crops))
+        )
 
     def example(serialized: tf.Tensor, view: tf.Tensor, crop: tf.Tensor) -> Example:
         record = parse(serialized, streams)
@@ -188,7 +188,9 @@ def _decoded(
         frames = tf.map_fn(
             lambda encoded, s=stream: decode_frame(encoded, s, record["flow_bound"]),
             tf.gather(record[stream], numbers),
-            fn_output_signature=tf.TensorSpec([None, None, {"rgb": 3, "flow": 2, "objects": 1}[stream]], dtype),
+            fn_output_signature=tf.TensorSpec(
+                [None, None, {"rgb": 3, "flow": 2, "objects": 1}[stream]], dtype
+            ),
         )
         if stream == "flow" and spec.frame_stride > 1:
             shape = tf.shape(frames)

@@ -1,7 +1,7 @@
 """Videos -> shards and an index, resumable, with every video in a process that may die.
 
-The unit of work is one shard: a pure function of its videos and the settings. Finished shards are
-kept by later runs; so a killed run redoes at most the shards that were in flight.
+The unit of work is one shard (data/shard_task.py). Finished shards are kept by later runs; so a
+killed run redoes at most the shards that were in flight.
 """
 
 from __future__ import annotations
@@ -15,41 +15,30 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import tensorflow as tf
-
 from official_vision import files
 from official_vision.data.annotations import READERS
-from official_vision.data.decoding_worker import DecodingFailed, DecodingWorker
-from official_vision.data.index import Index, LeftOut, ShardEntry
-from official_vision.data.manifest import Manifest, VideoRow
+from official_vision.data.decoding_worker import DecodingWorker
+from official_vision.data.index import Index
+from official_vision.data.manifest import Manifest
 from official_vision.data.objects import OPENCV_CLASS_NAMES
-from official_vision.data.shard import WHOLE_VIDEO, StoredVideo, encode
+from official_vision.data.shard_task import ShardReport, ShardTask, finished_report, write_shard
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
 
 PLAN_FILE = "plan.json"
+LOCAL_RUNNER = "local"
+# What a run that was killed has left behind of files.written_aside.
+_PARTIAL_FILES = ".partial-*"
 # Settings that change nothing in the shards.
-_WITHOUT_EFFECT = ("output", "workers", "video_timeout_sec", "left_out_is_fatal")
+_WITHOUT_EFFECT = (
+    "output",
+    "runner",
+    "runner_options",
+    "workers",
+    "video_timeout_sec",
+    "left_out_is_fatal",
+)
 _LIBRARIES = ("av", "opencv-python-headless")
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardTask:
-    """One shard to write: everything that its content depends on."""
-
-    path: str
-    rows: tuple[tuple[int, VideoRow], ...]
-    classes: tuple[str, ...]
-    spec: PrepareSpec
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardReport:
-    """What became of a shard: its entry, the ids it holds and the videos it lacks."""
-
-    entry: ShardEntry
-    videos: tuple[str, ...]
-    left_out: tuple[LeftOut, ...]
 
 
 def read_manifest(spec: PrepareSpec) -> Manifest:
@@ -100,7 +89,9 @@ def prepare_split(
     folder.mkdir(parents=True, exist_ok=True)
     tasks = plan_shards(manifest, split, spec)
     _check_same_plan(folder, manifest, split, spec)
-    reports = _run(tasks, spec.workers, on_video)
+    for leftover in folder.glob(_PARTIAL_FILES):
+        leftover.unlink()
+    reports = _run(tasks, spec, on_video)
     index = _index(manifest, split, spec, reports)
     if not index.num_videos:
         raise UserError(
@@ -113,6 +104,20 @@ def prepare_split(
 
 
 def _run(
+    tasks: Sequence[ShardTask], spec: PrepareSpec, on_video: Callable[[], None]
+) -> list[ShardReport]:
+    if spec.runner == LOCAL_RUNNER:
+        return _run_locally(tasks, spec.workers, on_video)
+    # Imported here: Apache Beam is an extra, and slow to import.
+    from official_vision.data.beam import write_shards
+
+    reports = write_shards(tasks, spec.runner, spec.runner_options)
+    for _ in range(sum(len(task.rows) for task in tasks)):
+        on_video()
+    return reports
+
+
+def _run_locally(
     tasks: Sequence[ShardTask], workers: int, on_video: Callable[[], None]
 ) -> list[ShardReport]:
     """Writes shards in `workers` threads, each with a decoding process of its own."""
@@ -141,68 +146,6 @@ def _run(
         for worker in pool:
             worker.close()
         executor.shutdown(cancel_futures=True)
-
-
-def write_shard(
-    task: ShardTask, worker: DecodingWorker, on_video: Callable[[], None]
-) -> ShardReport:
-    """Decodes and writes one shard, then its report: where that lies, the shard is whole."""
-    held: list[str] = []
-    left_out: list[LeftOut] = []
-    with files.written_aside(task.path) as partial:
-        with tf.io.TFRecordWriter(str(partial)) as writer:
-            for number, row in task.rows:
-                try:
-                    fps, frames = worker.encode(row, task.spec)
-                    writer.write(encode(_stored(number, row, task, fps, frames)))
-                    held.append(row.id)
-                except DecodingFailed as error:
-                    left_out.append(LeftOut(row.id, row.path, str(error)))
-                on_video()
-        size = partial.stat().st_size
-        entry = ShardEntry(Path(task.path).name, len(held), size, files.sha256(partial))
-    report = ShardReport(entry, tuple(held), tuple(left_out))
-    files.write_json(_report_path(task), dataclasses.asdict(report))
-    return report
-
-
-def finished_report(task: ShardTask) -> ShardReport | None:
-    """Returns the report of a shard that an earlier run finished, else None.
-
-    A shard that lacks a video is not finished: the video may have been mended since.
-    """
-    path = _report_path(task)
-    if not (path.is_file() and Path(task.path).is_file()):
-        return None
-    values = files.read_json(path)
-    entry = ShardEntry(**values["entry"])
-    if values["left_out"] or Path(task.path).stat().st_size != entry.bytes:
-        return None
-    return ShardReport(entry, tuple(values["videos"]), ())
-
-
-def _report_path(task: ShardTask) -> Path:
-    return Path(task.path).with_suffix(".json")
-
-
-def _stored(
-    number: int, row: VideoRow, task: ShardTask, fps: float, frames: dict[str, list[bytes]]
-) -> StoredVideo:
-    offset = row.start_sec or 0.0  # labels count from the start of the stored span
-
-    def moved(time: float | None) -> float:
-        return WHOLE_VIDEO if time is None else max(0.0, time - offset)
-
-    labels = [
-        (
-            label.class_index,
-            task.classes[label.class_index],
-            moved(label.start_sec),
-            moved(label.end_sec),
-        )
-        for label in row.labels
-    ]
-    return StoredVideo(row.id, number, fps, labels, task.spec.flow_bound, frames)
 
 
 def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: PrepareSpec) -> None:

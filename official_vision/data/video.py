@@ -100,31 +100,47 @@ def _opened(path: str | os.PathLike) -> av.container.InputContainer:
 
 
 def _info(stream: av.video.stream.VideoStream) -> VideoInfo:
-    duration = None if stream.duration is None else float(stream.duration * stream.time_base)
     rate = stream.average_rate or stream.guessed_rate
-    return VideoInfo(float(rate) if rate else 25.0, duration)
+    return VideoInfo(float(rate) if rate else 25.0, _duration(stream))
+
+
+def _duration(stream: av.video.stream.VideoStream) -> float | None:
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    # Matroska keeps one duration for the whole file, which may be a longer sound track's.
+    container = stream.container
+    if container.duration is None or len(container.streams) > 1:
+        return None
+    return container.duration / av.time_base
 
 
 def _decoded(path: str | os.PathLike, short_side: int | None) -> Iterator[Frame]:
     with _opened(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        info, count, first, last = _info(stream), 0, 0.0, 0.0
+        info, count, first, last, cut = _info(stream), 0, 0.0, 0.0, False
         try:
-            for picture in container.decode(stream):
-                # Some files start after 0 or lack time stamps; then frames count from the rate.
-                time = count / info.fps + first if picture.time is None else picture.time
-                first = time if count == 0 else first
-                yield Frame(_rgb(picture, short_side), time - first)
-                count, last = count + 1, time - first
+            for packet in container.demux(stream):
+                # A file's last packet is incomplete where the file was cut; the empty one ends all.
+                cut = packet.is_corrupt if packet.size else cut
+                for picture in packet.decode():
+                    # Some files start after 0 or lack time stamps; then frames count from the rate.
+                    time = count / info.fps + first if picture.time is None else picture.time
+                    first = time if count == 0 else first
+                    yield Frame(_rgb(picture, short_side), time - first)
+                    count, last = count + 1, time - first
         except av.error.FFmpegError as error:
             raise VideoError(f"{path}: broken after {count} frames ({_reason(error)}).") from error
     if count == 0:
         raise VideoError(f"{path}: no frame can be decoded.")
-    _refuse_truncated(path, info, count, last)
+    _refuse_truncated(path, info, count, last, cut)
 
 
-def _refuse_truncated(path: str | os.PathLike, info: VideoInfo, count: int, last: float) -> None:
+def _refuse_truncated(
+    path: str | os.PathLike, info: VideoInfo, count: int, last: float, cut: bool
+) -> None:
+    if cut:
+        raise VideoError(f"{path}: cut short in the middle of a frame, after {count} whole ones.")
     if info.duration_sec is None:
         return
     decoded = last + 1.0 / info.fps

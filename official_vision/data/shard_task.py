@@ -1,0 +1,108 @@
+"""One shard, the unit of preparation: its content is a pure function of its videos and the settings.
+
+So shards can be written by any process on any machine that sees the same folders, in any order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import tensorflow as tf
+
+from official_vision import files
+from official_vision.data.decoding_worker import DecodingFailedError, DecodingWorker
+from official_vision.data.index import LeftOut, ShardEntry
+from official_vision.data.manifest import Label, VideoRow
+from official_vision.data.shard import WHOLE_VIDEO, StoredVideo, encode
+from official_vision.specs import PrepareSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+    """One shard to write: everything that its content depends on."""
+
+    path: str
+    rows: tuple[tuple[int, VideoRow], ...]
+    classes: tuple[str, ...]
+    spec: PrepareSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardReport:
+    """What became of a shard: its entry, the ids it holds and the videos it lacks."""
+
+    entry: ShardEntry
+    videos: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def write_shard(
+    task: ShardTask, worker: DecodingWorker, on_video: Callable[[], None]
+) -> ShardReport:
+    """Decodes and writes one shard, then its report: where that lies, the shard is whole."""
+    held: list[str] = []
+    left_out: list[LeftOut] = []
+    with files.written_aside(task.path) as partial:
+        with tf.io.TFRecordWriter(str(partial)) as writer:
+            for number, row in task.rows:
+                try:
+                    fps, frames = worker.encode(row, task.spec)
+                    writer.write(encode(_stored(number, row, task, fps, frames)))
+                    held.append(row.id)
+                except DecodingFailedError as error:
+                    left_out.append(LeftOut(row.id, row.path, str(error)))
+                on_video()
+        size = partial.stat().st_size
+        entry = ShardEntry(Path(task.path).name, len(held), size, files.sha256(partial))
+    report = ShardReport(entry, tuple(held), tuple(left_out))
+    files.write_json(_report_path(task), dataclasses.asdict(report))
+    return report
+
+
+def read_report(task: ShardTask) -> ShardReport | None:
+    """Returns the report of a shard that has been written, else None."""
+    path = _report_path(task)
+    if not (path.is_file() and Path(task.path).is_file()):
+        return None
+    values = files.read_json(path)
+    entry = ShardEntry(**values["entry"])
+    if Path(task.path).stat().st_size != entry.bytes:
+        return None
+    left_out = tuple(LeftOut(**item) for item in values["left_out"])
+    return ShardReport(entry, tuple(values["videos"]), left_out)
+
+
+def finished_report(task: ShardTask) -> ShardReport | None:
+    """As `read_report`, but None also for a shard that lacks a video: it may have been mended since."""
+    report = read_report(task)
+    return None if report and report.left_out else report
+
+
+def _report_path(task: ShardTask) -> Path:
+    return Path(task.path).with_suffix(".json")
+
+
+def _stored(
+    number: int, row: VideoRow, task: ShardTask, fps: float, frames: dict[str, list[bytes]]
+) -> StoredVideo:
+    labels = [
+        (label.class_index, task.classes[label.class_index], *_times_in_span(label, row))
+        for label in row.labels
+        if _touches_span(label, row)
+    ]
+    return StoredVideo(row.id, number, fps, labels, task.spec.flow_bound, frames)
+
+
+def _touches_span(label: Label, row: VideoRow) -> bool:
+    """Whether a label holds anywhere in the part of the file that is stored."""
+    ended = label.end_sec is not None and label.end_sec <= (row.start_sec or 0.0)
+    return not ended and (label.start_sec or 0.0) < (row.end_sec or float("inf"))
+
+
+def _times_in_span(label: Label, row: VideoRow) -> tuple[float, float]:
+    """Start and end in seconds from the start of the stored part."""
+    times = (label.start_sec, label.end_sec)
+    start, end = (WHOLE_VIDEO if t is None else max(0.0, t - (row.start_sec or 0.0)) for t in times)
+    return start, end
