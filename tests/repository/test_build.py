@@ -6,6 +6,7 @@ BUILD is read here as Python syntax and compared with the files, without the too
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from tools import update_build
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILDIFIER = "@bazel/buildifier@8.2.1"
 LOCAL = ("official_vision", "tools", "tests")
+# Imported name -> distributions, as installed.
+DISTRIBUTIONS = importlib.metadata.packages_distributions()
 # pytest on Bazel's command line needs these in every test.
 TEST_RUNNER = {"@pypi//pytest", "@pypi//pytest_timeout"}
 
@@ -61,7 +64,7 @@ def label_of(module: str, name: str, local_modules: dict[str, str]) -> str | Non
     top = module.split(".")[0]
     if top in sys.stdlib_module_names or top in LOCAL:
         return None
-    distribution = update_build.DISTRIBUTIONS.get(top, top)
+    (distribution,) = DISTRIBUTIONS.get(top, [top])
     return f"@pypi//{re.sub('[-.]', '_', distribution).lower()}"
 
 

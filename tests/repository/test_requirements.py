@@ -14,8 +14,6 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tools.update_build import DISTRIBUTIONS
-
 tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of pyproject.toml")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -121,7 +119,8 @@ def imported_packages(folder: str) -> set[str]:
             elif isinstance(node, ast.ImportFrom):
                 tops.add(node.module.split(".")[0])
     tops -= {*sys.stdlib_module_names, "official_vision", "tools", "tests"}
-    return {canonicalize_name(DISTRIBUTIONS.get(top, top)) for top in tops}
+    installed = importlib.metadata.packages_distributions()
+    return {canonicalize_name(name) for top in tops for name in installed.get(top, [top])}
 
 
 @pytest.mark.parametrize(
