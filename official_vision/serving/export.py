@@ -40,7 +40,11 @@ class Exported:
 
 
 class ServingModule(tf.Module):
-    """The network with its preprocessing, as one function from streams to scores."""
+    """The network with its preprocessing, as one function from streams to scores.
+
+    The Keras model itself is not part of the module, only its variables: saving a Keras model would
+    trace every layer by itself, for minutes, and load them all again.
+    """
 
     def __init__(self, model: AssembleNet, labels: Sequence[str], assets: Sequence[str]):
         """Args:
@@ -49,19 +53,20 @@ class ServingModule(tf.Module):
         assets: files that travel in the SavedModel's assets folder.
         """
         super().__init__()
-        self.model = model
+        self.weights = model.variables
         self.labels = tf.constant(list(labels))
         self.assets = [tf.saved_model.Asset(path) for path in assets]
-        self.serve = tf.function(self._serve, input_signature=[input_signature(model.streams)])
+        activation = model.spec.activation
 
-    def _serve(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        outputs = self.model(streams, training=False)
-        activation = self.model.spec.activation
-        return {
-            "scores": scores_of(outputs["logits"], activation),
-            "frame_scores": scores_of(outputs["frame_logits"], activation),
-            "labels": self.labels,
-        }
+        def serve(streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            outputs = model(streams, training=False)
+            return {
+                "scores": scores_of(outputs["logits"], activation),
+                "frame_scores": scores_of(outputs["frame_logits"], activation),
+                "labels": self.labels,
+            }
+
+        self.serve = tf.function(serve, input_signature=[input_signature(model.streams)])
 
 
 def export(
@@ -133,13 +138,13 @@ def _save(trained: Trained, index: Index, folder: Path) -> None:
 # A stranger's process: only TensorFlow, as in a server.
 _STRANGER = """
 import sys
+sys.modules["tf_keras"] = sys.modules["official_vision"] = None  # importing them fails
 import numpy as np
 import tensorflow as tf
 folder, inputs, outputs = sys.argv[1:]
 serve = tf.saved_model.load(folder).signatures["serving_default"]
 streams = {name: tf.constant(value) for name, value in np.load(inputs).items()}
 answer = serve(**streams)
-assert not {"tf_keras", "official_vision"} & set(sys.modules)
 np.savez(outputs, **{name: value.numpy() for name, value in answer.items() if name != "labels"})
 """
 
@@ -158,7 +163,10 @@ def _difference_when_loaded_afresh(model: AssembleNet, folder: Path) -> float:
         inputs, outputs = os.path.join(probe, "inputs.npz"), os.path.join(probe, "outputs.npz")
         np.savez(inputs, **streams)
         command = [sys.executable, "-c", _STRANGER, str(folder.resolve()), inputs, outputs]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=probe)
+        stranger = {k: v for k, v in os.environ.items() if k not in ("TF_USE_LEGACY_KERAS", "PYTHONPATH")}
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=probe, env=stranger
+        )
         if done.returncode:
             raise UserError(
                 "An exported file must load with TensorFlow alone. "
