@@ -62,11 +62,11 @@ def random_box(height: tf.Tensor, width: tf.Tensor, min_area: float, seed: tf.Te
 
     Args:
       height, width: of the frame, int32 scalars.
-      min_area: least share of the frame's area.
+      min_area: least share of the frame's area (but for rounding to whole pixels).
       seed: int [2]; the box is a function of it.
 
     Returns:
-      int32 [top, left, height, width]; the greatest centred square where no draw fits.
+      int32 [top, left, height, width]; the greatest square, at a random place, where no draw fits.
     """
     seeds = tf.random.split(seed, 4)
     tries = [_CROP_TRIES]
@@ -82,4 +82,5 @@ def random_box(height: tf.Tensor, width: tf.Tensor, min_area: float, seed: tf.Te
     room = tf.stack([height - box_height[first], width - box_width[first]])
     corner = tf.cast(tf.floor(place * tf.cast(room + 1, tf.float32)), tf.int32)
     drawn = tf.concat([corner, [box_height[first], box_width[first]]], axis=0)
-    return tf.where(tf.reduce_any(fits), drawn, evaluation_box(height, width, tf.constant(0.5)))
+    square = evaluation_box(height, width, tf.random.stateless_uniform([], seeds[3]))
+    return tf.where(tf.reduce_any(fits), drawn, square)

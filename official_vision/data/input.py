@@ -1,6 +1,6 @@
 """Shards -> batches with tf.data.
 
-    shards -- shuffle -- skip what an earlier run has used -- number the records
+    shards -- shuffle -- number the records -- skip what an earlier run has used
            -- choose a span -- decode only its frames -- crop, resize, flip -- batch
 
 In training every random choice is a function of (seed, record number), and so of the step alone: a
@@ -81,7 +81,7 @@ def build_dataset(
       int32 [batch] (row of the video in its split).
 
     Raises:
-      UserError: a batch size that the replicas can't share evenly, or fewer videos than a batch.
+      UserError: a batch size that the replicas can't share evenly.
     """
     context = input_context or tf.distribute.InputContext()
     if spec.batch_size % context.num_replicas_in_sync:
@@ -90,29 +90,45 @@ def build_dataset(
             f"Received: {spec.batch_size}. Change it."
         )
     batch = context.get_per_replica_batch_size(spec.batch_size)
-    records = _records(spec, index, training).shard(
-        context.num_input_pipelines, context.input_pipeline_id
-    )
+    pipeline = (context.num_input_pipelines, context.input_pipeline_id)
     if training:
-        pipeline_batch = spec.batch_size // context.num_input_pipelines
-        examples = _training_examples(records, spec, index, streams, start_step * pipeline_batch)
+        # Numbered before they are shared out: pipelines draw different random numbers.
+        numbered = _training_records(spec, index, start_step * spec.batch_size).shard(*pipeline)
+        examples = _training_examples(numbered, spec, index, streams)
     else:
+        records = tf.data.TFRecordDataset(_paths(spec, index)).shard(*pipeline)
         examples = _evaluation_examples(records, spec, index, streams, context, batch)
     return examples.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
 
 
-def _records(spec: DataSpec, index: Index, training: bool) -> tf.data.Dataset:
-    """Serialised records; in training for ever, in an order that the seed fixes."""
-    files = [str(Path(spec.path) / shard.file) for shard in index.shards]
-    if not training:
-        return tf.data.TFRecordDataset(files)
-    shards = tf.data.Dataset.from_tensor_slices(files).shuffle(len(files), spec.seed)
-    records = shards.interleave(tf.data.TFRecordDataset, cycle_length=min(len(files), 16))
-    return records.shuffle(min(spec.shuffle_buffer, index.num_videos), spec.seed).repeat()
+def _paths(spec: DataSpec, index: Index) -> list[str]:
+    return [str(Path(spec.path) / shard.file) for shard in index.shards]
+
+
+def _training_records(spec: DataSpec, index: Index, used: int) -> tf.data.Dataset:
+    """(number, serialised record) for ever, in an order that the seed fixes, from number `used` on."""
+    paths = _paths(spec, index)
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        # This function's graph has a seed of its own. Dataset.shuffle would mix in TensorFlow's global
+        # seed, which a resumed run sets anew. (0 would stand for no seed.)
+        tf.random.set_seed(spec.seed + 1)
+        order = tf.random.experimental.stateless_shuffle(
+            tf.constant(paths), tf.stack([tf.constant(spec.seed, tf.int64), number])
+        )
+        records = tf.data.Dataset.from_tensor_slices(order).interleave(
+            tf.data.TFRecordDataset, cycle_length=min(len(paths), 16)
+        )
+        return records.shuffle(min(spec.shuffle_buffer, index.num_videos), number)
+
+    # Whole epochs are passed over without reading them.
+    epochs, rest = divmod(used, index.num_videos)
+    records = tf.data.Dataset.counter(epochs).flat_map(epoch)
+    return records.enumerate(epochs * index.num_videos).skip(rest)
 
 
 def _training_examples(
-    records: tf.data.Dataset, spec: DataSpec, index: Index, streams: Sequence[str], used: int
+    numbered: tf.data.Dataset, spec: DataSpec, index: Index, streams: Sequence[str]
 ) -> tf.data.Dataset:
     def example(number: tf.Tensor, serialized: tf.Tensor) -> Example:
         seeds = tf.random.split(tf.stack([tf.constant(spec.seed, tf.int64), number]), 3)
@@ -124,7 +140,6 @@ def _training_examples(
         flip = tf.random.stateless_uniform([], seeds[2]) < 0.5 if spec.flip else tf.constant(False)
         return _example(record, features, box, flip, start, spec, index)
 
-    numbered = records.enumerate().skip(used)
     return numbered.map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
 

@@ -30,7 +30,7 @@ def read_csv(path: str | os.PathLike) -> Manifest:
         rows = [_row(values, f"{path}:{reader.line_num}") for values in reader]
     except csv.Error as error:
         raise UserError(
-            f"{path}:{reader.line_num}: the line is not csv. Received: {error}."
+            f"{path}:{reader.reader.line_num}: the line is not csv. Received: {error}."
         ) from error
     return make_manifest(rows, classes_beside(path), str(path))
 
@@ -75,6 +75,8 @@ def _row(values: dict[str, str | None], where: str) -> NamedRow:
 
 def _label(text: str, where: str) -> tuple[str, float | None, float | None]:
     name, at, span = text.partition("@")
+    if not name.strip():
+        raise UserError(f"{where}: a label needs a name. Received: {text!r}. Name it.")
     if not at:
         return name, None, None
     start, dash, end = span.partition("-")

@@ -70,7 +70,7 @@ def _time(values: dict[str, Any], name: str, where: str) -> float | None:
 
 
 def _label(label: Any, where: str) -> tuple[str, float | None, float | None]:
-    if isinstance(label, str):
+    if isinstance(label, str) and label:
         return label, None, None
     if not isinstance(label, dict):
         raise UserError(

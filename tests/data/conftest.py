@@ -1,0 +1,134 @@
+"""Synthetic videos and shards for the tests of data: textures that move by known amounts."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from official_vision import files
+from official_vision.data.flow import quantise
+from official_vision.data.index import Index, ShardEntry
+from official_vision.data.shard import StoredVideo, encode
+
+
+def texture(height, width, seed=0, blur=3.0):
+    """A smooth random grey picture, uint8 [height, width]."""
+    noise = np.random.default_rng(seed).normal(size=(height, width))
+    smooth = cv2.GaussianBlur(noise, (0, 0), blur)
+    low, high = smooth.min(), smooth.max()
+    return np.uint8(np.rint(255 * (smooth - low) / (high - low)))
+
+
+def write_mp4(path, frames, *, rate=25, rotation=None, times_ms=None, crf="12"):
+    """Writes uint8 [height, width, 3] frames; the header lies at the file's start."""
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream(
+            "libx264", rate=Fraction(rate), options={"crf": crf, "threads": "1"}
+        )
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        if rotation is not None:
+            stream.set_display_rotation(rotation)
+        if times_ms is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for number, pixels in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "rgb24")
+            if times_ms is not None:
+                picture.pts, picture.time_base = times_ms[number], Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return path
+
+
+def encoded_frames(length, height, width, *, number=0, flow=(0.0, 0.0), bound=20.0):
+    """Encoded streams: frame t of video `number` is grey 10 * number + t, with constant flow."""
+    frames = {"rgb": [], "flow": [], "objects": []}
+    for time in range(length):
+        grey = np.full((height, width, 3), 10 * number + time, np.uint8)
+        frames["rgb"].append(
+            cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+        )
+        codes = quantise(np.broadcast_to(np.float32(flow), (height, width, 2)), bound)
+        stacked = np.concatenate([codes[..., 0], codes[..., 1]])
+        frames["flow"].append(cv2.imencode(".png", stacked)[1].tobytes())
+        ids = np.full((height, width), time % 8, np.uint8)
+        frames["objects"].append(cv2.imencode(".png", ids)[1].tobytes())
+    return frames
+
+
+@pytest.fixture
+def make_split(tmp_path):
+    """A function that writes StoredVideos as a prepared split and returns (folder, Index)."""
+    import tensorflow as tf
+
+    def make(videos, classes=("a", "b"), videos_per_shard=2):
+        folder = tmp_path / "split"
+        folder.mkdir(exist_ok=True)
+        parts = [
+            videos[start : start + videos_per_shard]
+            for start in range(0, len(videos), videos_per_shard)
+        ]
+        entries = []
+        for number, part in enumerate(parts):
+            path = folder / f"shard-{number:05d}-of-{len(parts):05d}.tfrecord"
+            with tf.io.TFRecordWriter(str(path)) as writer:
+                for video in part:
+                    writer.write(encode(video))
+            size, checksum = path.stat().st_size, files.sha256(path)
+            entries.append(ShardEntry(path.name, len(part), size, checksum))
+        index = Index(
+            split="split",
+            classes=tuple(classes),
+            streams=("rgb", "flow", "objects"),
+            shards=tuple(entries),
+            videos=tuple(video.id for video in videos),
+            flow_method="dis",
+            flow_bound=20.0,
+            object_classes=("none",),
+            settings={},
+            versions={},
+        )
+        index.write(folder)
+        return folder, index
+
+    return make
+
+
+@pytest.fixture
+def stored_videos():
+    """A function of a count: videos 0, 1, ... of grey frames, 25 a second, label = number % 2."""
+
+    def make(count, length=8, height=16, width=24, **kwargs):
+        return [
+            StoredVideo(
+                f"v{number}",
+                number,
+                25.0,
+                [(number % 2, "ab"[number % 2], -1.0, -1.0)],
+                20.0,
+                encoded_frames(length, height, width, number=number, **kwargs),
+            )
+            for number in range(count)
+        ]
+
+    return make
+
+
+# Test files can't import this one; they ask for its functions by name.
+@pytest.fixture(scope="session", name="texture")
+def _texture():
+    return texture
+
+
+@pytest.fixture(scope="session", name="write_mp4")
+def _write_mp4():
+    return write_mp4
+
+
+@pytest.fixture(scope="session", name="encoded_frames")
+def _encoded_frames():
+    return encoded_frames
