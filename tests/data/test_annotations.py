@@ -177,5 +177,5 @@ def test_times_survive_their_spelling(value):
 
 @pytest.mark.parametrize("text", ["nan", "inf", "1:30", "x"])
 def test_other_times_are_refused(text):
-    with pytest.raises(UserError, match="^here: a time must be a number of seconds"):
+    with pytest.raises(UserError, match=r"^here: a time must be a number of seconds"):
         seconds(text, "here")
