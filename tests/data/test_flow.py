@@ -65,7 +65,10 @@ def test_tvl1_finds_the_direction_of_a_shift_and_most_of_its_length(texture, shi
 def tvl1_by_loops(first, second, iterations, tau=0.25, weight=0.15, theta=0.3):
     """The algorithm's lines pixel by pixel, without any array arithmetic."""
     height, width = first.shape
-    at = lambda image, y, x: float(image[y, x]) if 0 <= y < height and 0 <= x < width else 0.0
+
+    def at(image, y, x):
+        return float(image[y, x]) if 0 <= y < height and 0 <= x < width else 0.0
+
     cells = [(y, x) for y in range(height) for x in range(width)]
     g = {
         (y, x): (

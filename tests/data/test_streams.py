@@ -55,7 +55,10 @@ def test_detections_are_held(monkeypatch, tmp_path, write_mp4):
     count = 2 * DETECTION_INTERVAL + 1
     frames = [np.full((32, 32, 3), 10 * number, np.uint8) for number in range(count)]
     path = write_mp4(tmp_path / "a.mp4", frames)
-    by_grey = lambda rgb: np.full(rgb.shape[:2], round(rgb.mean() / 10), np.uint8)
+
+    def by_grey(rgb):
+        return np.full(rgb.shape[:2], round(rgb.mean() / 10), np.uint8)
+
     monkeypatch.setattr(streams, "opencv_detectors", lambda: by_grey)
     found = list(video_streams(path, **{**NOTHING, "objects": "opencv"}))
     held = [number // DETECTION_INTERVAL * DETECTION_INTERVAL for number in range(count)]

@@ -1,0 +1,79 @@
+"""Stored frames are the decoded ones, within what JPEG and the codes lose."""
+
+import cv2
+import numpy as np
+import pytest
+
+from official_vision.data.flow import dequantise
+from official_vision.data.frame_encoding import encode_frame, encode_video
+from official_vision.data.manifest import VideoRow
+from official_vision.data.streams import FrameStreams, video_streams
+from official_vision.data.video import VideoError
+from official_vision.specs import PrepareSpec
+
+
+def image(encoded, flags=cv2.IMREAD_UNCHANGED):
+    return cv2.imdecode(np.frombuffer(encoded, np.uint8), flags)
+
+
+def test_one_frame_of_every_stream(texture):
+    colours = np.stack([texture(30, 42, seed) for seed in range(3)], -1)
+    flow = np.random.default_rng(0).uniform(-5, 5, (30, 42, 2)).astype(np.float32)
+    ids = (np.arange(30 * 42) % 256).astype(np.uint8).reshape(30, 42)
+    encoded = encode_frame(FrameStreams(colours, flow, ids, 0.0), 5.0, 95)
+    assert np.abs(image(encoded["rgb"])[..., ::-1] - colours.astype(float)).mean() < 4
+    x, y = np.split(dequantise(image(encoded["flow"]), 5.0), 2)
+    assert np.abs(np.stack([x, y], -1) - flow).max() <= 5 / 254 + 1e-6
+    np.testing.assert_array_equal(image(encoded["objects"]), ids)
+
+
+def test_absent_streams_are_not_stored():
+    rgb = np.zeros((8, 8, 3), np.uint8)
+    assert set(encode_frame(FrameStreams(rgb, None, None, 0.0), 20.0, 95)) == {"rgb"}
+
+
+def test_better_quality_is_bigger_and_closer(texture):
+    rgb = np.stack([texture(48, 48, seed, blur=1.0) for seed in range(3)], -1)
+    streams = FrameStreams(rgb, None, None, 0.0)
+    errors, sizes = [], []
+    for quality in (20, 60, 100):
+        encoded = encode_frame(streams, 20.0, quality)["rgb"]
+        errors.append(np.abs(image(encoded)[..., ::-1] - rgb.astype(float)).mean())
+        sizes.append(len(encoded))
+    assert errors == sorted(errors, reverse=True)
+    assert sizes == sorted(sizes)
+
+
+def test_a_span_of_real_footage(footage):
+    path = footage["carphone_pristine"]
+    spec = PrepareSpec(videos=str(path.parent), short_side=48, flow_bound=8.0)
+    fps, frames = encode_video(VideoRow("id", path.name, "train", (), 1.0, 1.3), spec)
+    expected = list(
+        video_streams(
+            path, short_side=48, fps=None, flow="dis", objects="opencv", start_sec=1.0, end_sec=1.3
+        )
+    )
+    assert fps == pytest.approx(30000 / 1001)
+    assert {name: len(items) for name, items in frames.items()} == dict.fromkeys(frames, 9)
+    assert set(frames) == {"rgb", "flow", "objects"}
+    for item, rgb, flow, ids in zip(expected, *frames.values(), strict=True):
+        assert np.abs(image(rgb)[..., ::-1] - item.rgb.astype(float)).mean() < 3
+        x, y = np.split(dequantise(image(flow), 8.0), 2)
+        clipped = np.clip(item.flow, -8, 8)
+        assert np.abs(np.stack([x, y], -1) - clipped).max() <= 8 / 254 + 1e-5
+        np.testing.assert_array_equal(image(ids), item.objects)
+
+
+def test_the_rate_asked_for_is_the_rate_stored(footage):
+    path = footage["carphone_pristine"]
+    spec = PrepareSpec(videos=str(path.parent), short_side=16, fps=5.0, flow="none", objects="none")
+    fps, frames = encode_video(VideoRow("id", path.name, "train", ()), spec)
+    assert fps == 5.0
+    assert len(frames["rgb"]) == 20  # ticks 0, .2, ... 3.8 of 3.97 s
+
+
+def test_a_span_without_frames_is_named(footage):
+    path = footage["carphone_pristine"]
+    spec = PrepareSpec(videos=str(path.parent), short_side=16)
+    with pytest.raises(VideoError, match=r"no frame lies between 60\.0 and 70\.0 seconds"):
+        encode_video(VideoRow("id", path.name, "train", (), 60.0, 70.0), spec)
