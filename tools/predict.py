@@ -4,14 +4,20 @@ Prints the top classes with their times and draws <video>.timeline.png. Exit sta
 videos could not be read (they are named), or 1 when none could.
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 from tqdm import tqdm
 
 from official_vision import cli, files
 from official_vision.errors import UserError
+
+if TYPE_CHECKING:
+    from official_vision.serving.predict import Predictor
 
 _MODEL = flags.DEFINE_string(
     "model", None, "Folder that tools/export.py wrote; the newest version is taken."
@@ -35,41 +41,64 @@ def main() -> int:
             "--model and --video must be given. "
             f"Received: {_MODEL.value!r} and {len(_VIDEO.value)} videos. Name an exported folder and a video file."
         )
+    pictures = _pictures(_VIDEO.value, Path(_OUTPUT_DIR.value))
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.serving.predict import Predictor, to_dict, to_text
-    from official_vision.serving.timeline import draw_timeline
+    from official_vision.data.video import VideoError
+    from official_vision.serving.predict import Predictor
 
     predictor = Predictor(_MODEL.value)
     done, failed = [], 0
-    for video in tqdm(_VIDEO.value, unit="video", disable=None if len(_VIDEO.value) > 1 else True):
+    # None shows the bar on a terminal only.
+    bar = tqdm(pictures.items(), unit="video", disable=None if len(pictures) > 1 else True)
+    for picture, video in bar:
         try:
-            prediction = predictor.predict(
-                video,
-                stride=_STRIDE.value,
-                batch_size=_BATCH_SIZE.value,
-                threshold=_THRESHOLD.value,
-            )
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            done.append(_predict(predictor, video, picture))
+        except VideoError as error:
+            tqdm.write(f"error: {error}", file=sys.stderr)
             failed += 1
-            continue
-        picture = Path(_OUTPUT_DIR.value) / f"{Path(video).stem}.timeline.png"
-        draw_timeline(
-            picture,
-            Path(video).name,
-            prediction.frame_scores,
-            prediction.times_sec,
-            prediction.labels,
-            prediction.samples,
-        )
-        print(to_text(prediction))
-        print(f"timeline drawn in {picture}")
-        done.append(to_dict(prediction))
     if _JSON.value:
         files.write_json(_JSON.value, done)
     if failed:
         return cli.SOME_LEFT_OUT if done else 1
     return 0
+
+
+def _predict(predictor: Predictor, video: str, picture: Path) -> dict[str, Any]:
+    from official_vision.serving.predict import to_dict, to_text
+    from official_vision.serving.timeline import draw_timeline
+
+    prediction = predictor.predict(
+        video, stride=_STRIDE.value, batch_size=_BATCH_SIZE.value, threshold=_THRESHOLD.value
+    )
+    draw_timeline(
+        picture,
+        Path(video).name,
+        prediction.frame_scores,
+        prediction.times_sec,
+        prediction.labels,
+        prediction.samples,
+    )
+    tqdm.write(f"{to_text(prediction)}\ntimeline drawn in {picture}")
+    return to_dict(prediction)
+
+
+def _pictures(videos: list[str], folder: Path) -> dict[Path, str]:
+    """A file for each video's timeline; videos of one name in several folders get numbers."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--output_dir must be a folder that can be written. Received: {folder} ({error.strerror})."
+        ) from error
+    pictures: dict[Path, str] = {}
+    for video in videos:
+        stem, number = Path(video).stem, 1
+        picture = folder / f"{stem}.timeline.png"
+        while picture in pictures:
+            number += 1
+            picture = folder / f"{stem}-{number}.timeline.png"
+        pictures[picture] = video
+    return pictures
 
 
 if __name__ == "__main__":

@@ -15,17 +15,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from official_vision import config as configuration
 from official_vision import files
 from official_vision.architecture.formats import to_json
 from official_vision.data.index import Index
+from official_vision.data.input import read_index
 from official_vision.errors import UserError
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
+from official_vision.serving.description import LABELS_FILE, MODEL_FILE, feeding_to_dict
 from official_vision.training.evaluate import Trained, load_trained
 from official_vision.training.task import scores_of
 
-MODEL_FILE = "model.json"
-LABELS_FILE = "labels.txt"
 # Largest difference of a score between the file, loaded afresh, and the model.
 TOLERANCE = 1e-4
 _PROBE_FRAMES, _PROBE_SIZE = 4, 64
@@ -85,10 +86,11 @@ def export(
       checkpoint: best, latest or a path prefix.
 
     Raises:
-      UserError: no run, no checkpoint, or a file that does not answer as the model does.
+      UserError: no run, no checkpoint, data that is not the run's, or a file that does not answer as
+        the model does.
     """
     trained = load_trained(model_dir, checkpoint)
-    index = Index.read(trained.config.validation_data.path)
+    index = _index_of_run(model_dir, trained)
     path = Path(output) / str(_next_version(Path(output)))
     with files.folder_written_aside(path) as partial:
         _save(trained, index, partial)
@@ -103,21 +105,30 @@ def export(
 
 def describe(trained: Trained, index: Index) -> dict[str, Any]:
     """Returns what a user of the file must know: streams, preparation, clip, classes, provenance."""
-    data = trained.config.validation_data
     return {
         "architecture": json.loads(to_json(trained.model.architecture)),
         "model": trained.config.model.to_dict(),
         "streams": list(trained.model.streams),
         "labels": list(index.classes),
         "object_classes": list(index.object_classes),
-        "preparation": {
-            name: index.settings[name]
-            for name in ("short_side", "fps", "flow", "flow_bound", "objects")
-        },
-        "clip": {"frames": data.frames, "frame_stride": data.frame_stride, "size": data.size},
+        **feeding_to_dict(index.settings, trained.config.validation_data),
         "checkpoint": {"path": trained.checkpoint, "step": trained.step},
         "data_fingerprint": index.fingerprint,
     }
+
+
+def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> Index:
+    """The index that names the classes; of the very data that the run was evaluated on."""
+    config = trained.config
+    streams, data = trained.model.streams, config.validation_data
+    index = read_index(data, streams, config.model.num_classes, "validation")
+    expected = configuration.read_record(model_dir).get("data_fingerprints", {}).get("validation")
+    if expected not in (None, index.fingerprint):
+        raise UserError(
+            f"Labels come from the data that a run was evaluated on. Received: {data.path}, which has been "
+            f"prepared anew since {model_dir} was trained. Train again, or bring the old data back."
+        )
+    return index
 
 
 def _next_version(output: Path) -> int:
@@ -150,6 +161,21 @@ np.savez(outputs, **{name: value.numpy() for name, value in answer.items() if na
 
 
 def _difference_when_loaded_afresh(model: AssembleNet, folder: Path) -> float:
+    streams = _probe(model)
+    answer = _answer_of_a_stranger(folder, streams)
+    # Both on the CPU: this process may hold the whole memory of an accelerator, which also rounds
+    # otherwise.
+    with tf.device("/CPU:0"):
+        expected = model({name: tf.constant(x) for name, x in streams.items()}, training=False)
+        differences = [
+            np.abs(answer[name] - scores_of(expected[logits], model.spec.activation).numpy()).max()
+            for name, logits in (("scores", "logits"), ("frame_scores", "frame_logits"))
+        ]
+    return float(np.max(differences))  # NaN, where there is one, unlike Python's max
+
+
+def _probe(model: AssembleNet) -> dict[str, np.ndarray]:
+    """A random clip of every stream."""
     generator = np.random.default_rng(0)
     streams = {}
     for name, spec in input_signature(model.streams, 2, _PROBE_FRAMES, _PROBE_SIZE).items():
@@ -159,23 +185,25 @@ def _difference_when_loaded_afresh(model: AssembleNet, folder: Path) -> float:
             else generator.integers(0, 8, spec.shape)
         )
         streams[name] = (values * 30 if name == "rgb" else values).astype(spec.dtype.as_numpy_dtype)
+    return streams
+
+
+def _answer_of_a_stranger(folder: Path, streams: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory() as probe:
         inputs, outputs = os.path.join(probe, "inputs.npz"), os.path.join(probe, "outputs.npz")
         np.savez(inputs, **streams)
-        command = [sys.executable, "-c", _STRANGER, str(folder.resolve()), inputs, outputs]
-        stranger = {k: v for k, v in os.environ.items() if k not in ("TF_USE_LEGACY_KERAS", "PYTHONPATH")}
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=probe, env=stranger
+            [sys.executable, "-c", _STRANGER, str(folder.resolve()), inputs, outputs],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=probe,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
         )
         if done.returncode:
+            reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
             raise UserError(
                 "An exported file must load with TensorFlow alone. "
-                f"Received: {done.stderr.strip().splitlines()[-1]} Nothing was exported."
+                f"Received: {reason}. Nothing was exported."
             )
-        answer = dict(np.load(outputs))
-    expected = model({name: tf.constant(value) for name, value in streams.items()}, training=False)
-    differences = [
-        np.abs(answer[name] - scores_of(expected[logits], model.spec.activation).numpy()).max()
-        for name, logits in (("scores", "logits"), ("frame_scores", "frame_logits"))
-    ]
-    return float(max(differences))
+        return dict(np.load(outputs))

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_vision import files
+from official_vision.data import span
+from official_vision.data.flow import dequantise, quantise
 from official_vision.data.geometry import crop_and_resize, evaluation_box
 from official_vision.data.streams import FrameStreams, video_streams
 from official_vision.errors import UserError
+from official_vision.serving.description import ASSETS_FOLDER, MODEL_FILE, read_description
 from official_vision.serving.windows import ScoreMerger, Segment, segments, windows
 
-_ASSETS = "assets"
-_MODEL_FILE = "model.json"
 _SAMPLES = 6
 _MOST_SAMPLES_HELD = 2 * _SAMPLES
 
@@ -57,11 +57,17 @@ class Predictor:
           UserError: no exported file lies there.
         """
         folder = _version(Path(path))
-        self.description: dict[str, Any] = files.read_json(folder / _ASSETS / _MODEL_FILE)
-        self._loaded = tf.saved_model.load(str(folder))
-        self._serve = self._loaded.signatures["serving_default"]
-        self.labels = tuple(self.description["labels"])
-        self.clip = self.description["clip"]
+        self.description = read_description(folder)
+        try:
+            self._loaded = tf.saved_model.load(str(folder))
+            self._serve = self._loaded.signatures["serving_default"]
+        except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+            raise UserError(
+                f"An exported file must be whole. Received: {folder} ({_first_line(error)}). Export again."
+            ) from error
+        clip = self.description.clip
+        # The flow of a clip's last frame leads a whole step on.
+        self.window_frames = clip.frames * clip.frame_stride
 
     def predict(
         self,
@@ -71,7 +77,7 @@ class Predictor:
         batch_size: int = 4,
         threshold: float = 0.5,
     ) -> Prediction:
-        """Classifies a video window by window, at flat memory.
+        """Classifies a video window by window, holding one batch of windows and all scores.
 
         Args:
           video: its path.
@@ -83,67 +89,69 @@ class Predictor:
           VideoError: the video can't be decoded.
           UserError: a stride that would leave frames out.
         """
-        extent = (self.clip["frames"] - 1) * self.clip["frame_stride"] + 1
-        stride = stride or max(1, extent // 2)
-        if stride > extent:
-            raise UserError(
-                f"A stride must be at most a window's {extent} frames. Received: {stride}."
-            )
+        stride = self._checked_stride(stride)
+        labels = self.description.labels
         kept = _Kept()
-        merger, clip_scores = ScoreMerger(len(self.labels)), []
-        cut = windows(kept.noting(self._streams(video)), extent, stride)
-        for batch in _batches(self._clips(cut, extent), batch_size):
+        merger, clip_scores = ScoreMerger(len(labels)), []
+        cut = windows(kept.noting(self._streams(video)), self.window_frames, stride)
+        for batch in _batches(self._clips(cut), batch_size):
             answer = self._serve(**_stacked([features for _, features in batch]))
             clip_scores += list(answer["scores"].numpy())
             for (frames, _), own in zip(batch, answer["frame_scores"].numpy(), strict=True):
                 merger.add(frames, own)
-        frame_scores = merger.scores()
         times = kept.times_with_end()
-        found = segments(frame_scores, times, self.labels, threshold)
+        frame_scores = merger.scores(len(times) - 1)
+        found = segments(frame_scores, times, labels, threshold)
         mean = np.mean(clip_scores, axis=0)
-        return Prediction(str(video), self.labels, times, frame_scores, mean, found, kept.samples())
+        return Prediction(str(video), labels, times, frame_scores, mean, found, kept.samples())
+
+    def _checked_stride(self, stride: int | None) -> int:
+        if stride is None:
+            return max(1, self.window_frames // 2)
+        if not 1 <= stride <= self.window_frames:
+            raise UserError(
+                f"A stride must be from 1 to a window's {self.window_frames} frames. Received: {stride}."
+            )
+        return stride
 
     def _streams(self, video: str | os.PathLike) -> Iterator[FrameStreams]:
-        preparation, wanted = self.description["preparation"], self.description["streams"]
+        preparation, wanted = self.description.preparation, self.description.streams
         return video_streams(
             video,
-            short_side=preparation["short_side"],
-            fps=preparation["fps"],
-            flow=preparation["flow"] if "flow" in wanted else "none",
-            objects=preparation["objects"] if "objects" in wanted else "none",
+            short_side=preparation.short_side,
+            fps=preparation.fps,
+            flow=preparation.flow if "flow" in wanted else "none",
+            objects=preparation.objects if "objects" in wanted else "none",
         )
 
     def _clips(
-        self, cut: Iterator[tuple[int, list[FrameStreams]]], extent: int
+        self, cut: Iterator[tuple[int, list[FrameStreams]]]
     ) -> Iterator[tuple[np.ndarray, dict[str, tf.Tensor]]]:
-        """Windows -> (frame numbers, features), as evaluation would cut them."""
+        """Windows -> (frame numbers, features), as evaluation cuts and fills them."""
         for start, window in cut:
-            steps = np.arange(0, extent, self.clip["frame_stride"])
-            # A video shorter than a window loops, as in training.
-            positions = steps % len(window)
-            yield start + positions, self._features(window, positions)
+            length, clip = tf.constant(len(window)), self.description.clip
+            positions = span.frame_numbers(tf.constant(0), length, clip).numpy()
+            flow_positions = span.flow_numbers(tf.constant(0), length, clip).numpy()
+            yield start + positions, self._features(window, positions, flow_positions)
 
     def _features(
-        self, window: Sequence[FrameStreams], positions: np.ndarray
+        self, window: Sequence[FrameStreams], positions: np.ndarray, flow_positions: np.ndarray
     ) -> dict[str, tf.Tensor]:
-        features = {}
-        if "rgb" in self.description["streams"]:
+        """Streams of one clip as data/input.py makes them, but for the loss of JPEG."""
+        features, wanted = {}, self.description.streams
+        if "rgb" in wanted:
             features["rgb"] = np.stack([window[i].rgb for i in positions])
-        if "flow" in self.description["streams"]:
-            stride = self.clip["frame_stride"]
-            features["flow"] = np.stack(
-                [sum(window[(i + k) % len(window)].flow for k in range(stride)) for i in positions]
-            )
-        if "objects" in self.description["streams"]:
+        if "flow" in wanted:
+            bound = self.description.preparation.flow_bound
+            # Clipped and rounded as in the shards: the network has never seen a larger motion.
+            flow = dequantise(quantise(np.stack([frame.flow for frame in window]), bound), bound)
+            features["flow"] = flow[flow_positions].sum(axis=1)
+        if "objects" in wanted:
             features["objects"] = np.stack([window[i].objects for i in positions])[..., np.newaxis]
         height, width = window[0].rgb.shape[:2]
         box = evaluation_box(tf.constant(height), tf.constant(width), tf.constant(0.5))
-        cut = crop_and_resize(
-            {name: tf.constant(x) for name, x in features.items()},
-            box,
-            self.clip["size"],
-            tf.constant(False),
-        )
+        tensors = {name: tf.constant(x) for name, x in features.items()}
+        cut = crop_and_resize(tensors, box, self.description.clip.size, tf.constant(False))
         if "objects" in cut:
             cut["objects"] = cut["objects"][..., 0]
         return cut
@@ -214,12 +222,16 @@ def to_text(prediction: Prediction, most: int = 5) -> str:
 def _version(path: Path) -> Path:
     versions = [p for p in path.glob("*") if p.name.isdecimal()] if path.is_dir() else []
     folder = max(versions, key=lambda p: int(p.name)) if versions else path
-    if not (folder / _ASSETS / _MODEL_FILE).is_file():
+    if not (folder / ASSETS_FOLDER / MODEL_FILE).is_file():
         raise UserError(
             f"--model names a folder that tools/export.py has written. Received: {path}, which is none. "
             "Export first."
         )
     return folder
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _batches(items: Iterator, size: int) -> Iterator[list]:

@@ -40,8 +40,8 @@ class ScoreMerger:
     """Averages, frame by frame, the scores of all windows that hold a frame."""
 
     def __init__(self, num_classes: int):
-        self._sums = np.zeros((0, num_classes))
-        self._counts = np.zeros(0)
+        self._sums = np.zeros((0, num_classes), np.float32)
+        self._counts = np.zeros(0, np.int32)
 
     def add(self, frames: np.ndarray, scores: np.ndarray) -> None:
         """Adds one window's scores.
@@ -50,19 +50,25 @@ class ScoreMerger:
           frames: int [n], the frame that each row belongs to; a frame may occur twice.
           scores: [n, classes].
         """
-        missing = int(frames.max()) + 1 - len(self._counts)
-        if missing > 0:
+        held, needed = len(self._counts), int(frames.max()) + 1
+        if needed > held:
+            # Doubled, so that all frames of a long video are copied about once.
+            missing = max(needed, 2 * held) - held
             self._sums = np.pad(self._sums, ((0, missing), (0, 0)))
             self._counts = np.pad(self._counts, (0, missing))
         np.add.at(self._sums, frames, scores)
         np.add.at(self._counts, frames, 1)
 
-    def scores(self) -> np.ndarray:
-        """Returns [frames, classes]; a frame that no window scored takes the one before it."""
-        known = np.flatnonzero(self._counts)
+    def scores(self, num_frames: int) -> np.ndarray:
+        """Returns [num_frames, classes]; a frame that no window scored takes the one before it.
+
+        Args:
+          num_frames: of the whole video; its first frame must have been scored.
+        """
+        known = np.flatnonzero(self._counts[:num_frames])
         means = self._sums[known] / self._counts[known, np.newaxis]
-        nearest = np.searchsorted(known, np.arange(len(self._counts)), side="right") - 1
-        return means[np.maximum(nearest, 0)]
+        nearest = np.searchsorted(known, np.arange(num_frames), side="right") - 1
+        return means[nearest]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,68 @@
+"""What travels with an exported file, so that videos can be fed to it as its training data was.
+
+assets/model.json is written by export and read by predict; both know it from here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from official_vision import files
+from official_vision.errors import UserError
+from official_vision.specs import DataSpec, PrepareSpec
+
+ASSETS_FOLDER = "assets"  # TensorFlow's name
+MODEL_FILE = "model.json"
+LABELS_FILE = "labels.txt"
+_PREPARATION = ("short_side", "fps", "flow", "flow_bound", "objects")
+_CLIP = ("frames", "frame_stride", "size", "short_video")
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """How an exported network is fed, and what its scores mean.
+
+    Attributes:
+      labels: class names, in the order of the scores.
+      streams: rgb, flow, objects: those that are fed.
+      preparation: short side, frame rate, flow and objects of the training data.
+      clip: frames, step, size and filling of the clips that it was evaluated on.
+    """
+
+    labels: tuple[str, ...]
+    streams: tuple[str, ...]
+    preparation: PrepareSpec
+    clip: DataSpec
+
+
+def feeding_to_dict(preparation: Mapping[str, Any], clip: DataSpec) -> dict[str, Any]:
+    """Returns the part of model.json that `read_description` reads back into specs."""
+    settings = clip.to_dict()
+    return {
+        "preparation": {name: preparation[name] for name in _PREPARATION},
+        "clip": {name: settings[name] for name in _CLIP},
+    }
+
+
+def read_description(folder: Path) -> Description:
+    """Reads the description of an exported version.
+
+    Raises:
+      UserError: it is missing, is not JSON or lacks a setting.
+    """
+    path = folder / ASSETS_FOLDER / MODEL_FILE
+    values = files.read_json(path)
+    try:
+        return Description(
+            tuple(values["labels"]),
+            tuple(values["streams"]),
+            PrepareSpec(**{name: values["preparation"][name] for name in _PREPARATION}),
+            DataSpec(**{name: values["clip"][name] for name in _CLIP}),
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"The file must describe an exported network. Received: {path} ({error!r}). Export again."
+        ) from error

@@ -1,0 +1,194 @@
+"""Small exported files, videos and runs whose answers are known."""
+
+from __future__ import annotations
+
+import io
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import tensorflow as tf
+
+from official_vision.architecture.formats import save_architecture
+from official_vision.architecture.graph import Architecture, Block, Stem
+from official_vision.config import Config
+from official_vision.data.frame_encoding import encode_video
+from official_vision.data.index import Index, ShardEntry
+from official_vision.data.manifest import VideoRow
+from official_vision.data.objects import OPENCV_CLASS_NAMES
+from official_vision.data.shard import StoredVideo, encode
+from official_vision.files import sha256
+from official_vision.modeling.builder import build_model
+from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec
+
+LABELS = ("bright", "late", "rightwards", "labelled")
+NEUTRAL = 0  # the object id of nothing found
+
+
+class KnownAnswers(tf.Module):
+    """Scores that anyone can work out from a clip, a class each.
+
+    bright: a frame's mean colour / 255; late: its place in the clip, 0 to less than 1; rightwards: its
+    mean flow along x / 10; labelled: the share of its pixels with an object. A clip's score is its
+    last frame's.
+    """
+
+    def __init__(self, assets):
+        super().__init__()
+        self.assets = [tf.saved_model.Asset(str(path)) for path in assets]
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None, None, None, 3], tf.uint8, "rgb"),
+            tf.TensorSpec([None, None, None, None, 2], tf.float32, "flow"),
+            tf.TensorSpec([None, None, None, None], tf.uint8, "objects"),
+        ]
+    )
+    def serve(self, rgb, flow, objects):
+        frames = tf.shape(rgb)[1]
+        place = tf.cast(tf.range(frames), tf.float32) / tf.cast(frames, tf.float32)
+        columns = [
+            tf.reduce_mean(tf.cast(rgb, tf.float32), [2, 3, 4]) / 255,
+            tf.tile(place[tf.newaxis], [tf.shape(rgb)[0], 1]),
+            tf.reduce_mean(flow[..., 0], [2, 3]) / 10,
+            tf.reduce_mean(tf.cast(objects != NEUTRAL, tf.float32), [2, 3]),
+        ]
+        frame_scores = tf.stack(columns, -1)
+        return {
+            "scores": frame_scores[:, -1],
+            "frame_scores": frame_scores,
+            "labels": tf.constant(LABELS),
+        }
+
+
+def description(**clip):
+    """The model.json of KnownAnswers, fed with clips as `clip` says."""
+    return {
+        "labels": list(LABELS),
+        "streams": ["rgb", "flow", "objects"],
+        "preparation": {
+            "short_side": 32,
+            "fps": None,
+            "flow": "dis",
+            "flow_bound": 20.0,
+            "objects": "opencv",
+        },
+        "clip": {"frames": 4, "frame_stride": 1, "size": 16, "short_video": "loop", **clip},
+    }
+
+
+def save_known_answers(folder):
+    """Writes `folder`/1 as export would."""
+    path = folder / "model.json"
+    path.write_text(json.dumps(description()))
+    module = KnownAnswers([path])
+    tf.saved_model.save(module, str(folder / "1"), signatures={"serving_default": module.serve})
+    path.unlink()
+    return folder
+
+
+def with_clip(folder, **clip):
+    """The same file, fed with other clips."""
+    path = folder / "1" / "assets" / "model.json"
+    path.write_text(json.dumps(description(**clip)))
+    return folder
+
+
+def write_video(path, frames, fps=25):
+    """Writes rgb uint8 [time, height, width, 3] with even sizes; colours err by about one level."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps), options={"crf": "1"})
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+        for rgb in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb))))
+        container.mux(stream.encode())
+    return path
+
+
+def first_frames(source, count, path):
+    """Writes the first frames of a real video as a video of its own."""
+    frames = []
+    with av.open(str(source)) as container:
+        for picture in container.decode(video=0):
+            frames.append(picture.to_ndarray(format="rgb24"))
+            if len(frames) == count:
+                break
+    return write_video(path, frames)
+
+
+def write_split(folder, videos, spec, classes=LABELS):
+    """Writes a prepared split of one shard from whole videos."""
+    folder.mkdir(parents=True)
+    shard = folder / "shard-00000-of-00001.tfrecord"
+    with tf.io.TFRecordWriter(str(shard)) as writer:
+        for number, path in enumerate(videos):
+            row = VideoRow(Path(path).stem, str(path), "validation", ())
+            fps, frames = encode_video(row, spec)
+            labels = [(number % len(classes), classes[number % len(classes)], -1.0, -1.0)]
+            stored = StoredVideo(row.id, number, fps, labels, spec.flow_bound, frames)
+            writer.write(encode(stored))
+    entry = ShardEntry(shard.name, len(videos), shard.stat().st_size, sha256(shard))
+    ids = tuple(Path(path).stem for path in videos)
+    streams = ("rgb", "flow", "objects")
+    index = Index(
+        "validation",
+        tuple(classes),
+        streams,
+        (entry,),
+        ids,
+        spec.flow,
+        spec.flow_bound,
+        OPENCV_CLASS_NAMES,
+        spec.to_dict(),
+        {},
+    )
+    index.write(folder)
+    return index
+
+
+ARCHITECTURE = Architecture(
+    "tiny",
+    (
+        Stem("rgb", 4),
+        Stem("flow", 4),
+        Stem("object", 3),
+        Block(1, (0, 1, 2), 4),
+        Block(4, (3,), 8, 1, 2),
+    ),
+    depth=26,
+)
+
+
+def write_run(folder, split, fingerprint, step=7):
+    """Writes a run's folder as training leaves it; the weights are random. Returns its network."""
+    spec = ModelSpec(
+        num_classes=len(LABELS),
+        num_object_classes=len(OPENCV_CLASS_NAMES),
+        width_multiplier=0.1,
+        dropout_rate=0.5,
+    )
+    data = DataSpec(path=str(split), frames=4, size=32, batch_size=1)
+    train = TrainSpec(model_dir=str(folder))
+    config = Config(spec, data, data, train, OptimizerSpec(), PrepareSpec())
+    config.save(folder, {"validation": fingerprint})
+    save_architecture(ARCHITECTURE, folder / "architecture.json")
+    tf.random.set_seed(step)
+    model = build_model(spec, ARCHITECTURE)
+    generator = np.random.default_rng(step)
+    for weight in model.weights:
+        # Variances must be positive; all else may be anything.
+        weight.assign(generator.uniform(0.2, 1.0, weight.shape).astype(np.float32) * 0.5)
+    checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(step, dtype=tf.int64))
+    tf.train.CheckpointManager(checkpoint, str(folder / "best"), max_to_keep=1).save()
+    return model
+
+
+def write_broken_videos(folder, whole):
+    """Writes a cut video and a text file with a video's name; returns their paths."""
+    cut, text = folder / "cut.mp4", folder / "text.mp4"
+    content = io.BytesIO(whole.read_bytes()).read(whole.stat().st_size * 2 // 3)
+    cut.write_bytes(content)
+    text.write_text("no video at all\n")
+    return cut, text

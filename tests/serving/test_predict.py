@@ -1,0 +1,304 @@
+"""Whole videos by an exported file: times, windows, merging and features, by numbers."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_vision.data import frame_encoding
+from official_vision.data import streams as data_streams
+from official_vision.data.input import build_dataset
+from official_vision.data.video import VideoError, decode
+from official_vision.errors import UserError
+from official_vision.serving import predict
+from official_vision.serving.predict import Predictor
+from official_vision.specs import DataSpec, PrepareSpec
+from tests.serving import exports
+
+BRIGHT, LATE = 0, 1  # columns of the scores
+
+
+@pytest.fixture
+def predictor(known_answers):
+    """Makes predictors whose clips are as asked."""
+    return lambda **clip: Predictor(exports.with_clip(known_answers, **clip))
+
+
+def fed(predictor):
+    """Lets a predictor note every batch that its network is fed."""
+    batches, serve = [], predictor._serve
+
+    def noting(**features):
+        batches.append({name: x.numpy() for name, x in features.items()})
+        return serve(**features)
+
+    predictor._serve = noting
+    return batches
+
+
+def brightness(path):
+    return np.array([frame.rgb.mean() for frame in decode(path)]) / 255
+
+
+def test_each_frame_has_its_own_score_and_time(predictor, brightening):
+    result = predictor().predict(brightening)
+    assert result.frame_scores.shape == (23, 4)
+    expected = brightness(brightening)
+    assert np.diff(expected).min() > 0.03  # frames can't be mistaken for one another
+    np.testing.assert_allclose(result.frame_scores[:, BRIGHT], expected, atol=1e-3)
+    np.testing.assert_allclose(result.times_sec, np.arange(24) / 10, atol=1e-6)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_windows_are_merged_by_averaging(predictor, brightening, stride):
+    result = predictor().predict(brightening, stride=stride, batch_size=3)
+    starts = sorted({*range(0, 20, stride), 19})
+    places = [[(t - s) / 4 for s in starts if 0 <= t - s < 4] for t in range(23)]
+    expected = [np.mean(own) for own in places]
+    np.testing.assert_allclose(result.frame_scores[:, LATE], expected, atol=1e-6)
+    last_frames = brightness(brightening)[[s + 3 for s in starts]]
+    assert result.scores[BRIGHT] == pytest.approx(last_frames.mean(), abs=1e-3)
+    assert result.scores[LATE] == pytest.approx(0.75)
+
+
+def test_half_a_window_is_the_usual_stride(predictor, brightening):
+    usual, half = (predictor().predict(brightening, stride=stride) for stride in (None, 2))
+    np.testing.assert_array_equal(usual.frame_scores, half.frame_scores)
+    np.testing.assert_array_equal(usual.scores, half.scores)
+
+
+def test_frames_between_the_steps_of_a_clip_take_the_score_before_them(predictor, brightening):
+    result = predictor(frame_stride=3).predict(brightening, stride=12)
+    shown = brightness(brightening)
+    seen = np.zeros(23, bool)
+    for start in (0, 11):
+        seen[start : start + 12 : 3] = True
+    before = [max(s for s in range(t + 1) if seen[s]) for t in range(23)]
+    np.testing.assert_allclose(result.frame_scores[:, BRIGHT], shown[before], atol=1e-3)
+
+
+def test_the_batch_size_changes_nothing(predictor, brightening):
+    results = [predictor().predict(brightening, batch_size=size) for size in (1, 4, 100)]
+    for result in results[1:]:
+        np.testing.assert_allclose(result.frame_scores, results[0].frame_scores, atol=1e-6)
+        np.testing.assert_allclose(result.scores, results[0].scores, atol=1e-6)
+
+
+def test_segments_name_the_seconds_in_which_a_class_is_strong(predictor, brightening):
+    shown = brightness(brightening)
+    result = predictor().predict(brightening, threshold=0.5)
+    (segment,) = [s for s in result.segments if s.label == "bright"]
+    first = int(np.argmax(shown >= 0.5))
+    assert (segment.start_sec, segment.end_sec) == pytest.approx((first / 10, 2.3))
+    assert segment.score == pytest.approx(shown.max(), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("frame_stride", "fill", "shown"),
+    [
+        (1, "loop", [0, 1, 2, 0]),
+        (1, "hold", [0, 1, 2, 2]),
+        (2, "loop", [0, 2, 1, 0]),
+        (2, "hold", [0, 2, 2, 2]),
+    ],
+)
+def test_a_short_video_fills_its_clip_as_in_evaluation(
+    predictor, brightening, tmp_path, frame_stride, fill, shown
+):
+    short = exports.first_frames(brightening, 3, tmp_path / "short.mp4")
+    short_predictor = predictor(frame_stride=frame_stride, short_video=fill)
+    batches = fed(short_predictor)
+    result = short_predictor.predict(short)
+    levels = brightness(short)
+    (batch,) = batches
+    np.testing.assert_allclose(batch["rgb"].mean(axis=(0, 2, 3, 4)) / 255, levels[shown], atol=2e-3)
+    assert result.frame_scores.shape == (3, 4)
+    assert len(result.times_sec) == 4
+    places = [[i / 4 for i, frame in enumerate(shown) if frame == t] for t in range(3)]
+    expected = [np.mean(places[t] or places[t - 1]) for t in range(3)]
+    np.testing.assert_allclose(result.frame_scores[:, LATE], expected, atol=1e-6)
+
+
+def test_a_video_of_one_frame(predictor, brightening, tmp_path):
+    single = exports.first_frames(brightening, 1, tmp_path / "single.mp4")
+    for frame_stride in (1, 2):
+        result = predictor(frame_stride=frame_stride).predict(single)
+        assert result.frame_scores.shape == (1, 4)
+        assert result.times_sec[1] > 0
+
+
+@pytest.mark.parametrize("frame_stride", [1, 2, 3])
+def test_flow_is_summed_over_a_step_and_scaled_with_the_picture(predictor, drifting, frame_stride):
+    """2 pixels a frame at 64 pixels are 1 at the short side of 32 and 0.5 in clips of 16."""
+    moving = predictor(frame_stride=frame_stride)
+    batches = fed(moving)
+    moving.predict(drifting)
+    flow = np.concatenate([batch["flow"] for batch in batches])
+    centre = flow[:, :, 4:12, 4:12]
+    np.testing.assert_allclose(np.median(centre[..., 0]), 0.5 * frame_stride, atol=0.1)
+    np.testing.assert_allclose(np.median(centre[..., 1]), 0, atol=0.05)
+    # The last frame's flow leads on into the video, not back to the window's start.
+    np.testing.assert_allclose(
+        np.median(centre[:, -1, ..., 0]), np.median(centre[:, 0, ..., 0]), atol=0.1
+    )
+
+
+def stored(path, videos, clip):
+    """(view -> features) of the only video, as evaluation cuts them."""
+    index = exports.write_split(path, videos, PrepareSpec(short_side=32))
+    wanted = ("rgb", "flow", "objects")
+    batches = build_dataset(DataSpec(path=str(path), **clip), index, wanted, training=False)
+    return [{k: v.numpy()[0] for k, v in features.items()} for features, _ in batches]
+
+
+@pytest.mark.parametrize(
+    ("count", "clip", "stride", "pairs"),
+    [
+        # Views begin at frames 0 and 17; windows at 0, 2, ..., 16, 17.
+        (21, {"frames": 4, "views": 2}, 2, [(0, 0), (1, -1)]),
+        # Views begin at 0, 7 and 14; windows at 0, 7 and 13.
+        (21, {"frames": 4, "frame_stride": 2, "views": 3}, 7, [(0, 0), (1, 1)]),
+        (3, {"frames": 4, "frame_stride": 2}, None, [(0, 0)]),
+        (3, {"frames": 4, "frame_stride": 2, "short_video": "hold"}, None, [(0, 0)]),
+    ],
+)
+def test_a_window_holds_what_evaluation_feeds(
+    predictor, footage, tmp_path, monkeypatch, count, clip, stride, pairs
+):
+    """To the bit, once the shards lose nothing: TensorFlow reads a PNG where it expects a JPEG."""
+    encode = frame_encoding._image
+    monkeypatch.setattr(frame_encoding, "_image", lambda _, pixels, __: encode(".png", pixels, []))
+    video = exports.first_frames(footage["carphone_pristine"], count, tmp_path / "clip.mp4")
+    clip = {"size": 24, **clip}
+    views = stored(tmp_path / "split", [video], {"batch_size": 1, **clip})
+    predicting = predictor(**{name: value for name, value in clip.items() if name != "views"})
+    batches = fed(predicting)
+    predicting.predict(video, stride=stride)
+    windows = {
+        name: np.concatenate([batch[name] for batch in batches])
+        for name in ("rgb", "flow", "objects")
+    }
+    assert windows["flow"].any()
+    for view, window in pairs:
+        np.testing.assert_array_equal(windows["rgb"][window], views[view]["rgb"])
+        np.testing.assert_array_equal(windows["objects"][window], views[view]["objects"])
+        np.testing.assert_allclose(windows["flow"][window], views[view]["flow"], atol=1e-5)
+
+
+def test_flow_beyond_the_bound_is_clipped_as_in_the_shards(known_answers, drifting, monkeypatch):
+    large = np.full((32, 32, 2), [30.0, -50.0], np.float32)
+    monkeypatch.setattr(data_streams.optical_flow, "dis_flow", lambda: lambda *_: large)
+    predicting = Predictor(exports.with_clip(known_answers, size=32))
+    batches = fed(predicting)
+    predicting.predict(drifting)
+    np.testing.assert_allclose(batches[0]["flow"][..., 0], 20, atol=1e-5)
+    np.testing.assert_allclose(batches[0]["flow"][..., 1], -20, atol=1e-5)
+
+
+def test_frames_are_decoded_once_and_held_for_one_batch(predictor, brightening, monkeypatch):
+    read, most_ahead, calls = [], [], []
+
+    def counted(*arguments):
+        calls.append(arguments)
+        for frame in decode(*arguments):
+            read.append(frame)
+            yield frame
+
+    monkeypatch.setattr(data_streams, "decode", counted)
+    watched = predictor()
+    serve = watched._serve
+
+    def noting(**features):
+        most_ahead.append(len(read))
+        return serve(**features)
+
+    watched._serve = noting
+    watched.predict(brightening, stride=2, batch_size=2)
+    assert (len(calls), len(read)) == (1, 23)
+    # Batch k ends with window 2k + 1, so with frame 4k + 5; flow needs the frame after it.
+    assert most_ahead[:4] == [7, 11, 15, 19]
+
+
+def test_threads_do_not_matter(predictor, drifting):
+    results = []
+    threads = cv2.getNumThreads()
+    try:
+        for count in (1, 4):
+            cv2.setNumThreads(count)
+            results.append(predictor().predict(drifting))
+    finally:
+        cv2.setNumThreads(threads)
+    np.testing.assert_array_equal(results[0].frame_scores, results[1].frame_scores)
+
+
+def test_samples_are_spread_over_the_video(predictor, brightening):
+    result = predictor().predict(brightening)
+    times = [time for time, _ in result.samples]
+    assert len(times) == 6
+    assert times[0] == 0
+    assert times[-1] >= 2.2 * 0.8
+    shown = brightness(brightening)
+    for time, picture in result.samples:
+        assert picture.mean() / 255 == pytest.approx(shown[round(time * 10)], abs=2e-3)
+
+
+def test_a_table_and_json_of_what_was_found(predictor, brightening):
+    result = predictor().predict(brightening, threshold=0.7)
+    lines = predict.to_text(result, most=2).splitlines()
+    assert lines[0] == f"{brightening} (2.3 s)"
+    (found,) = [s for s in result.segments if s.label == "bright"]
+    score = result.scores[LATE]
+    late = [s for s in result.segments if s.label == "late"]
+    assert len(lines) == 4
+    assert lines[2].split() == ["late", f"{score:.3f}", f"{late[0].start_sec:.1f}-2.3"]
+    assert lines[3].split()[-1] == f"{found.start_sec:.1f}-2.3"
+    values = json.loads(json.dumps(predict.to_dict(result)))
+    assert [row["label"] for row in values["classes"]][:2] == ["late", "bright"]
+    assert values["duration_sec"] == pytest.approx(2.3)
+    assert values["segments"][0].keys() == {"label", "start_sec", "end_sec", "score"}
+
+
+def test_the_newest_version_is_taken(known_answers, tmp_path):
+    for version in ("1", "9", "10"):
+        (tmp_path / version / "assets").mkdir(parents=True)
+        (tmp_path / version / "assets" / "model.json").write_text("")
+    (tmp_path / ".partial-x").mkdir()
+    assert predict._version(tmp_path) == tmp_path / "10"
+    assert predict._version(known_answers / "1") == known_answers / "1"
+
+
+def test_mistakes_are_one_line(known_answers, brightening, tmp_path):
+    with pytest.raises(UserError, match=r"tools/export\.py") as caught:
+        Predictor(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    loaded = Predictor(exports.with_clip(known_answers))
+    for stride in (0, 5):
+        with pytest.raises(UserError, match=f"4 frames. Received: {stride}"):
+            loaded.predict(brightening, stride=stride)
+    with pytest.raises(VideoError, match="no such video"):
+        loaded.predict(tmp_path / "missing.mp4")
+
+
+@pytest.mark.parametrize("description", ["{}", "[]", '{"labels": ["a"]', '{"clip": {}}'])
+def test_a_description_that_is_not_whole_is_refused(tmp_path, description):
+    assets = tmp_path / "1" / "assets"
+    assets.mkdir(parents=True)
+    (assets / "model.json").write_text(description)
+    with pytest.raises(UserError, match=r"model\.json") as caught:
+        Predictor(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "garbage"])
+def test_a_damaged_file_is_refused(tmp_path, known_answers, damage):
+    tf.io.gfile.makedirs(str(tmp_path / "1" / "assets"))
+    exports.with_clip(tmp_path)
+    graph = (known_answers / "1" / "saved_model.pb").read_bytes()
+    content = {"cut": graph[: len(graph) // 2], "garbage": b"\xff" * 99}.get(damage)
+    if content:
+        (tmp_path / "1" / "saved_model.pb").write_bytes(content)
+    with pytest.raises(UserError, match="must be whole") as caught:
+        Predictor(tmp_path)
+    assert "\n" not in str(caught.value)
