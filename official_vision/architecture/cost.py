@@ -51,6 +51,11 @@ class Setting:
     flow_source: str = "stored"
     flow_iterations: int = 40
 
+    def positions(self, stride: int) -> int:
+        """Frames x height x width of a map at a stride from the input frame; sizes round up."""
+        side = -(-self.size // stride)
+        return self.frames * side * side
+
     def __post_init__(self) -> None:
         if self.gate not in GATES:
             raise UserError(f"The gate is one of {', '.join(GATES)}. Received: {self.gate!r}.")
@@ -172,14 +177,10 @@ class _Bill:
         self._averaged: set[int] = set()
         self._pooled: set[tuple[int, int]] = set()
 
-    def _positions(self, stride: int) -> int:
-        side = -(-self._setting.size // stride)
-        return self._setting.frames * side * side
-
     def flow(self) -> Iterator[Part]:
         if self._setting.flow_source != "computed" or "flow" not in self._architecture.streams:
             return
-        positions = self._positions(1)
+        positions = self._setting.positions(1)
         arithmetic = _FLOW_ITERATION * self._setting.flow_iterations + _FLOW_SETUP
         pairs = positions // self._setting.frames * (self._setting.frames - 1)
         yield Part("flow", None, Count(0, 0, 0, arithmetic * pairs, 4 * 2 * positions))
@@ -193,7 +194,7 @@ class _Bill:
             if ratio > 1 and (source, ratio) not in self._pooled:
                 self._pooled.add((source, ratio))
                 count = max_pool(
-                    self._positions(own.input_stride),
+                    self._setting.positions(own.input_stride),
                     ratio**2,
                     self._plan[source].output_channels,
                 )
@@ -203,7 +204,11 @@ class _Bill:
         yield Part("modules", own.index, self._modules(node, own))
 
     def _stem(self, stem: Stem, own: NodePlan) -> Count:
-        outer, inner, width = self._positions(2), self._positions(4), own.output_channels
+        outer, inner, width = (
+            self._setting.positions(2),
+            self._setting.positions(4),
+            own.output_channels,
+        )
         if stem.kind == "object":
             return max_pool(inner, 16, width)
         is_lite = self._architecture.block_kind == "inverted_bottleneck"
@@ -232,7 +237,7 @@ class _Bill:
             return
         self._averaged.add(node)
         width = self._plan[node].output_channels
-        values = self._positions(self._plan[node].stride) * width
+        values = self._setting.positions(self._plan[node].stride) * width
         yield Part("average", node, Count(elementwise=values))
 
     def _gate(self, width: int, read: int | tuple[int, ...]) -> Count:
@@ -249,7 +254,7 @@ class _Bill:
         return total(maps) + mixing + dense(rows, widest, width) + squashing
 
     def _fusion(self, own: NodePlan) -> Iterator[Part]:
-        fusion, positions = own.fusion, self._positions(own.input_stride)
+        fusion, positions = own.fusion, self._setting.positions(own.input_stride)
         is_weighted, is_gated = len(fusion.inputs) > 1, self._setting.gate != "none"
         for source, width in zip(fusion.inputs, fusion.input_channels, strict=True):
             # Strength and gate are multiplied first, so that the map is scaled once.
@@ -271,7 +276,7 @@ class _Bill:
     def _modules(self, block: Block, own: NodePlan) -> Count:
         count, inputs, stride = Count(), own.fusion.output_channels, block.spatial_stride
         for position in range(own.modules):
-            before = self._positions(own.input_stride if position == 0 else own.stride)
+            before = self._setting.positions(own.input_stride if position == 0 else own.stride)
             if self._architecture.block_kind == "bottleneck":
                 count += self._bottleneck(before, inputs, own, is_temporal=position % 2 == 1)
             else:
@@ -281,7 +286,11 @@ class _Bill:
         return count
 
     def _bottleneck(self, before: int, inputs: int, own: NodePlan, is_temporal: bool) -> Count:
-        after, first, middle = self._positions(own.stride), own.channels, own.middle_channels
+        after, first, middle = (
+            self._setting.positions(own.stride),
+            own.channels,
+            own.middle_channels,
+        )
         return total(
             (
                 convolution(before, 3 if is_temporal else 1, inputs, first),
@@ -294,7 +303,7 @@ class _Bill:
         )
 
     def _inverted(self, before: int, inputs: int, own: NodePlan, stride: int) -> Count:
-        after, (first, middle, last) = self._positions(own.stride), own.channels
+        after, (first, middle, last) = self._setting.positions(own.stride), own.channels
         if stride > 1:
             spatial_then_temporal = (
                 convolution(after, 9, first, middle),
@@ -315,7 +324,7 @@ class _Bill:
         )
 
     def _shortcut(self, inputs: int, own: NodePlan, projects: bool) -> Count:
-        after, outputs = self._positions(own.stride), own.output_channels
+        after, outputs = self._setting.positions(own.stride), own.output_channels
         count = summed(after * outputs, 2) + Count(elementwise=after * outputs)
         if projects:
             count += convolution(after, 1, inputs, outputs)
@@ -324,7 +333,7 @@ class _Bill:
 
     def head(self, last: NodePlan) -> Iterator[Part]:
         setting, features, count = self._setting, last.output_channels, Count()
-        positions = self._positions(last.stride)
+        positions = self._setting.positions(last.stride)
         if self._architecture.block_kind == "inverted_bottleneck":
             final, hidden = LITE_HEAD_CHANNELS
             count += convolution(positions, 1, features, final) + batch_norm(positions, final)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from official_vision.architecture.cost import Cost, Setting, estimate
 from official_vision.architecture.derive import derive
 from official_vision.architecture.graph import Architecture, Block
-from official_vision.architecture.plan import NodePlan, make_plan
+from official_vision.architecture.plan import NodePlan, gate_sources, make_plan
 
 # Supplement A.2, for the discrete AssembleNet++-50.
 PAPER_FLOPS_PERCENT = 0.151
@@ -22,7 +22,9 @@ class Overhead:
     Attributes:
       choice: of the gates' sources.
       flops: of convolutions and fully connected layers.
-      arithmetic: of everything, elementwise operations included.
+      arithmetic: of everything as built, elementwise operations included: averages are taken once
+        for all gates, and a gate is multiplied with the strength before the map is scaled.
+      unshared: of everything if each gate took its own averages and scaled its own map.
       parameters: of the gates.
       kept_nodes: nodes that only serve as peers, and are left out of a network without gates.
       parameters_with_kept: of the gates and those nodes.
@@ -32,6 +34,7 @@ class Overhead:
     choice: str
     flops: float
     arithmetic: float
+    unshared: float
     parameters: float
     kept_nodes: tuple[int, ...]
     parameters_with_kept: float
@@ -77,6 +80,23 @@ _PICKS: dict[str, _Pick] = {
 }
 
 
+def _unshared(cost: Cost) -> int:
+    """Values that the gates of all connections would average and scale, each for itself."""
+    values = 0
+    for own in cost.plan:
+        if own.fusion is None or own.index not in cost.alive:
+            continue
+        node = cost.architecture.nodes[own.index]
+        for width, read in zip(
+            own.fusion.input_channels, gate_sources("peer", node, own), strict=True
+        ):
+            values += cost.setting.positions(own.input_stride) * width
+            for peer in read if isinstance(read, tuple) else (read,):
+                plan = cost.plan[peer]
+                values += cost.setting.positions(plan.stride) * plan.output_channels
+    return values
+
+
 def _width(plan: NodePlan) -> int:
     return plan.output_channels
 
@@ -117,6 +137,7 @@ def _compare(choice: str, plain: Cost, gated: Cost) -> Overhead:
         choice,
         flops=100 * added.flops / base.flops,
         arithmetic=100 * (added.flops + added.elementwise + scaling) / arithmetic,
+        unshared=100 * (added.flops + _unshared(gated)) / arithmetic,
         parameters=100 * added.parameters / base.parameters,
         kept_nodes=kept,
         parameters_with_kept=100 * (whole.parameters / base.parameters - 1),

@@ -213,6 +213,7 @@ def test_every_network_costs_what_its_model_costs(name, gate):
     )
 
 
+@pytest.mark.slow
 def test_a_discrete_network_costs_what_its_model_costs():
     from official_vision.specs import ModelSpec
 
