@@ -58,6 +58,17 @@ def test_a_node_that_only_gates_is_told_apart():
     assert one_shot.parameters_with_kept > one_shot.parameters
     assert one_shot.arithmetic_with_kept > 20 * one_shot.arithmetic
     assert by_choice(assemblenet_50())["one-shot"].kept_nodes == ()
+    # Maps are scaled by strengths anyway: what comes on top is one product a channel and frame.
+    graph, setting = assemblenet_plus_plus_50(), Setting()
+    plain = estimate(graph, dataclasses.replace(setting, gate="none")).total
+    gated = estimate(graph, setting)
+    added = gated.of_role("gate", "average")
+    ends = [(source, end) for source, end in graph.connections() if end != 9]
+    products = setting.frames * sum(gated.plan[source].output_channels for source, _ in ends)
+    arithmetic = added.flops + added.elementwise + products
+    assert one_shot.arithmetic == pytest.approx(
+        100 * arithmetic / (plain.flops + plain.elementwise), rel=1e-9
+    )
 
 
 def test_named_peers_are_one_more_choice():
