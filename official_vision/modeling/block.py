@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.architecture.graph import Block
-from official_vision.architecture.plan import NodePlan
+from official_vision.architecture.plan import NodePlan, gate_sources
 from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.gates import ChannelGate, PeerAttentionGate, StaticGate
 from official_vision.modeling.inverted import InvertedBottleneck
@@ -70,28 +70,11 @@ class ConvolutionalBlock(Layer):
         Returns:
           [batch * time, height / stride, width / stride, output channels]; sizes round up.
         """
-        multipliers = [gate(source) for gate, source in zip(self.gates, sources)]
+        multipliers = [gate(source) for gate, source in zip(self.gates, sources, strict=True)]
         x = self.fusion(inputs, multipliers)
         for module in self.modules:
             x = module(x, frames, training=training)
         return x
-
-
-def gate_sources(mode: str, block: Block, plan: NodePlan) -> list[int | tuple[int, ...]]:
-    """Returns the node, or the candidates, whose average each connection's gate reads.
-
-    Args:
-      mode: none, static, self or peer.
-      block: the consumer; named peers make its gates discrete.
-      plan: the consumer's plan.
-    """
-    if mode == "none":
-        return []
-    if mode == "peer":
-        return (
-            list(block.peers) if block.peers is not None else [plan.candidates] * len(block.inputs)
-        )
-    return list(block.inputs)
 
 
 def make_block(
@@ -107,9 +90,10 @@ def make_block(
       kind: bottleneck or inverted_bottleneck.
       name: of the layer.
     """
+    # Ungated connections have no sources, so that there are no gates either.
     gates = [
         _make_gate(mode, widths[source], read, widths, f"gate_{source}_{plan.index}")
-        for source, read in zip(block.inputs, gate_sources(mode, block, plan))
+        for source, read in zip(block.inputs, gate_sources(mode, block, plan), strict=False)
     ]
     fusion = WeightedFusion(
         plan.fusion.input_channels, plan.fusion.target_channels, block.strengths, name="fusion"

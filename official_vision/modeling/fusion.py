@@ -77,7 +77,8 @@ class WeightedFusion(Layer):
         Returns:
           [batch * time, height, width, target channels].
         """
-        scaled = [_scale(x, multiplier) for x, multiplier in zip(inputs, self._multipliers(gates))]
+        multipliers = self._multipliers(gates)
+        scaled = [_scale(x, factor) for x, factor in zip(inputs, multipliers, strict=True)]
         fused = []
         for width, positions in self.groups:
             group = tf.add_n([scaled[position] for position in positions])

@@ -78,7 +78,9 @@ class ChannelGate(Layer):
 class PeerAttentionGate(Layer):
     """One-shot peer attention: all candidates at once, weighted by a softmax that learns which matters.
 
-    Candidates of equal width are the widest ones; narrower ones pass a linear map first.
+    Candidates of equal width are the widest ones; narrower ones pass a linear map first. One matrix
+    holds the maps, as the weighted sum of mapped candidates is the product of the weighted
+    candidates side by side with their maps one below the other.
     """
 
     def __init__(self, channels: int, candidate_channels: Sequence[int], **kwargs):
@@ -92,13 +94,20 @@ class PeerAttentionGate(Layer):
         self.dense = tf_keras.layers.Dense(
             channels, kernel_initializer=_initializer(), name="dense"
         )
-        widest = max(self.candidate_channels)
-        # A list with gaps would not be tracked, so maps are kept by the candidate's position.
-        self.maps = {
-            str(position): tf_keras.layers.Dense(widest, use_bias=False, name=f"map_{position}")
-            for position, width in enumerate(self.candidate_channels)
-            if width != widest
-        }
+        self._width = max(self.candidate_channels)
+        positions = range(len(self.candidate_channels))
+        self._widest = [p for p in positions if self.candidate_channels[p] == self._width]
+        self._narrow = [p for p in positions if self.candidate_channels[p] < self._width]
+        # Of each row of the maps' matrix.
+        self._candidate_of_row = [
+            p for p in self._narrow for _ in range(self.candidate_channels[p])
+        ]
+        if self._narrow:
+            # By the output's width alone: how many candidates share the matrix must not matter.
+            initializer = tf_keras.initializers.VarianceScaling(2.0, "fan_out", "uniform")
+            self.maps = tf_keras.layers.Dense(
+                self._width, use_bias=False, kernel_initializer=initializer, name="maps"
+            )
 
     def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
         self.peer_logits = self.add_weight(
@@ -110,6 +119,13 @@ class PeerAttentionGate(Layer):
         """Returns softmax(h), [candidates]: how much each candidate counts."""
         return tf.nn.softmax(tf.cast(self.peer_logits, tf.float32))
 
+    def candidate_map(self, position: int) -> tf.Tensor:
+        """Returns a candidate's linear map, [its channels, widest]; identity for the widest ones."""
+        if position in self._widest:
+            return tf.eye(self._width)
+        first = self._candidate_of_row.index(position)
+        return self.maps.kernel[first : first + self.candidate_channels[position]]
+
     def call(self, sources: Sequence[tf.Tensor]) -> tf.Tensor:
         """Computes the multipliers.
 
@@ -119,11 +135,10 @@ class PeerAttentionGate(Layer):
         Returns:
           [batch * time, channels], in (0, 1).
         """
-        weights = tf.unstack(tf.cast(self.peer_distribution(), self.compute_dtype))
-        mapped = (
-            self.maps[str(position)](source) if str(position) in self.maps else source
-            for position, source in enumerate(sources)
-        )
-        return tf.sigmoid(
-            self.dense(tf.add_n([w * x for w, x in zip(weights, mapped, strict=True)]))
-        )
+        distribution = tf.cast(self.peer_distribution(), self.compute_dtype)
+        weights = tf.unstack(distribution)
+        mixed = [weights[position] * sources[position] for position in self._widest]
+        if self._narrow:
+            beside = tf.concat([sources[position] for position in self._narrow], axis=-1)
+            mixed.append(self.maps(beside * tf.gather(distribution, self._candidate_of_row)))
+        return tf.sigmoid(self.dense(tf.add_n(mixed)))

@@ -10,10 +10,10 @@ import tf_keras
 
 from official_vision.architecture.formats import from_json, to_json
 from official_vision.architecture.graph import Architecture, Stem
-from official_vision.architecture.plan import LITE_HEAD_CHANNELS, NodePlan, make_plan
+from official_vision.architecture.plan import LITE_HEAD_CHANNELS, NodePlan, gate_sources, make_plan
 from official_vision.modeling import frames as time_axis
 from official_vision.modeling import inputs as model_inputs
-from official_vision.modeling.block import gate_sources, make_block
+from official_vision.modeling.block import make_block
 from official_vision.modeling.convolution import batch_norm, spatial_convolution
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.head import ClassificationHead
@@ -58,7 +58,12 @@ class AssembleNet(tf_keras.Model):
         """Makes every weight, by tracing the network once without computing anything."""
         # Weights don't depend on the input's size: the smallest that every stride divides will do.
         signature = model_inputs.input_signature(self.streams, batch=1, frames=2, size=32)
-        tf.function(self).get_concrete_function(signature, training=False)
+        # A graph of its own: a tf.function that makes variables is traced twice.
+        with tf.__internal__.FuncGraph("weights").as_default():
+            self(
+                {name: tf.zeros(spec.shape, spec.dtype) for name, spec in signature.items()},
+                training=False,
+            )
 
     def _make_node(self, plan: NodePlan, widths: Mapping[int, int]) -> tf_keras.layers.Layer:
         node = self.architecture.nodes[plan.index]
@@ -92,6 +97,8 @@ class AssembleNet(tf_keras.Model):
             name="head",
         )
 
+    # Control flow here depends on the graph alone: AutoGraph would read every layer's source in vain.
+    @tf.autograph.experimental.do_not_convert
     def call(
         self, features: Mapping[str, tf.Tensor], training: bool | None = None
     ) -> dict[str, tf.Tensor]:
@@ -128,9 +135,9 @@ class AssembleNet(tf_keras.Model):
                 continue
             node, layer = self.architecture.nodes[plan.index], self.node_layers[str(plan.index)]
             if not isinstance(node, Stem):
-                pooled = [
-                    shared.pooled(j, r) for j, r in zip(plan.fusion.inputs, plan.fusion.pool_ratios)
-                ]
+                fusion = plan.fusion
+                reached = zip(fusion.inputs, fusion.pool_ratios, strict=True)
+                pooled = [shared.pooled(source, ratio) for source, ratio in reached]
                 sources = [shared.averages(s) for s in gate_sources(self.spec.gate, node, plan)]
                 output = layer(pooled, sources, frames, training=training)
             elif node.kind == "object":

@@ -1,0 +1,138 @@
+"""TV-L1 inside the model: against numpy, and against motions that are known (REFERENCE section 7)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_vision.modeling.flow import RepresentationFlow
+from tests.modeling import twins
+
+THETA, LAMBDA, TAU = 0.3, 0.15, 0.25
+
+
+def at(image: np.ndarray, row: int, column: int) -> float:
+    """Zero outside."""
+    height, width = image.shape
+    return image[row, column] if 0 <= row < height and 0 <= column < width else 0.0
+
+
+def pixel_flow(first: np.ndarray, second: np.ndarray, iterations: int) -> np.ndarray:
+    """The formulas pixel by pixel; [height, width] twice -> [height, width, 2]."""
+    height, width = first.shape
+    places = [(row, column) for row in range(height) for column in range(width)]
+    g = np.zeros((height, width, 2))
+    for row, column in places:
+        g[row, column, 0] = (at(second, row, column + 1) - at(second, row, column - 1)) / 2
+        g[row, column, 1] = (at(second, row + 1, column) - at(second, row - 1, column)) / 2
+    u, p = np.zeros((height, width, 2)), np.zeros((height, width, 2, 2))  # p[..., component, axis]
+    for _ in range(iterations):
+        moved = np.zeros_like(u)
+        for row, column in places:
+            own = g[row, column]
+            rho = second[row, column] - first[row, column] + own @ u[row, column]
+            steepness = own @ own
+            d = np.clip(-rho / steepness, -LAMBDA * THETA, LAMBDA * THETA) if steepness else 0.0
+            v = u[row, column] + d * own
+            for c in range(2):
+                x, y = p[..., c, 0], p[..., c, 1]
+                divergence = x[row, column] - at(x, row, column - 1)
+                divergence += y[row, column] - at(y, row - 1, column)
+                moved[row, column, c] = v[c] + THETA * divergence
+        u = moved
+        for row, column in places:
+            for c in range(2):
+                right, below = min(column + 1, width - 1), min(row + 1, height - 1)
+                slope = np.array(
+                    [u[row, right, c] - u[row, column, c], u[below, column, c] - u[row, column, c]]
+                )
+                length = np.sqrt(slope @ slope)
+                p[row, column, c] += TAU / THETA * slope
+                p[row, column, c] /= 1 + TAU / THETA * length
+    return u
+
+
+def grey_clip(*frames: np.ndarray) -> np.ndarray:
+    """Frames [height, width] -> rgb [1, time, height, width, 3] whose channels differ."""
+    offsets = np.array([-1.0, 0.5, 0.5], np.float32)
+    return (np.stack(frames)[..., np.newaxis] + offsets)[np.newaxis].astype(np.float32)
+
+
+def stretched(clips: np.ndarray) -> np.ndarray:
+    grey = clips.astype(np.float64).mean(axis=-1)
+    return (grey - grey.min()) / (grey.max() - grey.min()) * 255
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 12])
+def test_flow_is_that_of_the_formulas(iterations: int) -> None:
+    clips = 40 * twins.maps(2, 3, 5, 6, 3) + 100
+    grey = stretched(clips)
+    found = RepresentationFlow(iterations)(clips).numpy()
+    assert found.shape == (2, 3, 5, 6, 2)
+    for clip in range(2):
+        for frame in range(2):
+            expected = pixel_flow(grey[clip, frame], grey[clip, frame + 1], iterations)
+            np.testing.assert_allclose(found[clip, frame], expected, atol=1e-4)
+    np.testing.assert_array_equal(found[:, 2], found[:, 1])  # the last flow is repeated
+
+
+def texture(shift_x: float, shift_y: float, size: int = 40) -> np.ndarray:
+    """Smooth waves in both directions, moved to the right and downwards."""
+    y, x = np.mgrid[:size, :size].astype(np.float64)
+    x, y = x - shift_x, y - shift_y
+    return 100 + 50 * np.sin(x / 5) + 50 * np.cos(y / 4) + 20 * np.sin((x + y) / 7)
+
+
+@pytest.mark.parametrize(
+    ("shift_x", "shift_y"), [(1, 0), (0, 1), (-1, 0), (0, -1), (0.5, -0.5), (0, 0)]
+)
+def test_a_texture_moved_by_a_pixel_gives_that_flow(shift_x: float, shift_y: float) -> None:
+    clip = grey_clip(texture(0, 0), texture(shift_x, shift_y))
+    found = RepresentationFlow()(clip).numpy()[0, 0, 8:-8, 8:-8]
+    assert np.median(found[..., 0]) == pytest.approx(shift_x, abs=0.1)
+    assert np.median(found[..., 1]) == pytest.approx(shift_y, abs=0.1)
+
+
+def test_the_scale_of_the_input_does_not_matter() -> None:
+    clip = grey_clip(texture(0, 0, 12), texture(1, 0, 12))
+    flow = RepresentationFlow(5)
+    np.testing.assert_allclose(flow(clip), flow(clip / 255), atol=1e-3)
+    as_bytes = np.rint(np.clip(clip, 0, 255)).astype(np.uint8)
+    np.testing.assert_allclose(flow(as_bytes), flow(as_bytes.astype(np.float32)), atol=1e-6)
+
+
+def test_one_frame_and_a_still_picture_have_no_flow() -> None:
+    flow = RepresentationFlow(3)
+    for clip in (twins.maps(2, 1, 4, 4, 3), np.full((1, 3, 4, 4, 3), 7, np.uint8)):
+        found = flow(clip)
+        assert found.shape == (*clip.shape[:4], 2)
+        assert not np.any(found)
+
+
+def test_the_loop_is_no_longer_for_more_iterations_and_passes_no_gradient() -> None:
+    def nodes(iterations: int) -> int:
+        traced = tf.function(RepresentationFlow(iterations)).get_concrete_function(
+            tf.TensorSpec([1, 2, 8, 8, 3], tf.float32)
+        )
+        return len(traced.graph.as_graph_def().node)
+
+    assert nodes(40) == nodes(1) < 150
+    clip = tf.constant(twins.maps(1, 2, 6, 6, 3))
+    with tf.GradientTape() as tape:
+        tape.watch(clip)
+        total = tf.reduce_sum(RepresentationFlow(2)(clip))
+    assert tape.gradient(total, clip) is None
+
+
+def test_half_precision_does_not_reach_the_flow() -> None:
+    clip = grey_clip(texture(0, 0, 16), texture(1, 0, 16))
+    expected = RepresentationFlow(5)(clip)
+    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        found = RepresentationFlow(5)(clip)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    assert found.dtype == tf.float32
+    np.testing.assert_array_equal(found, expected)

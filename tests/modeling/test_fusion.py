@@ -1,0 +1,91 @@
+"""The weighted fusion against numpy (REFERENCE section 4)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from official_vision.modeling.fusion import WeightedFusion
+from tests.modeling import twins
+
+
+def twin(fusion, inputs: list[np.ndarray], gates: list[tf.Tensor]) -> np.ndarray:
+    """Every input by itself: strength, gate, its width's 1x1 convolution; then the sum."""
+    total = 0.0
+    for position, x in enumerate(inputs):
+        y = x.astype(np.float64)
+        if len(inputs) > 1:
+            y = y * twins.sigmoid(twins.value(fusion.strength_logits)[position])
+        if gates:
+            y = y * gates[position].numpy()[:, None, None, :]
+        width = x.shape[-1]
+        if len(inputs) > 1 and width != fusion.target_channels:
+            y = y @ twins.value(fusion.convolutions[str(width)].kernel)[0, 0]
+        total = total + y
+    return total
+
+
+def gates_for(inputs: list[np.ndarray]) -> list[tf.Tensor]:
+    random = np.random.default_rng(5)
+    return [tf.constant(random.uniform(0, 1, (len(x), x.shape[-1])), tf.float32) for x in inputs]
+
+
+@given(
+    widths=st.lists(st.sampled_from([2, 3, 5]), min_size=1, max_size=5),
+    target=st.sampled_from([2, 3, 5]),
+    gated=st.booleans(),
+)
+def test_fusion(widths: list[int], target: int, gated: bool) -> None:
+    """Equal widths, unequal ones, with and without one as wide as the target."""
+    inputs = [twins.maps(3, 2, 4, width, seed=i) for i, width in enumerate(widths)]
+    gates = gates_for(inputs) if gated else []
+    fusion = WeightedFusion(widths, target)
+    fusion(inputs, gates)
+    twins.randomise(fusion)
+    np.testing.assert_allclose(fusion(inputs, gates), twin(fusion, inputs, gates), atol=1e-5)
+
+
+def test_every_input_of_equal_width_reaches_the_convolution() -> None:
+    """Defect 2 of the port: of several inputs as wide as each other only the first did."""
+    inputs = [twins.maps(2, 3, 3, width, seed=i) for i, width in enumerate((4, 4, 4, 6))]
+    fusion = WeightedFusion((4, 4, 4, 6), 6)
+    fusion(inputs)
+    twins.randomise(fusion)
+    before = fusion(inputs).numpy()
+    for position in range(4):
+        without = [np.zeros_like(x) if i == position else x for i, x in enumerate(inputs)]
+        assert np.abs(fusion(without).numpy() - before).max() > 0.1
+    assert len(fusion.convolutions) == 1  # one for the three of them
+
+
+def test_a_single_input_passes_as_it_is() -> None:
+    x = twins.maps(2, 3, 3, 4)
+    fusion = WeightedFusion([4], 6)
+    np.testing.assert_array_equal(fusion([x]), x)
+    assert fusion.weights == []
+    np.testing.assert_array_equal(fusion.learned_strengths(), [1])
+    gate = gates_for([x])
+    np.testing.assert_allclose(fusion([x], gate), x * gate[0].numpy()[:, None, None], rtol=1e-6)
+
+
+def test_given_strengths_are_where_training_starts() -> None:
+    strengths = (0.01, 0.5, 0.99989)
+    inputs = [twins.maps(1, 2, 2, 3)] * 3
+    fusion = WeightedFusion([3, 3, 3], 3, strengths)
+    y = fusion(inputs)
+    np.testing.assert_allclose(fusion.learned_strengths(), strengths, rtol=1e-5)
+    np.testing.assert_allclose(y, inputs[0] * sum(strengths), rtol=1e-5)
+    assert len(fusion.trainable_weights) == 1
+    assert fusion.trainable_weights[0] is fusion.strength_logits
+
+
+def test_strengths_start_near_a_half() -> None:
+    fusion = WeightedFusion([1] * 400, 1)
+    fusion([np.zeros((1, 1, 1, 1), np.float32)] * 400)
+    logits = twins.value(fusion.strength_logits)
+    # A normal of deviation .01 cut at two deviations; Keras keeps the deviation after the cut.
+    assert np.std(logits) == pytest.approx(0.01, rel=0.2)
+    assert np.abs(logits).max() < 0.025

@@ -1,0 +1,88 @@
+"""Stems against numpy (REFERENCE section 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
+from tests.modeling import twins
+
+FRAMES = 6
+
+
+def twin(stem, x: np.ndarray, training: bool) -> np.ndarray:
+    y = twins.convolution(x.astype(np.float64), twins.value(stem.spatial.kernel), 2)
+    y = twins.relu(twins.batch_norm(y, stem.spatial_norm, training))
+    if stem.temporal_kernel_size:
+        kernel = twins.value(stem.temporal.kernel)
+        assert len(kernel) == stem.temporal_kernel_size
+        y = twins.temporal_convolution(y, kernel, FRAMES, stem.temporal_dilation)
+        y = twins.relu(twins.batch_norm(y, stem.temporal_norm, training))
+    return twins.max_pool(y, stem.pool_size, 2) if stem.pool_size else y
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("channels", "kernel", "temporal", "dilation", "pool"),
+    [(3, 7, 5, 1, 2), (3, 7, 5, 2, 2), (3, 7, 5, 4, 3), (2, 7, 0, 1, 2), (3, 3, 3, 1, 0)],
+    ids=["rgb", "rgb dilated", "rgb of the authors' file", "flow", "lite"],
+)
+def test_convolutional_stem(
+    channels: int, kernel: int, temporal: int, dilation: int, pool: int, training: bool
+) -> None:
+    stem = ConvolutionalStem(4, kernel, temporal, dilation, pool)
+    x = twins.maps(2 * FRAMES, 11, 16, channels)
+    stem(x, FRAMES)
+    twins.randomise(stem)
+    expected = twin(stem, x, training)
+    assert expected.shape[1:3] == ((3, 4) if pool else (6, 8))
+    np.testing.assert_allclose(stem(x, FRAMES, training=training), expected, atol=1e-5)
+
+
+def pooled_one_hot(ids: np.ndarray, classes: int) -> np.ndarray:
+    """One channel a class, then the maximum over 4x4 windows."""
+    one_hot = (ids[..., np.newaxis] == np.arange(classes)).astype(np.float32)
+    pads = [(0, -size % 4) for size in ids.shape[1:]]
+    one_hot = np.pad(one_hot, [(0, 0), *pads, (0, 0)])
+    rows, height, width, _ = one_hot.shape
+    windows = one_hot.reshape(rows, height // 4, 4, width // 4, 4, classes)
+    return windows.max(axis=(2, 4))
+
+
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    classes=st.integers(1, 255),
+    seed=st.integers(0, 99),
+)
+def test_object_stem_is_the_maximum_of_one_hot_maps(
+    height: int, width: int, classes: int, seed: int
+) -> None:
+    """Sizes that 4 doesn't divide, classes at and beside word borders, ids beyond the classes."""
+    ids = np.random.default_rng(seed).integers(0, 256, (2, height, width), np.uint8)
+    ids[0, 0, 0] = classes - 1
+    pooled = ObjectStem(classes)(ids)
+    np.testing.assert_array_equal(pooled, pooled_one_hot(ids, classes))
+    assert pooled.numpy()[0, 0, 0, classes - 1] == 1
+
+
+@pytest.mark.parametrize("classes", [31, 32, 33, 64, 151, 255])
+def test_every_class_lights_its_own_channel_alone(classes: int) -> None:
+    ids = np.broadcast_to(np.arange(classes, dtype=np.uint8)[:, None, None], (classes, 4, 4))
+    np.testing.assert_array_equal(ObjectStem(classes)(ids)[:, 0, 0], np.eye(classes))
+
+
+@pytest.mark.parametrize("unknown", [5, 31, 32, 254, 255])
+def test_ids_beyond_the_classes_light_nothing(unknown: int) -> None:
+    assert not np.any(ObjectStem(5)(np.full((2, 8, 8), unknown, np.uint8)))
+
+
+def test_object_stem_of_free_sizes() -> None:
+    stem = tf.function(ObjectStem(7), input_signature=[tf.TensorSpec([None, None, None], tf.uint8)])
+    for shape in ((1, 4, 4), (3, 5, 10)):
+        ids = np.random.default_rng(0).integers(0, 9, shape, np.uint8)
+        np.testing.assert_array_equal(stem(ids), pooled_one_hot(ids, 7))
