@@ -14,6 +14,7 @@ from official_vision.data.prepare import prepare_split, read_manifest
 from official_vision.data.preview import draw_preview
 
 cli.define_gin_flags()
+flags.adopt_module_key_flags(cli)
 _PREVIEW = flags.DEFINE_string("preview", None, "PNG to draw: samples of the prepared clips.")
 
 

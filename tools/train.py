@@ -8,6 +8,7 @@ from absl import flags
 from official_vision import cli, config
 
 cli.define_gin_flags()
+flags.adopt_module_key_flags(cli)
 
 
 def main() -> None:
