@@ -28,6 +28,7 @@ _VALIDATION_EVERY = 4
 # A clip at double speed spans this many source frames.
 _SPAN = 2 * CLIP_FRAMES
 _RUN_LENGTHS = {"train": _SPAN + 12, "validation": _SPAN + 6}
+LEAST_FRAMES = sum(_RUN_LENGTHS.values())
 _CLIPS_PER_SCENE = {"train": 112, "validation": 40}
 
 
@@ -58,7 +59,12 @@ PLAYBACKS = ("forward", "reversed", "double_speed", "frozen")
 
 
 def plan_clips(scene: str, num_frames: int) -> list[DemoClip]:
-    """Chooses a scene's clips: all playbacks equally often, at starts spread over each split's runs."""
+    """Chooses a scene's clips: all playbacks equally often, at starts spread over each split's runs.
+
+    A source of less than LEAST_FRAMES has no run for validation, and gives no clips.
+    """
+    if num_frames < LEAST_FRAMES:
+        return []
     clips = []
     for split, runs in _runs(num_frames).items():
         starts = [s for run in runs for s in range(run.start, run.stop - _SPAN + 1)]
@@ -113,7 +119,10 @@ def make_demo_data(
         source = [frame.rgb for frame in decode(footage / file, _SHORT_SIDE)]
         planned = plan_clips(scene, len(source))
         if not planned:
-            raise UserError(f"A source video needs {_SPAN} frames. Received: {footage / file}.")
+            raise UserError(
+                f"A source video needs at least {LEAST_FRAMES} frames. "
+                f"Received: {footage / file}, which has {len(source)}. Take the original."
+            )
         missing = [clip for clip in planned if not (output / "clips" / clip.name).is_file()]
         for clip in progress(missing):
             _write_clip(output / "clips" / clip.name, [source[frame] for frame in clip.frames])

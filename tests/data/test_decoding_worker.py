@@ -1,0 +1,138 @@
+"""A decoder that crashes or hangs costs its own video and no other."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from official_vision.data.decoding_worker import (
+    DecodingFailedError,
+    DecodingWorker,
+    WorkerStoppedError,
+)
+from official_vision.data.frame_encoding import encode_video
+from official_vision.data.manifest import VideoRow
+from official_vision.specs import PrepareSpec
+
+ROW = VideoRow("id", "carphone_pristine.mp4", "train", (), 0.0, 0.2)
+
+
+@pytest.fixture
+def spec(footage):
+    folder = str(footage["carphone_pristine"].parent)
+    return PrepareSpec(videos=folder, short_side=32, objects="none", video_timeout_sec=60)
+
+
+@pytest.fixture
+def worker():
+    worker = DecodingWorker()
+    yield worker
+    worker.close()
+
+
+def while_decoding(worker, action):
+    """Runs `action` in a thread as soon as the worker's child lives."""
+
+    def run():
+        while worker._process is None:
+            time.sleep(0.01)
+        action()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_the_child_gives_what_the_function_gives(worker, spec):
+    assert worker.encode(ROW, spec) == encode_video(ROW, spec)
+    child = worker._process.pid
+    worker.encode(ROW, spec)
+    assert worker._process.pid == child  # one child serves many videos
+
+
+def test_a_broken_video_is_named_and_the_child_lives_on(worker, spec, tmp_path):
+    worker.encode(ROW, spec)
+    child = worker._process.pid
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(DecodingFailedError, match=r"text\.mp4: not a readable video"):
+        worker.encode(
+            VideoRow("t", "text.mp4", "train", ()), dataclasses.replace(spec, videos=str(tmp_path))
+        )
+    assert worker._process.pid == child
+
+
+def test_a_crash_is_named_and_the_next_video_gets_a_new_child(worker, spec):
+    thread = while_decoding(worker, lambda: os.kill(worker._process.pid, signal.SIGSEGV))
+    message = r"carphone_pristine\.mp4: the decoder crashed \(exit status -11\)"
+    with pytest.raises(DecodingFailedError, match=message):
+        worker.encode(ROW, spec)
+    thread.join()
+    assert worker.encode(ROW, spec) == encode_video(ROW, spec)
+
+
+def test_a_hang_is_ended_and_named(worker, spec):
+    thread = while_decoding(worker, lambda: os.kill(worker._process.pid, signal.SIGSTOP))
+    began = time.monotonic()
+    with pytest.raises(DecodingFailedError, match=r"carphone\S*: decoding took more than 0\.5 s"):
+        worker.encode(ROW, dataclasses.replace(spec, video_timeout_sec=0.5))
+    assert time.monotonic() - began < 10
+    thread.join()
+    assert worker.encode(ROW, spec) == encode_video(ROW, spec)
+
+
+def test_closing_ends_the_child_and_a_call_in_another_thread(spec):
+    worker = DecodingWorker()
+    thread = while_decoding(worker, worker.close)
+    with pytest.raises(WorkerStoppedError):
+        worker.encode(ROW, spec)
+    thread.join()
+    process = worker._process
+    assert process is None or process.returncode is not None
+    worker._process = None
+    with pytest.raises(WorkerStoppedError):
+        worker.encode(ROW, spec)  # no new child is started
+
+
+def test_the_child_ends_with_its_parent():
+    """Were the parent killed, nobody would be left to end the child."""
+    script = (
+        "import sys, os\n"
+        "from official_vision.data.decoding_worker import DecodingWorker\n"
+        "worker = DecodingWorker(); worker._start(); print(worker._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -9
+    child = int(done.stdout)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and alive(child):
+        time.sleep(0.1)
+    assert not alive(child)
+
+
+def alive(pid):
+    """Whether the process runs; one that has ended may still be listed until it is collected."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_children_do_not_load_tensorflow():
+    """It would cost each of them seconds to start and some hundred megabytes."""
+    script = (
+        "import sys, official_vision.data.frame_encoding, official_vision.data.decoding_worker\n"
+        "print('tensorflow' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,149 @@
+"""Which frames a clip shows and which labels it carries, against plain Python."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from official_vision.data import span
+from official_vision.specs import DataSpec
+
+SPECS = st.builds(
+    DataSpec,
+    frames=st.integers(1, 12),
+    frame_stride=st.integers(1, 4),
+    views=st.integers(1, 5),
+    short_video=st.sampled_from(["loop", "hold"]),
+)
+LENGTHS = st.integers(1, 60)
+
+
+def extent(spec):
+    return (spec.frames - 1) * spec.frame_stride + 1
+
+
+@given(SPECS, LENGTHS, st.integers(0, 2**31 - 1))
+def test_random_starts_leave_room_for_the_clip(spec, length, number):
+    start = int(span.random_start(tf.constant(length), spec, tf.constant([0, number])))
+    assert 0 <= start <= max(length - extent(spec), 0)
+
+
+def test_random_starts_reach_every_place():
+    spec = DataSpec(frames=3, frame_stride=2)
+    starts = {
+        int(span.random_start(tf.constant(9), spec, tf.constant([0, number])))
+        for number in range(80)
+    }
+    assert starts == {0, 1, 2, 3, 4}
+
+
+@given(SPECS, LENGTHS)
+def test_views_are_spread_from_the_start_to_the_end(spec, length):
+    starts = [
+        int(span.evaluation_start(tf.constant(length), spec, tf.constant(view)))
+        for view in range(spec.views)
+    ]
+    room = max(length - extent(spec), 0)
+    if spec.views == 1:
+        assert abs(starts[0] - room / 2) <= 0.5
+    else:
+        assert starts[0] == 0
+        assert starts[-1] == room
+        assert np.abs(np.array(starts) - np.linspace(0, room, spec.views)).max() <= 0.501
+
+
+@given(SPECS, LENGTHS, st.data())
+def test_frames_by_counting(spec, length, data):
+    start = data.draw(st.integers(0, max(length - extent(spec), 0)))
+    wanted = [start + number * spec.frame_stride for number in range(spec.frames)]
+    if spec.short_video == "loop":
+        expected = [number % length for number in wanted]
+    else:
+        expected = [min(number, length - 1) for number in wanted]
+    found = span.frame_numbers(tf.constant(start), tf.constant(length), spec)
+    assert found.numpy().tolist() == expected
+
+
+@given(SPECS, LENGTHS, st.data())
+def test_flows_lead_from_each_frame_to_the_next(spec, length, data):
+    """Row t holds the stored flows from frame t up to, not including, the clip's next frame."""
+    start = data.draw(st.integers(0, max(length - extent(spec), 0)))
+    flows = span.flow_numbers(tf.constant(start), tf.constant(length), spec).numpy()
+    frames = span.frame_numbers(tf.constant(start), tf.constant(length), spec).numpy()
+    assert flows.shape == (spec.frames, spec.frame_stride)
+    np.testing.assert_array_equal(flows[:, 0], frames)
+    for row, following in zip(flows[:-1], frames[1:], strict=True):
+        last = row[-1] + 1
+        assert following == (last % length if spec.short_video == "loop" else min(last, length - 1))
+
+
+FPS = 10.0
+
+
+def carried(labels, start, rule, frames=10, classes=4):
+    """Indices that a clip of `frames` frames (a second is ten) from frame `start` on carries."""
+    record = {
+        "label_index": tf.constant([label[0] for label in labels], tf.int64),
+        "label_start": tf.constant([label[1] for label in labels], tf.float32),
+        "label_end": tf.constant([label[2] for label in labels], tf.float32),
+        "fps": tf.constant(FPS),
+    }
+    spec = DataSpec(frames=frames, label_rule=rule)
+    found = span.clip_labels(record, tf.constant(start), classes, spec)
+    assert found.shape == [classes]
+    assert set(found.numpy().tolist()) <= {0.0, 1.0}
+    return np.flatnonzero(found.numpy()).tolist()
+
+
+@pytest.mark.parametrize(
+    ("label", "any_overlap", "half_overlap"),
+    [
+        ((0.0, 10.0), True, True),  # covers the clip, which lasts from 2 to 3 seconds
+        ((2.3, 2.6), True, True),  # lies in it
+        ((2.9, 4.0), True, False),  # touches its end
+        ((2.4, 4.0), True, True),  # covers more than half of it
+        ((1.0, 2.2), True, False),
+        ((1.9, 2.15), True, True),  # lies in it by more than half
+        ((0.0, 1.9), False, False),
+        ((3.2, 9.0), False, False),
+        ((-1.0, -1.0), True, True),  # holds throughout
+        ((2.5, -1.0), True, True),  # from 2.5 seconds to the end
+        ((-1.0, 1.0), False, False),  # from the start to 1 second
+    ],
+)
+def test_label_rules_by_hand(label, any_overlap, half_overlap):
+    assert carried([(1, *label)], 20, "any_overlap") == [1] * any_overlap
+    assert carried([(1, *label)], 20, "half_overlap") == [1] * half_overlap
+    assert carried([(1, *label)], 20, "whole_video") == [1]
+
+
+def test_repeated_classes_count_once_and_none_is_fine():
+    assert carried([(1, -1, -1), (3, 0, 1), (1, 0, 1)], 0, "whole_video") == [1, 3]
+    assert carried([], 0, "whole_video") == []
+    assert carried([], 0, "half_overlap") == []
+
+
+TIMED = st.lists(
+    st.tuples(st.integers(0, 3), st.floats(0, 5, width=32), st.floats(0.0625, 5, width=32)),
+    max_size=5,
+)
+
+
+@given(TIMED, st.integers(0, 40), st.integers(1, 20))
+def test_label_rules_against_plain_python(labels, start, frames):
+    labels = [(index, begin, begin + length) for index, begin, length in labels]
+    first, last = start / FPS, (start + frames) / FPS
+    rules = {"whole_video": set(), "any_overlap": set(), "half_overlap": set()}
+    for index, begin, end in labels:
+        overlap = min(last, end) - max(first, begin)
+        half = min(last - first, end - begin) / 2
+        if min(abs(overlap), abs(overlap - half)) < 1e-3:
+            return  # the comparison hangs on a rounding
+        rules["whole_video"].add(index)
+        if overlap > 0:
+            rules["any_overlap"].add(index)
+        if overlap >= half:
+            rules["half_overlap"].add(index)
+    for rule, expected in rules.items():
+        assert carried(labels, start, rule, frames) == sorted(expected)
