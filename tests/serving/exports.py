@@ -178,8 +178,10 @@ def write_run(folder, split, fingerprint, step=7):
     model = build_model(spec, ARCHITECTURE)
     generator = np.random.default_rng(step)
     for weight in model.weights:
-        # Variances must be positive; all else may be anything.
-        weight.assign(generator.uniform(0.2, 1.0, weight.shape).astype(np.float32) * 0.5)
+        # Variances must be positive; so small otherwise that scores are neither 0 nor 1.
+        positive = "variance" in weight.name or "gamma" in weight.name
+        values = generator.uniform(0.5, 1.5, weight.shape)
+        weight.assign(values if positive else generator.normal(0, 0.2, weight.shape))
     checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(step, dtype=tf.int64))
     tf.train.CheckpointManager(checkpoint, str(folder / "best"), max_to_keep=1).save()
     return model
