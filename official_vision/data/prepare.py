@@ -18,7 +18,7 @@ from pathlib import Path
 from official_vision import files
 from official_vision.data.annotations import READERS
 from official_vision.data.decoding_worker import DecodingWorker
-from official_vision.data.index import Index
+from official_vision.data.index import INDEX_FILE, Index
 from official_vision.data.manifest import Manifest
 from official_vision.data.objects import OPENCV_CLASS_NAMES
 from official_vision.data.shard_task import ShardReport, ShardTask, finished_report, write_shard
@@ -98,7 +98,9 @@ def prepare_split(
             f"Split {split!r}: no video could be prepared of {len(index.left_out)}. Received, as the first: "
             f"{index.left_out[0].reason} Check PrepareSpec.videos = {spec.videos!r}."
         )
-    if not (spec.left_out_is_fatal and index.left_out):
+    if spec.left_out_is_fatal and index.left_out:
+        (folder / INDEX_FILE).unlink(missing_ok=True)  # an earlier run may have been more lenient
+    else:
         index.write(folder)
     return index
 

@@ -1,0 +1,79 @@
+"""Apache Beam writes the same shards as this machine's own processes."""
+
+import builtins
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from official_vision.data import beam
+from official_vision.data.manifest import Manifest, VideoRow
+from official_vision.data.prepare import prepare_split
+from official_vision.errors import UserError
+from official_vision.specs import PrepareSpec
+
+
+@pytest.fixture
+def spec(footage, tmp_path):
+    return PrepareSpec(
+        annotations="a",
+        videos=str(footage["carphone_pristine"].parent),
+        output=str(tmp_path / "local"),
+        short_side=32,
+        objects="none",
+        videos_per_shard=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def manifest():
+    """Three spans of a real video, and a video that is not there."""
+    rows = [
+        VideoRow(f"v{n}", "carphone_pristine.mp4", "train", (), n / 5, n / 5 + 0.2)
+        for n in range(3)
+    ]
+    return Manifest((), (*rows, VideoRow("none", "none.mp4", "train", ())))
+
+
+def output_of(spec):
+    return {path.name: path.read_bytes() for path in Path(spec.output, "train").iterdir()}
+
+
+def test_the_direct_runner_writes_the_same_bytes(spec, manifest, tmp_path):
+    pytest.importorskip("apache_beam")
+    local = prepare_split(manifest, "train", spec, lambda: None)
+    other = dataclasses.replace(spec, output=str(tmp_path / "beam"), runner="DirectRunner")
+    ticks = []
+    index = prepare_split(manifest, "train", other, lambda: ticks.append(1))
+    assert index == local
+    assert len(ticks) == 4
+    assert [item.id for item in index.left_out] == ["none"]
+    assert output_of(other) == output_of(spec)
+    # Finished shards are kept, and the runner may change between runs.
+    stamp = Path(spec.output, "train", index.shards[0].file).stat().st_mtime_ns
+    prepare_split(manifest, "train", dataclasses.replace(spec, runner="DirectRunner"), lambda: None)
+    assert Path(spec.output, "train", index.shards[0].file).stat().st_mtime_ns == stamp
+
+
+@pytest.mark.parametrize("name", ["Nope", "no.such.Runner", "apache_beam.Nope"])
+def test_unknown_runners_are_named(spec, manifest, name):
+    pytest.importorskip("apache_beam")
+    with pytest.raises(UserError, match=rf"must be 'local' or a runner.*Received: '{name}'"):
+        prepare_split(manifest, "train", dataclasses.replace(spec, runner=name), lambda: None)
+
+
+def test_without_beam_the_extra_is_named(monkeypatch, spec, manifest):
+    real = builtins.__import__
+
+    def without_beam(name, *args, **kwargs):
+        if name == "apache_beam":
+            raise ImportError("No module named 'apache_beam'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_beam)
+    with pytest.raises(UserError, match=r"pip install 'official-vision\[beam\]'"):
+        beam._beam()
+    with pytest.raises(UserError, match="needs Apache Beam"):
+        prepare_split(
+            manifest, "train", dataclasses.replace(spec, runner="FlinkRunner"), lambda: None
+        )

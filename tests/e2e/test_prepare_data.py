@@ -1,0 +1,217 @@
+"""The command as a user runs it: bad videos, interruptions and kills, and what is left afterwards."""
+
+import collections
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from official_vision.data.index import Index
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TOOL = [sys.executable, "tools/prepare_data.py"]
+
+
+def command(folder, footage, output="out", **settings):
+    """The command line for folder/annotations.csv, with small frames and two videos a shard."""
+    values = {
+        "annotations": str(folder / "annotations.csv"),
+        "videos": str(footage["bikes"].parent),
+        "output": str(folder / output),
+        "short_side": 32,
+        "objects": "none",
+        "videos_per_shard": 2,
+        "workers": 2,
+        **settings,
+    }
+    return TOOL + [
+        f"--gin_bindings=PrepareSpec.{name} = {value!r}" for name, value in values.items()
+    ]
+
+
+def run(*args, flags=(), **settings):
+    return subprocess.run(
+        [*command(*args, **settings), *flags],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def content(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def annotate(folder, rows):
+    text = "path,labels,split,start,end,id\n" + "".join(f"{row}\n" for row in rows)
+    (folder / "annotations.csv").write_text(text)
+
+
+def spans(count, length=0.4, split="train"):
+    """Rows of equal spans of a real video of ten seconds."""
+    return [
+        f"bikes.mp4,ride;x@{n}-{n + 1},{split},{n * length:.2f},{(n + 1) * length:.2f},s{n}"
+        for n in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory, footage):
+    """A folder with sound videos and every kind of broken one."""
+    folder = tmp_path_factory.mktemp("broken")
+    bikes = footage["bikes"].read_bytes()
+    (folder / "cut.mp4").write_bytes(bikes[: len(bikes) // 2])
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "text.mp4").write_text("I am no video.\n" * 50)
+    (folder / "bikes.mp4").symlink_to(footage["bikes"])
+    rows = [*spans(2), *spans(1, split="validation")]
+    rows[-1] = rows[-1].replace("s0", "s9")
+    for name in ("cut", "empty", "text", "missing"):
+        rows.insert(1, f"{name}.mp4,ride,train,,,{name}")
+    annotate(folder, rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done_broken(broken, footage):
+    return run(broken, footage, videos=str(broken))
+
+
+@pytest.mark.slow
+def test_broken_videos_are_named_and_the_rest_is_prepared(broken, done_broken):
+    assert done_broken.returncode == 3, done_broken.stderr
+    assert "Traceback" not in done_broken.stderr
+    lines = done_broken.stderr.splitlines()
+    reasons = {
+        line.split(":")[0].split()[-1]: line for line in lines if line.startswith("left out ")
+    }
+    expected = {
+        "cut": "not a readable video",
+        "empty": "the file is empty",
+        "text": "not a readable video",
+        "missing": "there is no such video file",
+    }
+    assert reasons.keys() == expected.keys()
+    for name, reason in expected.items():
+        assert f"{name}.mp4: {reason}" in reasons[name]
+    assert "train: 2 videos in 2 shards, 4 left out" in done_broken.stdout
+    assert "validation: 1 videos in 1 shards, 0 left out" in done_broken.stdout
+    index = Index.read(broken / "out" / "train")
+    assert index.videos == ("s0", "s1")
+    assert collections.Counter(item.id for item in index.left_out) == dict.fromkeys(expected, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("done_broken")
+def test_left_out_videos_can_be_fatal_and_other_settings_are_refused(broken, footage):
+    refused = run(broken, footage, videos=str(broken), short_side=48)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: An output folder holds shards of one kind.")
+    assert "differ in short_side" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    fatal = run(broken, footage, "fatal", videos=str(broken), left_out_is_fatal=True)
+    assert fatal.returncode == 1
+    assert "left out text:" in fatal.stderr
+    assert not (broken / "fatal" / "train" / "index.json").exists()
+
+
+@pytest.mark.slow
+def test_all_well_is_status_0_with_a_sheet_and_any_number_of_workers_gives_the_same(
+    tmp_path, footage
+):
+    annotate(tmp_path, [*spans(5), "carphone_pristine.mp4,talk,validation,,0.3,c"])
+    sheet = tmp_path / "sheet.png"
+    one = run(tmp_path, footage, workers=1, objects="opencv", flags=[f"--preview={sheet}"])
+    assert (one.returncode, one.stderr) == (0, "")
+    assert sheet.read_bytes().startswith(b"\x89PNG")
+    two = run(tmp_path, footage, "two", workers=2, objects="opencv")
+    assert two.returncode == 0
+    assert content(tmp_path / "out") == content(tmp_path / "two")
+    again = run(tmp_path, footage, workers=3, objects="opencv")
+    assert again.returncode == 0
+    assert content(tmp_path / "out") == content(tmp_path / "two")
+
+
+def started(folder, footage):
+    """Starts the command and waits until it has finished a shard."""
+    process = subprocess.Popen(
+        command(folder, footage),
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 120
+    while not list((folder / "out").rglob("shard-*.json")):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, footage):
+    """A folder with annotations, and what an undisturbed run makes of them."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    annotate(folder, spans(20))
+    assert run(folder, footage).returncode == 0
+    return folder
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_nothing_half_written_and_the_next_run_goes_on(
+    tmp_path, footage, undisturbed
+):
+    annotate(tmp_path, spans(20))
+    process = started(tmp_path, footage)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    left = content(tmp_path / "out")
+    assert not [name for name in left if ".partial-" in name or name.endswith("index.json")]
+    whole = content(undisturbed / "out")
+    finished = [name for name in left if "shard-" in name]
+    assert 0 < len(finished) < len([name for name in whole if "shard-" in name])
+    assert all(left[name] == whole[name] for name in finished)
+    assert run(tmp_path, footage).returncode == 0
+    assert comparable(tmp_path) == comparable(undisturbed)
+
+
+def comparable(folder):
+    """The output without the places that differ between the two folders."""
+    return {
+        name: data.replace(str(folder).encode(), b"")
+        for name, data in content(folder / "out").items()
+    }
+
+
+@pytest.mark.slow
+def test_kill_9_at_any_time_and_the_next_run_gives_the_same_bytes(tmp_path, footage, undisturbed):
+    annotate(tmp_path, spans(20))
+    for wait in (0.0, 0.13, 0.31):
+        process = started(tmp_path, footage)
+        time.sleep(wait)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+    assert run(tmp_path, footage).returncode == 0
+    assert comparable(tmp_path) == comparable(undisturbed)
+
+
+@pytest.mark.slow
+def test_mistakes_are_one_line(tmp_path, footage):
+    (tmp_path / "annotations.csv").write_text("path,labels,split\nbikes.mp4,a@3-1,train\n")
+    done = run(tmp_path, footage)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {tmp_path}/annotations.csv:2: a span needs")
+    assert done.stderr.count("\n") == 1
