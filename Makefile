@@ -20,6 +20,7 @@ INSTALLED := $(VENV)/.installed
 FOOTAGE := .cache/footage/.fetched
 SOURCES := official_vision tools tests
 SEED := 0
+RUN := demo/seed-$(SEED)
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 
 ifndef PYTHON
@@ -50,8 +51,8 @@ $(FOOTAGE): tools/fetch_footage.py $(INSTALLED)
 	@touch $@
 
 # Each step's result is a file: run again, make repeats only the steps whose result is missing.
-demo: demo/evaluation.txt demo/prediction.txt
-	@echo && cat demo/evaluation.txt && echo && cat demo/prediction.txt
+demo: $(RUN)/evaluation.txt $(RUN)/prediction.txt
+	@echo && cat $(RUN)/evaluation.txt && echo && cat $(RUN)/prediction.txt
 
 demo/videos/annotations.csv: $(FOOTAGE)
 	$(BIN)/python tools/make_demo_data.py --footage=$(dir $(FOOTAGE)) --output=$(@D)
@@ -59,21 +60,23 @@ demo/videos/annotations.csv: $(FOOTAGE)
 demo/shards/validation/index.json: demo/videos/annotations.csv
 	$(BIN)/python tools/prepare_data.py --gin_file=gin_configs/data/demo.gin --preview=demo/preview.png
 
-demo/run/result.json: demo/shards/validation/index.json
-	$(BIN)/python tools/train.py --gin_file=gin_configs/demo.gin --gin_bindings='TrainSpec.seed = $(SEED)'
+$(RUN)/run/result.json: demo/shards/validation/index.json
+	$(BIN)/python tools/train.py --gin_file=gin_configs/demo.gin \
+		--gin_bindings='TrainSpec.model_dir = "$(RUN)/run"' \
+		--gin_bindings='TrainSpec.seed = $(SEED)' --gin_bindings='train/DataSpec.seed = $(SEED)'
 
-demo/evaluation.txt: demo/run/result.json
-	$(BIN)/python tools/evaluate.py --model_dir=demo/run --blank_streams \
-		--json=demo/evaluation.json >$@
+$(RUN)/evaluation.txt: $(RUN)/run/result.json
+	$(BIN)/python tools/evaluate.py --model_dir=$(RUN)/run --blank_streams \
+		--json=$(RUN)/evaluation.json >$@
 
-demo/export/1/saved_model.pb: demo/run/result.json
-	rm -rf demo/export
-	$(BIN)/python tools/export.py --model_dir=demo/run --output=demo/export
+$(RUN)/export/1/saved_model.pb: $(RUN)/run/result.json
+	rm -rf $(RUN)/export
+	$(BIN)/python tools/export.py --model_dir=$(RUN)/run --output=$(RUN)/export
 
 # A process of its own loads the exported file: nothing is left of training but that file.
-demo/prediction.txt: demo/export/1/saved_model.pb
-	$(BIN)/python tools/predict.py --model=demo/export --video=$(dir $(FOOTAGE))bikes.mp4 \
-		--output_dir=demo --json=demo/prediction.json >$@
+$(RUN)/prediction.txt: $(RUN)/export/1/saved_model.pb
+	$(BIN)/python tools/predict.py --model=$(RUN)/export --video=$(dir $(FOOTAGE))bikes.mp4 \
+		--output_dir=$(RUN) --json=$(RUN)/prediction.json >$@
 
 lint: $(INSTALLED)
 	$(BIN)/python -m ruff check $(SOURCES)
