@@ -20,7 +20,7 @@ from official_vision.serving.description import ASSETS_FOLDER, MODEL_FILE, read_
 from official_vision.serving.windows import ScoreMerger, Segment, segments, windows
 
 _SAMPLES = 6
-_MOST_SAMPLES_HELD = 2 * _SAMPLES
+_MOST_SAMPLES_HELD = 4 * _SAMPLES  # the more, the more evenly they can be spread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,8 +181,12 @@ class _Kept:
         return np.array([*self._times, self._times[-1] + last])
 
     def samples(self) -> list[tuple[float, np.ndarray]]:
-        chosen = np.unique(np.linspace(0, len(self._samples) - 1, _SAMPLES).round().astype(int))
-        return [self._samples[i] for i in chosen]
+        """The frames nearest to the middles of equal parts of the video."""
+        count = min(_SAMPLES, len(self._samples))
+        middles = (np.arange(count) + 0.5) / count * len(self._times)
+        # Frame n lasts from n to n + 1, so its own middle is n + 0.5.
+        nearest = np.rint((middles - 0.5) / self._every).astype(int)
+        return [self._samples[i] for i in np.minimum(nearest, len(self._samples) - 1)]
 
 
 def to_dict(prediction: Prediction) -> dict[str, Any]:
