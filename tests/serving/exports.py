@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -97,11 +96,15 @@ def with_clip(folder, **clip):
 
 
 def write_video(path, frames, fps=25):
-    """Writes rgb uint8 [time, height, width, 3] with even sizes; colours err by about one level."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options={"crf": "1"})
-        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], "yuv420p"
+    """Writes rgb uint8 [height, width, 3] frames of even sizes; colours err by about one level."""
+    # The header comes first, so that a file that is cut can still be opened.
+    with av.open(str(path), "w", options={"movflags": "faststart"}) as container:
+        stream = None
         for rgb in frames:
+            if stream is None:
+                options = {"crf": "1", "preset": "ultrafast"}
+                stream = container.add_stream("libx264", rate=Fraction(fps), options=options)
+                stream.height, stream.width, stream.pix_fmt = *rgb.shape[:2], "yuv420p"
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb))))
         container.mux(stream.encode())
     return path
@@ -187,10 +190,10 @@ def write_run(folder, split, fingerprint, step=7):
     return model
 
 
-def write_broken_videos(folder, whole):
-    """Writes a cut video and a text file with a video's name; returns their paths."""
+def write_broken_videos(folder, source):
+    """Writes a video that is cut in its middle and a text file with a video's name; returns both."""
+    whole = first_frames(source, 30, folder / "whole.mp4")
     cut, text = folder / "cut.mp4", folder / "text.mp4"
-    content = io.BytesIO(whole.read_bytes()).read(whole.stat().st_size * 2 // 3)
-    cut.write_bytes(content)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
     text.write_text("no video at all\n")
     return cut, text

@@ -1,0 +1,228 @@
+"""tools/export.py and tools/predict.py as a user runs them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from official_vision.specs import PrepareSpec
+from tests.serving import exports
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# A user has not set what tests/conftest.py sets for tests.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+
+
+def command(tool, *flags, **settings):
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "tools" / f"{tool}.py"), *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=ENVIRONMENT,
+        **settings,
+    )
+
+
+def error_lines(done):
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stderr.strip().splitlines()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """An exported file whose answers are known."""
+    return exports.save_known_answers(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def broken(footage, tmp_path_factory):
+    """A cut video, a text file and a path at which there is nothing."""
+    folder = tmp_path_factory.mktemp("broken")
+    return *exports.write_broken_videos(folder, footage["bikes"]), folder / "missing.mp4"
+
+
+@pytest.fixture(scope="module")
+def run(footage, tmp_path_factory):
+    """A run's folder, as training leaves it, with its data."""
+    folder = tmp_path_factory.mktemp("run")
+    clip = exports.first_frames(footage["carphone_pristine"], 6, folder / "clip.mp4")
+    index = exports.write_split(folder / "validation", [clip], PrepareSpec(short_side=32))
+    exports.write_run(folder / "run", folder / "validation", index.fingerprint)
+    return folder / "run"
+
+
+def test_broken_videos_are_named_and_the_others_predicted(model, broken, footage, tmp_path):
+    carphone = exports.first_frames(footage["carphone_pristine"], 24, tmp_path / "carphone.mp4")
+    # The same name twice: neither picture may replace the other.
+    (tmp_path / "again").mkdir()
+    again = exports.first_frames(carphone, 9, tmp_path / "again" / carphone.name)
+    videos = [broken[0], carphone, broken[1], broken[2], again]
+    flags = [f"--video={path}" for path in videos]
+    output = tmp_path / "pictures"
+    done = command(
+        "predict",
+        f"--model={model}",
+        *flags,
+        f"--output_dir={output}",
+        f"--json={tmp_path / 'found.json'}",
+    )
+    assert done.returncode == 3, done.stderr
+    lines = error_lines(done)
+    assert len(lines) == 3, done.stderr
+    for line, path in zip(lines, broken, strict=True):
+        assert line.startswith(f"error: {path}: ")
+    assert "cut short" in lines[0] or "broken after" in lines[0]
+    assert sorted(path.name for path in output.iterdir()) == [
+        "carphone-2.timeline.png",
+        "carphone.timeline.png",
+    ]
+    assert f"{carphone} (1.0 s)" in done.stdout
+    for label in exports.LABELS:
+        assert f"\n{label} " in done.stdout
+    first, second = json.loads((tmp_path / "found.json").read_text())
+    assert (first["video"], second["video"]) == (str(carphone), str(again))
+    assert first["duration_sec"] == pytest.approx(24 / 25, abs=0.01)
+    scores = {row["label"]: row["score"] for row in first["classes"]}
+    assert list(scores.values()) == sorted(scores.values(), reverse=True)
+    assert scores["late"] == pytest.approx(0.75)
+
+
+def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
+    started = time.monotonic()
+    for tool, flags, said in (
+        ("predict", [], "--model and --video must be given"),
+        ("predict", [f"--model={model}"], "0 videos"),
+        ("export", [f"--output={tmp_path}"], "--model_dir and --output must be given"),
+    ):
+        done = command(tool, *flags)
+        (line,) = error_lines(done)
+        assert done.returncode == 1
+        assert said in line
+    (tmp_path / "file").write_text("")
+    done = command(
+        "predict",
+        f"--model={model}",
+        f"--video={footage['bikes']}",
+        f"--output_dir={tmp_path / 'file'}",
+    )
+    (line,) = error_lines(done)
+    assert (done.returncode, "--output_dir must be a folder" in line) == (1, True)
+    assert time.monotonic() - started < 40  # four starts of TensorFlow would take longer
+
+
+@pytest.mark.slow
+def test_only_broken_videos_and_other_mistakes_exit_with_1(model, broken, footage, tmp_path):
+    done = command("predict", f"--model={model}", *[f"--video={path}" for path in broken])
+    assert (done.returncode, len(error_lines(done))) == (1, 3)
+    done = command("predict", f"--model={tmp_path}", f"--video={footage['bikes']}")
+    assert done.returncode == 1
+    (line,) = error_lines(done)
+    assert str(tmp_path) in line
+    # A stride that doesn't fit is no fault of a video's: said once.
+    videos = [f"--video={footage['bikes']}"] * 2
+    done = command("predict", f"--model={model}", *videos, "--stride=99", cwd=tmp_path)
+    assert done.returncode == 1
+    (line,) = error_lines(done)
+    assert "99" in line
+
+
+@pytest.mark.slow
+def test_a_run_is_exported_and_predicts(run, footage, tmp_path):
+    output = tmp_path / "export"
+    done = command("export", f"--model_dir={run}", f"--output={output}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(f"exported {output / '1'}: ")
+    assert float(line.split()[-1]) <= 1e-5
+    done = command("predict", f"--model={output}", f"--video={footage['bikes']}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert (tmp_path / "bikes.timeline.png").stat().st_size > 10_000
+    assert "(10.0 s)" in done.stdout
+    # The class that comes first has a score and no class is invented.
+    rows = [row.split() for row in done.stdout.splitlines()[2:-1]]
+    assert {row[0] for row in rows} == set(exports.LABELS)
+    assert all(0 < float(row[1]) < 1 for row in rows)
+
+
+@pytest.mark.slow
+def test_a_folder_without_a_run_is_one_line(tmp_path):
+    done = command("export", f"--model_dir={tmp_path}", f"--output={tmp_path / 'export'}")
+    (line,) = error_lines(done)
+    assert (done.returncode, str(tmp_path) in line) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def partial_of(output, process):
+    """Waits until the version is being written, and returns its temporary folder."""
+    while process.poll() is None:
+        found = list(output.glob(".partial-*/variables")) if output.is_dir() else []
+        if found:
+            return found[0].parent
+        time.sleep(0.01)
+    pytest.fail(f"The export was over too soon: {process.communicate()}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ended_by", [signal.SIGKILL, signal.SIGINT])
+def test_an_export_that_is_stopped_leaves_no_version(run, tmp_path, ended_by):
+    output = tmp_path / "export"
+    flags = [f"--model_dir={run}", f"--output={output}"]
+    process = subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "tools" / "export.py"), *flags],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    partial = partial_of(output, process)
+    process.send_signal(ended_by)
+    _, stderr = process.communicate(timeout=60)
+    if ended_by == signal.SIGINT:
+        assert process.returncode == 130
+        assert stderr.startswith("interrupted")
+        assert list(output.iterdir()) == []
+    else:
+        # Nothing can tidy up after itself then; what is left has no version's name.
+        assert list(output.iterdir()) == [partial]
+    done = command("export", *flags)
+    assert done.returncode == 0, done.stderr
+    assert (output / "1" / "saved_model.pb").is_file()
+
+
+# Predicts on a video in a process of its own and prints its greatest memory in KiB.
+_MEASURED = """
+import resource, sys
+from official_vision.serving.predict import Predictor
+result = Predictor(sys.argv[1]).predict(sys.argv[2])
+print(len(result.frame_scores), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_video(model, tmp_path):
+    """3000 frames of 128 x 96 and their flow at the short side of 32 pixels: 150 MB."""
+    picture = np.random.default_rng(0).integers(0, 255, (96, 128, 3)).astype(np.uint8)
+    used = {}
+    for frames in (300, 3000):
+        shown = (np.roll(picture, 4 * t, axis=1) for t in range(frames))
+        path = exports.write_video(tmp_path / f"{frames}.mp4", shown)
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(_MEASURED), str(model), str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=REPOSITORY,
+            env=ENVIRONMENT,
+        )
+        count, used[frames] = map(int, done.stdout.split())
+        assert count == frames
+    assert used[3000] - used[300] < 40 * 1024
