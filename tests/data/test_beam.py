@@ -39,6 +39,7 @@ def output_of(spec):
     return {path.name: path.read_bytes() for path in Path(spec.output, "train").iterdir()}
 
 
+@pytest.mark.slow
 def test_the_direct_runner_writes_the_same_bytes(spec, manifest, tmp_path):
     pytest.importorskip("apache_beam")
     local = prepare_split(manifest, "train", spec, lambda: None)

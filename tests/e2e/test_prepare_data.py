@@ -14,6 +14,8 @@ from official_vision.data.index import Index
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOOL = [sys.executable, "tools/prepare_data.py"]
+# As on a user's machine: the command itself chooses how much TensorFlow says.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 
 
 def command(folder, footage, output="out", **settings):
@@ -37,6 +39,7 @@ def run(*args, flags=(), **settings):
     return subprocess.run(
         [*command(*args, **settings), *flags],
         cwd=REPOSITORY,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -146,6 +149,7 @@ def started(folder, footage):
     process = subprocess.Popen(
         command(folder, footage),
         cwd=REPOSITORY,
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
