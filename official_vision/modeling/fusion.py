@@ -88,13 +88,13 @@ class WeightedFusion(Layer):
 
     def _multipliers(self, gates: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
         """Strength times gate for each input: both are tiny beside the maps that they scale."""
-        count = len(self.input_channels)
+        gates = [tf.cast(gate, self.compute_dtype) for gate in gates]
         if not self.is_weighted:
             return [gates[0] if gates else None]
         strengths = tf.unstack(tf.cast(self.learned_strengths(), self.compute_dtype))
         if not gates:
             return strengths
-        return [strengths[position] * gates[position] for position in range(count)]
+        return [strength * gate for strength, gate in zip(strengths, gates, strict=True)]
 
 
 def _scale(x: tf.Tensor, multiplier: tf.Tensor | None) -> tf.Tensor:

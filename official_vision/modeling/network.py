@@ -97,8 +97,6 @@ class AssembleNet(tf_keras.Model):
             name="head",
         )
 
-    # Control flow here depends on the graph alone: AutoGraph would read every layer's source in vain.
-    @tf.autograph.experimental.do_not_convert
     def call(
         self, features: Mapping[str, tf.Tensor], training: bool | None = None
     ) -> dict[str, tf.Tensor]:
@@ -119,6 +117,8 @@ class AssembleNet(tf_keras.Model):
             x = tf.nn.relu(self.final_norm(self.final(x), training=training))
         return self.head(_spatial_average(x), frames, training=training)
 
+    # Control flow here depends on the graph alone: AutoGraph would read every layer's source in vain.
+    @tf.autograph.experimental.do_not_convert
     def endpoints(
         self, features: Mapping[str, tf.Tensor], training: bool | None = None
     ) -> dict[str, tf.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.modeling.builder import build_model
@@ -15,10 +16,10 @@ OBJECTS = 7
 
 
 def spec(**settings) -> ModelSpec:
-    """Table 1 at 1/32 of its width and depth 26; dropout off."""
+    """Table 1 at 1/16 of its width and depth 26; dropout off."""
     small = {
         "depth": 26,
-        "width_multiplier": 1 / 32,
+        "width_multiplier": 1 / 16,
         "num_classes": CLASSES,
         "num_object_classes": OBJECTS,
         "dropout_rate": 0.0,
@@ -42,6 +43,7 @@ def architecture(peers: bool = False) -> Architecture:
 def network(graph: Architecture | None = None, seed: int = 0, **settings) -> AssembleNet:
     """With random weights, so that residual modules and gates carry signal."""
     settings = {"depth": None, "width_multiplier": 1.0, **settings} if graph else settings
+    tf_keras.utils.set_random_seed(seed)
     model = build_model(spec(**settings), graph)
     liven(model, seed)
     return model
