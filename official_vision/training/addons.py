@@ -22,10 +22,13 @@ def make_optimizer(name: str, settings: dict[str, Any]) -> tf_keras.optimizers.O
 
     Args:
       name: its class, e.g. LAMB.
-      settings: wished constructor arguments; those that the class does not take are left out.
+      settings: wished constructor arguments; those that the class does not take are left out. Of
+        them, learning_rate and momentum also make the SGD inside a class that wraps an optimizer
+        (Lookahead, MovingAverage, SWA).
 
     Raises:
-      UserError: the library is not installed or has no such optimizer.
+      UserError: the library is not installed, has no such optimizer, or one without weight decay is
+        asked for it.
     """
     optimizers = _load().optimizers
     known = {key for key, value in vars(optimizers).items() if inspect.isclass(value)}
@@ -35,14 +38,38 @@ def make_optimizer(name: str, settings: dict[str, Any]) -> tf_keras.optimizers.O
             f"Received: {name!r}. {nearest(name, known)}"
         )
     optimizer_class = getattr(optimizers, name)
-    parameters = inspect.signature(optimizer_class.__init__).parameters
-    return optimizer_class(**{key: value for key, value in settings.items() if key in parameters})
+    parameters = _parameters(optimizer_class)
+    if settings.get("weight_decay") and "weight_decay" not in parameters:
+        raise UserError(
+            f"OptimizerSpec.decay = 'decoupled' needs an optimizer that takes weight_decay. "
+            f"Received: 'tfa:{name}'. Choose tfa:AdamW, tfa:SGDW or tfa:LAMB, or decay = 'l2'."
+        )
+    taken = {key: value for key, value in settings.items() if key in parameters}
+    if "optimizer" in parameters:
+        sgd = tf_keras.optimizers.legacy.SGD(settings["learning_rate"], settings["momentum"])
+        # The wrapper's rate is that of the optimizer inside.
+        taken = {"optimizer": sgd}
+    return optimizer_class(**taken)
+
+
+def _parameters(optimizer_class: type) -> set[str]:
+    """What a constructor takes, by its own name or passed on to its bases as **kwargs."""
+    names: set[str] = set()
+    for base in optimizer_class.__mro__:
+        if "__init__" not in vars(base):
+            continue
+        parameters = inspect.signature(vars(base)["__init__"]).parameters
+        names.update(parameters)
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            break
+    return names
 
 
 def _load() -> Any:
     try:
-        engine = importlib.import_module("tf_keras.src.engine.keras_tensor")
-        sys.modules.setdefault("keras.src.engine.keras_tensor", engine)
+        for module in ("engine", "engine.keras_tensor"):
+            moved = importlib.import_module(f"tf_keras.src.{module}")
+            sys.modules.setdefault(f"keras.src.{module}", moved)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its end-of-life notice
             return importlib.import_module("tensorflow_addons")

@@ -25,15 +25,22 @@ def classification_loss(
     Returns:
       A float32 scalar; 0 for a batch of padding alone.
     """
-    logits, labels, mask = (tf.cast(x, tf.float32) for x in (logits, labels, mask))
+    per_clip = clip_losses(logits, labels, activation, label_smoothing)
+    mask = tf.cast(mask, tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(per_clip * mask), tf.reduce_sum(mask))
+
+
+def clip_losses(
+    logits: tf.Tensor, labels: tf.Tensor, activation: str, label_smoothing: float = 0.0
+) -> tf.Tensor:
+    """Each clip's loss, float32 [batch]; arguments as in `classification_loss`."""
+    logits, labels = (tf.cast(x, tf.float32) for x in (logits, labels))
     if activation == "sigmoid":
         targets = labels * (1 - label_smoothing) + label_smoothing / 2
         losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
-        per_clip = tf.reduce_mean(losses, axis=-1)
-    else:
-        targets = labels * (1 - label_smoothing) + label_smoothing / labels.shape[-1]
-        per_clip = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-    return tf.math.divide_no_nan(tf.reduce_sum(per_clip * mask), tf.reduce_sum(mask))
+        return tf.reduce_mean(losses, axis=-1)
+    targets = labels * (1 - label_smoothing) + label_smoothing / labels.shape[-1]
+    return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
 
 
 def l2_penalty(kernels: list[tf.Variable], weight_decay: float) -> tf.Tensor:

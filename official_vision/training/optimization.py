@@ -13,6 +13,7 @@ from official_vision.errors import UserError, nearest
 from official_vision.specs import OptimizerSpec, TrainSpec
 from official_vision.training import addons
 
+LearningRateSchedule = tf_keras.optimizers.schedules.LearningRateSchedule
 ADDONS_PREFIX = "tfa:"
 # Decoupled decay is the optimizer's own; these exclude everything but kernels by variable name.
 _NOT_KERNELS = ["gamma", "beta", "bias", "logits"]
@@ -40,11 +41,17 @@ def make_optimizer(
     Raises:
       UserError: an unknown name, or settings that the optimizer has no place for.
     """
+    if spec.ema_decay is not None and train.precision == "mixed_float16":
+        raise UserError(
+            "OptimizerSpec.ema_decay works with float32 and mixed_bfloat16. "
+            "Received: TrainSpec.precision = 'mixed_float16'. Leave one of them out."
+        )
     is_addon = spec.name.startswith(ADDONS_PREFIX)
-    config = _config(spec, train, batch_size, "sgd" if is_addon else _checked_name(spec.name))
-    factory = optimization.OptimizerFactory(config)
+    # Of an addon, Model Garden makes the schedule alone.
+    garden = dataclasses.replace(spec, name="sgd", decay="l2") if is_addon else spec
+    factory = optimization.OptimizerFactory(_config(garden, train, batch_size))
     rate = factory.build_learning_rate()
-    optimizer = _addon(spec, rate) if is_addon else factory.build_optimizer(rate)
+    optimizer = _addon(spec, rate) if is_addon else _built(factory, rate, spec)
     runtime = RuntimeConfig(
         mixed_precision_dtype="float16" if train.precision == "mixed_float16" else None,
         loss_scale="dynamic" if train.precision == "mixed_float16" else None,
@@ -54,6 +61,25 @@ def make_optimizer(
         use_float16=runtime.mixed_precision_dtype == "float16",
         loss_scale=runtime.loss_scale,
     )
+
+
+def _built(
+    factory: optimization.OptimizerFactory, rate: float | LearningRateSchedule, spec: OptimizerSpec
+) -> tf_keras.optimizers.Optimizer:
+    try:
+        optimizer = factory.build_optimizer(rate)
+    except (TypeError, ValueError) as error:  # some of those it lists do not fit this TensorFlow
+        raise UserError(
+            f"OptimizerSpec.name must be an optimizer that Model Garden can make. Received: {spec.name!r} "
+            f"({str(error).splitlines()[0]}). Choose another, e.g. sgd or adamw."
+        ) from error
+    legacy = tf_keras.optimizers.legacy.Optimizer
+    if spec.ema_decay is not None and not isinstance(optimizer._optimizer, legacy):
+        raise UserError(
+            "OptimizerSpec.ema_decay works with Keras's legacy optimizers. "
+            f"Received: {spec.ema_decay} with name {spec.name!r}. Name one without _experimental."
+        )
+    return optimizer
 
 
 def _checked_name(name: str) -> str:
@@ -67,8 +93,9 @@ def _checked_name(name: str) -> str:
 
 
 def _config(
-    spec: OptimizerSpec, train: TrainSpec, batch_size: int, name: str
+    spec: OptimizerSpec, train: TrainSpec, batch_size: int
 ) -> optimization.OptimizationConfig:
+    name = _checked_name(spec.name)
     settings = {
         "optimizer": {"type": name, name: _optimizer_settings(spec, name)},
         "learning_rate": _schedule(spec, train.steps, scaled_learning_rate(spec, batch_size)),
@@ -119,7 +146,9 @@ def _schedule(spec: OptimizerSpec, steps: int, rate: float) -> dict:
     return {"type": "stepwise", "stepwise": {"boundaries": list(spec.boundaries), "values": values}}
 
 
-def _addon(spec: OptimizerSpec, rate: float) -> tf_keras.optimizers.Optimizer:
+def _addon(
+    spec: OptimizerSpec, rate: float | LearningRateSchedule
+) -> tf_keras.optimizers.Optimizer:
     if spec.ema_decay is not None:
         raise UserError(
             "OptimizerSpec.ema_decay works with Model Garden's optimizers. "
@@ -130,7 +159,6 @@ def _addon(spec: OptimizerSpec, rate: float) -> tf_keras.optimizers.Optimizer:
         "learning_rate": rate,
         "momentum": spec.momentum,
         "weight_decay": decay,
-        "weight_decay_rate": decay,
         "exclude_from_weight_decay": _NOT_KERNELS,
     }
     if spec.gradient_clip_norm is not None:

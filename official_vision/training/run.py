@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.index import Index
 from official_vision.data.input import read_index
-from official_vision.errors import UserError
+from official_vision.errors import UserError, nearest
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.inputs import streams_of
 from official_vision.training.optimization import make_optimizer
@@ -32,6 +33,7 @@ from official_vision.training.task import VideoTask
 ARCHITECTURE_FILE = "architecture.json"
 LOG_FILE = "train.log"
 RESULT_FILE = "result.json"  # its presence says that the run has come to its end
+FIGURES = ("mAP", "top_1", "top_5", "validation_loss")
 # Settings whose change makes a resumed run another run.
 _FIXED_SECTIONS = ("model",)
 
@@ -67,16 +69,18 @@ def train(config: Config) -> TrainingResult:
     save_architecture(architecture, model_dir / ARCHITECTURE_FILE)
     newest = tf.train.latest_checkpoint(str(model_dir))
     start_step = step_of(newest) if newest else 0
-    _set_precision_and_seed(config, start_step)
     progress = TrainingProgress(
         start_step, config.train.steps, config.train_data.batch_size, sys.stdout
     )
     if newest:
         progress.note(f"resuming {model_dir} at step {start_step} of {config.train.steps}")
-    figures = _run(config, architecture, indexes, start_step, progress)
+    with _precision(config.train.precision):
+        # A resumed run draws other dropout masks than its beginning did.
+        tf_keras.utils.set_random_seed(config.train.seed + start_step)
+        figures = _run(config, architecture, indexes, start_step, progress)
     best = _scalars(files.read_json(model_dir / BEST_FOLDER / "info.json"))
     result = TrainingResult(config.train.steps, figures, best, time.monotonic() - started)
-    files.write_json(model_dir / RESULT_FILE, dataclasses.asdict(result))
+    files.write_json(model_dir / RESULT_FILE, _without_nan(dataclasses.asdict(result)))
     return result
 
 
@@ -105,6 +109,11 @@ def _checked(config: Config) -> Config:
                 f"TrainSpec.{name} must be a multiple of TrainSpec.steps_per_loop = {train.steps_per_loop}. "
                 f"Received: {getattr(train, name)}. Change one of them."
             )
+    if train.best_metric not in FIGURES:
+        raise UserError(
+            f"TrainSpec.best_metric must be a figure of evaluation. Received: {train.best_metric!r}. "
+            f"{nearest(train.best_metric, FIGURES)}"
+        )
     # Built once for its checks: a misspelt optimizer is refused before anything is written.
     make_optimizer(config.optimizer, train, config.train_data.batch_size)
     return config
@@ -149,10 +158,15 @@ def _check_folder(
         )
 
 
-def _set_precision_and_seed(config: Config, start_step: int) -> None:
-    tf_keras.mixed_precision.set_global_policy(config.train.precision)
-    # A resumed run draws other dropout masks than its beginning did.
-    tf_keras.utils.set_random_seed(config.train.seed + start_step)
+@contextlib.contextmanager
+def _precision(name: str) -> Iterator[None]:
+    """Keras's global policy for the time of training: networks built later keep their own."""
+    before = tf_keras.mixed_precision.global_policy()
+    tf_keras.mixed_precision.set_global_policy(name)
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
 
 
 def _experiment(config: Config) -> config_definitions.ExperimentConfig:
@@ -192,7 +206,7 @@ def _run(
     progress: TrainingProgress,
 ) -> Mapping[str, float]:
     experiment = _experiment(config)
-    task = _Task(config, architecture, indexes, experiment.task, start_step)
+    task = _Task(config, architecture, indexes, experiment.task, start_step, progress.note)
     strategy = make_strategy(config)
     figures: dict[str, float] = {}
 
@@ -207,7 +221,9 @@ def _run(
             mode="train_and_eval",
             params=experiment,
             model_dir=config.train.model_dir,
-            train_actions=[lambda output: progress(output, int(runner.trainer.global_step))],
+            train_actions=[
+                lambda output: progress(output, int(runner.trainer.global_step.numpy()))
+            ],
             eval_actions=[on_evaluation],
         )
         try:
@@ -216,7 +232,7 @@ def _run(
             # Model Garden's guard, which runs before the loop's checkpoint would be written.
             if "The loss value is" not in str(error):
                 raise
-            step = int(runner.trainer.global_step)
+            step = int(runner.trainer.global_step.numpy())
             raise UserError(
                 f"The loss must stay a number. Received: {error} At step {step}. "
                 "Lower OptimizerSpec.learning_rate or clip gradients; the last checkpoint is unharmed."
@@ -224,12 +240,20 @@ def _run(
         finally:
             progress.close()
         if not figures:  # an earlier run trained to the end and was stopped before its evaluation
-            runner.controller.evaluate(steps=-1)
+            with strategy.scope():
+                runner.controller.evaluate(steps=-1)
     return figures
 
 
 def _scalars(output: Mapping) -> dict[str, float]:
     return {name: float(value) for name, value in output.items() if not isinstance(value, Mapping)}
+
+
+def _without_nan(value: object) -> object:
+    """JSON has no NaN, which mAP is when no video has a label."""
+    if isinstance(value, Mapping):
+        return {name: _without_nan(item) for name, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _evaluation_line(output: Mapping) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from official_vision.config import Config
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset
 from official_vision.modeling.builder import build_model
-from official_vision.training.losses import classification_loss, l2_penalty
+from official_vision.training.losses import classification_loss, clip_losses, l2_penalty
 from official_vision.training.metrics import evaluate_scores, pool_views
 from official_vision.training.restore import load_weights
 
@@ -31,6 +32,7 @@ class VideoTask(base_task.Task):
         indexes: dict[str, Index],
         garden_config: config_definitions.TaskConfig,
         start_step: int = 0,
+        note: Callable[[str], None] = print,
     ):
         """Args:
         config: every setting.
@@ -38,12 +40,14 @@ class VideoTask(base_task.Task):
         indexes: of the train and validation data.
         garden_config: Model Garden's view of the task.
         start_step: step at which training goes on: its data is passed over up to there.
+        note: shows the user a line.
         """
         super().__init__(garden_config, name="video_classification")
         self.config = config
         self.architecture = architecture
         self.indexes = indexes
         self.start_step = start_step
+        self._note = note
         self._streams: tuple[str, ...] = ()
 
     def build_model(self) -> tf_keras.Model:
@@ -56,7 +60,7 @@ class VideoTask(base_task.Task):
         """Loads TrainSpec.init_checkpoint, when it is set and the run starts afresh."""
         if self.config.train.init_checkpoint:
             for line in load_weights(model, self.config.train.init_checkpoint):
-                print(line)
+                self._note(line)
 
     def build_inputs(
         self,
@@ -96,7 +100,7 @@ class VideoTask(base_task.Task):
         features, targets = inputs
         with tf.GradientTape() as tape:
             logits = model(features, training=True)["logits"]
-            loss = self._loss(model, logits, targets, self.config.train.label_smoothing)
+            loss = self._loss(model, logits, targets)
             # The optimizer sums over replicas; the mean over the global batch is wanted.
             scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
             if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
@@ -113,14 +117,13 @@ class VideoTask(base_task.Task):
         model: tf_keras.Model,
         logits: tf.Tensor,
         targets: dict[str, tf.Tensor],
-        label_smoothing: float,
     ) -> tf.Tensor:
         loss = classification_loss(
             logits,
             targets["labels"],
             targets["mask"],
             self.config.model.activation,
-            label_smoothing,
+            self.config.train.label_smoothing,
         )
         decay = self.config.optimizer
         if decay.decay == "l2" and decay.weight_decay:
@@ -141,34 +144,36 @@ class VideoTask(base_task.Task):
           metrics: none: figures come from all scores at the end.
 
         Returns:
-          The loss, the scores [batch, classes] and the targets.
+          The losses [batch], the scores [batch, classes] and the targets. No mean of a batch: the
+          trainer would average batches that hold different numbers of real rows.
         """
         del metrics
         features, targets = inputs
         logits = model(features, training=False)["logits"]
-        # A replica may get a batch of filling alone: its loss is 0 and does not count.
-        loss = self._loss(model, logits, targets, 0.0)
+        activation = self.config.model.activation
         return {
-            self.loss: loss,
-            "scores": scores_of(logits, self.config.model.activation),
+            "losses": clip_losses(logits, targets["labels"], activation),
+            "scores": scores_of(logits, activation),
             **targets,
         }
 
     def aggregate_logs(self, state: Any, step_logs: dict[str, tuple[tf.Tensor, ...]]) -> dict:
         """Gathers every replica's scores on the host."""
-        state = state or {name: [] for name in SCORES}
-        for name in SCORES:
+        state = state or {name: [] for name in ("losses", *SCORES)}
+        for name in state:
             state[name] += [np.asarray(part) for part in step_logs[name]]
         return state
 
     def reduce_aggregated_logs(self, aggregated_logs: dict, global_step: Any = None) -> dict:
-        """Exact figures over the whole split: mAP, top_1, top_5, and each class's AP."""
+        """Exact figures over the whole split: mAP, top_1, top_5, validation_loss and each class's AP."""
         del global_step
         gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}
         index = self.indexes["validation"]
         evaluation = evaluate_scores(*pooled(gathered), index.classes)
         per_class = {row.name: row.average_precision for row in evaluation.classes if row.positives}
-        return {**evaluation.figures, "average_precision": per_class}
+        # Without the penalty of weight decay: it says nothing of the data.
+        loss = float(np.mean(gathered["losses"][gathered["mask"] > 0]))
+        return {**evaluation.figures, "validation_loss": loss, "average_precision": per_class}
 
 
 def scores_of(logits: tf.Tensor, activation: str) -> tf.Tensor:

@@ -1,0 +1,69 @@
+"""Losses against numpy by hand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_vision.training.losses import classification_loss, clip_losses, l2_penalty
+
+RANDOM = np.random.default_rng(0)
+LOGITS = RANDOM.normal(0, 3, (4, 5)).astype(np.float32)
+MULTI_HOT = np.float32([[1, 0, 1, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]])
+ONE_HOT = np.eye(5, dtype=np.float32)[[2, 0, 4, 1]]
+
+
+def by_hand(logits, labels, activation, smoothing):
+    logits = logits.astype(np.float64)
+    if activation == "sigmoid":
+        targets = labels * (1 - smoothing) + smoothing * 0.5
+        p = 1 / (1 + np.exp(-logits))
+        return -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean(axis=1)
+    targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return -(targets * np.log(p)).sum(axis=1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("activation", "labels"), [("sigmoid", MULTI_HOT), ("softmax", ONE_HOT)])
+def test_mean_over_real_rows(activation, labels, smoothing):
+    expected = by_hand(LOGITS, labels, activation, smoothing)
+    np.testing.assert_allclose(
+        clip_losses(LOGITS, labels, activation, smoothing), expected, rtol=1e-5
+    )
+    mask = np.float32([1, 1, 0, 1])
+    loss = classification_loss(LOGITS, labels, mask, activation, smoothing)
+    np.testing.assert_allclose(loss, expected[[0, 1, 3]].mean(), rtol=1e-5)
+
+
+def test_filling_alone_costs_nothing_and_moves_nothing():
+    logits = tf.Variable(LOGITS)
+    with tf.GradientTape() as tape:
+        loss = classification_loss(logits, MULTI_HOT, np.zeros(4, np.float32), "sigmoid")
+    assert loss == 0
+    assert not tape.gradient(loss, logits).numpy().any()
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_half_precision_logits_are_summed_in_float32(activation):
+    half = tf.cast(LOGITS, tf.bfloat16)
+    loss = classification_loss(half, ONE_HOT, np.ones(4, np.float32), activation)
+    assert loss.dtype == tf.float32
+    expected = by_hand(tf.cast(half, tf.float32).numpy(), ONE_HOT, activation, 0.0).mean()
+    np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+def test_extreme_logits_stay_finite():
+    logits = np.float32([[1000, -1000]])
+    wrong = np.float32([[0, 1]])
+    assert clip_losses(logits, wrong, "sigmoid").numpy()[0] == pytest.approx(1000)
+    assert clip_losses(logits, wrong, "softmax").numpy()[0] == pytest.approx(2000)
+
+
+def test_gradient_of_the_penalty_is_decay_times_weight():
+    kernels = [tf.Variable(RANDOM.normal(size=shape)) for shape in ((3, 4), (2, 2, 5))]
+    with tf.GradientTape() as tape:
+        penalty = l2_penalty(kernels, 0.02)
+    for gradient, kernel in zip(tape.gradient(penalty, kernels), kernels, strict=True):
+        np.testing.assert_allclose(gradient, 0.02 * kernel.numpy(), rtol=1e-5)
+    squares = sum((kernel.numpy() ** 2).sum() for kernel in kernels)
+    np.testing.assert_allclose(penalty, 0.01 * squares, rtol=1e-5)
