@@ -47,6 +47,8 @@ def batch_norm(starts_at_zero: bool = False, name: str | None = None) -> tf_kera
         momentum=BATCH_NORM_MOMENTUM,
         epsilon=BATCH_NORM_EPSILON,
         gamma_initializer="zeros" if starts_at_zero else "ones",
+        # Over replicas too: several devices train as one does. A single one keeps the fused kernel.
+        synchronized=tf.distribute.get_strategy().num_replicas_in_sync > 1,
         name=name,
     )
 

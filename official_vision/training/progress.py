@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
 
@@ -39,7 +39,7 @@ class TrainingProgress:
         now = time.monotonic()
         rate = (step - self._step) / max(now - self._last_time, 1e-9)
         loss, learning_rate = (
-            float(np.asarray(output[k])) for k in ("training_loss", "learning_rate")
+            float(tf.convert_to_tensor(output[k])) for k in ("training_loss", "learning_rate")
         )
         advanced, self._step, self._last_time = step - self._step, step, now
         if self._bar is not None:

@@ -49,11 +49,14 @@ class VideoTask(base_task.Task):
         self.start_step = start_step
         self._note = note
         self._streams: tuple[str, ...] = ()
+        self._kernels: list[tf.Variable] = []
 
     def build_model(self) -> tf_keras.Model:
         """Builds the network."""
         model = build_model(self.config.model, self.architecture)
         self._streams = model.streams
+        # Found by name, which inside a replica is another one.
+        self._kernels = model.kernels()
         return model
 
     def initialize(self, model: tf_keras.Model) -> None:
@@ -100,7 +103,7 @@ class VideoTask(base_task.Task):
         features, targets = inputs
         with tf.GradientTape() as tape:
             logits = model(features, training=True)["logits"]
-            loss = self._loss(model, logits, targets)
+            loss = self._loss(logits, targets)
             # The optimizer sums over replicas; the mean over the global batch is wanted.
             scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
             if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
@@ -114,7 +117,6 @@ class VideoTask(base_task.Task):
 
     def _loss(
         self,
-        model: tf_keras.Model,
         logits: tf.Tensor,
         targets: dict[str, tf.Tensor],
     ) -> tf.Tensor:
@@ -127,7 +129,7 @@ class VideoTask(base_task.Task):
         )
         decay = self.config.optimizer
         if decay.decay == "l2" and decay.weight_decay:
-            loss += l2_penalty(model.kernels(), decay.weight_decay)
+            loss += l2_penalty(self._kernels, decay.weight_decay)
         return loss
 
     def validation_step(
