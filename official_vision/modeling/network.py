@@ -38,7 +38,8 @@ class AssembleNet(tf_keras.Model):
         architecture: the graph, with the depth and width that will be built.
         spec: every other setting of the network.
         """
-        super().__init__(**kwargs)
+        # In half precision Keras would round float frames to whole grey values before the flow sees them.
+        super().__init__(**{"autocast": False, **kwargs})
         self.architecture = architecture
         self.spec = spec
         self.streams = model_inputs.streams_of(architecture, spec)

@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.architecture.zoo import load_architecture
+from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.specs import ModelSpec
@@ -309,6 +310,23 @@ def test_mixed_bfloat16_trains() -> None:
     found, expected = small.logits(model, features), small.logits(exact, features)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=0.25 * np.abs(expected).max())
+
+
+def test_half_precision_does_not_round_frames_before_the_flow_sees_them(monkeypatch) -> None:
+    seen = []
+    compute = RepresentationFlow.call
+    monkeypatch.setattr(
+        RepresentationFlow, "call", lambda self, rgb: seen.append(rgb) or compute(self, rgb)
+    )
+    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = small.network(small.architecture(), flow_source="computed")
+        features = small.clips(streams=model.streams)
+        features["rgb"] = 200.3 + tf.cast(features["rgb"], tf.float32) / 256
+        model(features)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    np.testing.assert_array_equal(seen[-1], features["rgb"])
 
 
 @pytest.mark.parametrize("name", ["assemblenet_plus_plus_lite", "slowfast_50", "assemblenet_50"])
