@@ -2,7 +2,7 @@
 
 from absl import flags
 
-from official_vision import cli
+from official_vision import cli, config
 from official_vision.errors import UserError
 
 _MODEL_DIR = flags.DEFINE_string(
@@ -21,6 +21,7 @@ def main() -> None:
             "--model_dir and --output must be given. "
             f"Received: {_MODEL_DIR.value!r} and {_OUTPUT.value!r}. Name a run's folder and one to write."
         )
+    config.read(_MODEL_DIR.value)
     # Imported late: --help and mistakes are answered before TensorFlow starts.
     from official_vision.serving.export import export
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from official_vision import cli, files
 from official_vision.errors import UserError
+from official_vision.serving.description import version_folder
 
 if TYPE_CHECKING:
     from official_vision.serving.predict import Predictor
@@ -41,12 +42,13 @@ def main() -> int:
             "--model and --video must be given. "
             f"Received: {_MODEL.value!r} and {len(_VIDEO.value)} videos. Name an exported folder and a video file."
         )
+    model = version_folder(_MODEL.value)
     pictures = _pictures(_VIDEO.value, Path(_OUTPUT_DIR.value))
     # Imported late: --help and mistakes are answered before TensorFlow starts.
     from official_vision.data.video import VideoError
     from official_vision.serving.predict import Predictor
 
-    predictor = Predictor(_MODEL.value)
+    predictor = Predictor(model)
     done, failed = [], 0
     # None shows the bar on a terminal only.
     bar = tqdm(pictures.items(), unit="video", disable=None if len(pictures) > 1 else True)

@@ -1,11 +1,13 @@
 """What travels with an exported file, so that videos can be fed to it as its training data was.
 
-assets/model.json is written by export and read by predict; both know it from here.
+assets/model.json is written by export and read by predict; both know it from here. Without TensorFlow:
+a wrong folder is answered at once.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,23 @@ def feeding_to_dict(preparation: Mapping[str, Any], clip: DataSpec) -> dict[str,
         "preparation": {name: preparation[name] for name in _PREPARATION},
         "clip": {name: settings[name] for name in _CLIP},
     }
+
+
+def version_folder(path: str | os.PathLike) -> Path:
+    """Returns the folder of an exported version: `path` itself, or the greatest version in it.
+
+    Raises:
+      UserError: no exported file lies there.
+    """
+    path = Path(path)
+    versions = [p for p in path.glob("*") if p.name.isdecimal()] if path.is_dir() else []
+    folder = max(versions, key=lambda p: int(p.name)) if versions else path
+    if not (folder / ASSETS_FOLDER / MODEL_FILE).is_file():
+        raise UserError(
+            f"--model names a folder that tools/export.py has written. Received: {path}, which is none. "
+            "Export first."
+        )
+    return folder
 
 
 def read_description(folder: Path) -> Description:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from official_vision.data.flow import dequantise, quantise
 from official_vision.data.geometry import crop_and_resize, evaluation_box
 from official_vision.data.streams import FrameStreams, video_streams
 from official_vision.errors import UserError
-from official_vision.serving.description import ASSETS_FOLDER, MODEL_FILE, read_description
+from official_vision.serving.description import read_description, version_folder
 from official_vision.serving.windows import ScoreMerger, Segment, segments, windows
 
 _SAMPLES = 6
@@ -56,7 +55,7 @@ class Predictor:
         Raises:
           UserError: no exported file lies there.
         """
-        folder = _version(Path(path))
+        folder = version_folder(path)
         self.description = read_description(folder)
         try:
             self._loaded = tf.saved_model.load(str(folder))
@@ -221,17 +220,6 @@ def to_text(prediction: Prediction, most: int = 5) -> str:
             f"{prediction.labels[i]:<{width}}  {prediction.scores[i]:5.3f}  {shown or '-'}"
         )
     return "\n".join(lines)
-
-
-def _version(path: Path) -> Path:
-    versions = [p for p in path.glob("*") if p.name.isdecimal()] if path.is_dir() else []
-    folder = max(versions, key=lambda p: int(p.name)) if versions else path
-    if not (folder / ASSETS_FOLDER / MODEL_FILE).is_file():
-        raise UserError(
-            f"--model names a folder that tools/export.py has written. Received: {path}, which is none. "
-            "Export first."
-        )
-    return folder
 
 
 def _first_line(error: Exception) -> str:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -101,11 +100,14 @@ def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
         ("predict", [], "--model and --video must be given"),
         ("predict", [f"--model={model}"], "0 videos"),
         ("export", [f"--output={tmp_path}"], "--model_dir and --output must be given"),
+        ("predict", [f"--model={tmp_path}", "--video=a.mp4"], f"Received: {tmp_path}, which is"),
+        ("export", [f"--model_dir={tmp_path}", f"--output={tmp_path}"], f"Received: {tmp_path}"),
     ):
         done = command(tool, *flags)
         (line,) = error_lines(done)
         assert done.returncode == 1
         assert said in line
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
     done = command(
         "predict",
@@ -115,17 +117,13 @@ def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
     )
     (line,) = error_lines(done)
     assert (done.returncode, "--output_dir must be a folder" in line) == (1, True)
-    assert time.monotonic() - started < 40  # four starts of TensorFlow would take longer
+    assert time.monotonic() - started < 40  # six starts of TensorFlow take longer
 
 
 @pytest.mark.slow
 def test_only_broken_videos_and_other_mistakes_exit_with_1(model, broken, footage, tmp_path):
     done = command("predict", f"--model={model}", *[f"--video={path}" for path in broken])
     assert (done.returncode, len(error_lines(done))) == (1, 3)
-    done = command("predict", f"--model={tmp_path}", f"--video={footage['bikes']}")
-    assert done.returncode == 1
-    (line,) = error_lines(done)
-    assert str(tmp_path) in line
     # A stride that doesn't fit is no fault of a video's: said once.
     videos = [f"--video={footage['bikes']}"] * 2
     done = command("predict", f"--model={model}", *videos, "--stride=99", cwd=tmp_path)
@@ -152,14 +150,6 @@ def test_a_run_is_exported_and_predicts(run, footage, tmp_path):
     rows = [row.split() for row in done.stdout.splitlines()[2:-1]]
     assert {row[0] for row in rows} == set(exports.LABELS)
     assert all(0 < float(row[1]) < 1 for row in rows)
-
-
-@pytest.mark.slow
-def test_a_folder_without_a_run_is_one_line(tmp_path):
-    done = command("export", f"--model_dir={tmp_path}", f"--output={tmp_path / 'export'}")
-    (line,) = error_lines(done)
-    assert (done.returncode, str(tmp_path) in line) == (1, True)
-    assert list(tmp_path.iterdir()) == []
 
 
 def partial_of(output, process):
@@ -200,14 +190,20 @@ def test_an_export_that_is_stopped_leaves_no_version(run, tmp_path, ended_by):
 
 # Predicts on a video in a process of its own and prints its greatest memory in KiB.
 _MEASURED = """
-import resource, sys
+import re, sys
+import numpy as np
+from official_vision.data.objects import OpenCvDetectors
 from official_vision.serving.predict import Predictor
+OpenCvDetectors.__call__ = lambda self, rgb: np.zeros(rgb.shape[:2], np.uint8)  # they are slow
 result = Predictor(sys.argv[1]).predict(sys.argv[2])
-print(len(result.frame_scores), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not getrusage: its figure begins with that of the process that started this one.
+with open("/proc/self/status") as status:
+    print(len(result.frame_scores), re.search(r"VmHWM:\\s*(\\d+)", status.read())[1])
 """
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_memory_does_not_grow_with_the_video(model, tmp_path):
     """3000 frames of 128 x 96 and their flow at the short side of 32 pixels: 150 MB."""
     picture = np.random.default_rng(0).integers(0, 255, (96, 128, 3)).astype(np.uint8)
@@ -216,7 +212,7 @@ def test_memory_does_not_grow_with_the_video(model, tmp_path):
         shown = (np.roll(picture, 4 * t, axis=1) for t in range(frames))
         path = exports.write_video(tmp_path / f"{frames}.mp4", shown)
         done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(_MEASURED), str(model), str(path)],
+            [sys.executable, "-c", _MEASURED, str(model), str(path)],
             capture_output=True,
             text=True,
             check=True,
@@ -225,4 +221,5 @@ def test_memory_does_not_grow_with_the_video(model, tmp_path):
         )
         count, used[frames] = map(int, done.stdout.split())
         assert count == frames
+    print(f"greatest memory in KiB by number of frames: {used}")
     assert used[3000] - used[300] < 40 * 1024

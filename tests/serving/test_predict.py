@@ -237,8 +237,8 @@ def test_samples_are_spread_over_the_video(predictor, brightening):
     result = predictor().predict(brightening)
     times = [time for time, _ in result.samples]
     assert len(times) == 6
-    assert times[0] == 0
-    assert times[-1] >= 2.2 * 0.8
+    # The middles of six parts of 23 frames are 1.9, 5.75, ...: frames that begin half a frame before.
+    np.testing.assert_allclose(times, np.rint((np.arange(6) + 0.5) / 6 * 23 - 0.5) / 10)
     shown = brightness(brightening)
     for time, picture in result.samples:
         assert picture.mean() / 255 == pytest.approx(shown[round(time * 10)], abs=2e-3)
@@ -260,15 +260,6 @@ def test_a_table_and_json_of_what_was_found(predictor, brightening):
     assert values["segments"][0].keys() == {"label", "start_sec", "end_sec", "score"}
 
 
-def test_the_newest_version_is_taken(known_answers, tmp_path):
-    for version in ("1", "9", "10"):
-        (tmp_path / version / "assets").mkdir(parents=True)
-        (tmp_path / version / "assets" / "model.json").write_text("")
-    (tmp_path / ".partial-x").mkdir()
-    assert predict._version(tmp_path) == tmp_path / "10"
-    assert predict._version(known_answers / "1") == known_answers / "1"
-
-
 def test_mistakes_are_one_line(known_answers, brightening, tmp_path):
     with pytest.raises(UserError, match=r"tools/export\.py") as caught:
         Predictor(tmp_path)
@@ -279,16 +270,6 @@ def test_mistakes_are_one_line(known_answers, brightening, tmp_path):
             loaded.predict(brightening, stride=stride)
     with pytest.raises(VideoError, match="no such video"):
         loaded.predict(tmp_path / "missing.mp4")
-
-
-@pytest.mark.parametrize("description", ["{}", "[]", '{"labels": ["a"]', '{"clip": {}}'])
-def test_a_description_that_is_not_whole_is_refused(tmp_path, description):
-    assets = tmp_path / "1" / "assets"
-    assets.mkdir(parents=True)
-    (assets / "model.json").write_text(description)
-    with pytest.raises(UserError, match=r"model\.json") as caught:
-        Predictor(tmp_path)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "garbage"])
