@@ -1,11 +1,27 @@
-"""What a network is and what it costs, without building it: inspect --architecture=NAME | --gin_file=FILE.
+"""What a network is and costs, without building it: inspect --architecture=NAME | --gin_file=FILE | --model_dir=DIR.
 
 Prints a line a node with its shape, parameters, FLOPs and connections; totals for each combination
-of streams; and what peer attention adds beside the paper's figures. Needs no TensorFlow.
+of streams; and what peer attention adds beside the paper's figures. Of a training folder it also
+tells the learned strengths and peers, and --derive writes the discrete network that they mean.
+Needs no TensorFlow but for a training folder.
 """
+
+from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from official_vision.architecture.connectivity import Learned
+    from official_vision.architecture.cost import Setting
+    from official_vision.architecture.graph import Architecture
+    from official_vision.config import Config
+
+
+# Flags that only a training run gives a meaning, and those that its folder answers by itself.
+_OF_RUNS = ("checkpoint", "derive", "threshold")
+_OF_SETTINGS = ("gin_file", "gin_bindings", "architecture")
 
 
 def _hand_over() -> None:
@@ -32,26 +48,85 @@ def _define_flags() -> None:
     flags.DEFINE_string(
         "architecture", None, "Zoo name or JSON file; wins over ModelSpec.architecture."
     )
+    flags.DEFINE_string("model_dir", None, "A training run's folder: its network and checkpoint.")
+    flags.DEFINE_string("checkpoint", "best", "Of the run: best, latest or a path prefix.")
     flags.DEFINE_integer("frames", None, "Frames of a clip; by default the validation data's.")
     flags.DEFINE_integer("size", None, "Pixels of a clip's side; by default the validation data's.")
     flags.DEFINE_string("json", None, "File for the report as JSON.")
     flags.DEFINE_string("save", None, "JSON file for the architecture itself, to edit and reuse.")
     flags.DEFINE_string("draw", None, "SVG or PNG file for a drawing of the network.")
+    flags.DEFINE_string(
+        "derive",
+        None,
+        "JSON file for the discrete network that the run's strengths and peers mean.",
+    )
+    flags.DEFINE_float(
+        "threshold", 0.3, "Weaker connections are left out of --derive; 0 keeps all."
+    )
 
 
-def main() -> None:
-    """Prints the report and writes what was asked for."""
+def _check_flags() -> None:
+    """Refuses flags that the others would leave unread."""
     from absl import flags
 
-    from official_vision import config, files
-    from official_vision.architecture import cost, draw, formats, overhead, report, zoo
+    from official_vision.errors import UserError
 
     asked = flags.FLAGS
+    given = [name for name in (*_OF_RUNS, *_OF_SETTINGS) if asked[name].present]
+    for name in given:
+        if name in _OF_SETTINGS and asked.model_dir:
+            raise UserError(
+                f"A run's folder holds its network and settings. Received: --model_dir and --{name}. "
+                "Leave one of them out."
+            )
+        if name in _OF_RUNS and not asked.model_dir:
+            raise UserError(
+                f"--{name} reads a training run. Received: no --model_dir. Add --model_dir=DIR."
+            )
+    if asked["threshold"].present and not asked.derive:
+        raise UserError(
+            "--threshold prunes what --derive writes. Received: no --derive. Add --derive=PATH."
+        )
+    for name in ("derive", "save"):
+        path = asked[name].value
+        if path and not path.endswith(".json"):
+            raise UserError(
+                f"An architecture file ends in .json. Received: --{name}={path}. Change its suffix."
+            )
+
+
+def _network() -> tuple[Config, Architecture, Learned | None]:
+    """The settings, the graph as it is built, and what a run has learned."""
+    from absl import flags
+
+    from official_vision import config
+    from official_vision.architecture import zoo
+
+    asked = flags.FLAGS
+    if asked.model_dir:
+        settings = config.read(asked.model_dir)
+        # Imported late: TensorFlow is needed to read checkpoints, and for nothing else here.
+        from official_vision.training.learned import learned_connectivity
+
+        learned = learned_connectivity(asked.model_dir, asked.checkpoint)
+        return settings, learned.architecture, learned
     settings = config.load(asked.gin_file, asked.gin_bindings)
-    model, clip = settings.model, settings.validation_data
-    graph = zoo.load_architecture(asked.architecture or model.architecture)
-    graph = graph.with_settings(model.depth, model.width_multiplier)
-    setting = cost.Setting(
+    graph = zoo.load_architecture(asked.architecture or settings.model.architecture)
+    return (
+        settings,
+        graph.with_settings(settings.model.depth, settings.model.width_multiplier),
+        None,
+    )
+
+
+def _setting(settings: Config) -> Setting:
+    """What the costs depend on besides the graph."""
+    from absl import flags
+
+    from official_vision.architecture.cost import Setting
+
+    asked, model, clip = flags.FLAGS, settings.model, settings.validation_data
+    return Setting(
         gate=model.gate,
         frames=clip.frames if asked.frames is None else asked.frames,
         size=clip.size if asked.size is None else asked.size,
@@ -61,14 +136,46 @@ def main() -> None:
         flow_source=model.flow_source,
         flow_iterations=model.flow_iterations,
     )
+
+
+def _derive(learned: Learned, threshold: float, path: str) -> None:
+    """Writes the discrete network and says what is left of the one-shot network."""
+    from official_vision.architecture import formats
+
+    derived = learned.derive(threshold).architecture
+    formats.save_architecture(derived, path)
+    before = learned.architecture
+    nodes, connections = len(derived.nodes), len(list(derived.connections()))
+    print(
+        f"\nderived at threshold {threshold:g}: {nodes} of {len(before.nodes)} nodes, {connections} of "
+        f"{len(list(before.connections()))} connections -> {path}\n"
+        f"It holds its depth and width: train with ModelSpec.architecture = {path!r}, "
+        "ModelSpec.depth = None and ModelSpec.width_multiplier = 1.0."
+    )
+
+
+def main() -> None:
+    """Prints the report and writes what was asked for."""
+    from absl import flags
+
+    from official_vision import files
+    from official_vision.architecture import cost, draw, formats, overhead, report
+
+    asked = flags.FLAGS
+    _check_flags()
+    settings, graph, learned = _network()
+    setting = _setting(settings)
     bill, overheads = cost.estimate(graph, setting), overhead.peer_overheads(graph, setting)
-    print(report.describe(bill, overheads), end="")
+    print(report.describe(bill, overheads, learned), end="")
     if asked.json:
-        files.write_json(asked.json, report.to_dict(bill, overheads))
+        files.write_json(asked.json, report.to_dict(bill, overheads, learned))
     if asked.save:
         formats.save_architecture(graph, asked.save)
     if asked.draw:
-        draw.draw(graph, asked.draw)
+        strengths = learned.strengths if learned else None
+        draw.draw(graph, asked.draw, strengths, learned.likeliest_peers() if learned else None)
+    if asked.derive:
+        _derive(learned, asked.threshold, asked.derive)
 
 
 if __name__ == "inspect":

@@ -103,7 +103,9 @@ class _Picture:
 
     def _draw_titles(self) -> None:
         graph, middle = self._graph, (len(self._layout.columns) - 1) / 2
-        gates = "discrete peer attention" if self._peers else ""
+        is_named = all(graph.nodes[index].peers is not None for index in self._peers)
+        gates = "discrete peer attention" if is_named else "likeliest peers"
+        gates = gates if self._peers else ""
         title = ", ".join(filter(None, (graph.name, f"depth {graph.depth}", gates)))
         size = min(11.0, 72 * _WIDTH_INCHES / (_BOLD_WIDTH * len(title)))
         self._write(middle, -1.1, title, fontsize=size, fontweight="bold")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from official_vision.architecture.connectivity import Learned, PeerChoice, connection_strengths
 from official_vision.architecture.cost import Cost
 from official_vision.architecture.count import Count
 from official_vision.architecture.graph import Block, Stem
@@ -17,10 +18,25 @@ from official_vision.architecture.overhead import (
 
 _HEADINGS = ("node", "level", "block", "output", "parameters", "GFLOPs", "share", "inputs")
 _LEFT = {"block", "output", "inputs"}
+_PEER_HEADINGS = (
+    "connection",
+    "strength",
+    "likeliest peer",
+    "probability",
+    "candidates",
+    "entropy, bits",
+    "of an even choice's",
+)
 
 
-def describe(cost: Cost, overheads: Sequence[Overhead] = ()) -> str:
-    """Returns the whole report: nodes, totals, streams, overheads and warnings."""
+def describe(cost: Cost, overheads: Sequence[Overhead] = (), learned: Learned | None = None) -> str:
+    """Returns the whole report: nodes, totals, streams, connections, overheads and warnings.
+
+    Args:
+      cost: of the network.
+      overheads: of peer attention; empty leaves them out.
+      learned: what training made of the connections: strengths in place of given ones, and peers.
+    """
     setting, architecture = cost.setting, cost.architecture
     whole = cost.total
     head = (
@@ -28,15 +44,23 @@ def describe(cost: Cost, overheads: Sequence[Overhead] = ()) -> str:
         f"gate {setting.gate}, {setting.frames} frames of {setting.size} x {setting.size}, "
         f"{setting.num_classes} classes"
     )
-    sections = [head, _table(_HEADINGS, _node_rows(cost), _LEFT), _totals(whole), _streams(cost)]
+    strengths = _strengths(cost, learned)
+    rows = _node_rows(cost, strengths)
+    sections = [head, _table(_HEADINGS, rows, _LEFT), _totals(whole), _streams(cost)]
+    if learned is not None:
+        sections.extend(_learned(learned, strengths))
     if overheads:
         sections.append(_overheads(overheads))
     sections.extend(f"note: {warning}" for warning in architecture.warnings())
     return "\n\n".join(sections) + "\n"
 
 
-def to_dict(cost: Cost, overheads: Sequence[Overhead] = ()) -> dict[str, Any]:
-    """Returns the report as plain JSON values."""
+def to_dict(
+    cost: Cost, overheads: Sequence[Overhead] = (), learned: Learned | None = None
+) -> dict[str, Any]:
+    """Returns the report as plain JSON values; arguments as in `describe`."""
+    strengths = _strengths(cost, learned)
+    choices = learned.choices() if learned else {}
     nodes = [
         {
             "index": own.index,
@@ -52,6 +76,8 @@ def to_dict(cost: Cost, overheads: Sequence[Overhead] = ()) -> dict[str, Any]:
         {
             "source": source,
             "node": consumer,
+            "strength": strengths[source, consumer],
+            "peers": _peers_to_dict(choices.get((source, consumer))),
             "gate": _numbers(_gate_of(cost, source, consumer)),
             **_numbers(cost.of_connection(source, consumer)),
         }
@@ -63,11 +89,48 @@ def to_dict(cost: Cost, overheads: Sequence[Overhead] = ()) -> dict[str, Any]:
         "setting": dataclasses.asdict(cost.setting),
         "nodes": nodes,
         "connections": connections,
+        "learned": _learned_to_dict(learned) if learned else None,
         "streams": {name: _numbers(count) for name, count in cost.of_streams().items()},
         "total": _numbers(cost.total),
         "overheads_percent": [dataclasses.asdict(overhead) for overhead in overheads],
         "warnings": list(cost.architecture.warnings()),
     }
+
+
+def _strengths(cost: Cost, learned: Learned | None) -> dict[tuple[int, int], float | None]:
+    """(source, consumer) -> strength, for every connection."""
+    own = connection_strengths(cost.architecture, learned.strengths if learned else {})
+    return {(source, consumer): strength for source, consumer, strength in own}
+
+
+def _peers_to_dict(choice: PeerChoice | None) -> dict[str, Any] | None:
+    if choice is None:
+        return None
+    return {
+        "candidates": list(choice.candidates),
+        "distribution": list(choice.distribution),
+        "likeliest": choice.likeliest,
+        "probability": choice.probability,
+        "entropy_bits": choice.entropy_bits,
+        "entropy_share": choice.entropy_share,
+    }
+
+
+def _learned_to_dict(learned: Learned) -> dict[str, Any]:
+    choices = list(learned.choices().values())
+    strengths = [strength for own in learned.strengths.values() for strength in own]
+    return {
+        **learned.source,
+        "mean_strength": _mean(strengths),
+        "mean_entropy_bits": _mean([choice.entropy_bits for choice in choices]),
+        "mean_entropy_share": _mean([choice.entropy_share for choice in choices]),
+    }
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of the values that are there; None of none."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _numbers(count: Count) -> dict[str, int]:
@@ -83,7 +146,9 @@ def _gate_of(cost: Cost, source: int, consumer: int) -> Count:
     return sum(gates, Count())
 
 
-def _node_rows(cost: Cost) -> list[tuple[str, ...]]:
+def _node_rows(
+    cost: Cost, strengths: Mapping[tuple[int, int], float | None]
+) -> list[tuple[str, ...]]:
     whole = cost.total
     rows = [
         (
@@ -92,7 +157,9 @@ def _node_rows(cost: Cost) -> list[tuple[str, ...]]:
             _what(cost.architecture.nodes[own.index]),
             " x ".join(map(str, cost.shape(own.index))),
             *_amounts(cost.of_node(own.index), whole),
-            _inputs(cost, own.index) if own.index in cost.alive else "left out: reaches no output",
+            _inputs(cost, own.index, strengths)
+            if own.index in cost.alive
+            else "left out: reaches no output",
         )
         for own in cost.plan
     ]
@@ -121,14 +188,15 @@ def _what(node: Stem | Block) -> str:
     return f"C {channels}{dilation}{stride}"
 
 
-def _inputs(cost: Cost, index: int) -> str:
-    """Input nodes, each with its strength and its gate's peer where the graph gives them."""
+def _inputs(cost: Cost, index: int, strengths: Mapping[tuple[int, int], float | None]) -> str:
+    """Input nodes, each with its strength and its gate's peer where they are known."""
     node = cost.architecture.nodes[index]
     texts = []
     for position, source in enumerate(node.inputs):
         text = str(source)
-        if node.strengths is not None:
-            text += f" ({node.strengths[position]:.2f})"
+        strength = strengths[source, index]
+        if strength is not None:
+            text += f" ({strength:.2f})"
         if node.peers is not None and cost.setting.gate == "peer":
             text += f" <- {node.peers[position]}"
         texts.append(text)
@@ -151,6 +219,45 @@ def _streams(cost: Cost) -> str:
         for name, count in cost.of_streams().items()
     ]
     return _table(("fed by", "parameters", "GFLOPs", "share", "MiB"), rows, {"fed by"})
+
+
+def _learned(learned: Learned, strengths: Mapping[tuple[int, int], float | None]) -> Iterator[str]:
+    """Where the strengths come from; every one-shot connection's peers; how decided they are."""
+    source = "".join(f", {name} {learned.source[name]}" for name in ("checkpoint", "step"))
+    learnable = [strength for own in learned.strengths.values() for strength in own]
+    text = f"learned{source}"
+    if learnable:
+        text += f": strengths {min(learnable):.2f} to {max(learnable):.2f}"
+        text += f", on average {_mean(learnable):.2f}"
+    choices = learned.choices()
+    if not choices:
+        yield text
+        return
+    yield _table(_PEER_HEADINGS, [_peer_row(*item, strengths) for item in choices.items()], ())
+    bits = _mean(choice.entropy_bits for choice in choices.values())
+    text += f"\npeers: mean entropy {bits:.2f} bits"
+    share = _mean(choice.entropy_share for choice in choices.values())
+    if share is not None:
+        text += f", {share:.1%} of an even choice's (0 is decided, 100 % undecided)"
+    yield text
+
+
+def _peer_row(
+    connection: tuple[int, int],
+    choice: PeerChoice,
+    strengths: Mapping[tuple[int, int], float | None],
+) -> tuple[str, ...]:
+    source, consumer = connection
+    strength, share = strengths[connection], choice.entropy_share
+    return (
+        f"{source} -> {consumer}",
+        "" if strength is None else f"{strength:.3f}",
+        str(choice.likeliest),
+        f"{choice.probability:.1%}",
+        str(len(choice.candidates)),
+        f"{choice.entropy_bits:.3f}",
+        "" if share is None else f"{share:.1%}",
+    )
 
 
 def _overheads(overheads: Sequence[Overhead]) -> str:

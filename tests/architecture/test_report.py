@@ -4,6 +4,9 @@ import dataclasses
 import json
 import re
 
+import pytest
+
+from official_vision.architecture.connectivity import Learned
 from official_vision.architecture.cost import Setting, estimate
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.architecture.overhead import peer_overheads
@@ -88,3 +91,60 @@ def test_the_json_is_plain_and_adds_up():
     assert len(report["connections"]) == 46
     gates = sum(own["gate"]["parameters"] for own in report["connections"])
     assert gates == cost.of_role("gate").parameters
+
+
+def learned_network():
+    """Block 2 has chosen node 1 for its first input and is undecided on its second."""
+    stems = (Stem("rgb", 32), Stem("rgb", 32))
+    graph = Architecture("tiny", (*stems, Block(1, (0, 1), 4, strengths=(0.2, 0.3))))
+    source = {"checkpoint": "run/ckpt-7", "step": 7, "data_fingerprints": {"train": "ab"}}
+    return Learned(graph, {2: (0.75, 0.25)}, {2: ((0.125, 0.875), (0.5, 0.5))}, source)
+
+
+def test_learned_numbers_by_hand():
+    learned = learned_network()
+    report = to_dict(estimate(learned.architecture, Setting()), (), learned)
+    first, second = report["connections"]
+    assert (first["strength"], second["strength"]) == (0.75, 0.25)
+    # -1/8 log2 1/8 - 7/8 log2 7/8 = 3/8 + 7/8 (3 - log2 7)
+    entropy = 3 / 8 + 7 / 8 * (3 - 2.807354922057604)
+    assert first["peers"]["entropy_bits"] == pytest.approx(entropy)
+    assert first["peers"]["entropy_share"] == pytest.approx(entropy)  # of one bit
+    assert first["peers"]["candidates"] == [0, 1]
+    assert (first["peers"]["likeliest"], first["peers"]["probability"]) == (1, 0.875)
+    assert (second["peers"]["likeliest"], second["peers"]["entropy_bits"]) == (0, 1.0)
+    assert report["learned"] == {
+        **learned.source,
+        "mean_strength": 0.5,
+        "mean_entropy_bits": pytest.approx((entropy + 1) / 2),
+        "mean_entropy_share": pytest.approx((entropy + 1) / 2),
+    }
+    assert json.loads(json.dumps(report))["learned"] == report["learned"]
+
+
+def test_learned_strengths_stand_beside_inputs_and_peers_in_a_table():
+    learned = learned_network()
+    text = describe(estimate(learned.architecture, Setting()), (), learned)
+    assert "0 (0.75), 1 (0.25)" in text
+    assert re.search(r"0 -> 2 +0\.750 +1 +87\.5% +2 +0\.544 +54\.4%", text)
+    assert re.search(r"1 -> 2 +0\.250 +0 +50\.0% +2 +1\.000 +100\.0%", text)
+    assert "checkpoint run/ckpt-7, step 7: strengths 0.25 to 0.75, on average 0.50" in text
+    assert "mean entropy 0.77 bits, 77.2% of an even choice's" in text
+
+
+def test_without_a_run_the_graphs_own_strengths_are_reported():
+    graph = learned_network().architecture
+    report = to_dict(estimate(graph, Setting()))
+    assert [own["strength"] for own in report["connections"]] == [0.2, 0.3]
+    assert [own["peers"] for own in report["connections"]] == [None, None]
+    assert report["learned"] is None
+    assert "entropy" not in describe(estimate(graph, Setting()))
+
+
+def test_strengths_alone_are_reported_without_peers():
+    learned = dataclasses.replace(learned_network(), peer_distributions={})
+    cost = estimate(learned.architecture, Setting(gate="none"))
+    text = describe(cost, (), learned)
+    assert "0 (0.75), 1 (0.25)" in text
+    assert "entropy" not in text
+    assert to_dict(cost, (), learned)["learned"]["mean_entropy_bits"] is None
