@@ -15,6 +15,7 @@ import tf_keras
 from official_vision import config as configuration
 from official_vision.architecture.formats import read_architecture
 from official_vision.config import Config
+from official_vision.data.damage import damage_named
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset, read_index
 from official_vision.modeling.builder import build_model
@@ -82,10 +83,11 @@ def evaluate(
     batches = build_dataset(spec, index, streams, training=False)
     count = int(batches.cardinality().numpy())
     blanked = streams if blank_streams else ()
-    results = {
-        name: _evaluate_once(trained, index, progress(batches, max(count, 0)), name)
-        for name in ("", *blanked)
-    }
+    with damage_named(spec.path, index):
+        results = {
+            name: _evaluate_once(trained, index, progress(batches, max(count, 0)), name)
+            for name in ("", *blanked)
+        }
     return results.pop(""), results
 
 

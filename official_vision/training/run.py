@@ -20,6 +20,7 @@ from official_vision import files
 from official_vision.architecture.formats import from_json, save_architecture, to_json
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
+from official_vision.data.damage import damage_named
 from official_vision.data.index import Index
 from official_vision.data.input import read_index
 from official_vision.errors import UserError, nearest
@@ -214,7 +215,10 @@ def _run(
         figures.update(_scalars(output))
         progress.note(_evaluation_line(output))
 
-    with _orbit_lines_in(Path(config.train.model_dir) / LOG_FILE):
+    with contextlib.ExitStack() as around:
+        around.enter_context(_orbit_lines_in(Path(config.train.model_dir) / LOG_FILE))
+        around.enter_context(damage_named(config.train_data.path, indexes["train"]))
+        around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         runner = train_lib.OrbitExperimentRunner(
             distribution_strategy=strategy,
             task=task,
