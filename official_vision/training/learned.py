@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from official_vision import config as configuration
@@ -49,7 +50,7 @@ def learned_connectivity(model_dir: str | os.PathLike, which: str = "best") -> L
     }
     read = _reader(checkpoint)
     strengths = {
-        index: _values(tf.sigmoid(read(_STRENGTHS.format(node=index), len(block.inputs))))
+        index: _sigmoid(read(_STRENGTHS.format(node=index), len(block.inputs)))
         for index, (block, _) in blocks.items()
         if len(block.inputs) > 1
     }
@@ -68,8 +69,8 @@ def learned_connectivity(model_dir: str | os.PathLike, which: str = "best") -> L
 
 # What TensorFlow raises for damaged checkpoints; a cut-off data file is an IndexError.
 _READ_ERRORS = (ValueError, RuntimeError, IndexError, tf.errors.OpError)
-# A variable's key and number of values -> its values, float32.
-_Read = Callable[[str, int], tf.Tensor]
+# A variable's key and number of values -> its values, float64.
+_Read = Callable[[str, int], np.ndarray]
 
 
 def _reader(checkpoint: str) -> _Read:
@@ -84,10 +85,10 @@ def _reader(checkpoint: str) -> _Read:
             found = f"shaped {shapes[key]}" if key in shapes else "missing"
             raise _unfit(checkpoint, f"in which {key.split('/.')[0]}, [{count}], is {found}")
         try:
-            values = tf.constant(reader.get_tensor(key), tf.float32)
+            values = np.asarray(reader.get_tensor(key), np.float64)
         except _READ_ERRORS as error:
             raise _unfit(checkpoint, "whose data file cannot be read") from error
-        if not bool(tf.reduce_all(tf.math.is_finite(values))):
+        if not np.isfinite(values).all():
             raise _unfit(checkpoint, f"in which {key.split('/.')[0]} is not finite")
         return values
 
@@ -104,8 +105,14 @@ def _unfit(checkpoint: str, reason: str) -> UserError:
 def _distributions(read: _Read, index: int, own: NodePlan) -> tuple[tuple[float, ...], ...]:
     """softmax(h) of each of a block's connections."""
     keys = [_PEERS.format(node=index, position=p) for p in range(len(own.fusion.inputs))]
-    return tuple(_values(tf.nn.softmax(read(key, len(own.candidates)))) for key in keys)
+    return tuple(_softmax(read(key, len(own.candidates))) for key in keys)
 
 
-def _values(tensor: tf.Tensor) -> tuple[float, ...]:
-    return tuple(tensor.numpy().tolist())
+# In numpy: a TensorFlow operation would take hold of the accelerator, on which the run may still train.
+def _sigmoid(logits: np.ndarray) -> tuple[float, ...]:
+    return tuple(np.exp(-np.logaddexp(0, -logits)).tolist())
+
+
+def _softmax(logits: np.ndarray) -> tuple[float, ...]:
+    powers = np.exp(logits - logits.max())
+    return tuple((powers / powers.sum()).tolist())

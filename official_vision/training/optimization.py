@@ -133,7 +133,10 @@ def _optimizer_settings(spec: OptimizerSpec, name: str) -> dict:
 
 def _schedule(spec: OptimizerSpec, steps: int, rate: float) -> dict:
     if spec.schedule == "constant":
-        return {"type": "constant", "constant": {"learning_rate": rate}}
+        # Not a plain number: that would be a variable, which a resumed run restores, whatever the
+        # settings say now.
+        flat = {"initial_learning_rate": rate, "end_learning_rate": rate, "decay_steps": steps}
+        return {"type": "polynomial", "polynomial": flat}
     if spec.schedule == "cosine":
         cosine = {"initial_learning_rate": rate, "decay_steps": steps}
         return {"type": "cosine", "cosine": cosine}

@@ -1,0 +1,255 @@
+"""Training runs on generated scenes: learning, resuming, refusing, evaluating."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_vision.errors import UserError
+from official_vision.training import evaluate as evaluation
+from official_vision.training.run import train
+from tests.training import runs
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return runs.write_data(tmp_path_factory.mktemp("scenes"))
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    return runs.save_small(tmp_path_factory.mktemp("graph"))
+
+
+@pytest.fixture(scope="module")
+def trained(data, graph, tmp_path_factory):
+    """A run of 40 steps with a moving average: its configuration, result and screen."""
+    folder = tmp_path_factory.mktemp("run")
+    config = runs.config(
+        data,
+        folder,
+        graph,
+        steps=40,
+        steps_per_loop=10,
+        validation_interval=20,
+        checkpoint_interval=20,
+        ema_decay=0.9,
+    )
+    return config, train(config)
+
+
+def losses_of(folder):
+    """Training loss by step, from the summaries."""
+    losses = {}
+    for file in sorted(Path(folder, "train").glob("events*")):
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                if value.tag == "training_loss":
+                    losses[event.step] = float(tf.make_ndarray(value.tensor))
+    return losses
+
+
+def test_it_learns(trained):
+    config, result = trained
+    losses = losses_of(config.train.model_dir)
+    assert list(losses) == [10, 20, 30, 40]
+    assert losses[40] < 0.6 * losses[10]
+    assert result.best["mAP"] > 0.8
+    assert result.figures["best_mAP"] == result.best["mAP"]
+
+
+def test_evaluation_reads_what_training_kept(trained):
+    config, result = trained
+    best = evaluation.load_trained(config.train.model_dir, "best")
+    assert best.step == result.best["best_ckpt_global_step"]
+    whole, blanked = evaluation.evaluate(best, blank_streams=True)
+    # 6 videos in batches of 4: two filling rows count nowhere.
+    assert whole.videos == 6
+    assert [row.positives for row in whole.classes] == [2, 2, 1, 1]
+    for name in ("mAP", "top_1"):
+        assert whole.figures[name] == pytest.approx(result.best[name], abs=1e-6)
+    assert set(blanked) == set(runs.STREAMS)
+    text = evaluation.to_text(best, whole, blanked)
+    assert f"{whole.figures['mAP']:.4f}" in text
+    values = json.loads(json.dumps(evaluation.to_dict(best, whole, blanked), allow_nan=False))
+    assert values["mAP"] == whole.figures["mAP"]
+    assert values["without"]["rgb"]["mAP"] == blanked["rgb"].figures["mAP"]
+
+
+def test_averaged_weights_are_what_is_evaluated(trained):
+    config, result = trained
+    folder = config.train.model_dir
+    newest = tf.train.latest_checkpoint(folder)
+    latest = evaluation.load_trained(folder, "latest")
+    assert "ema_checkpoints" in latest.checkpoint
+    reader = tf.train.load_checkpoint(newest)
+    last = runs.weights(newest)
+    kernel = next(name for name in last if "kernel" in name)
+    slot = kernel.replace("/.ATTRIBUTES", "/.OPTIMIZER_SLOT/optimizer/average/.ATTRIBUTES")
+    averaged = runs.weights(latest.checkpoint)
+    np.testing.assert_allclose(averaged[kernel], reader.get_tensor(slot), atol=1e-6)
+    assert np.abs(averaged[kernel] - last[kernel]).max() > 1e-4
+    whole, _ = evaluation.evaluate(latest)
+    assert whole.figures["mAP"] == pytest.approx(result.figures["mAP"], abs=1e-6)
+
+
+@pytest.mark.slow
+def test_fine_tuning_with_other_classes_names_what_was_left(trained, graph, tmp_path, capsys):
+    runs.write_split(tmp_path / "train", [0, 1, 2, 0], classes=runs.CLASSES[:3])
+    runs.write_split(tmp_path / "validation", [0, 1, 2], classes=runs.CLASSES[:3])
+    settings = {"steps": 1, "steps_per_loop": 1, "validation_interval": 1}
+    config = runs.config(
+        tmp_path,
+        tmp_path / "run",
+        graph,
+        **settings,
+        checkpoint_interval=1,
+        num_classes=3,
+        learning_rate=1e-9,
+        init_checkpoint=trained[0].train.model_dir,
+    )
+    train(config)
+    screen = capsys.readouterr().out
+    skipped = [line for line in screen.splitlines() if " there, " in line]
+    assert "initialised" in screen
+    assert len(skipped) == 2
+    assert all("head/classifier" in line for line in skipped)
+    source = runs.weights(evaluation.load_trained(trained[0].train.model_dir).checkpoint)
+    here = runs.weights(tf.train.latest_checkpoint(str(tmp_path / "run")))
+    kernels = [name for name in here if "/kernel/" in name and "classifier" not in name]
+    assert len(kernels) > 5
+    for name in kernels:
+        np.testing.assert_allclose(here[name], source[name], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_resumed_equals_undisturbed(data, graph, tmp_path, capsys):
+    settings = {"ema_decay": 0.9, "flip": True}
+    train(runs.config(data, tmp_path / "whole", graph, steps=8, **settings))
+    train(runs.config(data, tmp_path / "parts", graph, steps=4, **settings))
+    capsys.readouterr()
+    train(runs.config(data, tmp_path / "parts", graph, steps=8, **settings))
+    assert "at step 4 of 8" in capsys.readouterr().out
+    whole, parts = (
+        tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / name)))
+        for name in ("whole", "parts")
+    )
+    names = whole.get_variable_to_shape_map()
+    compared = [name for name in names if name.startswith("model/")]
+    assert any("OPTIMIZER_SLOT/optimizer/average" in name for name in compared)
+    for name in compared:
+        np.testing.assert_allclose(
+            whole.get_tensor(name), parts.get_tensor(name), atol=2e-6, err_msg=name
+        )
+    # Once more: nothing is left to train, and the figures are the same.
+    again = train(runs.config(data, tmp_path / "parts", graph, steps=8, **settings))
+    assert again.step == 8
+
+
+def test_another_model_or_data_is_refused(trained, data, graph, tmp_path):
+    config, _ = trained
+    folder = config.train.model_dir
+    before = sorted(path.name for path in Path(folder).iterdir())
+    other = runs.save_small(tmp_path, name="wider", last=16)
+    runs.write_split(tmp_path / "train", [0, 1, 2, 3], seed=7)
+    runs.write_split(tmp_path / "validation", [0, 1, 2, 3], seed=8)
+    for changed, words in (
+        (runs.config(data, folder, other), "the architecture was 'small', is 'wider'"),
+        (runs.config(data, folder, graph, gate="self"), "model.gate was 'peer', is 'self'"),
+        (runs.config(tmp_path, folder, graph), "the train data has another fingerprint"),
+    ):
+        with pytest.raises(UserError) as raised:
+            train(changed)
+        assert words in str(raised.value)
+        assert "\n" not in str(raised.value)
+    assert sorted(path.name for path in Path(folder).iterdir()) == before
+
+
+def test_a_loss_that_is_no_number_stops_before_it_is_saved(data, graph, tmp_path):
+    settings = {"steps_per_loop": 1, "checkpoint_interval": 1, "validation_interval": 1}
+    train(runs.config(data, tmp_path, graph, steps=1, **settings))
+    good = tf.train.latest_checkpoint(str(tmp_path))
+    with pytest.raises(UserError, match=r"The loss must stay a number.*At step \d+") as raised:
+        train(runs.config(data, tmp_path, graph, steps=9, learning_rate=1e30, **settings))
+    assert "\n" not in str(raised.value)
+    latest = evaluation.load_trained(tmp_path, "latest")
+    assert latest.step >= 1
+    assert all(np.isfinite(value).all() for value in runs.weights(good).values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_trains_and_reads_back(precision, data, graph, tmp_path):
+    config = runs.config(
+        data,
+        tmp_path,
+        graph,
+        steps=24,
+        steps_per_loop=6,
+        validation_interval=24,
+        precision=precision,
+        checkpoint_interval=24,
+    )
+    result = train(config)
+    losses = losses_of(tmp_path)
+    assert losses[24] < 0.8 * losses[6]
+    assert tf_keras.mixed_precision.global_policy().name == "float32"
+    whole, _ = evaluation.evaluate(evaluation.load_trained(tmp_path))
+    assert whole.figures["mAP"] == pytest.approx(result.best["mAP"], abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"steps": 9}, "TrainSpec.steps must be a multiple"),
+        ({"best_metric": "top1"}, "Did you mean 'top_1'"),
+        ({"name": "sdg"}, "OptimizerSpec.name"),
+    ],
+)
+def test_mistakes_leave_nothing_behind(settings, words, data, graph, tmp_path):
+    with pytest.raises(UserError) as raised:
+        train(runs.config(data, tmp_path / "run", graph, **settings))
+    assert words in str(raised.value)
+    assert not (tmp_path / "run").exists()
+
+
+TWO_DEVICES = """
+import sys
+import official_vision
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from pathlib import Path
+from official_vision.training.run import train
+from tests.training import runs
+
+data, graph, output = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
+for strategy in ("one_device", "mirrored"):
+    settings = dict(steps=5, steps_per_loop=1, validation_interval=5, checkpoint_interval=5)
+    train(runs.config(data, output / strategy, graph, strategy=strategy, weight_decay=1e-2, **settings))
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_train_as_one(data, graph, tmp_path):
+    command = [sys.executable, "-c", TWO_DEVICES, str(data), graph, str(tmp_path)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    one, two = (losses_of(tmp_path / name) for name in ("one_device", "mirrored"))
+    assert list(one) == [1, 2, 3, 4, 5]
+    np.testing.assert_allclose([*two.values()], [*one.values()], atol=1e-4)
+    one, two = (
+        json.loads((tmp_path / n / "result.json").read_text()) for n in ("one_device", "mirrored")
+    )
+    assert two["figures"] == pytest.approx(one["figures"], abs=1e-4)
