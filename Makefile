@@ -82,11 +82,14 @@ lint: $(INSTALLED)
 	$(BIN)/python -m ruff check $(SOURCES)
 	$(BIN)/python -m ruff format --check $(SOURCES)
 
+# Two processes: most tests wait for a TensorFlow import or use one core. A file's tests share fixtures.
+PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+
 test: lint $(FOOTAGE)
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-quick: lint $(FOOTAGE)
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lock: $(INSTALLED)
 	$(BIN)/python -m uv pip compile pyproject.toml --quiet --all-extras --universal \
