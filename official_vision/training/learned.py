@@ -80,7 +80,7 @@ def _reader(checkpoint: str) -> _Read:
         raise _unfit(checkpoint, "which cannot be read") from error
     shapes = reader.get_variable_to_shape_map()
 
-    def read(key: str, count: int) -> tf.Tensor:
+    def read(key: str, count: int) -> np.ndarray:
         if list(shapes.get(key, ())) != [count]:
             found = f"shaped {shapes[key]}" if key in shapes else "missing"
             raise _unfit(checkpoint, f"in which {key.split('/.')[0]}, [{count}], is {found}")
