@@ -1,0 +1,139 @@
+"""tools/train.py and tools/evaluate.py as a user runs them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from tests.training import runs
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+TOOLS = sorted(path.stem for path in (REPOSITORY / "tools").glob("*.py"))
+# A user has not set what tests/conftest.py sets for tests.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+
+
+def start(tool, *flags):
+    return subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "tools" / f"{tool}.py"), *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+
+
+def command(tool, *flags):
+    process = start(tool, *flags)
+    stdout, stderr = process.communicate(timeout=300)
+    assert "Traceback" not in stderr, stderr
+    return process.returncode, stdout, stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Prepared data, a small architecture, and a gin file that trains it for 8 steps."""
+    folder = tmp_path_factory.mktemp("train")
+    data = runs.write_data(folder / "data")
+    config = runs.config(data, folder / "run", runs.save_small(folder))
+    (folder / "run.gin").write_text(config.to_gin())
+    return folder
+
+
+@pytest.mark.slow
+def test_train_resume_and_evaluate(folder):
+    flags = [f"--gin_file={folder}/run.gin"]
+    status, stdout, stderr = command("train", *flags, "--gin_bindings=TrainSpec.steps = 4")
+    assert (status, stderr) == (0, "")
+    lines = stdout.strip().splitlines()
+    # Progress, one evaluation and the end: nothing of Orbit's or TensorFlow's own.
+    assert re.fullmatch(r"step 2/4  loss [\d.]+ .* steps/s  .* left", lines[0])
+    assert all(re.match(r"step |evaluated: |trained to step 4 ", line) for line in lines)
+
+    status, stdout, stderr = command("train", *flags)
+    assert (status, stderr) == (0, "")
+    assert "at step 4 of 8" in stdout.splitlines()[0]
+    assert tf.train.latest_checkpoint(str(folder / "run")).endswith("ckpt-8")
+
+    report = folder / "evaluation.json"
+    status, stdout, stderr = command(
+        "evaluate", f"--model_dir={folder}/run", "--blank_streams", f"--json={report}"
+    )
+    assert (status, stderr) == (0, "")
+    figures = json.loads(report.read_text())
+    assert f"mAP {figures['mAP']:.4f}" in stdout
+    assert set(figures["without"]) == {"rgb", "flow", "objects"}
+    for row in figures["classes"]:
+        assert re.search(
+            rf"^{row['name']} .*{row['base_rate']:.3f} .*{row['positives']}$", stdout, re.M
+        )
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_checkpoints_whole_and_the_next_run_goes_on(folder):
+    flags = [
+        f"--gin_file={folder}/run.gin",
+        f"--gin_bindings=TrainSpec.model_dir = '{folder}/stopped'",
+        "--gin_bindings=TrainSpec.steps_per_loop = 1",
+        "--gin_bindings=TrainSpec.checkpoint_interval = 1",
+        "--gin_bindings=TrainSpec.validation_interval = 4000",
+    ]
+    process = start("train", *flags, "--gin_bindings=TrainSpec.steps = 4000")
+    deadline = time.monotonic() + 200
+    while tf.train.latest_checkpoint(str(folder / "stopped")) is None:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=100)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    newest = tf.train.latest_checkpoint(str(folder / "stopped"))
+    step = int(newest.rsplit("-", 1)[1])
+    assert len(runs.weights(newest)) > 20  # it can be read from end to end
+    status, stdout, _ = command("train", *flags, f"--gin_bindings=TrainSpec.steps = {step + 2}")
+    assert status == 0
+    assert f"at step {step} of {step + 2}" in stdout.splitlines()[0]
+
+
+MISTAKES = [
+    ("train", ["--gin_bindings=TrainSpec.step = 4"], "Did you mean 'steps'?"),
+    ("train", ["--gin_file=nothing.gin"], "A gin file must exist"),
+    ("train", ["--gin_bindings=ModelSpec.num_classes = 5"], "Set ModelSpec.num_classes = 4"),
+    ("train", ["--gin_bindings=train/DataSpec.path = '/nowhere'"], "'/nowhere', which holds none"),
+    ("train", ["--gin_bindings=TrainSpec.model_dir = ''"], "TrainSpec.model_dir must be set"),
+    ("train", ["--gin_bindings=ModelSpec.architecture = 'asemblenet_50'"], "assemblenet_50"),
+    ("evaluate", ["--model_dir=/nowhere"], "which holds none"),
+    ("evaluate", [], "--model_dir must name"),
+]
+
+
+@pytest.mark.parametrize(("tool", "flags", "words"), MISTAKES)
+def test_a_mistake_is_one_line_and_status_1(folder, tool, flags, words):
+    given = [f"--gin_file={folder}/run.gin"] if tool == "train" else []
+    status, _, stderr = command(tool, *given, *flags)
+    assert status == 1
+    (line,) = stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert words in line
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_help_tells_what_the_command_does(tool):
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "tools" / f"{tool}.py"), "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    text = done.stdout + done.stderr
+    assert "Traceback" not in text
+    assert tool in text or "usage" in text
+    assert len(text.splitlines()) > 3
