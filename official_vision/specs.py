@@ -181,7 +181,8 @@ class OptimizerSpec(Spec):
       warmup_steps: linear warm-up from zero.
       momentum: of sgd and lars.
       weight_decay: on convolution and dense kernels only.
-      decay: l2 adds the penalty to the loss; decoupled shrinks weights beside the gradient step.
+      decay: l2 adds the penalty to the loss; decoupled shrinks weights beside the gradient step
+        (tensorflow-addons' by weight_decay itself, not times the learning rate).
       gradient_clip_norm: global norm to clip at; None does not clip.
       ema_decay: moving average of the weights, evaluated and exported in their place; None keeps none.
     """

@@ -10,8 +10,6 @@ from absl import flags
 from tqdm import tqdm
 
 from official_vision import cli, config
-from official_vision.data.prepare import prepare_split, read_manifest
-from official_vision.data.preview import draw_preview
 
 cli.define_gin_flags()
 flags.adopt_module_key_flags(cli)
@@ -21,6 +19,9 @@ _PREVIEW = flags.DEFINE_string("preview", None, "PNG to draw: samples of the pre
 def main() -> int:
     """Prepares every split of the annotation file."""
     spec = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings).prepare
+    # Imported late: --help and mistakes are answered before TensorFlow starts.
+    from official_vision.data.prepare import prepare_split, read_manifest
+
     manifest = read_manifest(spec)
     left_out = []
     for split in manifest.splits():
@@ -35,6 +36,8 @@ def main() -> int:
     for item in left_out:
         print(f"left out {item.id}: {item.reason}", file=sys.stderr)
     if _PREVIEW.value:
+        from official_vision.data.preview import draw_preview
+
         draw_preview(spec.output, manifest.splits()[0], _PREVIEW.value)
         print(f"samples drawn in {_PREVIEW.value}")
     if left_out and spec.left_out_is_fatal:
