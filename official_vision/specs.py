@@ -103,7 +103,8 @@ class ModelSpec(Spec):
     Attributes:
       architecture: a name from the zoo (architecture/zoo.py) or the path of an architecture JSON file.
       depth: residual modules a level, by the usual names 26 to 101; None keeps the architecture's own.
-      width_multiplier: scales every convolution's channels; 1 is the paper's network.
+      width_multiplier: scales every convolution's channels; 1 is the paper's network, None keeps the
+        architecture's own (a derived one has the width of the network that it comes from).
       gate: what opens a connection's channels (REFERENCE section 5): none, static, self or peer. With
         peer, blocks whose architecture names chosen peers get discrete gates, others one-shot gates.
       num_classes: classes to predict; must equal the data set's. 157 is Charades.
@@ -118,7 +119,7 @@ class ModelSpec(Spec):
 
     architecture: str = "assemblenet_plus_plus_50"
     depth: int | None = _setting(None, low=1)
-    width_multiplier: float = _setting(1.0, above=0)
+    width_multiplier: float | None = _setting(None, above=0)
     gate: str = _setting("peer", choices=("none", "static", "self", "peer"))
     num_classes: int = _setting(157, low=1)
     num_object_classes: int = _setting(151, low=1, high=255)

@@ -149,8 +149,7 @@ def _derive(learned: Learned, threshold: float, path: str) -> None:
     print(
         f"\nderived at threshold {threshold:g}: {nodes} of {len(before.nodes)} nodes, {connections} of "
         f"{len(list(before.connections()))} connections -> {path}\n"
-        f"It holds its depth and width: train with ModelSpec.architecture = {path!r}, "
-        "ModelSpec.depth = None and ModelSpec.width_multiplier = 1.0."
+        f"It holds its depth and width: train it with ModelSpec.architecture = {path!r}."
     )
 
 

@@ -157,12 +157,14 @@ class Architecture:
             i for i, earlier in enumerate(self.nodes[:index]) if earlier.level < node.level
         )
 
-    def with_settings(self, depth: int | None, width_multiplier: float) -> Architecture:
-        """Returns the same graph, deeper or wider; None keeps the depth."""
+    def with_settings(self, depth: int | None, width_multiplier: float | None) -> Architecture:
+        """Returns the same graph, with another depth or width; None keeps its own."""
         return dataclasses.replace(
             self,
             depth=self.depth if depth is None else depth,
-            width_multiplier=self.width_multiplier * width_multiplier,
+            width_multiplier=self.width_multiplier
+            if width_multiplier is None
+            else width_multiplier,
         )
 
     def is_discrete(self) -> bool:

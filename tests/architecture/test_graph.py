@@ -141,11 +141,12 @@ def test_a_number_too_long_to_print():
     assert "too large to show" in refused(RGB, Block(1, (0,), 10**5000))
 
 
-def test_settings_multiply_the_width_and_replace_the_depth():
+def test_settings_replace_depth_and_width():
     graph = dataclasses.replace(assemblenet_plus_plus_50(), width_multiplier=0.5)
-    changed = graph.with_settings(26, 0.5)
-    assert (changed.depth, changed.width_multiplier) == (26, 0.25)
-    assert graph.with_settings(None, 1.0) == graph
+    changed = graph.with_settings(26, None)
+    assert (changed.depth, changed.width_multiplier) == (26, 0.5)
+    assert graph.with_settings(None, 0.25).width_multiplier == 0.25
+    assert graph.with_settings(None, None) == graph
 
 
 @given(architectures())
