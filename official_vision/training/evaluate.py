@@ -22,10 +22,13 @@ from official_vision.modeling.builder import build_model
 from official_vision.modeling.inputs import blank_stream
 from official_vision.modeling.network import AssembleNet
 from official_vision.training.metrics import Evaluation, evaluate_scores
-from official_vision.training.restore import find_checkpoint, restore_model, step_of
+from official_vision.training.restore import (
+    ARCHITECTURE_FILE,
+    find_checkpoint,
+    restore_model,
+    step_of,
+)
 from official_vision.training.task import SCORES, pooled, scores_of
-
-ARCHITECTURE_FILE = "architecture.json"
 
 
 @dataclasses.dataclass(frozen=True)

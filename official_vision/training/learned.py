@@ -15,8 +15,7 @@ from official_vision.architecture.formats import read_architecture
 from official_vision.architecture.graph import Block
 from official_vision.architecture.plan import NodePlan, make_plan
 from official_vision.errors import UserError
-from official_vision.training.evaluate import ARCHITECTURE_FILE
-from official_vision.training.restore import find_checkpoint, step_of
+from official_vision.training.restore import ARCHITECTURE_FILE, find_checkpoint, step_of
 
 # Where a checkpoint of AssembleNet keeps a block's w, and the h of one of its gates.
 _STRENGTHS = "model/node_layers/{node}/fusion/strength_logits/.ATTRIBUTES/VARIABLE_VALUE"

@@ -10,6 +10,7 @@ import tf_keras
 
 from official_vision.errors import UserError
 
+ARCHITECTURE_FILE = "architecture.json"  # the graph, beside a run's configuration
 BEST_FOLDER = "best"
 EMA_FOLDER = "ema_checkpoints"  # Model Garden's name
 _STEP_KEY = "global_step/.ATTRIBUTES/VARIABLE_VALUE"

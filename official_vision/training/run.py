@@ -28,10 +28,9 @@ from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.inputs import streams_of
 from official_vision.training.optimization import make_optimizer
 from official_vision.training.progress import TrainingProgress, clock
-from official_vision.training.restore import BEST_FOLDER, step_of
+from official_vision.training.restore import ARCHITECTURE_FILE, BEST_FOLDER, step_of
 from official_vision.training.task import VideoTask
 
-ARCHITECTURE_FILE = "architecture.json"
 LOG_FILE = "train.log"
 RESULT_FILE = "result.json"  # its presence says that the run has come to its end
 FIGURES = ("mAP", "top_1", "top_5", "validation_loss")
