@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import tf_keras
-from official.core.config_definitions import RuntimeConfig
 from official.modeling import optimization, performance
 from official.modeling.optimization.configs.optimization_config import OptimizerConfig
 
@@ -52,14 +51,9 @@ def make_optimizer(
     factory = optimization.OptimizerFactory(_config(garden, train, batch_size))
     rate = factory.build_learning_rate()
     optimizer = _addon(spec, rate) if is_addon else _built(factory, rate, spec)
-    runtime = RuntimeConfig(
-        mixed_precision_dtype="float16" if train.precision == "mixed_float16" else None,
-        loss_scale="dynamic" if train.precision == "mixed_float16" else None,
-    )
+    use_float16 = train.precision == "mixed_float16"
     return performance.configure_optimizer(
-        optimizer,
-        use_float16=runtime.mixed_precision_dtype == "float16",
-        loss_scale=runtime.loss_scale,
+        optimizer, use_float16=use_float16, loss_scale="dynamic" if use_float16 else None
     )
 
 
