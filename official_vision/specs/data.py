@@ -1,0 +1,43 @@
+"""Settings of a prepared split and of the clips cut from it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official_vision.specs.spec import Spec, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSpec(Spec):
+    """One prepared split and how clips are cut from it; gin scopes train/ and validation/ set both.
+
+    Attributes:
+      path: folder of one split, as tools/prepare_data.py wrote it (it holds index.json).
+      batch_size: clips a step over all devices together.
+      frames: frames of a clip.
+      frame_stride: step between a clip's frames, in stored frames.
+      size: height and width of a clip in pixels.
+      min_crop_area: training crops cover at least this share of the frame (1 only moves the crop).
+      flip: mirror half of the training clips.
+      short_video: what fills a clip that outlasts its video: loop it or hold its last frame.
+      label_rule: which timed labels a clip carries: whole_video (all of the video's), any_overlap, or
+        half_overlap (the label covers at least half of the clip, or lies in it by half).
+      views: clips of each video at evaluation, evenly spread over its length.
+      crops: square crops of each clip at evaluation, spread along the longer side; 1 is the centre.
+      shuffle_buffer: records held for shuffling in training.
+      seed: of shuffling, span and crop.
+    """
+
+    path: str = ""
+    batch_size: int = setting(16, low=1)
+    frames: int = setting(32, low=1)
+    frame_stride: int = setting(1, low=1)
+    size: int = setting(224, low=16)
+    min_crop_area: float = setting(0.35, above=0, high=1)
+    flip: bool = True
+    short_video: str = setting("loop", choices=("loop", "hold"))
+    label_rule: str = setting("whole_video", choices=("whole_video", "any_overlap", "half_overlap"))
+    views: int = setting(1, low=1)
+    crops: int = setting(1, low=1, high=3)
+    shuffle_buffer: int = setting(256, low=1)
+    seed: int = setting(0, low=0)

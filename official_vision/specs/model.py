@@ -1,0 +1,41 @@
+"""Settings of the network."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official_vision.specs.spec import Spec, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelSpec(Spec):
+    """The network: which graph, how wide and deep, and how connections are gated.
+
+    Attributes:
+      architecture: a name from the zoo (architecture/zoo.py) or the path of an architecture JSON file.
+      depth: residual modules a level, by the usual names 26 to 101; None keeps the architecture's own.
+      width_multiplier: scales every convolution's channels; 1 is the paper's network, None keeps the
+        architecture's own (a derived one has the width of the network that it comes from).
+      gate: what opens a connection's channels (REFERENCE section 5): none, static, self or peer. With
+        peer, blocks whose architecture names chosen peers get discrete gates, others one-shot gates.
+      num_classes: classes to predict; must equal the data set's. 157 is Charades.
+      num_object_classes: ids of the object stream, 0 to this less 1; 151 is ADE20K with "none".
+      frame_pooling: how per-frame logits become the clip's (A.3 takes the maximum): max, mean (of
+        features) or softmax (weights learned over frames).
+      activation: sigmoid for several labels a clip, softmax for exactly one.
+      flow_source: stored (the flow stream of the data) or computed (from rgb, inside the model).
+      flow_iterations: TV-L1 iterations of the computed flow (Piergiovanni & Ryoo 2019).
+      dropout_rate: of the features before the classifier, 0 to 1.
+    """
+
+    architecture: str = "assemblenet_plus_plus_50"
+    depth: int | None = setting(None, low=1)
+    width_multiplier: float | None = setting(None, above=0)
+    gate: str = setting("peer", choices=("none", "static", "self", "peer"))
+    num_classes: int = setting(157, low=1)
+    num_object_classes: int = setting(151, low=1, high=255)
+    frame_pooling: str = setting("max", choices=("max", "mean", "softmax"))
+    activation: str = setting("sigmoid", choices=("sigmoid", "softmax"))
+    flow_source: str = setting("stored", choices=("stored", "computed"))
+    flow_iterations: int = setting(40, low=1)
+    dropout_rate: float = setting(0.5, low=0, high=0.99)

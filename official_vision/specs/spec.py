@@ -1,0 +1,92 @@
+"""The base of all specs: every field states its rule beside its default, and one check serves all."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from official_vision.errors import UserError, nearest
+
+
+def setting(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """A field with a default and its rule: low <= value <= high, value > above, or one of `choices`."""
+    rule = {"low": low, "high": high, "above": above, "choices": choices}
+    return dataclasses.field(default=default, metadata=rule)
+
+
+class Spec:
+    """Base of all specs: checks types and ranges, turns gin's lists into tuples."""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            value = tuple(value) if isinstance(value, list) else value
+            value = _as_float(value, hints[field.name])
+            object.__setattr__(self, field.name, value)
+            where = f"{type(self).__name__}.{field.name}"
+            _check_type(where, value, hints[field.name])
+            for item in value if isinstance(value, tuple) else (value,):
+                _check_rule(where, item, field.metadata)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the settings as plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Spec:
+        """Builds the spec from what `to_dict` returned; unknown names are refused."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in values:
+            if name not in known:
+                raise UserError(f"{cls.__name__} has no setting {name!r}. {nearest(name, known)}")
+        return cls(**values)
+
+
+def _as_float(value: Any, hint: Any) -> Any:
+    """An int is a fine float; a bool is not."""
+    wants_float = hint is float or float in typing.get_args(hint)
+    return float(value) if wants_float and type(value) is int else value
+
+
+def _check_type(where: str, value: Any, hint: Any) -> None:
+    if not _matches(value, hint):
+        wanted = getattr(hint, "__name__", str(hint)) if not typing.get_args(hint) else str(hint)
+        raise UserError(f"{where} must be {wanted}. Received: {value!r} ({type(value).__name__}).")
+
+
+def _matches(value: Any, hint: Any) -> bool:
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_matches(item, arguments[0]) for item in value)
+    if arguments:
+        return any(_matches(value, option) for option in arguments)
+    return type(value) is hint
+
+
+def _check_rule(where: str, value: Any, rule: Mapping[str, Any]) -> None:
+    if value is None or not rule:
+        return
+    if rule["choices"] and value not in rule["choices"]:
+        raise UserError(
+            f"{where} must be one of {', '.join(rule['choices'])}. Received: {value!r}."
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{where} must be finite. Received: {value!r}.")
+    for key, words, holds in (
+        ("low", "at least", lambda bound: value >= bound),
+        ("high", "at most", lambda bound: value <= bound),
+        ("above", "greater than", lambda bound: value > bound),
+    ):
+        if rule[key] is not None and not holds(rule[key]):
+            raise UserError(f"{where} must be {words} {rule[key]:g}. Received: {value!r}.")

@@ -1,0 +1,46 @@
+"""Settings of a training run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official_vision.specs.spec import Spec, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainSpec(Spec):
+    """A training run.
+
+    Attributes:
+      model_dir: folder of checkpoints, summaries and the resolved configuration.
+      steps: training steps in all; a resumed run stops at the same step.
+      steps_per_loop: steps between two progress reports.
+      validation_interval: steps between evaluations.
+      checkpoint_interval: steps between checkpoints.
+      checkpoints_kept: newest checkpoints on disk.
+      best_metric: evaluation figure by which the best checkpoint is kept, e.g. mAP or top_1.
+      label_smoothing: share of each target given to all classes evenly.
+      init_checkpoint: checkpoint or model folder to start from; empty starts afresh.
+      strategy: one_device, mirrored, multi_worker_mirrored or tpu (tf.distribute).
+      num_gpus: GPUs for mirrored strategies; 0 uses the CPU.
+      tpu: address of the TPU; read by strategy tpu only.
+      precision: float32, mixed_bfloat16 or mixed_float16 (with loss scaling).
+      seed: of weight initialisation and dropout.
+    """
+
+    model_dir: str = ""
+    steps: int = setting(1000, low=1)
+    steps_per_loop: int = setting(20, low=1)
+    validation_interval: int = setting(500, low=1)
+    checkpoint_interval: int = setting(500, low=1)
+    checkpoints_kept: int = setting(3, low=1)
+    best_metric: str = "mAP"
+    label_smoothing: float = setting(0.0, low=0, high=0.99)
+    init_checkpoint: str = ""
+    strategy: str = setting(
+        "one_device", choices=("one_device", "mirrored", "multi_worker_mirrored", "tpu")
+    )
+    num_gpus: int = setting(0, low=0)
+    tpu: str = ""
+    precision: str = setting("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    seed: int = setting(0, low=0)
