@@ -12,7 +12,7 @@ from official_vision.architecture.plan import NodePlan, gate_sources
 from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.gates import ChannelGate, PeerAttentionGate, StaticGate
 from official_vision.modeling.inverted import InvertedBottleneck
-from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.layer import Layer, build_inside, feature_maps, register
 from official_vision.modeling.residual import ResidualModule2D, ResidualModule2Plus1D
 
 
@@ -50,6 +50,16 @@ class ConvolutionalBlock(Layer):
             "fusion": serialize(self.fusion),
             "modules": [serialize(module) for module in self.modules],
         }
+
+    def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
+        for gate in self.gates:
+            build_inside(gate)
+        build_inside(self.fusion, input_shape)
+        channels = self.fusion.target_channels
+        for module in self.modules:
+            build_inside(module, feature_maps(channels))
+            channels = module.output_channels
+        super().build(input_shape)
 
     def call(
         self,
@@ -110,7 +120,7 @@ def _make_gate(
         return StaticGate(channels, name=name)
     if isinstance(read, tuple):
         return PeerAttentionGate(channels, [widths[candidate] for candidate in read], name=name)
-    return ChannelGate(channels, name=name)
+    return ChannelGate(channels, widths[read], name=name)
 
 
 def _bottleneck(block: Block, plan: NodePlan, position: int) -> tf_keras.layers.Layer:

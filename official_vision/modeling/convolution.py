@@ -82,6 +82,9 @@ class TemporalConvolution(Layer):
         )
         super().build(input_shape)
 
+    def compute_output_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
+        return tf.TensorShape(input_shape)[:-1].concatenate(self.filters)
+
     def call(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
         """Convolves over time.
 

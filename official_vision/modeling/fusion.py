@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.convolution import spatial_convolution
-from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.layer import Layer, build_inside, feature_maps, register
 
 _INITIAL_DEVIATION = 0.01
 
@@ -53,6 +53,8 @@ class WeightedFusion(Layer):
             self.strength_logits = self.add_weight(
                 "strength_logits", [len(self.input_channels)], initializer=self._initializer()
             )
+        for width, convolution in self.convolutions.items():
+            build_inside(convolution, feature_maps(int(width)))
         super().build(input_shape)
 
     def _initializer(self) -> tf_keras.initializers.Initializer:

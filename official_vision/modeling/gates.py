@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.layer import Layer, build_inside, register
 
 INITIAL_DEVIATION = 0.01
 
@@ -52,15 +53,21 @@ class ChannelGate(Layer):
     On the input itself it is squeeze-and-excitation's self gate; on another node, a peer gate.
     """
 
-    def __init__(self, channels: int, **kwargs):
+    def __init__(self, channels: int, source_channels: int, **kwargs):
         """Args:
         channels: of the gated input.
+        source_channels: width of the node that the gate reads.
         """
         super().__init__(**kwargs)
         self.channels = channels
+        self.source_channels = source_channels
         self.dense = tf_keras.layers.Dense(
             channels, kernel_initializer=_initializer(), name="dense"
         )
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        build_inside(self.dense, tf.TensorShape([None, self.source_channels]))
+        super().build(input_shape)
 
     def call(self, source: tf.Tensor) -> tf.Tensor:
         """Computes the multipliers.
@@ -98,10 +105,9 @@ class PeerAttentionGate(Layer):
         positions = range(len(self.candidate_channels))
         self._widest = [p for p in positions if self.candidate_channels[p] == self._width]
         self._narrow = [p for p in positions if self.candidate_channels[p] < self._width]
-        # Of each row of the maps' matrix.
-        self._candidate_of_row = [
-            p for p in self._narrow for _ in range(self.candidate_channels[p])
-        ]
+        # Of each row of the maps' matrix: an array, since Keras wraps every item of a list.
+        widths = [self.candidate_channels[p] for p in self._narrow]
+        self._candidate_of_row = np.repeat(np.array(self._narrow, np.int32), widths)
         if self._narrow:
             # By the output's width alone: how many candidates share the matrix must not matter.
             initializer = tf_keras.initializers.VarianceScaling(2.0, "fan_out", "uniform")
@@ -113,6 +119,9 @@ class PeerAttentionGate(Layer):
         self.peer_logits = self.add_weight(
             "peer_logits", [len(self.candidate_channels)], initializer=_initializer()
         )
+        if self._narrow:
+            build_inside(self.maps, tf.TensorShape([None, len(self._candidate_of_row)]))
+        build_inside(self.dense, tf.TensorShape([None, self._width]))
         super().build(input_shape)
 
     def peer_distribution(self) -> tf.Tensor:
@@ -123,7 +132,7 @@ class PeerAttentionGate(Layer):
         """Returns a candidate's linear map, [its channels, widest]; identity for the widest ones."""
         if position in self._widest:
             return tf.eye(self._width)
-        first = self._candidate_of_row.index(position)
+        first = int(np.argmax(self._candidate_of_row == position))
         return self.maps.kernel[first : first + self.candidate_channels[position]]
 
     def call(self, sources: Sequence[tf.Tensor]) -> tf.Tensor:

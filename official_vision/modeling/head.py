@@ -6,7 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling import frames as time_axis
-from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.layer import Layer, build_inside, build_path, register
 
 FRAME_POOLINGS = ("max", "mean", "softmax")
 
@@ -55,6 +55,15 @@ class ClassificationHead(Layer):
             )
         if frame_pooling == "softmax":
             self.attention = tf_keras.layers.Dense(1, name="attention")
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        features = tf.TensorShape(input_shape)
+        if self.hidden_channels:
+            features = build_path(features, self.hidden)
+        build_inside(self.classifier, features)
+        if self.frame_pooling == "softmax":
+            build_inside(self.attention, features)
+        super().build(input_shape)
 
     def call(
         self, average: tf.Tensor, frames: int | tf.Tensor, training: bool | None = None

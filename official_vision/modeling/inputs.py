@@ -13,6 +13,7 @@ RGB_MEAN = 0.45  # of values in 0..1: the constants of the Kinetics models of Py
 RGB_DEVIATION = 0.225
 UNLABELLED = 255  # the object id that lights no channel
 _NEUTRAL = {"rgb": round(255 * RGB_MEAN), "flow": 0, "objects": UNLABELLED}
+STEM_CHANNELS = {"rgb": 3, "flow": 2}  # by a stem's kind; the object stem makes channels of ids
 _SHAPES = {"rgb": (3, tf.uint8), "flow": (2, tf.float32), "objects": (None, tf.uint8)}
 
 

@@ -14,7 +14,7 @@ from official_vision.modeling.convolution import (
     kernel_initializer,
     spatial_convolution,
 )
-from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.layer import Layer, build_inside, build_path, feature_maps, register
 
 
 @register
@@ -41,6 +41,7 @@ class InvertedBottleneck(Layer):
         self.projects = projects
         self.temporal_dilation = temporal_dilation
         first, middle, last = self.channels
+        self.output_channels = last
         self.first = spatial_convolution(first, 1, name="first")
         self.first_norm = batch_norm(name="first_norm")
         if stride > 1:
@@ -62,6 +63,18 @@ class InvertedBottleneck(Layer):
         if projects:
             self.projection = spatial_convolution(last, 1, stride, name="projection")
             self.projection_norm = batch_norm(name="projection_norm")
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        shape = build_path(input_shape, self.first, self.first_norm)
+        if self.stride > 1:
+            shape = build_path(shape, self.middle, self.temporal)
+        else:
+            build_inside(self.middle, tf.TensorShape([None]).concatenate(shape))
+            shape = feature_maps(self.channels[1])
+        build_path(shape, self.middle_norm, self.last, self.last_norm)
+        if self.projects:
+            build_path(input_shape, self.projection, self.projection_norm)
+        super().build(input_shape)
 
     def call(
         self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None = None

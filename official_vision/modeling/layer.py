@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import tensorflow as tf
 import tf_keras
 
 PACKAGE = "official_vision"
@@ -23,6 +24,30 @@ class Layer(tf_keras.layers.Layer):
             if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def feature_maps(channels: int) -> tf.TensorShape:
+    """[batch * time, height, width, channels], of any size but for the channels."""
+    return tf.TensorShape([None, None, None, channels])
+
+
+def build_inside(layer: tf_keras.layers.Layer, input_shape: Any = None) -> None:
+    """Makes a sublayer's weights, under its name, without the cost of tracing a call of it.
+
+    Args:
+      layer: part of the layer that is being built.
+      input_shape: of its input; None for a layer that knows all it needs from its constructor.
+    """
+    with tf.name_scope(layer.name):
+        layer.build(input_shape)
+
+
+def build_path(input_shape: tf.TensorShape, *layers: tf_keras.layers.Layer) -> tf.TensorShape:
+    """Makes the weights of layers that follow each other; returns the shape of the last one's output."""
+    for layer in layers:
+        build_inside(layer, input_shape)
+        input_shape = layer.compute_output_shape(input_shape)
+    return input_shape
 
 
 def register(layer_class: type) -> type:

@@ -17,7 +17,7 @@ from official_vision.modeling.block import make_block
 from official_vision.modeling.convolution import batch_norm, spatial_convolution
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.head import ClassificationHead
-from official_vision.modeling.layer import register
+from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
 from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
 from official_vision.specs import ModelSpec
 
@@ -56,15 +56,17 @@ class AssembleNet(tf_keras.Model):
         self._make_head()
 
     def make_weights(self) -> None:
-        """Makes every weight, by tracing the network once without computing anything."""
-        # Weights don't depend on the input's size: the smallest that every stride divides will do.
-        signature = model_inputs.input_signature(self.streams, batch=1, frames=2, size=32)
-        # A graph of its own: a tf.function that makes variables is traced twice.
-        with tf.__internal__.FuncGraph("weights").as_default():
-            self(
-                {name: tf.zeros(spec.shape, spec.dtype) for name, spec in signature.items()},
-                training=False,
-            )
+        """Makes every weight, node by node, without computing or tracing anything."""
+        with tf.name_scope(self.name):
+            for index, layer in self.node_layers.items():
+                node = self.architecture.nodes[int(index)]
+                fed = model_inputs.STEM_CHANNELS.get(node.kind) if isinstance(node, Stem) else None
+                build_inside(layer, feature_maps(fed))
+            shape = feature_maps(self.plan[self.architecture.output].output_channels)
+            if self.architecture.block_kind == "inverted_bottleneck":
+                shape = build_path(shape, self.final, self.final_norm)
+            build_inside(self.head, tf.TensorShape([None, shape[-1]]))
+        self.built = True
 
     def _make_node(self, plan: NodePlan, widths: Mapping[int, int]) -> tf_keras.layers.Layer:
         node = self.architecture.nodes[plan.index]
@@ -98,6 +100,8 @@ class AssembleNet(tf_keras.Model):
             name="head",
         )
 
+    # Control flow here depends on the graph alone: AutoGraph would read every layer's source in vain.
+    @tf.autograph.experimental.do_not_convert
     def call(
         self, features: Mapping[str, tf.Tensor], training: bool | None = None
     ) -> dict[str, tf.Tensor]:
@@ -118,7 +122,6 @@ class AssembleNet(tf_keras.Model):
             x = tf.nn.relu(self.final_norm(self.final(x), training=training))
         return self.head(_spatial_average(x), frames, training=training)
 
-    # Control flow here depends on the graph alone: AutoGraph would read every layer's source in vain.
     @tf.autograph.experimental.do_not_convert
     def endpoints(
         self, features: Mapping[str, tf.Tensor], training: bool | None = None
@@ -187,6 +190,14 @@ class AssembleNet(tf_keras.Model):
             "spec": self.spec.to_dict(),
             "name": self.name,
         }
+
+    def get_build_config(self) -> dict[str, Any]:
+        return {"built": self.built}
+
+    def build_from_config(self, config: Mapping[str, Any]) -> None:
+        """Makes the weights of a loaded model: no input's shape is needed for that."""
+        if config["built"]:
+            self.make_weights()
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], custom_objects: Any = None) -> AssembleNet:

@@ -10,7 +10,7 @@ from official_vision.modeling.convolution import (
     batch_norm,
     spatial_convolution,
 )
-from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.layer import Layer, build_path, register
 
 
 class _ResidualModule(Layer):
@@ -33,16 +33,25 @@ class _ResidualModule(Layer):
         self.middle_channels = middle_channels
         self.stride = stride
         self.projects = projects
-        output_channels = 4 * channels
+        self.output_channels = 4 * channels
         self.first = self._first_convolution()
         self.first_norm = batch_norm(name="first_norm")
         self.middle = spatial_convolution(middle_channels, 3, stride, name="middle")
         self.middle_norm = batch_norm(name="middle_norm")
-        self.last = spatial_convolution(output_channels, 1, name="last")
+        self.last = spatial_convolution(self.output_channels, 1, name="last")
         self.last_norm = batch_norm(starts_at_zero=True, name="last_norm")
         if projects:
-            self.projection = spatial_convolution(output_channels, 1, stride, name="projection")
+            self.projection = spatial_convolution(
+                self.output_channels, 1, stride, name="projection"
+            )
             self.projection_norm = batch_norm(name="projection_norm")
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        first = (self.first, self.first_norm)
+        build_path(input_shape, *first, self.middle, self.middle_norm, self.last, self.last_norm)
+        if self.projects:
+            build_path(input_shape, self.projection, self.projection_norm)
+        super().build(input_shape)
 
     def _first_convolution(self) -> tf_keras.layers.Layer:
         return spatial_convolution(self.channels, 1, name="first")

@@ -9,7 +9,7 @@ from official_vision.modeling.convolution import (
     batch_norm,
     spatial_convolution,
 )
-from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.layer import Layer, build_path, register
 
 OBJECT_POOL = 4
 _WORD = 32  # classes that one integer of the object stem's bit sets holds
@@ -53,6 +53,12 @@ class ConvolutionalStem(Layer):
                 channels, temporal_kernel_size, temporal_dilation, name="temporal"
             )
             self.temporal_norm = batch_norm(name="temporal_norm")
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        shape = build_path(input_shape, self.spatial, self.spatial_norm)
+        if self.temporal_kernel_size:
+            build_path(shape, self.temporal, self.temporal_norm)
+        super().build(input_shape)
 
     def call(
         self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None = None

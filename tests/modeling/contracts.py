@@ -60,7 +60,7 @@ def _ids() -> np.ndarray:
 
 def _block() -> dict[str, Any]:
     return {
-        "gates": [PeerAttentionGate(3, (2, 4)), ChannelGate(5)],
+        "gates": [PeerAttentionGate(3, (2, 4)), ChannelGate(5, 3)],
         "fusion": WeightedFusion((3, 5), 5, (0.2, 0.9)),
         "modules": [
             ResidualModule2D(2, 3, 2, True),
@@ -115,7 +115,12 @@ CONTRACTS = (
         frames=False,
     ),
     Contract(StaticGate, lambda: {"channels": 4}, lambda: _averages(3), frames=False),
-    Contract(ChannelGate, lambda: {"channels": 4}, lambda: _averages(3), frames=False),
+    Contract(
+        ChannelGate,
+        lambda: {"channels": 4, "source_channels": 3},
+        lambda: _averages(3),
+        frames=False,
+    ),
     Contract(
         PeerAttentionGate,
         lambda: {"channels": 4, "candidate_channels": (2, 5, 3)},

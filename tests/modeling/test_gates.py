@@ -41,7 +41,7 @@ def test_static_gate() -> None:
 
 
 def test_channel_gate() -> None:
-    gate = ChannelGate(5)
+    gate = ChannelGate(5, 3)
     (source,) = averages(3)
     gate(source)
     twins.randomise(gate)

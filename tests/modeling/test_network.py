@@ -302,6 +302,8 @@ def test_mixed_bfloat16_trains() -> None:
         model = small.network(small.architecture())
         model.set_weights(exact.get_weights())
         features = small.clips()
+        # Before the step below, which moves this model's averages of batch norm alone.
+        found, expected = small.logits(model, features), small.logits(exact, features)
         with tf.GradientTape() as tape:
             loss = loss_of(model, features)
         gradients = tape.gradient(loss, model.trainable_variables)
@@ -309,9 +311,8 @@ def test_mixed_bfloat16_trains() -> None:
         tf_keras.mixed_precision.set_global_policy("float32")
     assert {variable.dtype for variable in model.variables} == {tf.float32}
     assert all(gradient.dtype == tf.float32 for gradient in gradients)
-    found, expected = small.logits(model, features), small.logits(exact, features)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=0.25 * np.abs(expected).max())
+    np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
 
 
 def test_half_precision_does_not_round_frames_before_the_flow_sees_them(monkeypatch) -> None:

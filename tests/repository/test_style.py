@@ -27,6 +27,7 @@ DOCUMENTED_ELSEWHERE = {
     "compute_output_shape",
     "from_config",
     "get_config",
+    "get_build_config",
     "inference_step",
     "initialize",
     "process",
