@@ -13,52 +13,30 @@ from official_vision.modeling.convolution import (
 from official_vision.modeling.layer import Layer, build_path, register
 
 
-class _ResidualModule(Layer):
-    """first convolution -> 3x3 -> 1x1, added to a shortcut.
+class ResidualModule(Layer):
+    """What all residual modules share: a shortcut, and the 1x1 convolution that ends the other path.
 
-    x --+-- first, to C -- BN, ReLU -- 3x3 / stride, to M -- BN, ReLU -- 1x1, to 4C -- BN --(+)-- ReLU
-        |                                                                                   |
-        +-- identity, or 1x1 / stride to 4C and BN where `projects` ------------------------+
+    x --+-- the module's own convolutions ---------------- 1x1 -- BN --(+)-- ReLU
+        |                                                               |
+        +-- identity, or 1x1 / stride and BN where `projects` ----------+
     """
 
-    def __init__(self, channels: int, middle_channels: int, stride: int, projects: bool, **kwargs):
-        """Args:
-        channels: C of Table 1; the output has 4C channels.
-        middle_channels: M, the 3x3 convolution's channels.
-        stride: of the 3x3 convolution and of the projection, in height and width.
-        projects: the shortcut is a projection; needed where the shape changes.
-        """
+    def __init__(self, output_channels: int, stride: int, projects: bool, **kwargs):
         super().__init__(**kwargs)
-        self.channels = channels
-        self.middle_channels = middle_channels
+        self.output_channels = output_channels
         self.stride = stride
         self.projects = projects
-        self.output_channels = 4 * channels
-        self.first = self._first_convolution()
-        self.first_norm = batch_norm(name="first_norm")
-        self.middle = spatial_convolution(middle_channels, 3, stride, name="middle")
-        self.middle_norm = batch_norm(name="middle_norm")
-        self.last = spatial_convolution(self.output_channels, 1, name="last")
+        self.last = spatial_convolution(output_channels, 1, name="last")
         self.last_norm = batch_norm(starts_at_zero=True, name="last_norm")
         if projects:
-            self.projection = spatial_convolution(
-                self.output_channels, 1, stride, name="projection"
-            )
+            self.projection = spatial_convolution(output_channels, 1, stride, name="projection")
             self.projection_norm = batch_norm(name="projection_norm")
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        first = (self.first, self.first_norm)
-        build_path(input_shape, *first, self.middle, self.middle_norm, self.last, self.last_norm)
+        build_path(self._build_inner(input_shape), self.last, self.last_norm)
         if self.projects:
             build_path(input_shape, self.projection, self.projection_norm)
         super().build(input_shape)
-
-    def _first_convolution(self) -> tf_keras.layers.Layer:
-        return spatial_convolution(self.channels, 1, name="first")
-
-    def _apply_first(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
-        del frames  # frames are independent of each other in a 2-D module
-        return self.first(x)
 
     def call(
         self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None = None
@@ -71,24 +49,55 @@ class _ResidualModule(Layer):
           training: batch norm uses the batch's statistics.
 
         Returns:
-          [batch * time, ceil(height / stride), ceil(width / stride), 4C].
+          [batch * time, ceil(height / stride), ceil(width / stride), output channels].
         """
         shortcut = (
             self.projection_norm(self.projection(x), training=training) if self.projects else x
         )
-        y = tf.nn.relu(self.first_norm(self._apply_first(x, frames), training=training))
-        y = tf.nn.relu(self.middle_norm(self.middle(y), training=training))
-        y = self.last_norm(self.last(y), training=training)
+        y = self.last_norm(self.last(self._inner(x, frames, training)), training=training)
         return tf.nn.relu(y + shortcut)
 
 
+class _Bottleneck(ResidualModule):
+    """x -- first, to C -- BN, ReLU -- 3x3 / stride, to M -- BN, ReLU -- (1x1, to 4C)."""
+
+    def __init__(self, channels: int, middle_channels: int, stride: int, projects: bool, **kwargs):
+        """Args:
+        channels: C of Table 1; the output has 4C channels.
+        middle_channels: M, the 3x3 convolution's channels.
+        stride: of the 3x3 convolution and of the projection, in height and width.
+        projects: the shortcut is a projection; needed where the shape changes.
+        """
+        super().__init__(4 * channels, stride, projects, **kwargs)
+        self.channels = channels
+        self.middle_channels = middle_channels
+        self.first = self._first_convolution()
+        self.first_norm = batch_norm(name="first_norm")
+        self.middle = spatial_convolution(middle_channels, 3, stride, name="middle")
+        self.middle_norm = batch_norm(name="middle_norm")
+
+    def _first_convolution(self) -> tf_keras.layers.Layer:
+        return spatial_convolution(self.channels, 1, name="first")
+
+    def _apply_first(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
+        del frames  # frames are independent of each other in a 2-D module
+        return self.first(x)
+
+    def _build_inner(self, input_shape: tf.TensorShape) -> tf.TensorShape:
+        return build_path(input_shape, self.first, self.first_norm, self.middle, self.middle_norm)
+
+    def _inner(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
+        y = tf.nn.relu(self.first_norm(self._apply_first(x, frames), training=training))
+        return tf.nn.relu(self.middle_norm(self.middle(y), training=training))
+
+
 @register
-class ResidualModule2D(_ResidualModule):
+class ResidualModule2D(_Bottleneck):
     """The 2-D module: a block's modules 0, 2, 4 ... begin with a 1x1 convolution."""
 
 
 @register
-class ResidualModule2Plus1D(_ResidualModule):
+class ResidualModule2Plus1D(_Bottleneck):
     """The (2+1)-D module: a block's modules 1, 3, 5 ... begin with a temporal convolution of 3 frames."""
 
     def __init__(

@@ -22,7 +22,8 @@ def twin(module, x: np.ndarray, training: bool) -> np.ndarray:
         y = twins.convolution(y, kernel, module.stride)
         temporal = twins.value(module.temporal.kernel)
         y = twins.temporal_convolution(y, temporal, FRAMES, dilation)
-    y = twins.relu(twins.batch_norm(y, module.middle_norm, training))
+    norm = module.middle_norm if module.stride == 1 else module.temporal_norm
+    y = twins.relu(twins.batch_norm(y, norm, training))
     y = twins.convolution(y, twins.value(module.last.kernel))
     y = twins.batch_norm(y, module.last_norm, training)
     if module.projects:

@@ -99,7 +99,10 @@ def randomise(layer, seed: int = 0) -> None:
         if "gamma" in variable.name or "variance" in variable.name:
             drawn = random.uniform(0.5, 1.5, variable.shape)
         else:
-            drawn = random.normal(0, 0.5, variable.shape)
+            # Kernels by their fan in: a whole network's activations neither vanish nor explode.
+            fan_in = np.prod(variable.shape[:-1])
+            deviation = fan_in**-0.5 if variable.shape.rank > 1 else 0.5
+            drawn = random.normal(0, deviation, variable.shape)
         variable.assign(drawn)
 
 
