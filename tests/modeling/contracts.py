@@ -14,6 +14,7 @@ import numpy as np
 from official_vision.modeling.block import ConvolutionalBlock
 from official_vision.modeling.convolution import TemporalConvolution
 from official_vision.modeling.flow import RepresentationFlow
+from official_vision.modeling.folding import ChannelBias
 from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.gates import ChannelGate, PeerAttentionGate, StaticGate
 from official_vision.modeling.head import ClassificationHead
@@ -114,6 +115,7 @@ CONTRACTS = (
         lambda: [[_maps(3), _maps(5)], _averages(3, 5)],
         frames=False,
     ),
+    Contract(ChannelBias, lambda: {"channels": 4}, lambda: [_maps(4)], frames=False),
     Contract(StaticGate, lambda: {"channels": 4}, lambda: _averages(3), frames=False),
     Contract(
         ChannelGate,
