@@ -48,6 +48,7 @@ _SECTIONS: dict[str, tuple[type[specs.Spec], str]] = {
     "train": (specs.TrainSpec, ""),
     "optimizer": (specs.OptimizerSpec, ""),
     "prepare": (specs.PrepareSpec, ""),
+    "evaluation": (specs.EvaluationSpec, ""),
 }
 _CLASSES = {spec_class.__name__: spec_class for spec_class, _ in _SECTIONS.values()}
 _SCOPES = {
@@ -70,6 +71,7 @@ class Config:
     train: specs.TrainSpec
     optimizer: specs.OptimizerSpec
     prepare: specs.PrepareSpec
+    evaluation: specs.EvaluationSpec = dataclasses.field(default_factory=specs.EvaluationSpec)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Returns all settings as plain JSON values, a dict a section."""
@@ -90,7 +92,7 @@ class Config:
         """Writes config.json (with versions and data fingerprints) and config.gin into `folder`."""
         record = {
             "config": self.to_dict(),
-            "versions": _versions(),
+            "versions": versions(),
             "data_fingerprints": dict(data_fingerprints or {}),
         }
         files.write_json(Path(folder) / CONFIG_JSON, record)
@@ -242,11 +244,12 @@ def _found(file: str, gin_files: Sequence[str]) -> Path:
     return next(path for path in (Path(file), _REPOSITORY / file, *beside) if path.is_file())
 
 
-def _versions() -> dict[str, str]:
-    versions = {}
+def versions() -> dict[str, str]:
+    """Returns the versions of this package and of those that decide what it computes."""
+    found = {}
     for package in _PACKAGES:
         try:
-            versions[package] = importlib.metadata.version(package)
+            found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
+            found[package] = "not installed"
+    return found

@@ -15,6 +15,7 @@ SPEC_CLASSES = [
     specs.OptimizerSpec,
     specs.TrainSpec,
     specs.PrepareSpec,
+    specs.EvaluationSpec,
 ]
 
 

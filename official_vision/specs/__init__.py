@@ -4,10 +4,19 @@ The classes are plain Python: `ModelSpec(depth=26)` works anywhere. `config.py` 
 """
 
 from official_vision.specs.data import DataSpec
+from official_vision.specs.evaluation import EvaluationSpec
 from official_vision.specs.model import ModelSpec
 from official_vision.specs.optimization import OptimizerSpec
 from official_vision.specs.preparation import PrepareSpec
 from official_vision.specs.spec import Spec
 from official_vision.specs.training import TrainSpec
 
-__all__ = ["DataSpec", "ModelSpec", "OptimizerSpec", "PrepareSpec", "Spec", "TrainSpec"]
+__all__ = [
+    "DataSpec",
+    "EvaluationSpec",
+    "ModelSpec",
+    "OptimizerSpec",
+    "PrepareSpec",
+    "Spec",
+    "TrainSpec",
+]

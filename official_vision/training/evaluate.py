@@ -1,16 +1,15 @@
-"""Evaluating a run's checkpoint: every class beside its base rate, and what each stream is worth."""
+"""Scoring clips with a run's checkpoint, on one device or several."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from official_vision import config as configuration
 from official_vision.architecture.formats import read_architecture
@@ -21,32 +20,41 @@ from official_vision.data.input import build_dataset, read_index
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.inputs import blank_stream
 from official_vision.modeling.network import AssembleNet
-from official_vision.training.metrics import Evaluation, evaluate_scores
+from official_vision.training.metrics import Evaluation
 from official_vision.training.restore import (
     ARCHITECTURE_FILE,
     find_checkpoint,
     restore_model,
     step_of,
 )
-from official_vision.training.task import SCORES, pooled, scores_of
+from official_vision.training.scores import ClipScores, collect
+from official_vision.training.task import GATHERED, gather_replicas
+
+_CLIP_SETTINGS = ("path", "views", "crops", "frames", "frame_stride", "size", "label_rule")
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A run's network with its weights, and where they came from."""
+    """A run's network with its weights, where they came from, and the devices that hold them."""
 
     config: Config
     model: AssembleNet
     checkpoint: str
     step: int
+    strategy: tf.distribute.Strategy
 
 
-def load_trained(model_dir: str | os.PathLike, which: str = "best") -> Trained:
+def load_trained(
+    model_dir: str | os.PathLike,
+    which: str = "best",
+    strategy: tf.distribute.Strategy | None = None,
+) -> Trained:
     """Builds a run's network and restores a checkpoint of it.
 
     Args:
       model_dir: the run's folder.
       which: best, latest, or a checkpoint's path prefix.
+      strategy: of the devices to put it on; None for the one that is current.
 
     Raises:
       UserError: the folder holds no run, or no such checkpoint.
@@ -54,9 +62,17 @@ def load_trained(model_dir: str | os.PathLike, which: str = "best") -> Trained:
     config = configuration.read(model_dir)
     checkpoint = find_checkpoint(model_dir, which)
     architecture = read_architecture(Path(model_dir) / ARCHITECTURE_FILE)
-    model = build_model(config.model, architecture)
-    restore_model(model, checkpoint)
-    return Trained(config, model, checkpoint, step_of(checkpoint))
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        model = build_model(config.model, architecture)
+        restore_model(model, checkpoint)
+    return Trained(config, model, checkpoint, step_of(checkpoint), strategy)
+
+
+def all_devices() -> tf.distribute.Strategy:
+    """A strategy over all GPUs of this machine; without any, over its logical CPU devices."""
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
 
 
 def _silently(batches: Iterable, count: int) -> Iterable:
@@ -70,7 +86,7 @@ def evaluate(
     blank_streams: bool = False,
     progress: Callable[[Iterable, int], Iterable] = _silently,
 ) -> tuple[Evaluation, dict[str, Evaluation]]:
-    """Evaluates on the validation split of the run's configuration.
+    """Scores with and without each stream, and judges by the run's own EvaluationSpec.
 
     Args:
       trained: the network.
@@ -80,85 +96,81 @@ def evaluate(
     Returns:
       The evaluation, and one for each blanked stream.
     """
-    spec = trained.config.validation_data
-    streams = trained.model.streams
-    index = read_index(spec, streams, trained.config.model.num_classes, "validation")
-    batches = build_dataset(spec, index, streams, training=False)
-    count = int(batches.cardinality().numpy())
-    blanked = streams if blank_streams else ()
-    with damage_named(spec.path, index):
-        results = {
-            name: _evaluate_once(trained, index, progress(batches, max(count, 0)), name)
-            for name in ("", *blanked)
-        }
+    names = ("", *trained.model.streams) if blank_streams else ("",)
+    spec = trained.config.evaluation
+    results = {
+        name: score_clips(trained, blanked=name, progress=progress).pooled(spec).evaluation()
+        for name in names
+    }
     return results.pop(""), results
 
 
-def _evaluate_once(trained: Trained, index: Index, batches: Iterable, blanked: str) -> Evaluation:
-    activation = trained.config.model.activation
-    model: tf_keras.Model = trained.model
+def score_clips(
+    trained: Trained,
+    *,
+    blanked: str = "",
+    progress: Callable[[Iterable, int], Iterable] = _silently,
+) -> ClipScores:
+    """Scores every clip and crop of the validation split of the configuration.
+
+    Args:
+      trained: the network.
+      blanked: a stream to blank; empty for none.
+      progress: wraps the batches, given their number.
+
+    Returns:
+      The clips' logits, the same for any number of replicas.
+
+    Raises:
+      UserError: data that doesn't serve the network, a batch that the replicas can't share, or a
+        damaged shard.
+    """
+    spec = trained.config.validation_data
+    streams = trained.model.streams
+    index = read_index(spec, streams, trained.config.model.num_classes, "validation")
+    batches = trained.strategy.distribute_datasets_from_function(
+        lambda context: build_dataset(spec, index, streams, training=False, input_context=context)
+    )
+    count = -(-index.num_videos * spec.views * spec.crops // spec.batch_size)
+    with damage_named(spec.path, index):
+        gathered = _gathered(trained, progress(batches, count), blanked)
+    return collect(
+        gathered,
+        index.videos,
+        index.classes,
+        trained.config.model.activation,
+        _provenance(trained, index, blanked),
+    )
+
+
+def _gathered(trained: Trained, batches: Iterable, blanked: str) -> dict[str, np.ndarray]:
+    def score(
+        features: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        features = blank_stream(features, blanked) if blanked else features
+        logits = tf.cast(trained.model(features, training=False)["logits"], tf.float32)
+        return gather_replicas({"logits": logits, **targets})
 
     @tf.function
-    def score(features: dict[str, tf.Tensor]) -> tf.Tensor:
-        features = blank_stream(features, blanked) if blanked else features
-        return scores_of(model(features, training=False)["logits"], activation)
+    def step(batch: tuple) -> dict[str, tf.Tensor]:
+        return trained.strategy.run(score, batch)
 
-    gathered: dict[str, list[np.ndarray]] = {name: [] for name in SCORES}
-    for features, targets in batches:
-        for name, value in {"scores": score(features), **targets}.items():
-            gathered[name].append(value.numpy())
-    whole = {name: np.concatenate(parts) for name, parts in gathered.items()}
-    return evaluate_scores(*pooled(whole), index.classes)
+    gathered: dict[str, list[np.ndarray]] = {name: [] for name in GATHERED}
+    for batch in batches:
+        for name, value in step(batch).items():
+            # Every replica has gathered the rows of all.
+            gathered[name].append(trained.strategy.experimental_local_results(value)[0].numpy())
+    return {name: np.concatenate(parts) for name, parts in gathered.items()}
 
 
-def to_dict(
-    trained: Trained, evaluation: Evaluation, blanked: Mapping[str, Evaluation]
-) -> dict[str, Any]:
-    """Returns all figures as JSON values; NaN, of classes without a positive, as None."""
+def _provenance(trained: Trained, index: Index, blanked: str) -> dict[str, Any]:
+    settings = trained.config.validation_data.to_dict()
     return {
         "checkpoint": trained.checkpoint,
         "step": trained.step,
-        **_evaluation_to_dict(evaluation),
-        "without": {stream: _evaluation_to_dict(result) for stream, result in blanked.items()},
+        "split": index.split,
+        "data_fingerprint": index.fingerprint,
+        "clips": {name: settings[name] for name in _CLIP_SETTINGS},
+        "blanked_stream": blanked,
+        "versions": configuration.versions(),
     }
-
-
-def _evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "videos": evaluation.videos,
-        **{name: _finite(value) for name, value in evaluation.figures.items()},
-        "classes": [
-            {**dataclasses.asdict(row), "average_precision": _finite(row.average_precision)}
-            for row in evaluation.classes
-        ],
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
-
-
-def to_text(trained: Trained, evaluation: Evaluation, blanked: Mapping[str, Evaluation]) -> str:
-    """Returns the table that the command prints."""
-    width = max(len(row.name) for row in evaluation.classes)
-    lines = [
-        f"{trained.checkpoint} (step {trained.step}), {evaluation.videos} videos",
-        "",
-        f"{'class':<{width}}      AP  base rate  positives",
-    ]
-    lines += [
-        f"{row.name:<{width}}  {row.average_precision:6.3f}  {row.base_rate:9.3f}  {row.positives:9d}"
-        for row in evaluation.classes
-    ]
-    figures = evaluation.figures
-    lines += [
-        "",
-        f"mAP {figures['mAP']:.4f}   top-1 {figures['top_1']:.4f}   top-5 {figures['top_5']:.4f}",
-    ]
-    if blanked:
-        worth = "   ".join(
-            f"{stream} {figures['mAP'] - result.figures['mAP']:+.4f}"
-            for stream, result in blanked.items()
-        )
-        lines.append(f"worth of each stream (mAP with it less mAP with it blanked):   {worth}")
-    return "\n".join(lines)

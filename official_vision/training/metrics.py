@@ -1,4 +1,8 @@
-"""Figures of merit from all scores of an evaluation, exact rather than binned (numpy only)."""
+"""Figures of merit from all scores of an evaluation, exact rather than binned (numpy only).
+
+Every figure is worked out from how often each video counts: once each for the figure itself, as often
+as it was drawn for a bootstrap's (training/bootstrap.py).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from official_vision.errors import UserError
+from official_vision.training.charades import official_ranks
+from official_vision.training.ranking import Ranking
+
+_ALWAYS = ("mAP", "weighted_mAP", "top_1", "top_5")
+_MULTI_LABEL = ("charades_mAP", "charades_weighted_mAP")
+_SINGLE_LABEL = ("mean_class_accuracy",)
+
+
+def figure_names(*, single_label: bool) -> tuple[str, ...]:
+    """Returns the names of the figures of an evaluation, in the order of printing."""
+    return _ALWAYS + (_SINGLE_LABEL if single_label else _MULTI_LABEL)
+
 
 def average_precision(scores: np.ndarray, positives: np.ndarray) -> float:
     """Average precision of one class, as scikit-learn defines it.
@@ -14,57 +31,117 @@ def average_precision(scores: np.ndarray, positives: np.ndarray) -> float:
     AP = sum_n (R_n - R_{n-1}) P_n over the distinct scores, greatest first; ties count together.
 
     Args:
-      scores: float [clips].
-      positives: bool or 0/1 [clips].
+      scores: float [videos].
+      positives: bool or 0/1 [videos].
 
     Returns:
       0..1, or NaN without a positive.
     """
-    positives = np.asarray(positives, bool)
-    if not positives.any():
-        return float("nan")
-    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
-    sorted_scores, hits = np.asarray(scores, np.float64)[order], positives[order]
-    # The last position of each run of equal scores: a threshold takes the whole run.
-    ends = np.append(np.flatnonzero(np.diff(sorted_scores)), len(hits) - 1)
-    true_positives = np.cumsum(hits)[ends]
-    precision = true_positives / (ends + 1)
-    recall_gain = np.diff(np.append(0, true_positives)) / hits.sum()
-    return float(np.sum(recall_gain * precision))
+    return float(Ranking(scores, positives).average_precision(np.ones((len(scores), 1)))[0])
 
 
-def top_k_accuracy(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Share of clips with a right class among the k greatest scores; [clips, classes] both."""
-    k = min(k, scores.shape[1])
+def right_within(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Bool [videos]: is a right class among the k greatest scores; [videos, classes] both.
+
+    Of equal scores the earlier class is taken first. A video without labels is never right.
+    """
     best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return float(np.take_along_axis(labels > 0, best, axis=1).any(axis=1).mean())
+    return np.take_along_axis(labels > 0, best, axis=1).any(axis=1)
 
 
-def pool_views(
-    scores: np.ndarray, labels: np.ndarray, videos: np.ndarray, pooling: str = "mean"
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Merges the views of each video, after the forward pass.
+def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Counts of (true class, predicted class): int [classes, classes], rows are the true ones.
 
     Args:
-      scores: [views, classes] after sigmoid or softmax.
-      labels: [views, classes]; a video's labels are the union over its views.
-      videos: int [views], the video that each view belongs to.
-      pooling: mean or max over a video's views.
-
-    Returns:
-      scores [videos, classes], labels [videos, classes] and the sorted video numbers.
+      scores: [videos, classes]; the greatest is the prediction, the earlier class of equal ones.
+      labels: one-hot [videos, classes]; a video without a label counts nowhere.
     """
-    numbers, owner = np.unique(videos, return_inverse=True)
-    merged_labels = np.zeros((len(numbers), labels.shape[1]), labels.dtype)
-    np.maximum.at(merged_labels, owner, labels)
-    if pooling == "max":
-        merged = np.full((len(numbers), scores.shape[1]), -np.inf, scores.dtype)
-        np.maximum.at(merged, owner, scores)
-    else:
-        merged = np.zeros((len(numbers), scores.shape[1]), np.float64)
-        np.add.at(merged, owner, scores)
-        merged /= np.bincount(owner)[:, np.newaxis]
-    return merged, merged_labels, numbers
+    classes = labels.shape[1]
+    labelled = (labels > 0).any(axis=1)
+    truth, predicted = labels[labelled].argmax(axis=1), scores[labelled].argmax(axis=1)
+    counts = np.bincount(truth * classes + predicted, minlength=classes * classes)
+    return counts.reshape(classes, classes)
+
+
+class Figures:
+    """Works out the figures of one set of scores, however often each video counts.
+
+    What doesn't depend on that (the rankings, which videos are right) is found once.
+    """
+
+    def __init__(self, scores: np.ndarray, labels: np.ndarray, *, single_label: bool):
+        """Args:
+        scores: [videos, classes], greater for likelier classes.
+        labels: multi-hot, or one-hot for single_label, [videos, classes].
+        single_label: each video has exactly one class.
+        """
+        self._positives = labels > 0
+        self._rankings = _rankings(scores, self._positives)
+        self._right = {
+            f"top_{k}": right_within(scores, labels, k).astype(np.float64) for k in (1, 5)
+        }
+        self._single_label = single_label
+        if not single_label:
+            ranks = official_ranks(scores, labels)
+            self._official_rankings = _rankings(ranks, self._positives)
+
+    def recalls(self, counts: np.ndarray) -> np.ndarray:
+        """Share of each class's videos whose greatest score is right, float64 [classes, draws].
+
+        NaN for a class that has no video; `counts` as for `of`.
+        """
+        right = self._positives * self._right["top_1"][:, np.newaxis]
+        return _ratio(right.T @ counts, self._positives.T @ counts)
+
+    def of(self, counts: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Works out all figures for each draw.
+
+        Args:
+          counts: float64 [videos, draws], how often each video counts.
+
+        Returns:
+          Figures by name, each float64 [draws], and each class's average precision, float64
+          [classes, draws]. mAP: mean over classes that have a positive. weighted_mAP: weighted by
+          their positives. top_1, top_5: share of videos with a right class so high. For one label a
+          video, mean_class_accuracy: mean of `recalls`. For several, charades_mAP and
+          charades_weighted_mAP: by the official scoring of Charades.
+        """
+        positives = self._positives.T @ counts
+        precisions = _precisions(self._rankings, counts)
+        found = {
+            "mAP": _mean(precisions),
+            "weighted_mAP": _weighted_mean(precisions, positives),
+            **{name: right @ counts / counts.sum(axis=0) for name, right in self._right.items()},
+        }
+        if self._single_label:
+            found["mean_class_accuracy"] = _mean(self.recalls(counts))
+        else:
+            official = _precisions(self._official_rankings, counts)
+            found["charades_mAP"] = _mean(official)
+            found["charades_weighted_mAP"] = _weighted_mean(official, positives)
+        return found, precisions
+
+
+def _rankings(scores: np.ndarray, positives: np.ndarray) -> list[Ranking]:
+    return [Ranking(scores[:, c], positives[:, c]) for c in range(scores.shape[1])]
+
+
+def _precisions(rankings: list[Ranking], counts: np.ndarray) -> np.ndarray:
+    return np.stack([ranking.average_precision(counts) for ranking in rankings])
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over classes of those that are known."""
+    return _weighted_mean(values, np.ones_like(values))
+
+
+def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    known = np.isfinite(values)
+    return _ratio(np.where(known, values * weights, 0).sum(0), np.where(known, weights, 0).sum(0))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,49 +153,84 @@ class ClassResult:
       average_precision: 0..1; NaN without a positive.
       base_rate: share of videos with the class: what a random ranking's AP comes to.
       positives: videos with the class.
+      accuracy: share of its videos whose greatest score is right, NaN without one; None where a
+        video can have several labels.
     """
 
     name: str
     average_precision: float
     base_rate: float
     positives: int
+    accuracy: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found; `figures` holds mAP, top_1 and top_5."""
+    """What an evaluation found.
+
+    Attributes:
+      classes: a row a class, in the data's order.
+      figures: name -> value, the names of `figure_names`.
+      videos: that were evaluated.
+      confusion: for one label a video, int [classes, classes], rows are the true classes.
+    """
 
     classes: tuple[ClassResult, ...]
     figures: Mapping[str, float]
     videos: int
+    confusion: np.ndarray | None = None
 
 
 def evaluate_scores(
-    scores: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
+    scores: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str],
+    *,
+    single_label: bool = False,
 ) -> Evaluation:
     """Works out every figure.
 
     Args:
       scores: [videos, classes] after sigmoid or softmax.
-      labels: multi-hot [videos, classes].
+      labels: multi-hot [videos, classes], one-hot for single_label.
       class_names: of the columns.
+      single_label: each video has exactly one class.
 
     Returns:
       The evaluation; mAP leaves out classes without a positive.
+
+    Raises:
+      UserError: a score is not a number.
     """
+    _check_numbers(scores)
+    figures = Figures(scores, labels, single_label=single_label)
+    once = np.ones((len(scores), 1))
+    found, precisions = figures.of(once)
+    recalls = figures.recalls(once)[:, 0] if single_label else None
+    positives = (labels > 0).sum(axis=0)
     rows = tuple(
         ClassResult(
             name,
-            average_precision(scores[:, column], labels[:, column] > 0),
-            float((labels[:, column] > 0).mean()),
-            int((labels[:, column] > 0).sum()),
+            float(precisions[c, 0]),
+            float(positives[c] / len(scores)),
+            int(positives[c]),
+            None if recalls is None else float(recalls[c]),
         )
-        for column, name in enumerate(class_names)
+        for c, name in enumerate(class_names)
     )
-    precisions = [row.average_precision for row in rows if row.positives]
-    figures = {
-        "mAP": float(np.mean(precisions)) if precisions else float("nan"),
-        "top_1": top_k_accuracy(scores, labels, 1),
-        "top_5": top_k_accuracy(scores, labels, 5),
-    }
-    return Evaluation(rows, figures, len(scores))
+    return Evaluation(
+        rows,
+        {name: float(value[0]) for name, value in found.items()},
+        len(scores),
+        confusion_matrix(scores, labels) if single_label else None,
+    )
+
+
+def _check_numbers(scores: np.ndarray) -> None:
+    damaged = np.flatnonzero(np.isnan(scores).any(axis=1))
+    if len(damaged):
+        raise UserError(
+            f"Scores must be numbers. Received: not a number for {len(damaged)} of {len(scores)} videos, the first "
+            f"in row {damaged[0]}. Evaluate an earlier checkpoint; in training lower "
+            "OptimizerSpec.learning_rate or clip gradients."
+        )

@@ -16,10 +16,10 @@ from official_vision.data.index import Index
 from official_vision.data.input import build_dataset
 from official_vision.modeling.builder import build_model
 from official_vision.training.losses import classification_loss, clip_losses, l2_penalty
-from official_vision.training.metrics import evaluate_scores, pool_views
 from official_vision.training.restore import load_weights
+from official_vision.training.scores import collect
 
-SCORES = ("scores", "labels", "mask", "video")
+GATHERED = ("logits", "labels", "mask", "video")  # what scores are made of
 
 
 class VideoTask(base_task.Task):
@@ -146,47 +146,45 @@ class VideoTask(base_task.Task):
           metrics: none: figures come from all scores at the end.
 
         Returns:
-          The losses [batch], the scores [batch, classes] and the targets. No mean of a batch: the
-          trainer would average batches that hold different numbers of real rows.
+          The losses [batch], the logits [batch, classes] and the targets, each of all replicas on all
+          machines, whose batches follow one another. No mean of a batch: the trainer would average
+          batches that hold different numbers of real rows.
         """
         del metrics
         features, targets = inputs
-        logits = model(features, training=False)["logits"]
-        activation = self.config.model.activation
-        return {
-            "losses": clip_losses(logits, targets["labels"], activation),
-            "scores": scores_of(logits, activation),
-            **targets,
-        }
+        logits = tf.cast(model(features, training=False)["logits"], tf.float32)
+        losses = clip_losses(logits, targets["labels"], self.config.model.activation)
+        return gather_replicas({"losses": losses, "logits": logits, **targets})
 
     def aggregate_logs(self, state: Any, step_logs: dict[str, tuple[tf.Tensor, ...]]) -> dict:
-        """Gathers every replica's scores on the host."""
-        state = state or {name: [] for name in ("losses", *SCORES)}
+        """Keeps each batch on the host; every replica has gathered the rows of all."""
+        state = state or {name: [] for name in ("losses", *GATHERED)}
         for name in state:
-            state[name] += [np.asarray(part) for part in step_logs[name]]
+            state[name].append(np.asarray(step_logs[name][0]))
         return state
 
     def reduce_aggregated_logs(self, aggregated_logs: dict, global_step: Any = None) -> dict:
-        """Exact figures over the whole split: mAP, top_1, top_5, validation_loss and each class's AP."""
+        """Exact figures over the whole split, validation_loss and each class's average precision.
+
+        The figures are those of training/metrics.py, of scores pooled as EvaluationSpec says.
+        """
         del global_step
         gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}
         index = self.indexes["validation"]
-        evaluation = evaluate_scores(*pooled(gathered), index.classes)
+        scores = collect(gathered, index.videos, index.classes, self.config.model.activation)
+        evaluation = scores.pooled(self.config.evaluation).evaluation()
         per_class = {row.name: row.average_precision for row in evaluation.classes if row.positives}
         # Without the penalty of weight decay: it says nothing of the data.
         loss = float(np.mean(gathered["losses"][gathered["mask"] > 0]))
         return {**evaluation.figures, "validation_loss": loss, "average_precision": per_class}
 
 
+def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Within a replica: concatenates all replicas' rows, those of other machines too."""
+    context = tf.distribute.get_replica_context()
+    return context.all_gather(rows, axis=0) if context.num_replicas_in_sync > 1 else rows
+
+
 def scores_of(logits: tf.Tensor, activation: str) -> tf.Tensor:
     """[batch, classes] logits -> probabilities, by sigmoid or softmax."""
     return tf.sigmoid(logits) if activation == "sigmoid" else tf.nn.softmax(logits)
-
-
-def pooled(gathered: dict[str, np.ndarray], pooling: str = "mean") -> tuple[np.ndarray, np.ndarray]:
-    """Drops filling rows and merges each video's views: (scores, labels), [videos, classes]."""
-    real = gathered["mask"] > 0
-    scores, labels, _ = pool_views(
-        gathered["scores"][real], gathered["labels"][real], gathered["video"][real], pooling
-    )
-    return scores, labels

@@ -3,15 +3,19 @@
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
+import tf_keras
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn import metrics as reference
 from sklearn.metrics import average_precision_score
 
+from official_vision.errors import UserError
 from official_vision.training.metrics import (
     average_precision,
+    confusion_matrix,
     evaluate_scores,
-    pool_views,
-    top_k_accuracy,
+    figure_names,
+    right_within,
 )
 
 # Few distinct values, so that ties are the rule.
@@ -67,28 +71,13 @@ def test_average_precision_by_hand():
 def test_top_k_by_hand():
     scores = np.array([[0.1, 0.5, 0.4], [0.6, 0.3, 0.1], [0.2, 0.3, 0.5]])
     labels = np.array([[0, 0, 1], [1, 0, 0], [1, 1, 0]], np.float32)
-    assert top_k_accuracy(scores, labels, 1) == pytest.approx(1 / 3)
-    assert top_k_accuracy(scores, labels, 2) == pytest.approx(1)
-    assert top_k_accuracy(scores, labels, 5) == pytest.approx(1)  # more than there are classes
-
-
-@given(
-    st.lists(st.integers(0, 5), min_size=1, max_size=20),
-    st.sampled_from(["mean", "max"]),
-    st.integers(0, 1000),
-)
-def test_views_merge_video_by_video(videos, pooling, seed):
-    random = np.random.default_rng(seed)
-    videos = np.array(videos)
-    scores = random.uniform(size=(len(videos), 3)).astype(np.float32)
-    labels = random.integers(0, 2, (len(videos), 3)).astype(np.float32)
-    merged, merged_labels, numbers = pool_views(scores, labels, videos, pooling)
-    assert numbers.tolist() == sorted(set(videos.tolist()))
-    for row, number in enumerate(numbers):
-        own = scores[videos == number]
-        expected = own.mean(axis=0) if pooling == "mean" else own.max(axis=0)
-        np.testing.assert_allclose(merged[row], expected, rtol=1e-6)
-        assert merged_labels[row].tolist() == labels[videos == number].max(axis=0).tolist()
+    assert right_within(scores, labels, 1).tolist() == [False, True, False]
+    assert right_within(scores, labels, 2).tolist() == [True, True, True]
+    assert right_within(scores, labels, 5).all()  # more than there are classes
+    # Equal scores: the earlier class is taken. Without labels nothing is right.
+    tied = np.full((3, 3), 0.5)
+    assert right_within(tied, np.eye(3), 1).tolist() == [True, False, False]
+    assert not right_within(scores, np.zeros((3, 3)), 3).any()
 
 
 def test_the_table():
@@ -104,3 +93,59 @@ def test_the_table():
     assert evaluation.figures["mAP"] == 0.75  # the class without a positive is left out
     assert evaluation.figures["top_1"] == 0.75  # all but clip 3, which has no label
     assert evaluation.videos == 4
+    assert evaluation.confusion is None
+    assert tuple(evaluation.figures) == figure_names(single_label=False)
+    # Two positives of "a" at 1, one of "b" at 0.5.
+    assert evaluation.figures["weighted_mAP"] == pytest.approx((2 * 1 + 1 * 0.5) / 3)
+
+
+@pytest.mark.filterwarnings("ignore:A single label")
+@given(scored(TIED), st.integers(0, 100))
+def test_one_label_a_video_is_as_scikit_learn_counts(drawn, seed):
+    scores, _ = drawn
+    classes = scores.shape[1]
+    truth = np.random.default_rng(seed).integers(classes, size=len(scores))
+    names = [f"class {c}" for c in range(classes)]
+    evaluation = evaluate_scores(scores, np.eye(classes)[truth], names, single_label=True)
+    predicted = scores.argmax(axis=1)
+    expected = reference.confusion_matrix(truth, predicted, labels=range(classes))
+    assert evaluation.confusion.tolist() == expected.tolist()
+    present = sorted(set(truth.tolist()))
+    recalls = reference.recall_score(truth, predicted, labels=present, average=None)
+    np.testing.assert_allclose([evaluation.classes[c].accuracy for c in present], recalls)
+    assert evaluation.figures["mean_class_accuracy"] == pytest.approx(recalls.mean())
+    assert evaluation.figures["top_1"] == pytest.approx(reference.accuracy_score(truth, predicted))
+    assert tuple(evaluation.figures) == figure_names(single_label=True)
+
+
+def test_a_rare_class_weighs_as_much_as_a_common_one():
+    # Nine of "a", all right; one of "b", wrong: Smarthome's figure is their mean.
+    scores = np.tile([0.9, 0.1], (10, 1))
+    labels = np.eye(2)[[0] * 9 + [1]]
+    figures = evaluate_scores(scores, labels, "ab", single_label=True).figures
+    assert figures["mean_class_accuracy"] == 0.5
+    assert figures["top_1"] == 0.9
+
+
+def test_a_video_without_a_label_is_no_confusion():
+    scores = np.array([[0.9, 0.1], [0.8, 0.2]])
+    assert confusion_matrix(scores, np.array([[0, 0], [0, 1]])).tolist() == [[0, 0], [1, 0]]
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    scores = np.array([[0.1, 0.2], [np.nan, 0.3], [0.1, np.nan]])
+    with pytest.raises(UserError, match="for 2 of 3 videos, the first in row 1") as raised:
+        evaluate_scores(scores, np.eye(3)[:, :2], "ab")
+    assert "\n" not in str(raised.value)
+
+
+def test_average_precision_is_exact_where_a_binned_one_is_not():
+    """Scores of many classes crowd near 0, where Keras's 200 thresholds see no difference."""
+    random = np.random.default_rng(0)
+    positives = random.random(500) < 0.1
+    scores = np.where(positives, 0.0006, 0.0003) * random.random(500)
+    exact = average_precision_score(positives, scores)
+    assert average_precision(scores, positives) == pytest.approx(exact, abs=1e-6)
+    binned = tf_keras.metrics.AUC(curve="PR")
+    binned.update_state(positives, scores)
+    assert abs(float(binned.result()) - exact) > 0.05

@@ -1,0 +1,30 @@
+"""Settings of evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from official_vision.specs.spec import Spec, setting
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationSpec(Spec):
+    """How the scores of clips become a video's, and how sure its figures are.
+
+    Attributes:
+      pooling: over a video's clips and crops: mean, max, or top_k (mean of each class's greatest).
+      top_k: clips and crops that top_k averages; of fewer, all.
+      pooled_values: probabilities (each clip has one vote, and scores stay what the network serves) or
+        logits (a clip that is very sure outweighs others).
+      resamples: bootstrap resamples of videos for intervals; 0 leaves them out. Read by
+        tools/evaluate.py; evaluations during training have none.
+      confidence: that an interval holds a figure, above 0 and below 1.
+      seed: of the resamples.
+    """
+
+    pooling: str = setting("mean", choices=("mean", "max", "top_k"))
+    top_k: int = setting(3, low=1)
+    pooled_values: str = setting("probabilities", choices=("probabilities", "logits"))
+    resamples: int = setting(1000, low=0)
+    confidence: float = setting(0.95, above=0, high=0.9999)
+    seed: int = setting(0, low=0)

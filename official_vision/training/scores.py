@@ -1,0 +1,113 @@
+"""What an evaluation gives before it is judged: the logits of clips, the scores of videos (numpy only)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from official_vision.specs import EvaluationSpec
+from official_vision.training.bootstrap import Intervals, bootstrap
+from official_vision.training.metrics import Evaluation, evaluate_scores
+from official_vision.training.pooling import pool_labels, pool_logits
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoScores:
+    """Scored videos.
+
+    Attributes:
+      ids: of the videos.
+      classes: names of the columns.
+      labels: bool [videos, classes].
+      scores: probabilities, float64 [videos, classes].
+      activation: sigmoid (a video may have several classes) or softmax (exactly one).
+    """
+
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    scores: np.ndarray
+    activation: str
+
+    @property
+    def single_label(self) -> bool:
+        """Whether each video has exactly one class."""
+        return self.activation == "softmax"
+
+    def evaluation(self) -> Evaluation:
+        """Works out every figure.
+
+        Raises:
+          UserError: a score is not a number.
+        """
+        return evaluate_scores(
+            self.scores, self.labels, self.classes, single_label=self.single_label
+        )
+
+    def intervals(self, spec: EvaluationSpec) -> Intervals | None:
+        """Bootstrap intervals of every figure; None where `spec` asks for no resamples."""
+        if not spec.resamples:
+            return None
+        return bootstrap(self.scores, self.labels, single_label=self.single_label, spec=spec)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipScores:
+    """Scored clips, from which a video's scores are pooled in whatever way is asked for.
+
+    Attributes:
+      ids: of the videos.
+      classes: names of the columns.
+      labels: of the videos, bool [videos, classes].
+      logits: float32 [clips, classes], for each video its clips in order, every crop of each.
+      owner: int32 [clips], the video of each clip as its position in `ids`.
+      activation: sigmoid or softmax.
+      provenance: where the scores come from, JSON values.
+    """
+
+    ids: tuple[str, ...]
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    logits: np.ndarray
+    owner: np.ndarray
+    activation: str
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def pooled(self, spec: EvaluationSpec) -> VideoScores:
+        """Merges each video's clips and crops as `spec` says."""
+        scores = pool_logits(self.logits, self.owner, self.activation, spec)
+        return VideoScores(self.ids, self.classes, self.labels, scores, self.activation)
+
+
+def collect(
+    gathered: Mapping[str, np.ndarray],
+    ids: Sequence[str],
+    classes: Sequence[str],
+    activation: str,
+    provenance: Mapping[str, Any] | None = None,
+) -> ClipScores:
+    """Sorts what a pass over the data has gathered: filling rows are dropped, clips put by video.
+
+    Args:
+      gathered: logits [rows, classes], labels [rows, classes], mask [rows] (0 for filling) and video
+        [rows] (the video's place in its split), from any number of replicas.
+      ids: of all videos of the split. Those that have no row are left out.
+      classes: names of the columns.
+      activation: sigmoid or softmax.
+      provenance: where the scores come from.
+    """
+    real = np.flatnonzero(gathered["mask"] > 0)
+    rows = real[np.argsort(gathered["video"][real], kind="stable")]
+    videos, owner = np.unique(gathered["video"][rows], return_inverse=True)
+    return ClipScores(
+        tuple(ids[video] for video in videos),
+        tuple(classes),
+        pool_labels(gathered["labels"][rows], owner),
+        gathered["logits"][rows].astype(np.float32),
+        owner.astype(np.int32),
+        activation,
+        dict(provenance or {}),
+    )
