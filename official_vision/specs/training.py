@@ -18,7 +18,7 @@ class TrainSpec(Spec):
       validation_interval: steps between evaluations.
       checkpoint_interval: steps between checkpoints.
       checkpoints_kept: newest checkpoints on disk.
-      best_metric: evaluation figure by which the best checkpoint is kept, e.g. mAP or top_1.
+      best_metric: evaluation figure by which the best checkpoint is kept, e.g. mAP, charades_mAP or top_1.
       label_smoothing: share of each target given to all classes evenly.
       init_checkpoint: checkpoint or model folder to start from; empty starts afresh.
       strategy: one_device, mirrored, multi_worker_mirrored or tpu (tf.distribute).

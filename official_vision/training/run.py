@@ -26,6 +26,7 @@ from official_vision.data.input import read_index
 from official_vision.errors import UserError, nearest
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.inputs import streams_of
+from official_vision.training.metrics import figure_names
 from official_vision.training.optimization import make_optimizer
 from official_vision.training.progress import TrainingProgress, clock
 from official_vision.training.restore import ARCHITECTURE_FILE, BEST_FOLDER, step_of
@@ -33,7 +34,6 @@ from official_vision.training.task import VideoTask
 
 LOG_FILE = "train.log"
 RESULT_FILE = "result.json"  # its presence says that the run has come to its end
-FIGURES = ("mAP", "top_1", "top_5", "validation_loss")
 # Settings whose change makes a resumed run another run.
 _FIXED_SECTIONS = ("model",)
 
@@ -109,10 +109,12 @@ def _checked(config: Config) -> Config:
                 f"TrainSpec.{name} must be a multiple of TrainSpec.steps_per_loop = {train.steps_per_loop}. "
                 f"Received: {getattr(train, name)}. Change one of them."
             )
-    if train.best_metric not in FIGURES:
+    single_label = config.model.activation == "softmax"
+    figures = (*figure_names(single_label=single_label), "validation_loss")
+    if train.best_metric not in figures:
         raise UserError(
             f"TrainSpec.best_metric must be a figure of evaluation. Received: {train.best_metric!r}. "
-            f"{nearest(train.best_metric, FIGURES)}"
+            f"{nearest(train.best_metric, figures)}"
         )
     # Built once for its checks: a misspelt optimizer is refused before anything is written.
     make_optimizer(config.optimizer, train, config.train_data.batch_size)
