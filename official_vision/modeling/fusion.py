@@ -103,7 +103,9 @@ def _scale(x: tf.Tensor, multiplier: tf.Tensor | None) -> tf.Tensor:
     """Multiplies [rows, height, width, channels] by a scalar or by [rows, channels]."""
     if multiplier is None:
         return x
-    return x * (multiplier[:, tf.newaxis, tf.newaxis, :] if multiplier.shape.rank else multiplier)
+    if multiplier.shape.rank:
+        multiplier = tf.reshape(multiplier, [-1, 1, 1, x.shape[-1]])
+    return x * multiplier
 
 
 def _equal_widths(widths: Sequence[int]) -> tuple[tuple[int, tuple[int, ...]], ...]:

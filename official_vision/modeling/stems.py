@@ -88,12 +88,15 @@ class ObjectStem(Layer):
     at full size, 151 float channels would be 604 times the bytes of the ids.
     """
 
-    def __init__(self, num_object_classes: int, **kwargs):
+    def __init__(self, num_object_classes: int, uses_bit_sets: bool = True, **kwargs):
         """Args:
         num_object_classes: channels; ids from this on (255 = unlabelled) light none of them.
+        uses_bit_sets: False takes the maximum of 16 one-hot maps instead, all of them at the pooled
+          size: for TFLite, which has no operations on bits.
         """
         super().__init__(**kwargs)
         self.num_object_classes = num_object_classes
+        self.uses_bit_sets = uses_bit_sets
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Pools and spreads the ids.
@@ -104,7 +107,18 @@ class ObjectStem(Layer):
         Returns:
           0 or 1 in the layer's compute dtype, [batch * time, ceil(height / 4), ceil(width / 4), classes].
         """
-        windows = _windows(ids)
+        if self.uses_bit_sets:
+            return self._spread(_windows(ids))
+        padded = _padded(ids)
+        pooled = None
+        for row in range(OBJECT_POOL):
+            for column in range(OBJECT_POOL):
+                corner = tf.cast(padded[:, row::OBJECT_POOL, column::OBJECT_POOL], tf.int32)
+                lit = tf.one_hot(corner, self.num_object_classes, dtype=self.compute_dtype)
+                pooled = lit if pooled is None else tf.maximum(pooled, lit)
+        return pooled
+
+    def _spread(self, windows: tf.Tensor) -> tf.Tensor:
         bits = tf.bitwise.left_shift(tf.ones_like(windows), windows % _WORD)
         words = []
         for word in range(-(-self.num_object_classes // _WORD)):
@@ -121,11 +135,15 @@ class ObjectStem(Layer):
 
 def _windows(ids: tf.Tensor) -> tf.Tensor:
     """uint8 [n, height, width] -> int32 [n, ceil(height / 4), ceil(width / 4), 16]."""
+    patches = tf.nn.space_to_depth(_padded(ids)[..., tf.newaxis], OBJECT_POOL)
+    return tf.cast(patches, tf.int32)
+
+
+def _padded(ids: tf.Tensor) -> tf.Tensor:
+    """To whole windows, with ids of no class."""
     height, width = ids.shape[1] or tf.shape(ids)[1], ids.shape[2] or tf.shape(ids)[2]
     padding = [[0, 0], [0, -height % OBJECT_POOL], [0, -width % OBJECT_POOL]]
-    padded = tf.pad(ids, padding, constant_values=_NO_CLASS)
-    patches = tf.nn.space_to_depth(padded[..., tf.newaxis], OBJECT_POOL)
-    return tf.cast(patches, tf.int32)
+    return tf.pad(ids, padding, constant_values=_NO_CLASS)
 
 
 def _or_together(bits: tf.Tensor) -> tf.Tensor:

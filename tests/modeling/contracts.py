@@ -108,7 +108,12 @@ CONTRACTS = (
         },
         lambda: [_maps(3, 9)],
     ),
-    Contract(ObjectStem, lambda: {"num_object_classes": 40}, lambda: [_ids()], frames=False),
+    Contract(
+        ObjectStem,
+        lambda: {"num_object_classes": 40, "uses_bit_sets": False},
+        lambda: [_ids()],
+        frames=False,
+    ),
     Contract(
         WeightedFusion,
         lambda: {"input_channels": (3, 5), "target_channels": 4, "strengths": (0.2, 0.9)},

@@ -68,6 +68,7 @@ def test_object_stem_is_the_maximum_of_one_hot_maps(
     pooled = ObjectStem(classes)(ids)
     np.testing.assert_array_equal(pooled, pooled_one_hot(ids, classes))
     assert pooled.numpy()[0, 0, 0, classes - 1] == 1
+    np.testing.assert_array_equal(ObjectStem(classes, uses_bit_sets=False)(ids), pooled)
 
 
 @pytest.mark.parametrize("classes", [31, 32, 33, 64, 151, 255])
