@@ -43,10 +43,17 @@ class VideoRow:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """All videos of a data set; `classes` are named in the order of their indices."""
+    """All videos of a data set.
+
+    Attributes:
+      classes: names in the order of their indices.
+      rows: the videos.
+      notes: a line for each thing that the reader mended or left out, so that nothing happens silently.
+    """
 
     classes: tuple[str, ...]
     rows: tuple[VideoRow, ...]
+    notes: tuple[str, ...] = ()
 
     def splits(self) -> tuple[str, ...]:
         """Returns the names of the splits, sorted."""
@@ -76,13 +83,19 @@ class NamedRow:
     end_sec: float | None = None
 
 
-def make_manifest(named: list[NamedRow], classes: tuple[str, ...] | None, source: str) -> Manifest:
+def make_manifest(
+    named: list[NamedRow],
+    classes: tuple[str, ...] | None,
+    source: str,
+    notes: tuple[str, ...] = (),
+) -> Manifest:
     """Turns class names into indices and checks what no single row can show.
 
     Args:
       named: the rows.
       classes: names in order; None takes all that occur, sorted.
       source: the annotation file, for errors.
+      notes: what the reader mended or left out.
 
     Raises:
       UserError: no rows, an id twice, or a class that `classes` lacks; with file and line.
@@ -105,7 +118,7 @@ def make_manifest(named: list[NamedRow], classes: tuple[str, ...] | None, source
         seen[row.id] = row.where
         labels = tuple(_label(row, label, index_of) for label in row.labels)
         rows.append(VideoRow(row.id, row.path, row.split, labels, row.start_sec, row.end_sec))
-    return Manifest(classes, tuple(rows))
+    return Manifest(classes, tuple(rows), notes)
 
 
 def checked_span(

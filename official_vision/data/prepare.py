@@ -48,7 +48,8 @@ def read_manifest(spec: PrepareSpec) -> Manifest:
             "PrepareSpec.annotations and PrepareSpec.output must be set. "
             f"Received: {spec.annotations!r} and {spec.output!r}. Name the annotation file and the output folder."
         )
-    return READERS[spec.annotation_format](spec.annotations)
+    reader = READERS[spec.annotation_format]
+    return reader(spec.annotations, spec.protocol, spec.videos)
 
 
 def plan_shards(manifest: Manifest, split: str, spec: PrepareSpec) -> tuple[ShardTask, ...]:

@@ -13,7 +13,10 @@ class PrepareSpec(Spec):
 
     Attributes:
       annotations: the annotation file (or folder) that names videos and labels.
-      annotation_format: reader in data/annotations/: csv, json_lines or folders.
+      annotation_format: reader in data/annotations/: csv, json_lines, folders (a folder a class), or
+        the official files of charades, kinetics, moments_in_time, toyota_smarthome or ucf101.
+      protocol: which of a data set's divisions into splits: cs, cv1 or cv2 of toyota_smarthome; 1, 2 or
+        3 of ucf101; empty for the others.
       videos: folder that the annotation's paths are relative to.
       output: folder to write; each split gets a folder of its own there.
       short_side: shorter side of the stored frames in pixels.
@@ -32,7 +35,20 @@ class PrepareSpec(Spec):
     """
 
     annotations: str = ""
-    annotation_format: str = setting("csv", choices=("csv", "json_lines", "folders"))
+    annotation_format: str = setting(
+        "csv",
+        choices=(
+            "csv",
+            "json_lines",
+            "folders",
+            "charades",
+            "kinetics",
+            "moments_in_time",
+            "toyota_smarthome",
+            "ucf101",
+        ),
+    )
+    protocol: str = ""
     videos: str = ""
     output: str = ""
     short_side: int = setting(256, low=16)

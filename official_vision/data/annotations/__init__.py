@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-
+from official_vision.data.annotations.charades import read_charades
 from official_vision.data.annotations.folders import read_folders
 from official_vision.data.annotations.generic_csv import read_csv
 from official_vision.data.annotations.json_lines import read_json_lines
-from official_vision.data.manifest import Manifest
+from official_vision.data.annotations.kinetics import read_kinetics
+from official_vision.data.annotations.moments_in_time import read_moments_in_time
+from official_vision.data.annotations.reader import Reader
+from official_vision.data.annotations.toyota_smarthome import PROTOCOLS, read_toyota_smarthome
+from official_vision.data.annotations.ucf101 import SPLITS, read_ucf101
 
-READERS: dict[str, Callable[[str | os.PathLike], Manifest]] = {
-    "csv": read_csv,
-    "json_lines": read_json_lines,
-    "folders": read_folders,
+READERS: dict[str, Reader] = {
+    "csv": Reader(read_csv),
+    "json_lines": Reader(read_json_lines),
+    "folders": Reader(read_folders),
+    "charades": Reader(read_charades),
+    "kinetics": Reader(read_kinetics, locates_videos=True),
+    "moments_in_time": Reader(read_moments_in_time, locates_videos=True),
+    "toyota_smarthome": Reader(read_toyota_smarthome, tuple(PROTOCOLS)),
+    "ucf101": Reader(read_ucf101, SPLITS),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from official_vision.errors import UserError
@@ -49,3 +50,36 @@ def seconds(text: str, where: str) -> float | None:
             f"{where}: a time must be a number of seconds. Received: {text!r}. Mend it."
         )
     return value
+
+
+def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
+    """Yields ("file:number", line) of every line that is not blank, without surrounding blanks."""
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if line.strip():
+            yield f"{path}:{number}", line.strip()
+
+
+def official_files(folder: Path, splits: Mapping[str, str]) -> list[tuple[Path, str]]:
+    """Returns (file, split) of those of a data set's official files that a folder holds.
+
+    Args:
+      folder: of the files.
+      splits: file name -> split.
+
+    Raises:
+      UserError: it holds none.
+    """
+    found = [(folder / name, split) for name, split in splits.items() if (folder / name).is_file()]
+    if not found:
+        raise UserError(
+            f"PrepareSpec.annotations must be the folder that holds {' and '.join(splits)}. "
+            f"Received: {folder}, which holds neither."
+        )
+    return found
+
+
+def located(videos: str | os.PathLike, candidates: Iterable[str]) -> str:
+    """Returns the first path below `videos` that exists; the first of all when none does."""
+    candidates = list(candidates)
+    existing = (path for path in candidates if (Path(videos) / path).is_file())
+    return next(existing, candidates[0])
