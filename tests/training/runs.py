@@ -15,7 +15,14 @@ from official_vision.data.flow import quantise
 from official_vision.data.index import Index, ShardEntry
 from official_vision.data.shard import StoredVideo, encode
 from official_vision.files import sha256
-from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec
+from official_vision.specs import (
+    DataSpec,
+    EvaluationSpec,
+    ModelSpec,
+    OptimizerSpec,
+    PrepareSpec,
+    TrainSpec,
+)
 
 CLASSES = ("red", "green", "blue", "grey")
 STREAMS = ("rgb", "flow", "objects")
@@ -122,6 +129,7 @@ def config(data, model_dir, graph, **settings):
             checkpoint_interval=4,
         ),
         "optimizer": OptimizerSpec(learning_rate=0.05, schedule="constant"),
+        "evaluation": EvaluationSpec(),
     }
     changed = dict(settings)
     for section, spec in sections.items():

@@ -1,0 +1,133 @@
+"""tools/evaluate.py as a user runs it: score once, then judge, pool and fuse kept scores."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from official_vision.files import read_json
+from tests.training import untrained
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+# A user has not set what tests/conftest.py sets for tests.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+# Loads a tool as the command line does, and says which packages that took.
+WATCHED = """
+import runpy, sys
+sys.argv[0] = "tools/evaluate.py"
+try:
+    runpy.run_path("tools/evaluate.py", run_name="__main__")
+finally:
+    print(sorted({"tensorflow", "tf_keras", "official"} & set(sys.modules)))
+"""
+
+
+def evaluate(*flags, code=("tools/evaluate.py",)):
+    done = subprocess.run(
+        [sys.executable, *code, *flags],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env=ENVIRONMENT,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run, two files of its scores (on its data, and with three crops), and the first's figures."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    run = untrained.write_run(folder, views=2, resamples=50)
+    flags = [f"--model_dir={run}", "--checkpoint=latest"]
+    done = evaluate(
+        *flags, f"--dump={folder}/two.npz", f"--json={folder}/two.json", "--classes=worst:1"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    (folder / "two.txt").write_text(done.stdout)
+    done = evaluate(
+        *flags,
+        f"--dump={folder}/six.npz",
+        "--crops=3",
+        "--batch_size=5",
+        f"--data={folder}/data/train",
+        "--resamples=0",
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder
+
+
+@pytest.mark.slow
+def test_scores_are_kept_and_judged_again_without_tensorflow(folder):
+    first = read_json(folder / "two.json")
+    assert (first["step"], first["videos"], first["intervals"]["resamples"]) == (7, 6, 50)
+    done = evaluate(
+        f"--scores={folder}/two.npz",
+        f"--json={folder}/again.json",
+        "--resamples=50",
+        "--classes=worst:1",
+        code=("-c", WATCHED),
+    )
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "[]"
+    again = read_json(folder / "again.json")
+    for name in ("mAP", "top_1", "mean_class_accuracy", "intervals", "classes", "confusion"):
+        assert again[name] == first[name]
+    assert again["scores"][0]["provenance"]["checkpoint"] == first["checkpoint"]
+    # The same but for the line that says what was judged, and the last, which this test adds.
+    shown = done.stdout.splitlines()[1:-1]
+    assert shown == (folder / "two.txt").read_text().splitlines()[1:]
+    with np.load(folder / "six.npz", allow_pickle=False) as archive:
+        assert archive["clip_logits"].shape == (16 * 6, 4)
+
+
+@pytest.mark.slow
+def test_kept_scores_are_pooled_and_fused_as_asked(folder):
+    with np.load(folder / "two.npz", allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    # A second network, that knows every label.
+    arrays["clip_logits"] = 20 * arrays["labels"][arrays["clip_video"]].astype(np.float32)
+    np.savez(folder / "right.npz", **arrays)
+    figures = {}
+    for name, flags in {
+        "max": ["--pooling=max"],
+        "logits": ["--pooling=top_k", "--top_k=1", "--pooled_values=logits"],
+        "fused": [f"--scores={folder}/right.npz", "--weights=0.01,0.99"],
+    }.items():
+        report = folder / f"{name}.json"
+        done = evaluate(f"--scores={folder}/two.npz", *flags, f"--json={report}", "--resamples=0")
+        assert (done.returncode, done.stderr) == (0, "")
+        figures[name] = json.loads(report.read_text())
+    assert figures["max"]["pooling"]["pooling"] == "max"
+    assert figures["logits"]["pooling"]["pooled_values"] == "logits"
+    assert "intervals" not in figures["fused"]
+    assert figures["fused"]["mAP"] == figures["fused"]["top_1"] == 1.0
+    assert figures["fused"]["weights"] == [0.01, 0.99]
+
+
+@pytest.mark.slow
+def test_mistakes_with_scores_are_one_line(folder):
+    two, six = f"--scores={folder}/two.npz", f"--scores={folder}/six.npz"
+    for flags, words in (
+        ([two, six], "alone has video"),
+        ([two, "--weights=1,2"], "a weight for each of the 1 files"),
+        ([two, "--weights=x"], "--weights must be numbers"),
+        ([two, "--dump=x.npz"], "--dump goes with --model_dir"),
+        ([two, f"--charades_submission={folder}/s.txt"], "157 classes. Received: 4"),
+        ([two, "--classes=first"], "best:N or worst:N"),
+        ([f"--scores={folder}/none.npz"], "No such file"),
+        ([two, f"--model_dir={folder}/run"], "Received: both"),
+        ([f"--model_dir={folder}/run", "--weights=1"], "--weights goes with --scores"),
+        ([f"--model_dir={folder}/run", "--dump=scores.json"], "ends with .npz"),
+    ):
+        done = evaluate(*flags)
+        assert done.returncode == 1
+        (line,) = done.stderr.strip().splitlines()
+        assert line.startswith("error: ")
+        assert words in line
