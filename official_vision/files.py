@@ -84,6 +84,14 @@ def sha256(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
+def sha256_of_folder(path: str | os.PathLike) -> str:
+    """Returns one SHA-256 of all files below a folder: of their relative paths and contents."""
+    folder = Path(path)
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    lines = (f"{file.relative_to(folder).as_posix()} {sha256(file)}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

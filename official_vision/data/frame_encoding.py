@@ -9,6 +9,7 @@ import numpy as np
 
 from official_vision.data.flow import quantise
 from official_vision.data.manifest import VideoRow
+from official_vision.data.objects import object_source
 from official_vision.data.streams import FrameStreams, video_streams
 from official_vision.data.video import VideoError, probe
 from official_vision.specs import PrepareSpec
@@ -34,7 +35,7 @@ def encode_video(row: VideoRow, spec: PrepareSpec) -> tuple[float, dict[str, lis
         short_side=spec.short_side,
         fps=spec.fps,
         flow=spec.flow,
-        objects=spec.objects,
+        objects=object_source(spec, row.path),
         start_sec=row.start_sec,
         end_sec=row.end_sec,
     ):

@@ -14,13 +14,14 @@ import queue
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from official_vision import files
 from official_vision.data.annotations import READERS
 from official_vision.data.decoding_worker import DecodingWorker
 from official_vision.data.index import INDEX_FILE, Index
 from official_vision.data.manifest import Manifest
-from official_vision.data.objects import OPENCV_CLASS_NAMES
+from official_vision.data.objects import object_classes, object_fingerprint
 from official_vision.data.shard_task import ShardReport, ShardTask, finished_report, write_shard
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
@@ -151,9 +152,15 @@ def _run_locally(
         executor.shutdown(cancel_futures=True)
 
 
+def _settings(spec: PrepareSpec) -> dict[str, Any]:
+    """What shards depend on: settings, and the very network that made their object ids."""
+    settings = {k: v for k, v in spec.to_dict().items() if k not in _WITHOUT_EFFECT}
+    return {**settings, "object_network_sha256": object_fingerprint(spec)}
+
+
 def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: PrepareSpec) -> None:
     """Keeps what the folder's shards were made of; refuses to mix in shards of something else."""
-    settings = {k: v for k, v in spec.to_dict().items() if k not in _WITHOUT_EFFECT}
+    settings = _settings(spec)
     rows = [dataclasses.asdict(row) for row in manifest.rows_of(split)]
     content = json.dumps([rows, manifest.classes], sort_keys=True)
     plan = {"settings": settings, "videos": hashlib.sha256(content.encode()).hexdigest()}
@@ -185,8 +192,8 @@ def _index(
         videos=tuple(video for report in reports for video in report.videos),
         flow_method=spec.flow,
         flow_bound=spec.flow_bound,
-        object_classes=OPENCV_CLASS_NAMES if spec.objects == "opencv" else (),
-        settings={k: v for k, v in spec.to_dict().items() if k not in _WITHOUT_EFFECT},
+        object_classes=object_classes(spec),
+        settings=_settings(spec),
         versions={library: importlib.metadata.version(library) for library in _LIBRARIES},
         left_out=tuple(item for report in reports for item in report.left_out),
     )

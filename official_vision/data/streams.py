@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from official_vision.data import flow as optical_flow
-from official_vision.data.objects import DETECTION_INTERVAL, opencv_detectors
+from official_vision.data.objects import ObjectSource
 from official_vision.data.video import Frame, decode
 
 
@@ -38,7 +38,7 @@ def video_streams(
     short_side: int | None,
     fps: float | None,
     flow: str,
-    objects: str,
+    objects: ObjectSource | None,
     start_sec: float | None = None,
     end_sec: float | None = None,
 ) -> Iterator[FrameStreams]:
@@ -47,42 +47,27 @@ def video_streams(
     Args:
       path, short_side, fps, start_sec, end_sec: as in video.decode.
       flow: dis, tvl1 or none.
-      objects: opencv or none.
+      objects: gives a frame's ids; None for none.
 
     Raises:
       VideoError: see video.decode.
     """
     solver = _flow_solver(flow)
-    detect = _held_detections() if objects == "opencv" else None
     held: Frame | None = None
     held_flow = None
     for frame in decode(path, short_side, fps, start_sec, end_sec):
         if held is not None:
             held_flow = solver(_grey(held.rgb), _grey(frame.rgb)) if solver else None
-            yield _streams(held, held_flow, detect)
+            yield _streams(held, held_flow, objects)
         held = frame
     if held is not None:
         if solver and held_flow is None:
             held_flow = np.zeros((*held.rgb.shape[:2], 2), np.float32)
-        yield _streams(held, held_flow, detect)
+        yield _streams(held, held_flow, objects)
 
 
-def _streams(frame: Frame, flow: np.ndarray | None, detect: Callable | None) -> FrameStreams:
-    return FrameStreams(frame.rgb, flow, detect(frame.rgb) if detect else None, frame.time_sec)
-
-
-def _held_detections() -> Callable[[np.ndarray], np.ndarray]:
-    """Detects in every DETECTION_INTERVAL-th frame and repeats its ids in between."""
-    detector, count, ids = opencv_detectors(), 0, None
-
-    def detect(rgb: np.ndarray) -> np.ndarray:
-        nonlocal count, ids
-        if count % DETECTION_INTERVAL == 0:
-            ids = detector(rgb)
-        count += 1
-        return ids
-
-    return detect
+def _streams(frame: Frame, flow: np.ndarray | None, objects: ObjectSource | None) -> FrameStreams:
+    return FrameStreams(frame.rgb, flow, objects(frame) if objects else None, frame.time_sec)
 
 
 def _flow_solver(method: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:

@@ -27,10 +27,12 @@ class Frame:
     Attributes:
       rgb: uint8 [height, width, 3].
       time_sec: seconds from the video's start.
+      number: of the frame in the file, from 0; a frame repeated by re-timing keeps its number.
     """
 
     rgb: np.ndarray
     time_sec: float
+    number: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +129,7 @@ def _decoded(path: str | os.PathLike, short_side: int | None) -> Iterator[Frame]
                     # Some files start after 0 or lack time stamps; then frames count from the rate.
                     time = count / info.fps + first if picture.time is None else picture.time
                     first = time if count == 0 else first
-                    yield Frame(_rgb(picture, short_side), time - first)
+                    yield Frame(_rgb(picture, short_side), time - first, count)
                     count, last = count + 1, time - first
         except av.error.FFmpegError as error:
             raise VideoError(f"{path}: broken after {count} frames ({_reason(error)}).") from error
@@ -168,11 +170,11 @@ def _retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
     half_microsecond = 5e-7  # time stamps are rounded to microseconds
     for frame in frames:
         while held is not None and tick / fps < frame.time_sec - half_microsecond:
-            yield Frame(held.rgb, tick / fps)
+            yield Frame(held.rgb, tick / fps, held.number)
             tick += 1
         held = frame
     if held is not None and tick / fps <= held.time_sec + half_microsecond:
-        yield Frame(held.rgb, tick / fps)
+        yield Frame(held.rgb, tick / fps, held.number)
 
 
 def _reason(error: Exception) -> str:

@@ -20,6 +20,8 @@ ASSETS_FOLDER = "assets"  # TensorFlow's name
 MODEL_FILE = "model.json"
 LABELS_FILE = "labels.txt"
 _PREPARATION = ("short_side", "fps", "flow", "flow_bound", "objects")
+# With a default, so that files exported before these were settings are still read.
+_OBJECTS = tuple(f.name for f in dataclasses.fields(PrepareSpec) if f.name.startswith("object_"))
 _CLIP = ("frames", "frame_stride", "size", "short_video")
 
 
@@ -44,7 +46,10 @@ def feeding_to_dict(preparation: Mapping[str, Any], clip: DataSpec) -> dict[str,
     """Returns the part of model.json that `read_description` reads back into specs."""
     settings = clip.to_dict()
     return {
-        "preparation": {name: preparation[name] for name in _PREPARATION},
+        "preparation": {
+            **{name: preparation[name] for name in _PREPARATION},
+            **{name: preparation[name] for name in _OBJECTS if name in preparation},
+        },
         "clip": {name: settings[name] for name in _CLIP},
     }
 
@@ -78,10 +83,15 @@ def read_description(folder: Path) -> Description:
         return Description(
             tuple(values["labels"]),
             tuple(values["streams"]),
-            PrepareSpec(**{name: values["preparation"][name] for name in _PREPARATION}),
+            _preparation(values["preparation"]),
             DataSpec(**{name: values["clip"][name] for name in _CLIP}),
         )
     except (KeyError, TypeError) as error:
         raise UserError(
             f"The file must describe an exported network. Received: {path} ({error!r}). Export again."
         ) from error
+
+
+def _preparation(values: Mapping[str, Any]) -> PrepareSpec:
+    needed = {name: values[name] for name in _PREPARATION}
+    return PrepareSpec(**needed, **{name: values[name] for name in _OBJECTS if name in values})

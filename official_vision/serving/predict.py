@@ -13,6 +13,7 @@ import tensorflow as tf
 from official_vision.data import span
 from official_vision.data.flow import dequantise, quantise
 from official_vision.data.geometry import crop_and_resize, evaluation_box
+from official_vision.data.objects import object_source
 from official_vision.data.streams import FrameStreams, video_streams
 from official_vision.errors import UserError
 from official_vision.serving.description import read_description, version_folder
@@ -120,7 +121,7 @@ class Predictor:
             short_side=preparation.short_side,
             fps=preparation.fps,
             flow=preparation.flow if "flow" in wanted else "none",
-            objects=preparation.objects if "objects" in wanted else "none",
+            objects=object_source(preparation, video) if "objects" in wanted else None,
         )
 
     def _clips(

@@ -23,7 +23,20 @@ class PrepareSpec(Spec):
       fps: frames a second to re-time to; None keeps the video's own.
       flow: dis (OpenCV), tvl1 (Piergiovanni & Ryoo 2019) or none.
       flow_bound: largest stored displacement in pixels a frame; larger ones are clipped.
-      objects: opencv (its face and body detectors) or none.
+      objects: opencv (its face and body detectors), saved_model:PATH or tflite:PATH (a segmentation
+        network), png:FOLDER (ids ready-made: a folder a video, a PNG a frame) or none.
+      object_interval: frames between two runs of the detector or network, whose ids are held in
+        between; None takes 6 for opencv, 1 for a network.
+      object_input_size: height and width of the network's input in pixels; None feeds frames as stored.
+      object_scale: a network of floats is fed (value / scale - mean) / deviation of values in 0..255;
+        one that takes uint8 is fed the values.
+      object_mean: one for all channels or one each.
+      object_deviation: one for all channels or one each.
+      object_channel_order: rgb or bgr.
+      object_output: name of the network's output; empty for its only one.
+      object_id_offset: added to the network's ids; what is then below 0 or above 255 is unlabelled.
+      object_unlabelled_id: the network's id for what it does not know, stored as 255; None for none.
+      object_classes: file that names the stored ids, one a line from id 0; empty leaves them nameless.
       jpeg_quality: of stored frames, 1 to 100.
       videos_per_shard: videos that share one shard file.
       runner: local (processes on this machine) or a runner of Apache Beam: DirectRunner, FlinkRunner, ...
@@ -55,7 +68,19 @@ class PrepareSpec(Spec):
     fps: float | None = setting(None, above=0)
     flow: str = setting("dis", choices=("dis", "tvl1", "none"))
     flow_bound: float = setting(20.0, above=0)
-    objects: str = setting("opencv", choices=("opencv", "none"))
+    objects: str = setting(
+        "opencv", choices=("opencv", "saved_model:PATH", "tflite:PATH", "png:FOLDER", "none")
+    )
+    object_interval: int | None = setting(None, low=1)
+    object_input_size: int | None = setting(None, low=1)
+    object_scale: float = setting(255.0, above=0)
+    object_mean: tuple[float, ...] = (0.0,)
+    object_deviation: tuple[float, ...] = setting((1.0,), above=0)
+    object_channel_order: str = setting("rgb", choices=("rgb", "bgr"))
+    object_output: str = ""
+    object_id_offset: int = 0
+    object_unlabelled_id: int | None = None
+    object_classes: str = ""
     jpeg_quality: int = setting(95, low=1, high=100)
     videos_per_shard: int = setting(64, low=1)
     runner: str = "local"

@@ -19,7 +19,10 @@ def setting(
     above: float | None = None,
     choices: tuple[str, ...] | None = None,
 ) -> Any:
-    """A field with a default and its rule: low <= value <= high, value > above, or one of `choices`."""
+    """A field with a default and its rule: low <= value <= high, value > above, or one of `choices`.
+
+    A choice written `kind:WHAT` allows every value that begins with `kind:` and goes on.
+    """
     rule = {"low": low, "high": high, "above": above, "choices": choices}
     return dataclasses.field(default=default, metadata=rule)
 
@@ -40,8 +43,9 @@ class Spec:
                 _check_rule(where, item, field.metadata)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the settings as plain JSON values."""
-        return dataclasses.asdict(self)
+        """Returns the settings as plain JSON values: what a file gives back equals what it was given."""
+        values = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Spec:
@@ -55,6 +59,8 @@ class Spec:
 
 def _as_float(value: Any, hint: Any) -> Any:
     """An int is a fine float; a bool is not."""
+    if typing.get_args(hint) == (float, ...) and isinstance(value, tuple):
+        return tuple(_as_float(item, float) for item in value)
     wants_float = hint is float or float in typing.get_args(hint)
     return float(value) if wants_float and type(value) is int else value
 
@@ -74,10 +80,17 @@ def _matches(value: Any, hint: Any) -> bool:
     return type(value) is hint
 
 
+def _chosen(value: Any, choice: str) -> bool:
+    kind, colon, _ = choice.partition(":")
+    if not colon:
+        return value == choice
+    return value.startswith(f"{kind}:") and value != f"{kind}:"
+
+
 def _check_rule(where: str, value: Any, rule: Mapping[str, Any]) -> None:
     if value is None or not rule:
         return
-    if rule["choices"] and value not in rule["choices"]:
+    if rule["choices"] and not any(_chosen(value, choice) for choice in rule["choices"]):
         raise UserError(
             f"{where} must be one of {', '.join(rule['choices'])}. Received: {value!r}."
         )

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from official_vision.data import streams
+from official_vision.data import objects, streams
 from official_vision.data.objects import DETECTION_INTERVAL
 from official_vision.data.streams import video_streams
 from official_vision.data.video import decode
+from official_vision.specs import PrepareSpec
 
-NOTHING = {"short_side": None, "fps": None, "flow": "none", "objects": "none"}
+NOTHING = {"short_side": None, "fps": None, "flow": "none", "objects": None}
 
 
 @pytest.fixture
@@ -59,8 +60,9 @@ def test_detections_are_held(monkeypatch, tmp_path, write_mp4):
     def by_grey(rgb):
         return np.full(rgb.shape[:2], round(rgb.mean() / 10), np.uint8)
 
-    monkeypatch.setattr(streams, "opencv_detectors", lambda: by_grey)
-    found = list(video_streams(path, **{**NOTHING, "objects": "opencv"}))
+    monkeypatch.setattr(objects, "opencv_detectors", lambda: by_grey)
+    source = objects.object_source(PrepareSpec(objects="opencv"), path)
+    found = list(video_streams(path, **{**NOTHING, "objects": source}))
     held = [number // DETECTION_INTERVAL * DETECTION_INTERVAL for number in range(count)]
     assert [int(item.objects[0, 0]) for item in found] == held
 
@@ -72,7 +74,7 @@ def test_frames_are_not_kept(monkeypatch):
     def frames(*_):
         for number in range(50):
             alive.append(number)
-            yield streams.Frame(np.zeros((4, 4, 3), np.uint8), number / 25)
+            yield streams.Frame(np.zeros((4, 4, 3), np.uint8), number / 25, number)
 
     monkeypatch.setattr(streams, "decode", frames)
     for number, item in enumerate(video_streams("any", **NOTHING)):

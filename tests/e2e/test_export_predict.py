@@ -192,7 +192,7 @@ def test_an_export_that_is_stopped_leaves_no_version(run, tmp_path, ended_by):
 _MEASURED = """
 import re, sys
 import numpy as np
-from official_vision.data.objects import OpenCvDetectors
+from official_vision.data.objects.detectors import OpenCvDetectors
 from official_vision.serving.predict import Predictor
 OpenCvDetectors.__call__ = lambda self, rgb: np.zeros(rgb.shape[:2], np.uint8)  # they are slow
 result = Predictor(sys.argv[1]).predict(sys.argv[2])

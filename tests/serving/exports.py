@@ -16,7 +16,7 @@ from official_vision.config import Config
 from official_vision.data.frame_encoding import encode_video
 from official_vision.data.index import Index, ShardEntry
 from official_vision.data.manifest import VideoRow
-from official_vision.data.objects import OPENCV_CLASS_NAMES
+from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES
 from official_vision.data.shard import StoredVideo, encode
 from official_vision.files import sha256
 from official_vision.modeling.builder import build_model

@@ -25,8 +25,6 @@ _HOG_WINDOW = (64, 128)
 _SCALE_STEP = 1.25
 # Cascades know faces from 20-24 pixels on: smaller frames are enlarged for them.
 _LEAST_SIDE = 160
-# Boxes are held for this many frames: detection costs more than decoding and flow together.
-DETECTION_INTERVAL = 6
 _NEIGHBOURS = 3
 
 

@@ -4,8 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
-from official_vision.data import objects
-from official_vision.data.objects import OPENCV_CLASS_NAMES, OpenCvDetectors, opencv_detectors
+from official_vision.data.objects import detectors as objects
+from official_vision.data.objects.detectors import (
+    OPENCV_CLASS_NAMES,
+    OpenCvDetectors,
+    opencv_detectors,
+)
 from official_vision.data.video import decode
 
 FACE = OPENCV_CLASS_NAMES.index("frontal face")
