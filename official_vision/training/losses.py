@@ -16,14 +16,16 @@ def classification_loss(
 
     Args:
       logits: [batch, classes].
-      labels: multi-hot, or one-hot for softmax, [batch, classes].
+      labels: multi-hot, or one-hot for softmax, [batch, classes]; or shares of 0 to 1, as mixing
+        clips gives them (which for softmax sum to 1).
       mask: 1 for real rows and 0 for padding, [batch].
       activation: sigmoid (binary cross entropy, averaged over classes) or softmax.
       label_smoothing: share of each target that all classes get evenly: of 1/2 for sigmoid, of
         1/classes for softmax.
 
     Returns:
-      A float32 scalar; 0 for a batch of padding alone.
+      A float32 scalar; 0 for a batch of padding alone. In training every replica has as many real
+      rows, so that the mean over replicas is the mean over the global batch.
     """
     per_clip = clip_losses(logits, labels, activation, label_smoothing)
     mask = tf.cast(mask, tf.float32)

@@ -9,6 +9,8 @@ from official_vision.training.losses import classification_loss, clip_losses, l2
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(0, 3, (4, 5)).astype(np.float32)
 MULTI_HOT = np.float32([[1, 0, 1, 0, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]])
+# Mixed from two clips by unequal shares (mixup, cutmix): neither 0 nor 1.
+MIXED = 0.7 * MULTI_HOT + 0.3 * MULTI_HOT[::-1]
 ONE_HOT = np.eye(5, dtype=np.float32)[[2, 0, 4, 1]]
 
 
@@ -24,7 +26,15 @@ def by_hand(logits, labels, activation, smoothing):
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize(("activation", "labels"), [("sigmoid", MULTI_HOT), ("softmax", ONE_HOT)])
+@pytest.mark.parametrize(
+    ("activation", "labels"),
+    [
+        ("sigmoid", MULTI_HOT),
+        ("sigmoid", MIXED),
+        ("softmax", ONE_HOT),
+        ("softmax", 0.7 * ONE_HOT + 0.3 * ONE_HOT[::-1]),
+    ],
+)
 def test_mean_over_real_rows(activation, labels, smoothing):
     expected = by_hand(LOGITS, labels, activation, smoothing)
     np.testing.assert_allclose(
@@ -33,6 +43,38 @@ def test_mean_over_real_rows(activation, labels, smoothing):
     mask = np.float32([1, 1, 0, 1])
     loss = classification_loss(LOGITS, labels, mask, activation, smoothing)
     np.testing.assert_allclose(loss, expected[[0, 1, 3]].mean(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_the_loss_of_mixed_labels_is_the_mixed_loss(activation):
+    """Cross entropy is linear in the labels: what mixup's authors state as its loss."""
+    first, second = ONE_HOT, ONE_HOT[::-1]
+    losses = [clip_losses(LOGITS, labels, activation, 0.1) for labels in (first, second)]
+    mixed = clip_losses(LOGITS, 0.7 * first + 0.3 * second, activation, 0.1)
+    np.testing.assert_allclose(mixed, 0.7 * losses[0] + 0.3 * losses[1], rtol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_a_greater_batch_is_no_greater_step(activation):
+    """A loss left as a vector would be summed by its gradient, which would grow with the batch."""
+    labels = ONE_HOT
+    gradients = []
+    for copies in (1, 3):
+        bias = tf.Variable(tf.zeros(5))
+        with tf.GradientTape() as tape:
+            loss = classification_loss(
+                np.tile(LOGITS, (copies, 1)) + bias,
+                np.tile(labels, (copies, 1)),
+                np.ones(4 * copies, np.float32),
+                activation,
+            )
+        assert loss.shape == []
+        gradients.append(tape.gradient(loss, bias).numpy())
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-5)
+    # By hand, the mean of p - y over clips (and classes).
+    p = tf.sigmoid(LOGITS) if activation == "sigmoid" else tf.nn.softmax(LOGITS)
+    share = 5 if activation == "sigmoid" else 1
+    np.testing.assert_allclose(gradients[0], (p - labels).numpy().mean(0) / share, rtol=1e-4)
 
 
 def test_filling_alone_costs_nothing_and_moves_nothing():
