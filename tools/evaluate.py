@@ -128,7 +128,10 @@ def _of_scores() -> tuple[Report, VideoScores]:
         "weights": _weights(),
         "pooling": spec.to_dict(),
     }
-    heading = " + ".join(_SCORES.value)
+    heading = " + ".join(
+        f"{path} ({scores.pooled_as(spec)})"
+        for path, scores in zip(_SCORES.value, kept, strict=True)
+    )
     return Report(heading, source, scored.evaluation(), scored.intervals(spec)), scored
 
 
@@ -151,22 +154,18 @@ def _of_model() -> tuple[Report, VideoScores]:
 
     trained = _trained()
     spec = trained.config.evaluation
-    blanked = ("", *trained.model.streams) if _BLANK.value else ("",)
-    clips = {
-        stream: evaluate.score_clips(trained, blanked=stream, progress=_bar) for stream in blanked
-    }
+    clips = evaluate.score_clips(trained, progress=_bar)
     if _DUMP.value:
-        write_dump(_DUMP.value, clips[""], spec)
-    scored = {stream: scores.pooled(spec) for stream, scores in clips.items()}
-    whole = scored.pop("")
+        write_dump(_DUMP.value, clips, spec)
+    scored = clips.pooled(spec)
     report = Report(
-        f"{trained.checkpoint} (step {trained.step})",
-        {**clips[""].provenance, "pooling": spec.to_dict()},
-        whole.evaluation(),
-        whole.intervals(spec),
-        {stream: scores.evaluation() for stream, scores in scored.items()},
+        f"{trained.checkpoint} (step {trained.step}; {clips.pooled_as(spec)})",
+        {**clips.provenance, "pooling": spec.to_dict()},
+        scored.evaluation(),
+        scored.intervals(spec),
+        evaluate.evaluate_without(trained, _bar) if _BLANK.value else {},
     )
-    return report, whole
+    return report, scored
 
 
 def _trained() -> Trained:

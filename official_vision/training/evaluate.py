@@ -80,31 +80,6 @@ def _silently(batches: Iterable, count: int) -> Iterable:
     return batches
 
 
-def evaluate(
-    trained: Trained,
-    *,
-    blank_streams: bool = False,
-    progress: Callable[[Iterable, int], Iterable] = _silently,
-) -> tuple[Evaluation, dict[str, Evaluation]]:
-    """Scores with and without each stream, and judges by the run's own EvaluationSpec.
-
-    Args:
-      trained: the network.
-      blank_streams: evaluate again with each stream blanked.
-      progress: wraps the batches, given their number.
-
-    Returns:
-      The evaluation, and one for each blanked stream.
-    """
-    names = ("", *trained.model.streams) if blank_streams else ("",)
-    spec = trained.config.evaluation
-    results = {
-        name: score_clips(trained, blanked=name, progress=progress).pooled(spec).evaluation()
-        for name in names
-    }
-    return results.pop(""), results
-
-
 def score_clips(
     trained: Trained,
     *,
@@ -141,6 +116,25 @@ def score_clips(
         trained.config.model.activation,
         _provenance(trained, index, blanked),
     )
+
+
+def evaluate_without(
+    trained: Trained, progress: Callable[[Iterable, int], Iterable] = _silently
+) -> dict[str, Evaluation]:
+    """Evaluates with each stream blanked: by how much it falls is what the stream is worth.
+
+    Args:
+      trained: the network; its EvaluationSpec says how clips are pooled.
+      progress: wraps the batches, given their number.
+
+    Returns:
+      An evaluation by the name of the stream that was blanked.
+    """
+    spec = trained.config.evaluation
+    return {
+        stream: score_clips(trained, blanked=stream, progress=progress).pooled(spec).evaluation()
+        for stream in trained.model.streams
+    }
 
 
 def _gathered(trained: Trained, batches: Iterable, blanked: str) -> dict[str, np.ndarray]:

@@ -142,7 +142,7 @@ def _figures(report: Report) -> list[str]:
         shown = (f"{_spoken(name)} {value:.4f}" for name, value in figures.items())
         return ["   ".join(shown)]
     width = max(len(_spoken(name)) for name in figures)
-    lines = [f"{'':{width}}          {intervals.confidence:.4g} interval over videos"]
+    lines = [f"{'':{width}}          {100 * intervals.confidence:.4g} % interval over videos"]
     for name, value in figures.items():
         low, high = intervals.figures[name]
         lines.append(f"{_spoken(name):{width}}  {value:.4f}  {low:.4f} to {high:.4f}")

@@ -81,6 +81,15 @@ class ClipScores:
         scores = pool_logits(self.logits, self.owner, self.activation, spec)
         return VideoScores(self.ids, self.classes, self.labels, scores, self.activation)
 
+    def pooled_as(self, spec: EvaluationSpec) -> str:
+        """Says what `pooled` does, e.g. "max of 30 clips a video"."""
+        clips = len(self.owner) / max(len(self.ids), 1)
+        if clips == 1:
+            return "1 clip a video"
+        way = f"mean of the top {spec.top_k}" if spec.pooling == "top_k" else spec.pooling
+        logits = "logits of " if spec.pooled_values == "logits" else ""
+        return f"{way} of {logits}{clips:.4g} clips a video"
+
 
 def collect(
     gathered: Mapping[str, np.ndarray],

@@ -77,7 +77,7 @@ def test_a_row_holds_its_numbers():
         np.testing.assert_allclose(shown, expected, atol=5e-4)
     low, high = report.intervals.figures["mAP"]
     assert f"{report.evaluation.figures['mAP']:.4f}  {low:.4f} to {high:.4f}" in text
-    assert "0.9 interval over videos" in text
+    assert "90 % interval over videos" in text
     assert "rgb +0.0000" in text
 
 

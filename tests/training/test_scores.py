@@ -71,3 +71,21 @@ def test_a_clip_that_is_no_number_is_named():
     scores = collect(gathered, IDS, CLASSES, "sigmoid").pooled(EvaluationSpec())
     with pytest.raises(UserError, match="for 1 of 2 videos, the first in row 1"):
         scores.evaluation()
+
+
+@pytest.mark.parametrize(
+    ("settings", "videos", "words"),
+    [
+        ({}, [0, 1], "1 clip a video"),
+        ({}, [0, 0, 1, 1], "mean of 2 clips a video"),
+        ({"pooling": "max"}, [0, 0, 0, 1, 1], "max of 2.5 clips a video"),
+        (
+            {"pooling": "top_k", "top_k": 2, "pooled_values": "logits"},
+            [0] * 3,
+            "mean of the top 2 of logits of 3 clips a video",
+        ),
+    ],
+)
+def test_the_pooling_is_said(settings, videos, words):
+    scores = collect(rows_of(videos), IDS, CLASSES, "sigmoid")
+    assert scores.pooled_as(EvaluationSpec(**settings)) == words
