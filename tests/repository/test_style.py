@@ -25,6 +25,7 @@ DOCUMENTED_ELSEWHERE = {
     "build_model",
     "call",
     "compute_output_shape",
+    "create_optimizer",
     "from_config",
     "get_config",
     "get_build_config",
