@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -48,6 +49,29 @@ def folder_written_aside(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def check_writable(path: str | os.PathLike, flag: str) -> None:
+    """Refuses a file that could not be written, before the work of which it is to hold the result.
+
+    Args:
+      path: of a file that may exist; missing folders are made.
+      flag: that named it, for the error.
+
+    Raises:
+      UserError: its folder cannot be made or written, or the path is a folder.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        raise UserError(
+            f"{flag} must name a file that can be written. Received: {path} ({error.strerror}). Name another."
+        ) from error
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

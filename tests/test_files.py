@@ -57,3 +57,23 @@ def test_sha256_is_the_standard_one(tmp_path):
     content = b"x" * (3 << 20)
     (tmp_path / "a").write_bytes(content)
     assert files.sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_file_that_can_be_written_is_left_as_it_is(tmp_path):
+    path = tmp_path / "new" / "result.json"
+    files.check_writable(path, "--json")
+    assert list((tmp_path / "new").iterdir()) == []
+    path.write_text("kept")
+    files.check_writable(path, "--json")
+    assert path.read_text() == "kept"
+
+
+def test_a_file_that_cannot_be_written_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path, tmp_path / "file" / "result.json"):
+        with pytest.raises(
+            UserError, match=r"^--json must name a file that can be written"
+        ) as raised:
+            files.check_writable(path, "--json")
+        assert str(path) in str(raised.value)
+        assert "\n" not in str(raised.value)

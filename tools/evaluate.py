@@ -39,6 +39,8 @@ _DATA = flags.DEFINE_string(
 )
 _VIEWS = flags.DEFINE_integer("views", None, "Clips of each video.", lower_bound=1)
 _CROPS = flags.DEFINE_integer("crops", None, "Crops of each clip.", lower_bound=1, upper_bound=3)
+_FRAMES = flags.DEFINE_integer("frames", None, "Frames of a clip.", lower_bound=1)
+_SIZE = flags.DEFINE_integer("size", None, "Height and width of a clip.", lower_bound=16)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Clips at a time.", lower_bound=1)
 _ALL_DEVICES = flags.DEFINE_bool(
     "all_devices", False, "Share the clips of a batch among all GPUs of this machine."
@@ -67,8 +69,9 @@ _JSON = flags.DEFINE_string("json", None, "File to write all figures to.")
 _SUBMISSION = flags.DEFINE_string(
     "charades_submission", None, "File to write scores to as Charades' official script reads them."
 )
-# Those that only make sense beside a model.
-_OF_MODEL = (_DATA, _VIEWS, _CROPS, _BATCH_SIZE, _DUMP)
+# Fields of DataSpec; with those below them they only make sense beside a model.
+_OF_CLIPS = (_VIEWS, _CROPS, _FRAMES, _SIZE, _BATCH_SIZE)
+_OF_MODEL = (_DATA, _DUMP, *_OF_CLIPS)
 
 
 def main() -> None:
@@ -79,13 +82,13 @@ def main() -> None:
     choice = evaluation_report.ClassChoice.parse(_CLASSES.value)
     _check_flags()
     report, scored = _of_scores() if _SCORES.value else _of_model()
+    print(evaluation_report.to_text(report, choice))
     if _JSON.value:
         files.write_json(_JSON.value, evaluation_report.to_dict(report))
     if _SUBMISSION.value:
         from official_vision.training.charades import write_submission
 
         write_submission(_SUBMISSION.value, scored.ids, scored.scores, scored.classes)
-    print(evaluation_report.to_text(report, choice))
 
 
 def _check_flags() -> None:
@@ -102,6 +105,9 @@ def _check_flags() -> None:
         )
     if _WEIGHTS.value and not _SCORES.value:
         raise UserError("--weights goes with --scores. Received: --model_dir. Leave it out.")
+    for flag in (_JSON, _SUBMISSION, _DUMP):
+        if flag.value:
+            files.check_writable(flag.value, f"--{flag.name}")
     if _MODEL_DIR.value:
         config.read_record(_MODEL_DIR.value)  # a wrong folder is named before TensorFlow starts
 
@@ -174,7 +180,7 @@ def _trained() -> Trained:
 
     strategy = evaluate.all_devices() if _ALL_DEVICES.value else None
     trained = evaluate.load_trained(_MODEL_DIR.value, _CHECKPOINT.value, strategy)
-    given = {"views": _VIEWS.value, "crops": _CROPS.value, "batch_size": _BATCH_SIZE.value}
+    given = {flag.name: flag.value for flag in _OF_CLIPS}
     given["path"] = str(Path(_DATA.value)) if _DATA.value else None
     data = dataclasses.replace(
         trained.config.validation_data,

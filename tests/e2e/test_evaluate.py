@@ -56,6 +56,8 @@ def folder(tmp_path_factory):
         f"--dump={folder}/six.npz",
         "--crops=3",
         "--batch_size=5",
+        "--frames=2",
+        "--size=16",
         f"--data={folder}/data/train",
         "--resamples=0",
     )
@@ -85,6 +87,8 @@ def test_scores_are_kept_and_judged_again_without_tensorflow(folder):
     assert shown == (folder / "two.txt").read_text().splitlines()[1:]
     with np.load(folder / "six.npz", allow_pickle=False) as archive:
         assert archive["clip_logits"].shape == (16 * 6, 4)
+        clips = json.loads(str(archive["about"]))["provenance"]["clips"]
+    assert (clips["crops"], clips["frames"], clips["size"]) == (3, 2, 16)
 
 
 @pytest.mark.slow
@@ -120,6 +124,7 @@ def test_mistakes_with_scores_are_one_line(folder):
         ([two, "--weights=x"], "--weights must be numbers"),
         ([two, "--dump=x.npz"], "--dump goes with --model_dir"),
         ([two, f"--charades_submission={folder}/s.txt"], "157 classes. Received: 4"),
+        ([two, f"--json={folder}"], "--json must name a file that can be written"),
         ([two, "--classes=first"], "best:N or worst:N"),
         ([f"--scores={folder}/none.npz"], "No such file"),
         ([two, f"--model_dir={folder}/run"], "Received: both"),

@@ -44,6 +44,9 @@ def test_average_precision_is_scikit_learns(drawn):
     np.testing.assert_allclose(found, expected, atol=1e-6)
     if expected:
         assert evaluation.figures["mAP"] == pytest.approx(np.mean(expected), abs=1e-6)
+        known = labels.any(axis=0)
+        weighted = average_precision_score(labels[:, known], scores[:, known], average="weighted")
+        assert evaluation.figures["weighted_mAP"] == pytest.approx(weighted, abs=1e-6)
     else:
         assert np.isnan(evaluation.figures["mAP"])
 
