@@ -31,6 +31,7 @@ class VideoRow:
       split: e.g. train or validation.
       labels: empty for an unlabelled video, which is kept.
       start_sec, end_sec: the part of the file that is used; None for its start or end.
+      group: whom or what only one split may show, e.g. a person; empty where the data set says nothing.
     """
 
     id: str
@@ -39,6 +40,7 @@ class VideoRow:
     labels: tuple[Label, ...]
     start_sec: float | None = None
     end_sec: float | None = None
+    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,7 @@ class NamedRow:
 
     Attributes:
       where: file and line, for errors.
-      id, path, split, start_sec, end_sec: as in VideoRow.
+      id, path, split, start_sec, end_sec, group: as in VideoRow.
       labels: (class name, start_sec, end_sec), seconds or None.
     """
 
@@ -81,6 +83,7 @@ class NamedRow:
     labels: tuple[tuple[str, float | None, float | None], ...]
     start_sec: float | None = None
     end_sec: float | None = None
+    group: str = ""
 
 
 def make_manifest(
@@ -117,7 +120,9 @@ def make_manifest(
             )
         seen[row.id] = row.where
         labels = tuple(_label(row, label, index_of) for label in row.labels)
-        rows.append(VideoRow(row.id, row.path, row.split, labels, row.start_sec, row.end_sec))
+        rows.append(
+            VideoRow(row.id, row.path, row.split, labels, row.start_sec, row.end_sec, row.group)
+        )
     return Manifest(classes, tuple(rows), notes)
 
 

@@ -20,7 +20,7 @@ from official_vision import files
 from official_vision.data.annotations import READERS
 from official_vision.data.decoding_worker import DecodingWorker
 from official_vision.data.index import INDEX_FILE, Index
-from official_vision.data.manifest import Manifest
+from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.objects import object_classes, object_fingerprint
 from official_vision.data.shard_task import ShardReport, ShardTask, finished_report, write_shard
 from official_vision.errors import UserError
@@ -161,7 +161,7 @@ def _settings(spec: PrepareSpec) -> dict[str, Any]:
 def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: PrepareSpec) -> None:
     """Keeps what the folder's shards were made of; refuses to mix in shards of something else."""
     settings = _settings(spec)
-    rows = [dataclasses.asdict(row) for row in manifest.rows_of(split)]
+    rows = [_record_of(row) for row in manifest.rows_of(split)]
     content = json.dumps([rows, manifest.classes], sort_keys=True)
     plan = {"settings": settings, "videos": hashlib.sha256(content.encode()).hexdigest()}
     path = folder / PLAN_FILE
@@ -176,6 +176,13 @@ def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: Prepare
             f"An output folder holds shards of one kind. Received: {folder}, whose shards differ in "
             f"{', '.join(changed)}. Choose another PrepareSpec.output or delete the folder."
         )
+
+
+def _record_of(row: VideoRow) -> dict[str, Any]:
+    """All of a row that its record depends on."""
+    values = dataclasses.asdict(row)
+    del values["group"]
+    return values
 
 
 def _index(

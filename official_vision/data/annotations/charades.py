@@ -6,26 +6,35 @@ in seconds. It may be empty, name a class several times, and end past the column
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from official_vision.data.annotations.text import numbered_lines, official_files, read_text, seconds
+from official_vision.data.annotations.text import (
+    check_class_count,
+    csv_rows,
+    numbered_lines,
+    official_files,
+    seconds,
+)
 from official_vision.data.manifest import Manifest, NamedRow, make_manifest
-from official_vision.errors import UserError
+from official_vision.errors import UserError, nearest
 
 CLASSES = "Charades_v1_classes.txt"
 FILES = {"Charades_v1_train.csv": "train", "Charades_v1_test.csv": "test"}
+NUM_CLASSES = 157
 _NEEDED = ("id", "actions", "length")
+# An action's least duration: one of the 24 frames a second in which the data set is published.
+_LEAST_SEC = 1 / 24
 
 
 def read_charades(path: str | os.PathLike) -> Manifest:
     """Reads the folder of the official files; a video's path is its id with .mp4.
 
-    An action that ends past its video's length ends with the video, one that lies past it altogether
-    is dropped; the manifest notes both.
+    Videos without actions are kept: they are negatives of every class. An action keeps its class
+    whatever its times, because scores are judged by the classes of whole videos: times are moved
+    into the video's length, at least a frame apart; the manifest notes each.
 
     Raises:
       UserError: a file is missing, or a line breaks the format; with file and line.
@@ -34,45 +43,24 @@ def read_charades(path: str | os.PathLike) -> Manifest:
     names = _read_classes(folder / CLASSES)
     rows, notes = [], []
     for file, split in official_files(folder, FILES):
-        for where, values in _csv_rows(file):
+        for where, values in csv_rows(file, _NEEDED):
             rows.append(_row(values, where, split, names, notes))
     return make_manifest(rows, tuple(names.values()), str(path), tuple(notes))
 
 
 def _read_classes(file: Path) -> dict[str, str]:
-    """Code -> text, e.g. c000 -> Holding some clothes."""
+    """Code -> line, e.g. c000 -> c000 Holding some clothes; the codes count from 0."""
     names: dict[str, str] = {}
     for where, line in numbered_lines(file):
-        code, _, text = line.partition(" ")
-        if not text.strip() or code in names:
+        code = f"c{len(names):03d}"
+        if not re.fullmatch(rf"{code} +\S.*", line):
             raise UserError(
-                f"{where}: a line is a code of its own and a text, e.g. 'c000 Holding some clothes'. "
+                f"{where}: a line is a code, counted from c000, and a text, e.g. '{code} Holding some clothes'. "
                 f"Received: {line!r}."
             )
-        names[code] = text.strip()
+        names[code] = line
+    check_class_count(names, (NUM_CLASSES,), file)
     return names
-
-
-def _csv_rows(file: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
-    reader = csv.DictReader(io.StringIO(read_text(file), newline=""), strict=True)
-    missing = [name for name in _NEEDED if name not in (reader.fieldnames or [])]
-    if missing:
-        raise UserError(
-            f"{file}:1: the header must name {', '.join(_NEEDED)}. "
-            f"Received: {','.join(reader.fieldnames or [])!r}."
-        )
-    try:
-        for values in reader:
-            where = f"{file}:{reader.line_num}"
-            if None in values or None in values.values():
-                raise UserError(
-                    f"{where}: a line has a value for every column. Received: too many or too few."
-                )
-            yield where, values
-    except csv.Error as error:
-        raise UserError(
-            f"{file}:{reader.reader.line_num}: the line is not csv. Received: {error}."
-        ) from error
 
 
 def _row(
@@ -87,24 +75,33 @@ def _row(
     labels = []
     for text in filter(None, (part.strip() for part in values["actions"].split(";"))):
         code, start, end = _action(text, where, names)
-        if end > length:
+        span = _within(start, end, length)
+        if span != (start, end):
             notes.append(
-                f"{where}: {code} from {start:g} to {end:g} s passes the video's {length:g} s"
+                f"{where}: {text!r} of a video of {length:g} s became {span[0]:.2f} to {span[1]:.2f} s"
             )
-            end = length
-        if start < end:
-            labels.append((names[code], start, end))
-    return NamedRow(where, video, f"{video}.mp4", split, tuple(labels))
+        labels.append((names[code], *span))
+    # A class may come again with other times; the same times again say nothing more.
+    return NamedRow(where, video, f"{video}.mp4", split, tuple(dict.fromkeys(labels)))
 
 
 def _action(text: str, where: str, names: Mapping[str, str]) -> tuple[str, float, float]:
     parts = text.split()
-    if len(parts) != 3 or parts[0] not in names:
+    if len(parts) != 3:
         raise UserError(
-            f"{where}: an action is a class of {CLASSES}, a start and an end, e.g. 'c092 11.90 21.20'. "
+            f"{where}: an action is a class, a start and an end, e.g. 'c092 11.90 21.20'. "
             f"Received: {text!r}."
         )
-    start, end = seconds(parts[1], where), seconds(parts[2], where)
-    if not 0 <= start <= end:
-        raise UserError(f"{where}: an action needs 0 <= start <= end. Received: {text!r}.")
-    return parts[0], start, end
+    if parts[0] not in names:
+        raise UserError(
+            f"{where}: an action is of a class of {CLASSES}. Received: {parts[0]!r}. "
+            f"{nearest(parts[0], names)}"
+        )
+    return parts[0], seconds(parts[1], where), seconds(parts[2], where)
+
+
+def _within(start: float, end: float, length: float) -> tuple[float, float]:
+    """Moves a span into 0 to `length` and gives it at least the duration of a frame."""
+    least = min(_LEAST_SEC, length)
+    start = min(max(start, 0.0), length - least)
+    return start, min(max(end, start + least), length)

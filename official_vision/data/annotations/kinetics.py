@@ -6,17 +6,23 @@ An official row names a YouTube video and ten seconds of it. Everyone stores the
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from official_vision.data.annotations.text import classes_beside, located, numbered_lines, read_text
+from official_vision.data.annotations.text import (
+    check_class_count,
+    classes_beside,
+    csv_rows,
+    located,
+    numbered_lines,
+    read_text,
+)
 from official_vision.data.manifest import Manifest, NamedRow, make_manifest
 from official_vision.errors import UserError
 
+NUM_CLASSES = (400, 600, 700)
 _SPLITS = {"train": "train", "val": "validation", "validate": "validation", "test": "test"}
 _OFFICIAL = ("youtube_id", "time_start", "time_end")
 _SUFFIXES = (".csv", ".txt", ".list")
@@ -34,7 +40,8 @@ def read_kinetics(path: str | os.PathLike, videos: str | os.PathLike = "") -> Ma
 
     Each file is official (header label, youtube_id, time_start, time_end, split) or a list, a line
     `path label` with the class's number. Names of a list's classes are those of classes.txt beside
-    it, else the numbers. A row without label, or with -1, is an unlabelled video.
+    it, else the numbers; those of official files are the labels in order, of which there must be 400,
+    600 or 700 unless classes.txt names them. A row without label, or with -1, is an unlabelled video.
 
     Args:
       path: the file or folder.
@@ -48,7 +55,10 @@ def read_kinetics(path: str | os.PathLike, videos: str | os.PathLike = "") -> Ma
     official = [_is_official(file.path) for file in files]
     if all(official):
         rows = [row for file in files for row in _official_rows(file)]
-        return make_manifest(rows, classes_beside(files[0].path), str(path))
+        manifest = make_manifest(rows, classes_beside(files[0].path), str(path))
+        if not classes_beside(files[0].path):
+            check_class_count(manifest.classes, NUM_CLASSES, path)
+        return manifest
     if any(official):
         raise UserError(
             f"The files must be of one kind. Received: {path}, which holds official files and lists."
@@ -80,24 +90,22 @@ def _is_official(file: Path) -> bool:
 
 
 def _official_rows(file: _File) -> Iterator[NamedRow]:
-    reader = csv.DictReader(io.StringIO(read_text(file.path), newline=""))
-    for values in reader:
-        where = f"{file.path}:{reader.line_num}"
-        video, start, end = ((values.get(name) or "").strip() for name in _OFFICIAL)
+    for where, values in csv_rows(file.path, _OFFICIAL):
+        video, start, end = (values[name].strip() for name in _OFFICIAL)
         times = [_whole_seconds(text, where) for text in (start, end)]
         if not video or times[0] >= times[1]:
             raise UserError(
                 f"{where}: a row names a youtube_id and time_start < time_end. "
                 f"Received: {video!r}, {start!r}, {end!r}."
             )
-        split_word = (values.get("split") or "").strip()
+        split_word = values.get("split", "").strip()
         split = _SPLITS.get(split_word, file.split)
         # Some releases quote labels inside the csv's own quotes.
-        label = (values.get("label") or "").strip().strip('"')
+        label = values.get("label", "").strip().strip('"')
         name = f"{video}_{times[0]:06d}_{times[1]:06d}"
         labels = ((label, None, None),) if label else ()
         found = _located(file.videos, f"{name}.mp4", split_word, split, label)
-        yield NamedRow(where, name, found, split, labels)
+        yield NamedRow(where, name, found, split, labels, group=video)
 
 
 def _located(videos: str | os.PathLike, clip: str, split_word: str, split: str, label: str) -> str:

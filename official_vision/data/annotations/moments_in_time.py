@@ -5,15 +5,22 @@ A row's first column is <class>/<file>; what follows (the class again, votes) ad
 
 from __future__ import annotations
 
-import csv
 import os
 from pathlib import Path, PurePosixPath
 
-from official_vision.data.annotations.text import located, numbered_lines, official_files
+from official_vision.data.annotations.text import (
+    check_class_count,
+    csv_records,
+    located,
+    numbered_lines,
+    official_files,
+)
 from official_vision.data.manifest import Manifest, NamedRow, make_manifest
 from official_vision.errors import UserError
 
 CLASSES = "moments_categories.txt"
+# Of the first version and of the second, of 2020.
+NUM_CLASSES = (339, 305)
 FILES = {"trainingSet.csv": "train", "validationSet.csv": "validation"}
 _FOLDERS = {"train": "training", "validation": "validation"}
 
@@ -32,12 +39,12 @@ def read_moments_in_time(path: str | os.PathLike, videos: str | os.PathLike = ""
     classes = _read_classes(folder / CLASSES)
     rows = []
     for file, split in official_files(folder, FILES):
-        for where, line in numbered_lines(file):
-            video = next(csv.reader([line]))[0].strip()
+        for where, fields in csv_records(file):
+            video = fields[0].strip()
             name = PurePosixPath(video).parent.name
             if name not in classes:
                 raise UserError(
-                    f"{where}: a line begins with <class of {CLASSES}>/<video>. Received: {line!r}."
+                    f"{where}: a line begins with <class of {CLASSES}>/<video>. Received: {video!r}."
                 )
             found = located(videos, (video, f"{_FOLDERS[split]}/{video}"))
             rows.append(NamedRow(where, f"{split}/{video}", found, split, ((name, None, None),)))
@@ -54,4 +61,5 @@ def _read_classes(file: Path) -> tuple[str, ...]:
         names[int(index)] = name.strip()
     if sorted(names) != list(range(len(names))):
         raise UserError(f"{file}: indices count from 0 without gaps. Received: {sorted(names)}.")
+    check_class_count(names, NUM_CLASSES, file)
     return tuple(names[index] for index in range(len(names)))

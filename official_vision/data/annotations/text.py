@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from official_vision.errors import UserError
@@ -35,6 +37,66 @@ def classes_beside(path: str | os.PathLike) -> tuple[str, ...] | None:
     if len(set(names)) != len(names):
         raise UserError(f"{beside}: a class is named once. Received: a name twice. Remove it.")
     return names
+
+
+def csv_records(path: str | os.PathLike) -> Iterator[tuple[str, list[str]]]:
+    """Yields ("file:line where it begins", fields) of every csv record; fields may hold line ends.
+
+    Raises:
+      UserError: names the file and the line that is not csv.
+    """
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    line = 1
+    try:
+        for fields in reader:
+            if fields:
+                yield f"{path}:{line}", fields
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(
+            f"{path}:{line}: the record that begins here is not csv. Received: {error}. "
+            "Mend its quotes or copy the file again."
+        ) from error
+
+
+def csv_rows(
+    path: str | os.PathLike, needed: Collection[str]
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yields ("file:line where it begins", column -> value) of every record below the header.
+
+    Raises:
+      UserError: the header lacks a column of `needed`, or a record has another number of values.
+    """
+    records = csv_records(path)
+    _, header = next(records, ("", []))
+    for name in needed:
+        if name not in header:
+            raise UserError(
+                f"{path}:1: the header must name {', '.join(needed)}. Received: {','.join(header)!r}. "
+                f"Add {name!r}."
+            )
+    for where, fields in records:
+        if len(fields) != len(header):
+            raise UserError(
+                f"{where}: a line has a value for every column. "
+                f"Received: {len(fields)} values for {len(header)} columns. Mend it."
+            )
+        yield where, dict(zip(header, fields, strict=True))
+
+
+def check_class_count(
+    classes: Collection[str], allowed: tuple[int, ...], source: str | os.PathLike
+) -> None:
+    """Raises UserError unless there are as many classes as the data set officially has.
+
+    A part of the classes would otherwise be numbered anew, and fit no other's scores.
+    """
+    if len(classes) not in allowed:
+        wanted = " or ".join(str(number) for number in allowed)
+        raise UserError(
+            f"{source}: the data set has {wanted} classes. Received: {len(classes)}. "
+            "Copy the official files again, or describe a part of them in the format csv."
+        )
 
 
 def seconds(text: str, where: str) -> float | None:

@@ -92,7 +92,8 @@ def read_toyota_smarthome(path: str | os.PathLike, protocol: str) -> Manifest:
             unused[f"{chosen.key} {int(parts[chosen.key])}"] += 1
         else:
             label = (parts["activity"], None, None)
-            rows.append(NamedRow(str(file), relative, relative, split, (label,)))
+            group = f"{chosen.key} {int(parts[chosen.key])}"
+            rows.append(NamedRow(str(file), relative, relative, split, (label,), group=group))
     notes = tuple(
         f"{count} videos of {what} are not part of protocol {protocol}"
         for what, count in sorted(unused.items())

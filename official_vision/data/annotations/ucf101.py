@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 
-from official_vision.data.annotations.text import numbered_lines, official_files
+from official_vision.data.annotations.text import (
+    check_class_count,
+    numbered_lines,
+    official_files,
+)
 from official_vision.data.manifest import Manifest, NamedRow, make_manifest
 from official_vision.errors import UserError
 
 SPLITS = ("1", "2", "3")
 CLASSES = "classInd.txt"
+NUM_CLASSES = 101
+_GROUP = re.compile(r"_g(\d+)_c\d+\.")
 
 
 def read_ucf101(path: str | os.PathLike, protocol: str) -> Manifest:
@@ -43,6 +50,7 @@ def _read_classes(file: Path) -> tuple[str, ...]:
                 f"{where}: classes are numbered from 1, e.g. '1 ApplyEyeMakeup'. Received: {line!r}."
             )
         names.append(name.strip())
+    check_class_count(names, (NUM_CLASSES,), file)
     return tuple(names)
 
 
@@ -56,4 +64,7 @@ def _row(line: str, where: str, split: str, classes: tuple[str, ...]) -> NamedRo
             f"{where}: a line is <class of {CLASSES}>/<video>, in training lists with the class's number. "
             f"Received: {line!r}."
         )
-    return NamedRow(where, video, video, split, ((name, None, None),))
+    # Clips of a group are cut from one video.
+    group = _GROUP.search(video)
+    source = f"{name} group {group[1]}" if group else ""
+    return NamedRow(where, video, video, split, ((name, None, None),), group=source)
