@@ -47,6 +47,7 @@ _SECTIONS: dict[str, tuple[type[specs.Spec], str]] = {
     "validation_data": (specs.DataSpec, "validation"),
     "train": (specs.TrainSpec, ""),
     "optimizer": (specs.OptimizerSpec, ""),
+    "architecture_optimizer": (specs.OptimizerSpec, "architecture"),
     "prepare": (specs.PrepareSpec, ""),
     "evaluation": (specs.EvaluationSpec, ""),
 }
@@ -63,7 +64,10 @@ for _name, _class in _CLASSES.items():
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Every setting of one experiment."""
+    """Every setting of one experiment.
+
+    `architecture_optimizer` moves connection strengths and peer logits; None is as `optimizer`.
+    """
 
     model: specs.ModelSpec
     train_data: specs.DataSpec
@@ -72,6 +76,11 @@ class Config:
     optimizer: specs.OptimizerSpec
     prepare: specs.PrepareSpec
     evaluation: specs.EvaluationSpec = dataclasses.field(default_factory=specs.EvaluationSpec)
+    architecture_optimizer: specs.OptimizerSpec | None = None
+
+    def __post_init__(self) -> None:
+        if self.architecture_optimizer is None:
+            object.__setattr__(self, "architecture_optimizer", self.optimizer)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Returns all settings as plain JSON values, a dict a section."""
@@ -128,7 +137,9 @@ def read(folder: str | os.PathLike) -> Config:
     return Config(
         **{
             section: spec_class.from_dict(record["config"].get(section, {}))
-            for section, (spec_class, _) in _SECTIONS.items()
+            for section, (spec_class, scope) in _SECTIONS.items()
+            # A run of before this section had one optimizer for all.
+            if section in record["config"] or scope != "architecture"
         }
     )
 

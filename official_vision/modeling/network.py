@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -178,11 +179,7 @@ class AssembleNet(tf_keras.Model):
 
     def architecture_variables(self) -> list[tf.Variable]:
         """Returns the connection strengths w and the peer logits h, before sigmoid and softmax."""
-        return [
-            v
-            for v in self.trainable_variables
-            if _own_name(v) in ("strength_logits", "peer_logits")
-        ]
+        return [v for v in self.trainable_variables if is_architecture_variable(v)]
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -236,6 +233,11 @@ class _Shared:
 def _spatial_average(x: tf.Tensor) -> tf.Tensor:
     """[rows, height, width, channels] -> [rows, channels]."""
     return tf.reduce_mean(x, axis=[1, 2])
+
+
+def is_architecture_variable(variable: tf.Variable) -> bool:
+    """Tells connection strengths w and peer logits h by name; a replica's end in /replica_1."""
+    return not {"strength_logits", "peer_logits"}.isdisjoint(re.split("[/:]", variable.name))
 
 
 def _own_name(variable: tf.Variable) -> str:

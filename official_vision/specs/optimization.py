@@ -11,6 +11,10 @@ from official_vision.specs.spec import Spec, setting
 class OptimizerSpec(Spec):
     """How weights move: handed to Model Garden's optimizer factory.
 
+    gin scope architecture/ sets what moves connection strengths w and peer logits h alone, which then
+    have an optimizer, rate and schedule of their own; unscoped settings are for all weights. Weight
+    decay, clipping and the moving average cover all weights together, and take no scope.
+
     Attributes:
       name: an optimizer of Model Garden (sgd, adamw_experimental, lars, ...) or, written
         tfa:ClassName, of tensorflow-addons.

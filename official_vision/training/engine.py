@@ -41,7 +41,12 @@ class TrainedTask(VideoTask):
 
     def create_optimizer(self, *_: object, **__: object) -> tf_keras.optimizers.Optimizer:
         config = self.config
-        return make_optimizer(config.optimizer, config.train, config.train_data.batch_size)
+        return make_optimizer(
+            config.optimizer,
+            config.train,
+            config.train_data.batch_size,
+            config.architecture_optimizer,
+        )
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from official.modeling.optimization.configs.optimization_config import Optimizer
 from official_vision.errors import UserError, nearest
 from official_vision.specs import OptimizerSpec, TrainSpec
 from official_vision.training import addons
+from official_vision.training.split_optimizer import SplitOptimizer
 
 LearningRateSchedule = tf_keras.optimizers.schedules.LearningRateSchedule
 ADDONS_PREFIX = "tfa:"
@@ -18,6 +19,8 @@ ADDONS_PREFIX = "tfa:"
 _NOT_KERNELS = ["gamma", "beta", "bias", "logits"]
 _DECOUPLED = ("adamw", "lamb", "lars")
 _STEPWISE_DROP = 0.1
+# Settings that an optimizer of the architecture variables shares with the network's.
+_OF_ALL_WEIGHTS = ("weight_decay", "decay", "gradient_clip_norm", "ema_decay")
 
 
 def scaled_learning_rate(spec: OptimizerSpec, batch_size: int) -> float:
@@ -28,7 +31,10 @@ def scaled_learning_rate(spec: OptimizerSpec, batch_size: int) -> float:
 
 
 def make_optimizer(
-    spec: OptimizerSpec, train: TrainSpec, batch_size: int
+    spec: OptimizerSpec,
+    train: TrainSpec,
+    batch_size: int,
+    architecture: OptimizerSpec | None = None,
 ) -> tf_keras.optimizers.Optimizer:
     """Makes the optimizer with its schedule, clipping, moving average and loss scaling.
 
@@ -36,6 +42,8 @@ def make_optimizer(
       spec: how weights move.
       train: the run's length and precision.
       batch_size: clips a step over all devices.
+      architecture: how connection strengths and peer logits move, where that differs; None or equal
+        settings make one optimizer for all.
 
     Raises:
       UserError: an unknown name, or settings that the optimizer has no place for.
@@ -45,15 +53,48 @@ def make_optimizer(
             "OptimizerSpec.ema_decay works with float32 and mixed_bfloat16. "
             "Received: TrainSpec.precision = 'mixed_float16'. Leave one of them out."
         )
+    if architecture is None or architecture == spec:
+        optimizer = _one_optimizer(spec, train, batch_size)
+    else:
+        optimizer = _two_optimizers(spec, architecture, train, batch_size)
+    use_float16 = train.precision == "mixed_float16"
+    return performance.configure_optimizer(
+        optimizer, use_float16=use_float16, loss_scale="dynamic" if use_float16 else None
+    )
+
+
+def _one_optimizer(
+    spec: OptimizerSpec, train: TrainSpec, batch_size: int
+) -> tf_keras.optimizers.Optimizer:
     is_addon = spec.name.startswith(ADDONS_PREFIX)
     # Of an addon, Model Garden makes the schedule alone.
     garden = dataclasses.replace(spec, name="sgd", decay="l2") if is_addon else spec
     factory = optimization.OptimizerFactory(_config(garden, train, batch_size))
     rate = factory.build_learning_rate()
-    optimizer = _addon(spec, rate) if is_addon else _built(factory, rate, spec)
-    use_float16 = train.precision == "mixed_float16"
-    return performance.configure_optimizer(
-        optimizer, use_float16=use_float16, loss_scale="dynamic" if use_float16 else None
+    return _addon(spec, rate) if is_addon else _built(factory, rate, spec)
+
+
+def _two_optimizers(
+    spec: OptimizerSpec, architecture: OptimizerSpec, train: TrainSpec, batch_size: int
+) -> tf_keras.optimizers.Optimizer:
+    """Clipping and the moving average cover both, around them; kernels, which decay, are the network's."""
+    for name in _OF_ALL_WEIGHTS:
+        if getattr(architecture, name) != getattr(spec, name):
+            raise UserError(
+                f"OptimizerSpec.{name} covers all weights together. Received: "
+                f"{getattr(architecture, name)!r} for architecture/OptimizerSpec.{name}, else "
+                f"{getattr(spec, name)!r}. Set OptimizerSpec.{name} alone."
+            )
+    alone = {"gradient_clip_norm": None, "ema_decay": None}
+    optimizer = SplitOptimizer(
+        _one_optimizer(dataclasses.replace(spec, **alone), train, batch_size),
+        _one_optimizer(dataclasses.replace(architecture, **alone, decay="l2"), train, batch_size),
+        spec.gradient_clip_norm,
+    )
+    if spec.ema_decay is None:
+        return optimizer
+    return optimization.ExponentialMovingAverage(
+        optimizer, trainable_weights_only=False, average_decay=spec.ema_decay
     )
 
 
@@ -110,8 +151,8 @@ def _optimizer_settings(spec: OptimizerSpec, name: str) -> dict:
     if "momentum" in known:
         settings["momentum"] = spec.momentum
     if name == "adamw":
-        # This optimizer clips by its own setting; 0 turns its default off.
-        settings = {"gradient_clip_norm": spec.gradient_clip_norm or 0.0}
+        # Its own clipping comes before replicas are summed, and not at all where losses are scaled.
+        settings["gradient_clip_norm"] = 0.0
     if spec.decay == "decoupled":
         if name not in _DECOUPLED:
             raise UserError(

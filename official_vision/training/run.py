@@ -81,7 +81,8 @@ def _checked(config: Config) -> Config:
             f"{nearest(train.best_metric, figures)}"
         )
     # Built once for its checks: a misspelt optimizer is refused before anything is written.
-    make_optimizer(config.optimizer, train, config.train_data.batch_size)
+    batch_size = config.train_data.batch_size
+    make_optimizer(config.optimizer, train, batch_size, config.architecture_optimizer)
     return config
 
 

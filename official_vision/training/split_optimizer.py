@@ -1,0 +1,108 @@
+"""One optimizer out of two: the network's weights and the architecture variables (w, h) each have theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+
+from official_vision.modeling.network import is_architecture_variable
+
+_GradientAndVariable = tuple[tf.Tensor, tf.Variable]
+
+
+class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
+    """Hands connection strengths and peer logits to one optimizer, every other variable to another.
+
+    To Model Garden's trainer it is one optimizer, whose learning rate and count of steps are the
+    network's. Gradients are clipped before they part: by the norm over all variables, as one
+    optimizer would, so that a split alone changes no direction.
+    """
+
+    def __init__(
+        self,
+        network: tf_keras.optimizers.Optimizer,
+        architecture: tf_keras.optimizers.Optimizer,
+        clip_norm: float | None = None,
+    ):
+        """Args:
+        network: moves all but the architecture variables.
+        architecture: moves those (see `is_architecture_variable`).
+        clip_norm: global norm of all gradients to clip at; None does not clip.
+        """
+        super().__init__("SplitOptimizer")
+        self._network = network
+        self._architecture = architecture
+        self._clip_norm = clip_norm
+        self._track_trackable(network, "network")
+        self._track_trackable(architecture, "architecture")
+
+    def apply_gradients(
+        self,
+        grads_and_vars: Iterable[_GradientAndVariable],
+        name: str | None = None,
+        experimental_aggregate_gradients: bool = True,
+    ) -> tf.Operation | None:
+        """Moves the variables.
+
+        Args:
+          grads_and_vars: pairs; those without gradient (None) are passed over.
+          name: of the operations.
+          experimental_aggregate_gradients: sum over replicas first; False where that has been done.
+
+        Returns:
+          An operation, since loss scaling puts this call beside one in the branches of a condition.
+        """
+        pairs = [(gradient, v) for gradient, v in grads_and_vars if gradient is not None]
+        if experimental_aggregate_gradients:
+            pairs = self._aggregate_gradients(pairs)
+        gradients, variables = zip(*pairs, strict=True)
+        if self._clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
+        groups: dict[bool, list[_GradientAndVariable]] = {False: [], True: []}
+        for gradient, variable in zip(gradients, variables, strict=True):
+            groups[is_architecture_variable(variable)].append((gradient, variable))
+        # A step that loss scaling passes over counts for the network's schedule; so for the other.
+        self._architecture.iterations.assign(tf.identity(self._network.iterations))
+        for optimizer, own in ((self._network, groups[False]), (self._architecture, groups[True])):
+            if own:
+                optimizer.apply_gradients(own, name=name, experimental_aggregate_gradients=False)
+        return tf.no_op()
+
+    @property
+    def iterations(self) -> tf.Variable:
+        """Steps taken."""
+        return self._network.iterations
+
+    @property
+    def learning_rate(self) -> Any:
+        """The network's rate or schedule."""
+        return self._network.learning_rate
+
+    @property
+    def architecture_learning_rate(self) -> Any:
+        """The rate or schedule of the architecture variables."""
+        return self._architecture.learning_rate
+
+    def _get_hyper(self, name: str, dtype: tf.DType | None = None) -> Any:
+        """The network's; Model Garden's moving average asks for the learning rate in this way."""
+        del dtype
+        return getattr(self._network, name)
+
+    def variables(self) -> list[tf.Variable]:
+        """Returns the state of both."""
+        return [
+            v
+            for optimizer in (self._network, self._architecture)
+            for v in (optimizer.variables() if callable(optimizer.variables) else optimizer.variables)
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = tf_keras.optimizers.serialize
+        return {
+            "network": serialize(self._network),
+            "architecture": serialize(self._architecture),
+            "clip_norm": self._clip_norm,
+        }
