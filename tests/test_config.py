@@ -1,5 +1,6 @@
 """gin files and bindings become specs; every mistake is one line that says where."""
 
+import dataclasses
 import json
 
 import pytest
@@ -17,6 +18,26 @@ def gin_file(tmp_path):
         "include 'base.gin'\nModelSpec.depth = 26\nDataSpec.batch_size = 4\ntrain/DataSpec.size = 32\n"
     )
     return str(path)
+
+
+def test_architecture_variables_have_the_optimizer_of_all_but_for_what_is_scoped(tmp_path):
+    unscoped = ["OptimizerSpec.learning_rate = 0.3", "OptimizerSpec.momentum = 0.5"]
+    plain = config.load([], unscoped)
+    assert plain.architecture_optimizer == plain.optimizer
+    scoped = config.load([], [*unscoped, "architecture/OptimizerSpec.name = 'adam'"])
+    assert scoped.optimizer == plain.optimizer
+    assert scoped.architecture_optimizer == dataclasses.replace(plain.optimizer, name="adam")
+    scoped.save(tmp_path)
+    assert config.read(tmp_path) == scoped
+    assert config.load([str(tmp_path / "config.gin")]) == scoped
+
+
+def test_a_record_of_before_architecture_optimizers_had_one_for_all(tmp_path):
+    config.load([], ["OptimizerSpec.learning_rate = 0.3"]).save(tmp_path)
+    record = json.loads((tmp_path / "config.json").read_text())
+    del record["config"]["architecture_optimizer"]
+    (tmp_path / "config.json").write_text(json.dumps(record))
+    assert config.read(tmp_path).architecture_optimizer.learning_rate == 0.3
 
 
 def test_later_files_win_and_bindings_win_over_files(gin_file):

@@ -96,7 +96,9 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
         return [
             v
             for optimizer in (self._network, self._architecture)
-            for v in (optimizer.variables() if callable(optimizer.variables) else optimizer.variables)
+            for v in (
+                optimizer.variables() if callable(optimizer.variables) else optimizer.variables
+            )
         ]
 
     def get_config(self) -> dict[str, Any]:
