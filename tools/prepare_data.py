@@ -14,6 +14,7 @@ from official_vision import cli, config
 cli.define_gin_flags()
 flags.adopt_module_key_flags(cli)
 _PREVIEW = flags.DEFINE_string("preview", None, "PNG to draw: samples of the prepared clips.")
+_NOTES_PRINTED = 10
 
 
 def main() -> int:
@@ -23,6 +24,13 @@ def main() -> int:
     from official_vision.data.prepare import prepare_split, read_manifest
 
     manifest = read_manifest(spec)
+    for note in manifest.notes[:_NOTES_PRINTED]:
+        print(f"note: {note}", file=sys.stderr)
+    if len(manifest.notes) > _NOTES_PRINTED:
+        print(
+            f"note: {len(manifest.notes) - _NOTES_PRINTED} more; --audit prints all",
+            file=sys.stderr,
+        )
     left_out = []
     for split in manifest.splits():
         with tqdm(

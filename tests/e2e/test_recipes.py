@@ -1,0 +1,124 @@
+"""From official files to a trained network by the recipes, as a user types the commands."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from official_vision.data.index import Index
+from tests.data.annotations.official_files import write_charades
+from tests.training import runs, untrained
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+SMALL_DATA = {"DataSpec.frames": 4, "DataSpec.size": 32, "DataSpec.batch_size": 2}
+SMALL_RUN = {
+    "OptimizerSpec.warmup_steps": 0,
+    "TrainSpec.steps": 2,
+    "TrainSpec.steps_per_loop": 1,
+    "TrainSpec.validation_interval": 2,
+    "TrainSpec.checkpoint_interval": 2,
+}
+
+
+def run(tool, recipe, settings):
+    """Runs a command in the repository; returns what it did."""
+    command = [sys.executable, f"tools/{tool}.py", f"--gin_file=gin_configs/{recipe}.gin"]
+    command += [f"--gin_bindings={name} = {value!r}" for name, value in settings.items()]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def prepare(recipe, folder):
+    settings = {
+        "PrepareSpec.annotations": str(folder),
+        "PrepareSpec.videos": str(folder / "videos"),
+        "PrepareSpec.output": str(folder / "shards"),
+        "PrepareSpec.short_side": 32,
+        "PrepareSpec.fps": 5.0,
+    }
+    return run("prepare_data", f"data/{recipe}", settings)
+
+
+def train(recipe, data, validation, folder, graph, **settings):
+    settings = {
+        "train/DataSpec.path": str(data / "shards" / "train"),
+        "validation/DataSpec.path": str(data / "shards" / validation),
+        "TrainSpec.model_dir": str(folder),
+        "ModelSpec.architecture": graph,
+        **SMALL_DATA,
+        **SMALL_RUN,
+        **settings,
+    }
+    return run("train", recipe, settings)
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory):
+    """A small architecture's file, in place of AssembleNet++-50."""
+    return runs.save_small(tmp_path_factory.mktemp("graph"))
+
+
+@pytest.fixture(scope="module")
+def charades(tmp_path_factory, footage):
+    """A folder with Charades' files about the real videos, prepared."""
+    folder = tmp_path_factory.mktemp("charades")
+    train = {
+        "46GP8": ("c092 1.90 4.20;c147 0.00 12.60", "10.00"),
+        "N11GT": ("", "4.00"),
+        "LOST1": ("c001 0.00 3.00", "4.00"),
+    }
+    write_charades(folder, train, {"YSKX3": ("c156 0.00 2.00;c156 3.00 4.00", "5.28")})
+    (folder / "videos").mkdir()
+    for video, name in (("46GP8", "bikes"), ("N11GT", "carphone_pristine"), ("YSKX3", "bikes")):
+        (folder / "videos" / f"{video}.mp4").symlink_to(footage[name])
+    return folder, prepare("charades", folder)
+
+
+@pytest.mark.slow
+def test_charades_is_prepared_from_its_own_files(charades):
+    folder, done = charades
+    assert done.returncode == 3, done.stderr
+    assert "left out LOST1:" in done.stderr
+    assert "there is no such video file" in done.stderr
+    assert "train.csv:2: 'c147 0.00 12.60' of a video of 10 s became 0.00 to 10.00 s" in done.stderr
+    index = Index.read(folder / "shards" / "train")
+    assert index.videos == ("46GP8", "N11GT")
+    assert (len(index.classes), index.classes[92]) == (157, "c092 Doing thing 92")
+
+
+@pytest.mark.slow
+def test_charades_trains_from_scratch(charades, graph, tmp_path):
+    done = train("charades", charades[0], "test", tmp_path / "run", graph)
+    assert done.returncode == 0, done.stderr
+    assert "trained to step 2" in done.stdout
+    saved = json.loads((tmp_path / "run" / "config.json").read_text())["config"]
+    assert saved["model"]["frame_pooling"] == "max"
+    assert saved["train_data"]["label_rule"] == "any_overlap"
+
+
+@pytest.mark.slow
+def test_charades_is_fine_tuned_from_a_network_of_400_classes(charades, graph, tmp_path):
+    pretrained = untrained.write_run(tmp_path, num_classes=400, num_object_classes=8)
+    done = train(
+        "charades_from_kinetics",
+        charades[0],
+        "test",
+        tmp_path / "tuned",
+        graph,
+        **{"TrainSpec.init_checkpoint": str(pretrained)},
+    )
+    assert done.returncode == 0, done.stderr
+    # All weights come along but the classifier's, which is named with both sizes.
+    loaded, total = (
+        int(n) for n in done.stdout.split("initialised ")[1].split(" weights")[0].split(" of ")
+    )
+    assert loaded == total - 2
+    for line in done.stdout.splitlines():
+        assert not line.startswith("  ") or (" there, " in line and "400" in line and "157" in line)
