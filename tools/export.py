@@ -1,4 +1,9 @@
-"""Exports a run for serving: export --model_dir=DIR --output=DIR [--checkpoint=best|latest|PATH]."""
+"""Exports a run for serving: export --model_dir=DIR --output=DIR [--tflite=int8] [--precision=bfloat16].
+
+Writes the next version below --output: a SavedModel for TF Serving, model_<format>.tflite for each
+--tflite, and parity.json, which tells how near each file's answers are to the network's on clips of
+the validation split. A file that answers too differently is not handed over.
+"""
 
 from absl import flags
 
@@ -12,6 +17,44 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder of versions; the next one 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", "best", "best, latest or a checkpoint's path prefix."
 )
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "bfloat16"], "Of the SavedModel."
+)
+_PEERS = flags.DEFINE_enum(
+    "peers",
+    "auto",
+    ["auto", "discrete", "all"],
+    "discrete: each gate's most probable peer alone; all: every candidate; auto: discrete where no "
+    "score changes by it.",
+)
+_THRESHOLD = flags.DEFINE_float(
+    "threshold",
+    0.0,
+    "Weaker connections of a discrete network go.",
+    lower_bound=0,
+    upper_bound=1,
+)
+_TFLITE = flags.DEFINE_multi_enum(
+    "tflite",
+    [],
+    ["float32", "float16", "dynamic", "int8"],
+    "TFLite file to write as well; can be given several times.",
+)
+_CLIPS = flags.DEFINE_integer(
+    "clips",
+    8,
+    "Clips of the validation split that files are checked, timed and calibrated on.",
+    lower_bound=1,
+)
+_LIMIT = flags.DEFINE_float(
+    "limit",
+    None,
+    "Largest difference of a score from the network's; each format has its own by default.",
+    lower_bound=0,
+)
+_THREADS = flags.DEFINE_integer(
+    "threads", 1, "Of TFLite's interpreter when it is timed.", lower_bound=1
+)
 
 
 def main() -> None:
@@ -23,13 +66,23 @@ def main() -> None:
         )
     config.read(_MODEL_DIR.value)
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.serving.export import export
+    from official_vision.serving.export import ExportOptions, export
 
-    exported = export(_MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value)
-    print(
-        f"exported {exported.path}: loaded in a fresh process with TensorFlow alone, its scores differ from "
-        f"the model's by at most {exported.difference:.1e}"
+    options = ExportOptions(
+        precision=_PRECISION.value,
+        peers=_PEERS.value,
+        threshold=_THRESHOLD.value,
+        tflite=tuple(dict.fromkeys(_TFLITE.value)),
+        clips=_CLIPS.value,
+        limit=_LIMIT.value,
+        threads=_THREADS.value,
     )
+    exported = export(_MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value, options)
+    print(f"exported {exported.path}, each file asked in a fresh process without our code:")
+    for name, parity in exported.parities.items():
+        print(f"  {name}: {parity.to_text()}")
+    for note in exported.notes:
+        print(f"  note: {note}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,11 @@
-"""A run's folder -> a versioned SavedModel that needs none of our code to run."""
+"""A run's folder -> a versioned folder of files that need none of our code to run."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,86 +18,102 @@ from official_vision.architecture.formats import to_json
 from official_vision.data.index import Index
 from official_vision.data.input import read_index
 from official_vision.errors import UserError
-from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
+from official_vision.serving import parity, tflite
 from official_vision.serving.description import LABELS_FILE, MODEL_FILE, feeding_to_dict
+from official_vision.serving.held_out import HeldOutClips, network_scores, read_clips
+from official_vision.serving.inference import has_candidates, inference_network
+from official_vision.serving.module import ServingModule
+from official_vision.serving.parity import Parity
+from official_vision.serving.strangers import (
+    StrangerFailedError,
+    saved_model_answers,
+    tflite_answers,
+)
 from official_vision.training.evaluate import Trained, load_trained
-from official_vision.training.task import scores_of
 
-# Largest difference of a score between the file, loaded afresh, and the model.
-TOLERANCE = 1e-4
-_PROBE_FRAMES, _PROBE_SIZE = 4, 64
+# Largest difference of a score from the network's, of a SavedModel by its precision and of TFLite files.
+LIMITS = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02, "dynamic": 0.1, "int8": 0.2}
+PARITY_FILE = "parity.json"
+PEERS = ("auto", "discrete", "all")
+SAVED_MODEL = "SavedModel"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """What to write.
+
+    Attributes:
+      precision: of the SavedModel, float32 or bfloat16.
+      peers: discrete keeps each gate's most probable peer alone, all keeps the candidates, auto is
+        discrete where that leaves all scores within the limit.
+      threshold: connections of a discrete network that are weaker go, in [0, 1].
+      tflite: formats of serving.tflite.FORMATS to write beside it.
+      clips: of the validation split, on which the files must answer as the network does.
+      limit: largest difference of a score; None takes the format's own of LIMITS.
+      threads: of TFLite's interpreter when it is timed.
+    """
+
+    precision: str = "float32"
+    peers: str = "auto"
+    threshold: float = 0.0
+    tflite: tuple[str, ...] = ()
+    clips: int = 8
+    limit: float | None = None
+    threads: int = 1
+
+    def limit_of(self, format_name: str) -> float:
+        """Returns the largest difference that a format may have."""
+        return LIMITS[format_name] if self.limit is None else self.limit
 
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """An exported version: its folder and the largest difference of a score from the model's."""
+    """An exported version: its folder, each file beside the network, and what the user should know."""
 
     path: Path
-    difference: float
-
-
-class ServingModule(tf.Module):
-    """The network with its preprocessing, as one function from streams to scores.
-
-    The Keras model itself is not part of the module, only its variables: saving a Keras model would
-    trace every layer by itself, for minutes, and load them all again.
-    """
-
-    def __init__(self, model: AssembleNet, labels: Sequence[str], assets: Sequence[str]):
-        """Args:
-        model: the network.
-        labels: class names.
-        assets: files that travel in the SavedModel's assets folder.
-        """
-        super().__init__()
-        self.weights = model.variables
-        self.labels = tf.constant(list(labels))
-        self.assets = [tf.saved_model.Asset(path) for path in assets]
-        activation = model.spec.activation
-
-        def serve(streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            outputs = model(streams, training=False)
-            return {
-                "scores": scores_of(outputs["logits"], activation),
-                "frame_scores": scores_of(outputs["frame_logits"], activation),
-                "labels": self.labels,
-            }
-
-        self.serve = tf.function(serve, input_signature=[input_signature(model.streams)])
+    parities: Mapping[str, Parity]
+    notes: tuple[str, ...]
 
 
 def export(
-    model_dir: str | os.PathLike, output: str | os.PathLike, checkpoint: str = "best"
+    model_dir: str | os.PathLike,
+    output: str | os.PathLike,
+    checkpoint: str = "best",
+    options: ExportOptions | None = None,
 ) -> Exported:
-    """Exports a run's checkpoint as the next version below `output`, and proves the file.
+    """Exports a run's checkpoint as the next version below `output`, and proves the files.
 
-    The signature serving_default takes the model's streams (rgb uint8 [batch, time, height, width,
-    3] in 0..255; flow float32 [batch, time, height, width, 2] in pixels a frame; objects uint8 ids
-    [batch, time, height, width]), with every size free, and returns scores [batch, classes],
-    frame_scores [batch, time, classes] and labels [classes].
+    Batch norms are folded into convolutions, and gates are made discrete where their peers are
+    decided. Signatures are those of serving.module. A version's folder holds the SavedModel,
+    model_<format>.tflite for each format asked for, and parity.json.
 
     Args:
       model_dir: the run's folder.
       output: folder of versions 1, 2, ...; TF Serving loads the greatest.
       checkpoint: best, latest or a path prefix.
+      options: what to write; None for a SavedModel in float32.
 
     Raises:
       UserError: no run, no checkpoint, data that is not the run's, or a file that does not answer as
-        the model does.
+        the network does.
     """
+    options = options or ExportOptions()
     trained = load_trained(model_dir, checkpoint)
     index = _index_of_run(model_dir, trained)
+    data = trained.config.validation_data
+    clips = read_clips(data, index, trained.model.streams, options.clips)
+    expected = network_scores(trained.model, clips)
+    discrete, notes = _peers(trained.model, clips, expected, options)
     path = Path(output) / str(_next_version(Path(output)))
     with files.folder_written_aside(path) as partial:
-        _save(trained, index, partial)
-        difference = _difference_when_loaded_afresh(trained.model, partial)
-        if not difference <= TOLERANCE:
-            raise UserError(
-                f"An exported file must answer as the model does, within {TOLERANCE:g}. "
-                f"Received: a difference of {difference:g}. Nothing was exported."
-            )
-    return Exported(path, difference)
+        work = _Export(trained, index, clips, expected, options, discrete, notes)
+        parities = {SAVED_MODEL: work.saved_model(partial)}
+        for format_name in options.tflite:
+            parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
+        figures = {name: own.to_dict() for name, own in parities.items()}
+        files.write_json(partial / PARITY_FILE, {"files": figures, "notes": notes})
+    return Exported(path, parities, tuple(notes))
 
 
 def describe(trained: Trained, index: Index) -> dict[str, Any]:
@@ -136,74 +149,89 @@ def _next_version(output: Path) -> int:
     return max(existing, default=0) + 1
 
 
-def _save(trained: Trained, index: Index, folder: Path) -> None:
-    described, labels = folder / MODEL_FILE, folder / LABELS_FILE
-    files.write_json(described, describe(trained, index))
-    files.write_text(labels, "".join(f"{name}\n" for name in index.classes))
-    module = ServingModule(trained.model, index.classes, [str(described), str(labels)])
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
-    described.unlink()  # copied into assets/ by now
-    labels.unlink()
+def _peers(
+    model: AssembleNet,
+    clips: HeldOutClips,
+    expected: Mapping[str, np.ndarray],
+    options: ExportOptions,
+) -> tuple[bool, list[str]]:
+    """Whether gates are made discrete, and what the user should know of that."""
+    if not has_candidates(model):
+        return options.threshold > 0, []
+    if options.peers != "auto":
+        return options.peers == "discrete", []
+    network = inference_network(model, discrete=True, threshold=options.threshold)
+    found = network_scores(network, clips)
+    difference = max(float(np.abs(found[name] - expected[name]).max()) for name in expected)
+    if difference <= options.limit_of("float32"):
+        return True, ["each gate keeps its most probable peer alone: no score changes"]
+    return False, [
+        "peers are not decided: each gate keeps all its candidates, since its most probable peer alone "
+        f"would change scores by {difference:.1e} (train what tools/inspect.py --derive writes)"
+    ]
 
 
-# A stranger's process: only TensorFlow, as in a server.
-_STRANGER = """
-import sys
-sys.modules["tf_keras"] = sys.modules["official_vision"] = None  # importing them fails
-import numpy as np
-import tensorflow as tf
-folder, inputs, outputs = sys.argv[1:]
-serve = tf.saved_model.load(folder).signatures["serving_default"]
-streams = {name: tf.constant(value) for name, value in np.load(inputs).items()}
-answer = serve(**streams)
-np.savez(outputs, **{name: value.numpy() for name, value in answer.items() if name != "labels"})
-"""
+@dataclasses.dataclass(frozen=True)
+class _Export:
+    """What all files of a version are made of."""
 
+    trained: Trained
+    index: Index
+    clips: HeldOutClips
+    expected: Mapping[str, np.ndarray]
+    options: ExportOptions
+    discrete: bool
+    notes: list[str]
 
-def _difference_when_loaded_afresh(model: AssembleNet, folder: Path) -> float:
-    streams = _probe(model)
-    answer = _answer_of_a_stranger(folder, streams)
-    # Both on the CPU: this process may hold the whole memory of an accelerator, which also rounds
-    # otherwise.
-    with tf.device("/CPU:0"):
-        expected = model({name: tf.constant(x) for name, x in streams.items()}, training=False)
-        differences = [
-            np.abs(answer[name] - scores_of(expected[logits], model.spec.activation).numpy()).max()
-            for name, logits in (("scores", "logits"), ("frame_scores", "frame_logits"))
-        ]
-    return float(np.max(differences))  # NaN, where there is one, unlike Python's max
-
-
-def _probe(model: AssembleNet) -> dict[str, np.ndarray]:
-    """A random clip of every stream."""
-    generator = np.random.default_rng(0)
-    streams = {}
-    for name, spec in input_signature(model.streams, 2, _PROBE_FRAMES, _PROBE_SIZE).items():
-        values = (
-            generator.normal(size=spec.shape)
-            if name == "flow"
-            else generator.integers(0, 8, spec.shape)
+    def network(self, precision: str = "float32", for_tflite: bool = False) -> AssembleNet:
+        return inference_network(
+            self.trained.model,
+            discrete=self.discrete,
+            precision=precision,
+            threshold=self.options.threshold,
+            for_tflite=for_tflite,
         )
-        streams[name] = (values * 30 if name == "rgb" else values).astype(spec.dtype.as_numpy_dtype)
-    return streams
 
+    def saved_model(self, folder: Path) -> Parity:
+        described, labels = folder / MODEL_FILE, folder / LABELS_FILE
+        files.write_json(described, describe(self.trained, self.index))
+        files.write_text(labels, "".join(f"{name}\n" for name in self.index.classes))
+        network, clip = self.network(self.options.precision), self.trained.config.validation_data
+        module = ServingModule(network, self.index.classes, [str(described), str(labels)], clip)
+        tf.saved_model.save(module, str(folder), signatures=module.signatures())
+        described.unlink()  # copied into assets/ by now
+        labels.unlink()
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
-def _answer_of_a_stranger(folder: Path, streams: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    with tempfile.TemporaryDirectory() as probe:
-        inputs, outputs = os.path.join(probe, "inputs.npz"), os.path.join(probe, "outputs.npz")
-        np.savez(inputs, **streams)
-        done = subprocess.run(
-            [sys.executable, "-c", _STRANGER, str(folder.resolve()), inputs, outputs],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=probe,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
+        def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+            return saved_model_answers(folder, clips)
+
+        return self._checked(SAVED_MODEL, self.options.precision, answers, size)
+
+    def tflite(self, folder: Path, format_name: str) -> Parity:
+        network, path = self.network(for_tflite=True), folder / f"model_{format_name}.tflite"
+        path.write_bytes(tflite.convert(network, format_name, self.clips))
+
+        def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+            try:
+                return tflite_answers(path, clips, xnnpack=True, threads=self.options.threads)
+            except StrangerFailedError as error:
+                note = f"{path.name} runs without XNNPACK only, slower: with it, {error}"
+                if note not in self.notes:
+                    self.notes.append(note)
+                return tflite_answers(path, clips, xnnpack=False, threads=self.options.threads)
+
+        return self._checked(f"TFLite {format_name}", format_name, answers, path.stat().st_size)
+
+    def _checked(
+        self, name: str, format_name: str, answers: parity.Answers, size_bytes: int
+    ) -> Parity:
+        found, seconds = answers(self.clips)
+        own = parity.compare(
+            self.expected, found, self.clips, size_bytes=size_bytes, seconds_a_clip=seconds
         )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-            raise UserError(
-                "An exported file must load with TensorFlow alone. "
-                f"Received: {reason}. Nothing was exported."
-            )
-        return dict(np.load(outputs))
+        limit, model = self.options.limit_of(format_name), self.trained.model
+        parity.check(
+            own, limit, name, lambda clips: network_scores(model, clips), answers, self.clips
+        )
+        return own

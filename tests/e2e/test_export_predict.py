@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -138,9 +139,10 @@ def test_a_run_is_exported_and_predicts(run, footage, tmp_path):
     done = command("export", f"--model_dir={run}", f"--output={output}")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    (line,) = done.stdout.splitlines()
-    assert line.startswith(f"exported {output / '1'}: ")
-    assert float(line.split()[-1]) <= 1e-5
+    first, file, note = done.stdout.splitlines()
+    assert first.startswith(f"exported {output / '1'}, ")
+    assert float(re.search(r"SavedModel: scores within (\S+),", file)[1]) <= 1e-5
+    assert "peers are not decided" in note
     done = command("predict", f"--model={output}", f"--video={footage['bikes']}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

@@ -11,8 +11,11 @@ import tensorflow as tf
 
 from official_vision import files
 from official_vision.errors import UserError
+from official_vision.modeling.flow import RepresentationFlow
 from official_vision.serving import export as exporting
-from official_vision.serving.export import export
+from official_vision.serving import strangers
+from official_vision.serving.export import ExportOptions, export
+from official_vision.serving.held_out import network_scores
 from official_vision.serving.predict import Predictor
 from official_vision.specs import PrepareSpec
 from tests.serving import exports
@@ -77,6 +80,11 @@ def clip(batch, frames, height, width, seed=0):
     }
 
 
+def own_answers(model):
+    """Stands for a file that answers exactly as the network."""
+    return lambda _, clips: (network_scores(model, clips), 0.01)
+
+
 def sigmoid(x):
     return 1 / (1 + np.exp(-np.asarray(x)))
 
@@ -96,13 +104,9 @@ def test_a_version_holds_its_labels_and_how_it_is_fed(exported, split):
         "size": 32,
         "short_video": "loop",
     }
-    assert described["preparation"] == {
-        "short_side": 32,
-        "fps": None,
-        "flow": "dis",
-        "flow_bound": 20.0,
-        "objects": "opencv",
-    }
+    prepared = described["preparation"]
+    assert (prepared["short_side"], prepared["fps"], prepared["flow"]) == (32, None, "dis")
+    assert (prepared["flow_bound"], prepared["objects"]) == (20.0, "opencv")
     assert described["model"]["num_classes"] == 4
     assert described["architecture"]["name"] == "tiny"
     assert described["checkpoint"]["step"] == 7
@@ -110,16 +114,21 @@ def test_a_version_holds_its_labels_and_how_it_is_fed(exported, split):
     # Nothing else is left in the version's folder or beside it.
     assert sorted(path.name for path in output.iterdir()) == ["1"]
     names = {path.name for path in version.path.iterdir()}
-    assert names <= {"assets", "variables", "saved_model.pb", "fingerprint.pb"}
+    assert names <= {"assets", "variables", "saved_model.pb", "fingerprint.pb", "parity.json"}
 
 
 def test_the_difference_that_is_reported_is_tiny_and_real(exported):
     """Scores of random weights lie apart, so that a wrong file would differ by much more."""
-    assert 0 <= exported[0].difference <= 1e-5
+    parity = exported[0].parities["SavedModel"]
+    assert 0 <= parity.difference <= 1e-5
+    written = files.read_json(exported[0].path / "parity.json")
+    assert written["files"]["SavedModel"] == parity.to_dict()
+    # Random gates have no peer that stands out.
+    assert "peers are not decided" in written["notes"][0]
 
 
 def test_versions_count_on_and_a_checkpoint_can_be_named(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "_difference_when_loaded_afresh", lambda *_: 0.0)
+    monkeypatch.setattr(exporting, "saved_model_answers", own_answers(run[1]))
     for name in ("1", "9", "notes"):
         (tmp_path / name).mkdir()
     path = tf.train.latest_checkpoint(str(run[0] / "best"))
@@ -167,50 +176,88 @@ def test_predictions_are_the_networks_own(exported, run, brightening):
     np.testing.assert_allclose(result.scores, sigmoid(logits).mean(axis=0), atol=1e-5)
 
 
-@pytest.mark.parametrize("difference", [1e-3, float("nan")])
-def test_a_file_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch, difference):
-    monkeypatch.setattr(exporting, "_difference_when_loaded_afresh", lambda *_: difference)
-    with pytest.raises(UserError, match="must answer as the model does"):
+def test_a_file_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
+    def wrong(folder, clips):
+        answers, seconds = own_answers(run[1])(folder, clips)
+        if clips.streams["rgb"].std() > 0:  # rgb is what this file gets wrong
+            answers["frame_scores"].flat[-1] += 1e-3
+        return answers, seconds
+
+    monkeypatch.setattr(exporting, "saved_model_answers", wrong)
+    with pytest.raises(UserError, match="must answer as the model does") as caught:
         export(run[0], tmp_path / "export")
+    assert "Without the stream rgb the difference would be 0.0e+00" in str(caught.value)
     assert list((tmp_path / "export").iterdir()) == []
 
 
-def test_a_difference_in_any_score_counts(run, tmp_path, monkeypatch):
-    def answer(changed, by):
-        def answer_of_a_stranger(_, streams):
-            own = run[1]({name: tf.constant(x) for name, x in streams.items()}, training=False)
-            scores = {
-                "scores": sigmoid(own["logits"]),
-                "frame_scores": sigmoid(own["frame_logits"]),
-            }
-            scores[changed].flat[-1] += by
-            return scores
-
-        return answer_of_a_stranger
-
-    for name, by in (("scores", 0.01), ("frame_scores", 0.01), ("frame_scores", float("nan"))):
-        monkeypatch.setattr(exporting, "_answer_of_a_stranger", answer(name, by))
-        found = exporting._difference_when_loaded_afresh(run[1], tmp_path)
-        np.testing.assert_allclose(found, by, atol=1e-5)
+@pytest.mark.slow
+def test_a_discrete_file_in_half_precision_is_near(run, tmp_path):
+    options = ExportOptions(precision="bfloat16", peers="discrete")
+    version = export(run[0], tmp_path, options=options)
+    assert 0 < version.parities["SavedModel"].difference < 0.1
+    loaded = tf.saved_model.load(str(version.path))
+    assert {v.dtype for v in loaded.weights} == {tf.bfloat16}
+    shapes = [tuple(v.shape) for v in loaded.weights]
+    assert len(shapes) < len(run[1].variables) / 2  # no batch norms, no candidates' maps
 
 
+@pytest.mark.slow
+def test_tflite_files_answer_as_the_network(run, tmp_path):
+    formats = ("float32", "float16", "dynamic", "int8")
+    version = export(run[0], tmp_path, options=ExportOptions(tflite=formats))
+    figures = version.parities
+    assert figures["TFLite float32"].difference < 1e-5
+    for name in formats:
+        path = version.path / f"model_{name}.tflite"
+        assert path.stat().st_size == figures[f"TFLite {name}"].size_bytes
+        # Quantised files differ, and by no more than their limits.
+        assert figures[f"TFLite {name}"].difference < exporting.LIMITS[name]
+    assert figures["TFLite float16"].difference > 1e-6
+    assert figures["TFLite int8"].size_bytes < figures["TFLite float32"].size_bytes / 2
+
+
+def test_rgb_alone_gets_its_flow_computed_and_no_objects(exported, run):
+    serve = tf.saved_model.load(str(exported[0].path)).signatures["rgb"]
+    rgb = clip(2, 3, 32, 48)["rgb"]
+    fed = {
+        "rgb": rgb,
+        "flow": RepresentationFlow(run[1].spec.flow_iterations)(rgb),
+        "objects": np.full(rgb.shape[:-1], 255, np.uint8),
+    }
+    expected = sigmoid(run[1](fed, training=False)["logits"])
+    np.testing.assert_allclose(serve(rgb=tf.constant(rgb))["scores"], expected, atol=1e-5)
+
+
+def test_encoded_frames_are_cut_and_resized_as_in_evaluation(exported):
+    """PNGs, which lose nothing: the middle 48 x 48 of 48 x 64, then every 3 pixels become 2."""
+    signatures = tf.saved_model.load(str(exported[0].path)).signatures
+    rgb = clip(1, 3, 48, 64)["rgb"]
+    frames = tf.constant([[tf.io.encode_png(frame).numpy() for frame in rgb[0]]])
+    middle = tf.image.resize(rgb[0, :, :, 8:56], (32, 32))
+    fed = tf.cast(tf.round(middle), tf.uint8)[tf.newaxis]
+    expected = signatures["rgb"](rgb=fed)["frame_scores"]
+    found = signatures["encoded"](frames=frames)["frame_scores"]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.slow
 def test_a_file_that_does_not_load_is_not_kept(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "_STRANGER", "import sys; sys.exit('no such op: Mystery')")
+    monkeypatch.setattr(strangers, "_SAVED_MODEL", "import sys; sys.exit('no such op: Mystery')")
     with pytest.raises(UserError, match=r"Received: no such op: Mystery\. Nothing") as caught:
         export(run[0], tmp_path / "export")
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "export").iterdir()) == []
-    monkeypatch.setattr(exporting, "_STRANGER", "import os; os.kill(os.getpid(), 9)")
+    monkeypatch.setattr(strangers, "_SAVED_MODEL", "import os; os.kill(os.getpid(), 9)")
     with pytest.raises(UserError, match="Received: exit status -9"):
         export(run[0], tmp_path / "export")
     assert list((tmp_path / "export").iterdir()) == []
 
 
 def test_an_interruption_leaves_nothing(run, tmp_path, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    for name in ("_difference_when_loaded_afresh", "ServingModule"):
+    for name in ("saved_model_answers", "ServingModule"):
         with monkeypatch.context() as patched:
             patched.setattr(exporting, name, interrupted)
             with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,105 @@
+"""The functions that an exported SavedModel answers with: its signatures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from official_vision.data.geometry import crop_and_resize, evaluation_box
+from official_vision.modeling.flow import RepresentationFlow
+from official_vision.modeling.inputs import UNLABELLED, input_signature
+from official_vision.modeling.network import AssembleNet
+from official_vision.specs import DataSpec
+from official_vision.training.task import scores_of
+
+
+@dataclasses.dataclass(frozen=True)
+class _Untracked:
+    """A plain object: tf.Module tracks, and would save, what its attributes hold otherwise."""
+
+    model: AssembleNet
+
+
+class ServingModule(tf.Module):
+    """The network with its preprocessing, as functions from what a client has to scores.
+
+    The Keras model itself is not tracked by the module, only its variables: saving a Keras model would
+    trace every layer by itself, for minutes, and load them all again.
+
+    serving_default  every stream of the network: rgb uint8 [batch, time, height, width, 3] in 0..255,
+                     flow float32 [batch, time, height, width, 2] in pixels a frame, objects uint8 ids
+                     [batch, time, height, width]; every size is free
+    rgb              rgb alone: flow is computed (TV-L1), objects are unlabelled
+    encoded          frames, string [batch, time]: JPEG or PNG files, cut and resized as in
+                     evaluation, then as rgb
+
+    Each returns scores [batch, classes], frame_scores [batch, time, classes] and labels [classes].
+    """
+
+    def __init__(
+        self, model: AssembleNet, labels: Sequence[str], assets: Sequence[str], clip: DataSpec
+    ):
+        """Args:
+        model: the network.
+        labels: class names.
+        assets: files that travel in the SavedModel's assets folder.
+        clip: its size is what encoded frames are resized to.
+        """
+        super().__init__()
+        self.weights = model.variables
+        self.labels = tf.constant(list(labels))
+        self.assets = [tf.saved_model.Asset(path) for path in assets]
+        self._network = _Untracked(model)
+        self._clip = clip
+        streams = input_signature(model.streams)
+        self.serve = tf.function(self._serve, input_signature=[streams])
+        self.serve_rgb = tf.function(self._serve_rgb, input_signature=[input_signature(("rgb",))])
+        frames = tf.TensorSpec([None, None], tf.string, "frames")
+        self.serve_encoded = tf.function(self._serve_encoded, input_signature=[frames])
+
+    def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
+        """Returns the functions by the names that clients call them by."""
+        found = {"serving_default": self.serve}
+        if "rgb" in self._network.model.streams:
+            found |= {"rgb": self.serve_rgb, "encoded": self.serve_encoded}
+        return found
+
+    def _serve(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        outputs = self._network.model(streams, training=False)
+        activation = self._network.model.spec.activation
+        return {
+            "scores": scores_of(outputs["logits"], activation),
+            "frame_scores": scores_of(outputs["frame_logits"], activation),
+            "labels": self.labels,
+        }
+
+    def _serve_rgb(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        rgb, wanted = streams["rgb"], self._network.model.streams
+        fed = {"rgb": rgb}
+        if "flow" in wanted:
+            fed["flow"] = RepresentationFlow(self._network.model.spec.flow_iterations)(rgb)
+        if "objects" in wanted:
+            fed["objects"] = tf.fill(tf.shape(rgb)[:-1], tf.constant(UNLABELLED, tf.uint8))
+        return self._serve(fed)
+
+    def _serve_encoded(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
+        size, shape = self._clip.size, tf.shape(frames)
+        pixels = tf.map_fn(
+            self._decoded_frame,
+            tf.reshape(frames, [-1]),
+            fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
+        )
+        rgb = tf.reshape(pixels, [shape[0], shape[1], size, size, 3])
+        return self._serve_rgb({"rgb": rgb})
+
+    def _decoded_frame(self, encoded: tf.Tensor) -> tf.Tensor:
+        """One file -> uint8 [size, size, 3]: the middle square, as evaluation with one crop takes it."""
+        picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        picture.set_shape([None, None, 3])
+        box = evaluation_box(tf.shape(picture)[0], tf.shape(picture)[1], tf.constant(0.5))
+        cut = crop_and_resize(
+            {"rgb": picture[tf.newaxis]}, box, self._clip.size, tf.constant(False)
+        )
+        return cut["rgb"][0]
