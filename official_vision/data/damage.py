@@ -1,50 +1,140 @@
-"""Naming the shard that is damaged, where TensorFlow says only that some record is."""
+"""Damaged records: named where they end a run, counted where they are passed over.
+
+A record that can't be read, or whose clip can't be decoded, becomes a masked row of its batch. So
+order, steps and the number of batches stay what they would have been.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
-from official_vision import files
 from official_vision.data.index import Index
+from official_vision.data.records import RecordTable, is_cut_short, record_table
+from official_vision.data.shard import decode_frame, parse
 from official_vision.errors import UserError
+
+_MARK = "damaged record of"
+
+
+class Skipped:
+    """The records of one split that were passed over; training can meet a record many times."""
+
+    def __init__(self, folder: str | os.PathLike, index: Index):
+        """Args:
+        folder: of the split.
+        index: of the split.
+        """
+        self.positions: set[int] = set()
+        self._folder = folder
+        self._index = index
+        self._told: set[int] = set()
+
+    def note(self, position: int) -> None:
+        """Remembers a record by its position."""
+        self.positions.add(int(position))
+
+    def news(self) -> list[str]:
+        """A line for each record since the last call, with the reason, then one with the count."""
+        fresh = sorted(self.positions - self._told)
+        if not fresh:
+            return []
+        self._told |= set(fresh)
+        table = record_table(self._folder, self._index)
+        lines = [
+            f"skipped {_described(table, self._index, position, diagnose(table, self._index, position))}"
+            for position in fresh
+        ]
+        count = f"{len(self._told)} of {self._index.num_videos} records"
+        return [*lines, f"skipped {count} of {self._folder} so far"]
+
+
+def or_blank(make: Callable[[], Any]) -> Any:
+    """What `make` returns, in a graph; zeros in its shapes (0 for open sizes) where it fails."""
+    # A dataset whose source fails would fail again and again; a map's element fails once.
+    made = tf.data.Dataset.from_tensors(0).map(lambda _: make())
+    blank = tf.nest.map_structure(
+        lambda spec: tf.zeros([size or 0 for size in spec.shape], spec.dtype), made.element_spec
+    )
+    blanks = tf.data.Dataset.from_tensors(blank)
+    return made.ignore_errors().concatenate(blanks).take(1).get_single_element()
+
+
+def report_damage(
+    damaged: tf.Tensor, position: tf.Tensor, folder: str, skipped: Skipped | None
+) -> None:
+    """To be called in a graph for every record that was read.
+
+    Args:
+      damaged: whether the record is, a scalar bool; nothing happens to the others.
+      position: of the record, a scalar int64.
+      folder: of the split.
+      skipped: notes the record; None raises what `damage_named` makes a UserError of.
+    """
+
+    def report() -> tf.Tensor:
+        if skipped is not None:
+            tf.numpy_function(skipped.note, [position], [])
+        else:
+            tf.debugging.Assert(False, [_MARK, folder, position])
+        return damaged
+
+    tf.cond(damaged, report, lambda: damaged)
 
 
 @contextlib.contextmanager
 def damage_named(folder: str | os.PathLike, index: Index) -> Iterator[None]:
-    """Wraps the reading of a split's shards: a damaged or lost one becomes a UserError with its path.
-
-    Only then are the shards compared with their checksums; so nothing is slower before.
+    """Wraps the reading of a split: what `report_damage` raised becomes a UserError that says what is wrong.
 
     Args:
       folder: of the split, DataSpec.path.
       index: of the split.
 
     Raises:
-      UserError: a record's checksum did not match, or a shard could not be read.
+      UserError: a record can't be read, or one of its frames can't be decoded.
     """
     try:
         yield
-    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-        damaged = damaged_shards(folder, index)
-        if not damaged:
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(
+            rf"{re.escape(f'[{_MARK}]')} \[{re.escape(str(folder))}\] \[(\d+)\]", str(error)
+        )
+        if not found:
             raise
+        table, position = record_table(folder, index), int(found[1])
+        reason = diagnose(table, index, position)
         raise UserError(
-            "A shard must be as tools/prepare_data.py wrote it. "
-            f"Received: {', '.join(damaged)}, whose content has changed since. "
-            "Copy it again, or delete it and run tools/prepare_data.py."
+            "A record must be as tools/prepare_data.py wrote it. "
+            f"Received: {_described(table, index, position, reason)}. "
+            "Copy the shard again, delete it and run tools/prepare_data.py, or set DataSpec.damaged = 'skip'."
         ) from error
 
 
-def damaged_shards(folder: str | os.PathLike, index: Index) -> list[str]:
-    """Returns the paths of the shards that are missing or differ from their checksum; reads them all."""
-    paths = [(Path(folder) / shard.file, shard.sha256) for shard in index.shards]
-    return [
-        str(path)
-        for path, checksum in paths
-        if not path.is_file() or files.sha256(path) != checksum
-    ]
+def diagnose(table: RecordTable, index: Index, position: int) -> str:
+    """What is wrong with a record, in words."""
+    path, offset = table.place(position)
+    if not Path(path).is_file():
+        return "no such file"
+    if is_cut_short(path, offset):
+        return "the file ends before it or in it"
+    try:
+        record = parse(table.read(tf.constant(position)), index.streams)
+    except tf.errors.OpError:
+        return "its checksum or its content is wrong"
+    for stream in index.streams:
+        for number, encoded in enumerate(record[stream]):
+            try:
+                decode_frame(encoded, stream, record["flow_bound"])
+            except tf.errors.OpError:
+                return f"frame {number} of {stream} cannot be decoded"
+    return "its frames are not alike"
+
+
+def _described(table: RecordTable, index: Index, position: int, reason: str) -> str:
+    return f"{index.videos[position]!r} in {table.place(position)[0]}: {reason}"

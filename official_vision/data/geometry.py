@@ -30,20 +30,38 @@ def crop_and_resize(
       The same streams with height = width = size; rgb stays uint8.
     """
     top, left, height, width = tf.unstack(box)
-    result = {}
-    for name, x in features.items():
-        cut = x[:, top : top + height, left : left + width]
-        method = "nearest" if name == "objects" else "bilinear"
-        resized = tf.image.resize(cut, [size, size], method)
-        resized = tf.cond(flip, lambda r=resized: r[:, :, ::-1], lambda r=resized: r)
-        if name == "flow":
-            mirrored = tf.where(flip, -1.0, 1.0)
-            ratio = tf.cast(size, tf.float32) / tf.cast(tf.stack([width, height]), tf.float32)
-            resized *= ratio * tf.stack([mirrored, 1.0])
-        if name == "rgb":
-            resized = tf.cast(tf.round(resized), tf.uint8)
-        result[name] = tf.ensure_shape(resized, [None, size, size, x.shape[-1]])
-    return result
+    return {
+        name: resize(name, x[:, top : top + height, left : left + width], box, size, flip)
+        for name, x in features.items()
+    }
+
+
+def resize(stream: str, cut: tf.Tensor, box: tf.Tensor, size: int, flip: tf.Tensor) -> tf.Tensor:
+    """Resizes what was cut out of the frames of one stream, and mirrors it where asked.
+
+    Args:
+      stream: rgb, flow or objects.
+      cut: [time, height, width, channels], as `crop_and_resize` takes it, of the box alone.
+      box: int32 [top, left, height, width], what was cut.
+      size: height and width of the result.
+      flip: a scalar bool.
+
+    Returns:
+      [time, size, size, channels] in the stream's dtype.
+    """
+    if stream == "objects":
+        # Mirrored last: half-way positions take the pixel on the same side whether mirrored or not.
+        return _mirrored(tf.image.resize(cut, [size, size], "nearest"), flip)
+    # Mirrored first, while rgb is of one byte and, mostly, of fewer pixels.
+    resized = tf.image.resize(_mirrored(cut, flip), [size, size])
+    if stream == "rgb":
+        return tf.cast(tf.round(resized), tf.uint8)
+    ratio = tf.cast(size, tf.float32) / tf.cast(tf.stack([box[3], box[2]]), tf.float32)
+    return resized * ratio * tf.stack([tf.where(flip, -1.0, 1.0), 1.0])
+
+
+def _mirrored(frames: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
+    return tf.cond(flip, lambda: tf.reverse(frames, axis=[2]), lambda: frames)
 
 
 def evaluation_box(height: tf.Tensor, width: tf.Tensor, position: tf.Tensor) -> tf.Tensor:

@@ -14,18 +14,26 @@ from official_vision import files
 from official_vision.errors import UserError
 
 INDEX_FILE = "index.json"
+SHARD_SUFFIX = ".tfrecord"
 _FORMAT = "official_vision.shards"
 _VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class ShardEntry:
-    """One shard file: its name, number of records, size in bytes and SHA-256."""
+    """One shard file: its name, number of records, size in bytes, SHA-256, and where records begin.
+
+    Offsets are found in the file when the index holds none.
+    """
 
     file: str
     count: int
     bytes: int
     sha256: str
+    offsets: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "offsets", tuple(self.offsets))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +91,16 @@ class Index:
         files.write_json(Path(folder) / INDEX_FILE, values)
 
     @classmethod
-    def read(cls, folder: str | os.PathLike) -> Index:
+    def read(cls, folder: str | os.PathLike, *, damaged_is_fatal: bool = True) -> Index:
         """Reads the index of a prepared split.
 
+        Args:
+          folder: of the split.
+          damaged_is_fatal: refuse a split whose shards are not those of the index.
+
         Raises:
-          UserError: the folder is no prepared split, or a shard is missing or has another size than
-            when it was written.
+          UserError: the folder is no prepared split; or a shard is missing, has another size than
+            when it was written, or is not in the index.
         """
         path = Path(folder) / INDEX_FILE
         if not path.is_file():
@@ -97,8 +109,10 @@ class Index:
                 f"Received: {str(folder)!r}, which holds none. {_splits_in(folder)}"
             )
         index = cls._from_dict(files.read_json(path), path)
-        for shard in index.shards:
-            _check_shard(Path(folder) / shard.file, shard)
+        if damaged_is_fatal:
+            for shard in index.shards:
+                _check_shard(Path(folder) / shard.file, shard)
+            _check_no_other_shards(Path(folder), index)
         return index
 
     @classmethod
@@ -130,4 +144,19 @@ def _check_shard(path: Path, shard: ShardEntry) -> None:
         raise UserError(
             f"A shard must be as its index says, {shard.bytes} bytes. Received: {path}, {found}. "
             "Copy it again, or delete it and run tools/prepare_data.py."
+        )
+
+
+def _check_no_other_shards(folder: Path, index: Index) -> None:
+    known = {shard.file for shard in index.shards}
+    # A shard of which no video could be prepared is an empty file, and in no index.
+    others = sorted(
+        path.name
+        for path in folder.glob(f"*{SHARD_SUFFIX}")
+        if path.name not in known and not path.name.startswith(".") and path.stat().st_size
+    )
+    if others:
+        raise UserError(
+            f"An index must name every shard beside it. Received: {folder / INDEX_FILE}, which lacks "
+            f"{', '.join(others)}. Delete them, or run tools/prepare_data.py to its end."
         )

@@ -23,6 +23,9 @@ from official_vision.data.flow import CODES, ZERO_CODE
 
 WHOLE_VIDEO = -1.0
 ENCODED_KEYS = {"rgb": "image/encoded", "flow": "flow/encoded", "objects": "objects/encoded"}
+CHANNELS = {"rgb": 3, "flow": 2, "objects": 1}  # of decoded frames
+_DCT = "INTEGER_ACCURATE"
+_LEAST_DECODED = 16  # columns of a JPEG
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,22 +108,81 @@ def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]
     }
 
 
-def decode_frame(encoded: tf.Tensor, stream: str, flow_bound: tf.Tensor) -> tf.Tensor:
-    """Decodes one frame.
+def decode_frame(
+    encoded: tf.Tensor, stream: str, flow_bound: tf.Tensor, box: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Decodes one frame, or a box of it.
 
     Args:
       encoded: a scalar string.
       stream: rgb, flow or objects.
       flow_bound: of the record, in pixels.
+      box: int32 [top, left, height, width], equal to cutting it out of the whole frame; None for all.
 
     Returns:
       rgb: uint8 [height, width, 3]; flow: float32 [height, width, 2] in pixels; objects: uint8 ids
       [height, width, 1].
     """
     if stream == "rgb":
-        return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
+        return _decode_rgb(encoded, box)
     image = tf.io.decode_png(encoded, channels=1)
     if stream == "objects":
-        return image
-    codes = tf.concat(tf.split(image, 2, axis=0), axis=-1)
+        return _cut(image, box)
+    codes = tf.concat([_cut(half, box) for half in tf.split(image, 2, axis=0)], axis=-1)
     return (tf.cast(codes, tf.float32) - ZERO_CODE) * (flow_bound / CODES)
+
+
+def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """Height and width of an encoded frame, scalars int32, from its header alone."""
+    if stream == "rgb":
+        size = tf.cond(_is_jpeg(encoded), lambda: _jpeg_size(encoded), lambda: _png_size(encoded))
+        return size[0], size[1]
+    size = _png_size(encoded)
+    return size[0] // 2 if stream == "flow" else size[0], size[1]
+
+
+def _is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    """rgb is stored as JPEGs; other writers may have chosen PNGs, which lose nothing."""
+    return tf.strings.substr(encoded, 0, 1) == b"\xff"
+
+
+def _jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.io.extract_jpeg_shape(encoded)[:2]
+
+
+def _png_size(encoded: tf.Tensor) -> tf.Tensor:
+    # A PNG begins with 8 bytes of signature and 8 of its first chunk's name, then width and height.
+    return tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)[::-1]
+
+
+def _decode_rgb(encoded: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
+    if box is None:
+        return tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT)  # takes PNGs as well
+    return tf.cond(
+        _is_jpeg(encoded),
+        lambda: _decode_jpeg_box(encoded, box),
+        lambda: _cut(tf.io.decode_png(encoded, channels=3), box),
+    )
+
+
+def _decode_jpeg_box(encoded: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
+    """Decodes a box without the transforms and colours of the blocks outside it.
+
+    A column more on either side is decoded and dropped: colours are stored at half the width, and
+    interpolating them at a border of the decoded part would differ from the whole picture. Of very
+    narrow parts they are not interpolated at all.
+    """
+    top, left, height, width = tf.unstack(box)
+    whole_width = _jpeg_size(encoded)[1]
+    begin = tf.maximum(tf.minimum(left - 1, whole_width - _LEAST_DECODED), 0)
+    right = tf.minimum(tf.maximum(left + width + 1, begin + _LEAST_DECODED), whole_width)
+    wider = tf.stack([top, begin, height, right - begin])
+    decoded = tf.io.decode_and_crop_jpeg(encoded, wider, channels=3, dct_method=_DCT)
+    return decoded[:, left - begin : left - begin + width]
+
+
+def _cut(image: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
+    if box is None:
+        return image
+    top, left, height, width = tf.unstack(box)
+    return image[top : top + height, left : left + width]

@@ -15,6 +15,7 @@ from official_vision import files
 from official_vision.data.decoding_worker import DecodingFailedError, DecodingWorker
 from official_vision.data.index import LeftOut, ShardEntry
 from official_vision.data.manifest import Label, VideoRow
+from official_vision.data.records import record_offsets
 from official_vision.data.shard import WHOLE_VIDEO, StoredVideo, encode
 from official_vision.specs import PrepareSpec
 
@@ -55,7 +56,8 @@ def write_shard(
                     left_out.append(LeftOut(row.id, row.path, str(error)))
                 on_video()
         size = partial.stat().st_size
-        entry = ShardEntry(Path(task.path).name, len(held), size, files.sha256(partial))
+        name, offsets = Path(task.path).name, record_offsets(partial)
+        entry = ShardEntry(name, len(held), size, files.sha256(partial), offsets)
     report = ShardReport(entry, tuple(held), tuple(left_out))
     files.write_json(_report_path(task), dataclasses.asdict(report))
     return report

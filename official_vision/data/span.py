@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from official_vision.specs import DataSpec
 
+NO_MOTION = -1  # in place of a stored flow's number
+
 
 def random_start(length: tf.Tensor, spec: DataSpec, seed: tf.Tensor) -> tf.Tensor:
     """A start from which the whole clip fits; 0 for a video that is too short. Scalars int32."""
@@ -29,10 +31,20 @@ def flow_numbers(start: tf.Tensor, length: tf.Tensor, spec: DataSpec) -> tf.Tens
     """int32 [frames, frame_stride]: the stored flows between each frame of the clip and the next.
 
     Their sum approximates the flow over the whole step, pixel by pixel: right where motion is
-    smooth over a few pixels.
+    smooth over a few pixels. NO_MOTION stands where nothing moves or nobody knows how: in a clip
+    that outlasts its video, once the last frame is held, and in a step from the last frames back to
+    the first. The last step of a clip that ends with its video repeats the flow stored last.
     """
     steps = tf.range(spec.frames)[:, tf.newaxis] * spec.frame_stride + tf.range(spec.frame_stride)
-    return _within(start + steps, length, spec)
+    numbers = start + steps
+    fits = tf.minimum(numbers, length - 1)
+    if spec.short_video == "hold":
+        filled = tf.where(numbers < length - 1, numbers, NO_MOTION)
+    else:
+        looped = numbers % length
+        leaps = tf.reduce_any(looped == length - 1, axis=1, keepdims=True)
+        filled = tf.where(leaps, NO_MOTION, looped)
+    return tf.where(length < _extent(spec), filled, fits)
 
 
 def clip_labels(

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from official_vision.architecture.graph import Architecture
+from official_vision.architecture.streams import NEUTRAL, RGB_MEAN
 from official_vision.specs import ModelSpec
 
-RGB_MEAN = 0.45  # of values in 0..1: the constants of the Kinetics models of PySlowFast
-RGB_DEVIATION = 0.225
-UNLABELLED = 255  # the object id that lights no channel
-_NEUTRAL = {"rgb": round(255 * RGB_MEAN), "flow": 0, "objects": UNLABELLED}
+RGB_DEVIATION = 0.225  # beside RGB_MEAN
 STEM_CHANNELS = {"rgb": 3, "flow": 2}  # by a stem's kind; the object stem makes channels of ids
 _SHAPES = {"rgb": (3, tf.uint8), "flow": (2, tf.float32), "objects": (None, tf.uint8)}
 
@@ -51,5 +49,5 @@ def normalise_rgb(rgb: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
 
 def blank_stream(features: Mapping[str, tf.Tensor], name: str) -> dict[str, tf.Tensor]:
     """Replaces one stream by its neutral value: mid grey, no motion, unlabelled pixels."""
-    blanked = tf.fill(tf.shape(features[name]), tf.cast(_NEUTRAL[name], features[name].dtype))
+    blanked = tf.fill(tf.shape(features[name]), tf.cast(NEUTRAL[name], features[name].dtype))
     return {**features, name: blanked}

@@ -19,13 +19,20 @@ class DataSpec(Spec):
       size: height and width of a clip in pixels.
       min_crop_area: training crops cover at least this share of the frame (1 only moves the crop).
       flip: mirror half of the training clips.
+      brightness, contrast, saturation: strongest change of a training clip's colours as a share, 0
+        for none; hue: in turns of the colour circle.
+      rand_augment_layers: operations of RandAugment on a training clip's rgb, 0 for none.
+      rand_augment_magnitude: of these operations, up to 10.
+      mixup_alpha, cutmix_alpha: of the Beta distribution of shares in which training clips are mixed,
+        0 for none; where both are set, each batch takes one of them.
+      rgb_dropout, flow_dropout, objects_dropout: share of training clips whose stream is blanked.
       short_video: what fills a clip that outlasts its video: loop it or hold its last frame.
       label_rule: which timed labels a clip carries: whole_video (all of the video's), any_overlap, or
         half_overlap (the label covers at least half of the clip, or lies in it by half).
       views: clips of each video at evaluation, evenly spread over its length.
       crops: square crops of each clip at evaluation, spread along the longer side; 1 is the centre.
-      shuffle_buffer: records held for shuffling in training.
-      seed: of shuffling, span and crop.
+      damaged: what a damaged record or lost shard does: fail, or skip (a masked row; named in the log).
+      seed: of order, span, crop and every other random choice.
     """
 
     path: str = ""
@@ -35,9 +42,20 @@ class DataSpec(Spec):
     size: int = setting(224, low=16)
     min_crop_area: float = setting(0.35, above=0, high=1)
     flip: bool = True
+    brightness: float = setting(0.0, low=0, high=1)
+    contrast: float = setting(0.0, low=0, high=1)
+    saturation: float = setting(0.0, low=0, high=1)
+    hue: float = setting(0.0, low=0, high=0.5)
+    rand_augment_layers: int = setting(0, low=0)
+    rand_augment_magnitude: float = setting(9.0, low=0, high=10)
+    mixup_alpha: float = setting(0.0, low=0)
+    cutmix_alpha: float = setting(0.0, low=0)
+    rgb_dropout: float = setting(0.0, low=0, high=1)
+    flow_dropout: float = setting(0.0, low=0, high=1)
+    objects_dropout: float = setting(0.0, low=0, high=1)
     short_video: str = setting("loop", choices=("loop", "hold"))
     label_rule: str = setting("whole_video", choices=("whole_video", "any_overlap", "half_overlap"))
     views: int = setting(1, low=1)
     crops: int = setting(1, low=1, high=3)
-    shuffle_buffer: int = setting(256, low=1)
+    damaged: str = setting("fail", choices=("fail", "skip"))
     seed: int = setting(0, low=0)

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from official_vision import config as configuration
 from official_vision.architecture.formats import read_architecture
 from official_vision.config import Config
-from official_vision.data.damage import damage_named
+from official_vision.data.damage import Skipped, damage_named
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset, read_index
 from official_vision.modeling.builder import build_model
@@ -103,12 +104,17 @@ def score_clips(
     spec = trained.config.validation_data
     streams = trained.model.streams
     index = read_index(spec, streams, trained.config.model.num_classes, "validation")
+    skipped = Skipped(spec.path, index)
     batches = trained.strategy.distribute_datasets_from_function(
-        lambda context: build_dataset(spec, index, streams, training=False, input_context=context)
+        lambda context: build_dataset(
+            spec, index, streams, training=False, input_context=context, skipped=skipped
+        )
     )
     count = -(-index.num_videos * spec.views * spec.crops // spec.batch_size)
     with damage_named(spec.path, index):
         gathered = _gathered(trained, progress(batches, count), blanked)
+    for line in skipped.news():
+        logging.warning("%s", line)
     return collect(
         gathered,
         index.videos,

@@ -112,6 +112,7 @@ def _run(
     def on_evaluation(output: Mapping) -> None:
         figures.update(_scalars(output))
         progress.note(_evaluation_line(output))
+        task.tell_skipped()
 
     with contextlib.ExitStack() as around:
         around.enter_context(engine.orbit_lines_in(Path(config.train.model_dir) / folder.LOG_FILE))
@@ -140,6 +141,7 @@ def _run(
                 "Lower OptimizerSpec.learning_rate or clip gradients; the last checkpoint is unharmed."
             ) from error
         finally:
+            task.tell_skipped()
             progress.close()
         if not figures:  # an earlier run trained to the end and was stopped before its evaluation
             with strategy.scope():

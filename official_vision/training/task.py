@@ -12,6 +12,7 @@ from official.core import base_task, config_definitions
 
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
+from official_vision.data.damage import Skipped
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset
 from official_vision.modeling.builder import build_model
@@ -47,6 +48,8 @@ class VideoTask(base_task.Task):
         self.architecture = architecture
         self.indexes = indexes
         self.start_step = start_step
+        data = {"train": config.train_data, "validation": config.validation_data}
+        self._skipped = {name: Skipped(data[name].path, index) for name, index in indexes.items()}
         self._note = note
         self._streams: tuple[str, ...] = ()
         self._kernels: list[tf.Variable] = []
@@ -72,14 +75,22 @@ class VideoTask(base_task.Task):
     ) -> tf.data.Dataset:
         """Builds the batches of one input pipeline; `params.is_training` tells which split."""
         training = params.is_training
+        split = "train" if training else "validation"
         return build_dataset(
             self.config.train_data if training else self.config.validation_data,
-            self.indexes["train" if training else "validation"],
+            self.indexes[split],
             self._streams,
             training=training,
             input_context=input_context,
             start_step=self.start_step if training else 0,
+            skipped=self._skipped[split],
         )
+
+    def tell_skipped(self) -> None:
+        """Notes the damaged records that were skipped since the last call."""
+        for skipped in self._skipped.values():
+            for line in skipped.news():
+                self._note(line)
 
     def train_step(
         self,

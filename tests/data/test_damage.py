@@ -1,63 +1,173 @@
-"""A damaged record is reported with its shard's path; other failures stay what they are."""
+"""Damaged records: named by default; masked, counted and named where they are to be skipped."""
 
+import dataclasses
+import re
+
+import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.data.damage import damage_named, damaged_shards
+from official_vision.data.damage import Skipped, damage_named, or_blank
 from official_vision.data.index import Index
-from official_vision.data.input import build_dataset
+from official_vision.data.input import build_dataset, read_index
+from official_vision.data.records import record_offsets
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec
+
+VIDEOS = 6  # two a shard
 
 
 @pytest.fixture
 def split(make_split, stored_videos):
-    return make_split(stored_videos(6, length=2))
+    return make_split(stored_videos(VIDEOS, length=2))
 
 
-def dataset(folder, index, *, training):
-    spec = DataSpec(path=str(folder), batch_size=2, frames=2, size=16)
-    return build_dataset(spec, index, ["rgb"], training=training)
+def spec_of(folder, **kwargs):
+    return DataSpec(path=str(folder), batch_size=2, frames=2, size=16, **kwargs)
+
+
+def dataset(folder, index, *, training, skipped=None, **kwargs):
+    spec = spec_of(folder, **kwargs)
+    return build_dataset(spec, index, ["rgb"], training=training, skipped=skipped)
+
+
+def flip_byte(path, record):
+    """Changes a byte in the middle of a record's content."""
+    offsets = [*record_offsets(path), path.stat().st_size]
+    content = bytearray(path.read_bytes())
+    content[(offsets[record] + offsets[record + 1]) // 2] ^= 255
+    path.write_bytes(content)
+
+
+def cut_short(path):
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def spoil_a_picture(path):
+    """Writes the shard anew, its second record with a frame that is no picture."""
+    records = [bytes(r) for r in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
+    example = tf.train.SequenceExample.FromString(records[1])
+    example.feature_lists.feature_list["image/encoded"].feature[1].bytes_list.value[0] = b"no JPEG"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in (records[0], example.SerializeToString(deterministic=True)):
+            writer.write(record)
+
+
+# How shard 1 (videos 2 and 3) is damaged, the videos that are lost, and the reason for the last.
+DAMAGE = {
+    "changed": (lambda path: flip_byte(path, 1), [3], "its checksum or its content is wrong"),
+    "cut": (cut_short, [3], "the file ends before it or in it"),
+    "missing": (lambda path: path.unlink(), [2, 3], "no such file"),
+    "picture": (spoil_a_picture, [3], "frame 1 of rgb cannot be decoded"),
+}
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("place", [0.1, 0.5, 0.9])
-def test_flipped_bytes_are_named(split, place, training):
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damage_is_named(split, damage, training):
     folder, index = split
+    spoil, lost, reason = DAMAGE[damage]
     path = folder / index.shards[1].file
-    content = bytearray(path.read_bytes())
-    content[int(len(content) * place)] ^= 255
-    path.write_bytes(content)
-    assert Index.read(folder) == index  # the size is still right
+    spoil(path)
     with (
-        pytest.raises(UserError, match=rf"Received: \S*{path.name}, whose content has changed"),
+        pytest.raises(UserError) as raised,
         damage_named(folder, index),
+        damage_named(folder.parent, index),  # of another split: not its damage
     ):
         for _ in dataset(folder, index, training=training).take(20):
             pass
+    found = re.search(rf"Received: 'v(\d)' in {path}: {reason}\.", str(raised.value))
+    assert int(found[1]) in lost
 
 
-def test_a_shard_that_vanishes_is_named(split):
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_skipped_records_are_masked_and_told(split, damage):
+    folder, index = split
+    spoil, lost, reason = DAMAGE[damage]
+    path = folder / index.shards[1].file
+    spoil(path)
+    spec = spec_of(folder, damaged="skip")
+    assert read_index(spec, ["rgb"], 2, "train") == index  # although a shard is not as it was
+    skipped = Skipped(folder, index)
+    whole = list(dataset(folder, index, training=False, skipped=skipped, damaged="skip"))
+    mask = np.concatenate([targets["mask"] for _, targets in whole])
+    assert mask.tolist() == [float(n not in lost) for n in range(VIDEOS)]
+    greys = np.concatenate([features["rgb"][:, 0, 0, 0, 0] for features, _ in whole])
+    assert greys.tolist() == [10 * n * (n not in lost) for n in range(VIDEOS)]
+    lines = skipped.news()
+    assert lines[-2] == f"skipped 'v3' in {path}: {reason}"
+    assert lines[-1] == f"skipped {len(lost)} of 6 records of {folder} so far"
+    assert len(lines) == len(lost) + 1
+    assert skipped.news() == []
+
+
+def test_skipping_leaves_the_order_of_training_as_it_was(split):
+    folder, index = split
+    before = list(dataset(folder, index, training=True).take(12))
+    flip_byte(folder / index.shards[1].file, 0)
+    after = list(dataset(folder, index, training=True, damaged="skip").take(12))
+    lost = 0
+    for (clean, targets), (features, found) in zip(before, after, strict=True):
+        kept = found["mask"].numpy() > 0
+        np.testing.assert_array_equal(kept, targets["video"] != 2)
+        np.testing.assert_array_equal(features["rgb"][kept], clean["rgb"][kept])
+        np.testing.assert_array_equal(found["labels"][kept], targets["labels"][kept])
+        lost += np.sum(~kept)
+    assert lost == 4  # once in each of four epochs
+
+
+def test_a_lost_shard_is_refused_when_the_index_is_read(split):
     folder, index = split
     (folder / index.shards[2].file).unlink()
-    with (
-        pytest.raises(UserError, match=index.shards[2].file),
-        damage_named(folder, index),
-    ):
-        for _ in dataset(folder, index, training=False):
-            pass
-    assert damaged_shards(folder, index) == [str(folder / index.shards[2].file)]
+    with pytest.raises(UserError, match=rf"{index.shards[2].file}, no such file"):
+        read_index(spec_of(folder), ["rgb"], 2, "train")
+    assert Index.read(folder, damaged_is_fatal=False) == index
+
+
+def test_records_that_old_indexes_have_no_offsets_of(split):
+    """Found by reading the shards' framing; of a damaged one as many as can be."""
+    folder, index = split
+    assert all(shard.offsets == () for shard in index.shards)
+    with_offsets = dataclasses.replace(
+        index,
+        shards=tuple(
+            dataclasses.replace(shard, offsets=record_offsets(folder / shard.file))
+            for shard in index.shards
+        ),
+    )
+    for training in (False, True):
+        some = dataset(folder, index, training=training).take(3)
+        others = dataset(folder, with_offsets, training=training).take(3)
+        for (one, _), (other, _) in zip(some, others, strict=True):
+            np.testing.assert_array_equal(one["rgb"], other["rgb"])
 
 
 def test_whole_shards_pass(split):
     folder, index = split
-    assert damaged_shards(folder, index) == []
     with damage_named(folder, index):
         assert len(list(dataset(folder, index, training=False))) == 3
 
 
 def test_other_failures_stay_what_they_are(split):
     folder, index = split
-    for error in (tf.errors.NotFoundError(None, None, "checkpoint"), KeyError("x")):
+    for error in (
+        tf.errors.NotFoundError(None, None, "checkpoint"),
+        tf.errors.InvalidArgumentError(None, None, "shapes"),
+        KeyError("x"),
+    ):
         with pytest.raises(type(error)), damage_named(folder, index):
             raise error
+
+
+def test_or_blank_gives_what_is_made_or_zeros():
+    empty = tf.data.Dataset.range(0)
+
+    def make(denominator):
+        one = tf.debugging.check_numerics(1 / denominator, "infinite")
+        return {"one": one, "text": tf.repeat("a", tf.cast(denominator, tf.int32))}
+
+    found = or_blank(lambda: make(tf.constant(2.0)))
+    assert (float(found["one"]), found["text"].numpy().tolist()) == (0.5, [b"a", b"a"])
+    found = or_blank(lambda: make(tf.constant(0.0)))
+    assert (float(found["one"]), found["text"].numpy().tolist()) == (0.0, [])
+    assert int(or_blank(empty.get_single_element)) == 0

@@ -57,6 +57,17 @@ def test_a_shard_cut_short_or_missing_is_named(split):
         Index.read(folder)
 
 
+def test_a_shard_that_the_index_lacks_is_named(split):
+    folder, index = split
+    (folder / ".partial-x.tfrecord").write_bytes(b"x")  # a preparation that goes on
+    (folder / "shard-00009.tfrecord").touch()  # of which no video could be prepared
+    assert Index.read(folder) == index
+    dataclasses.replace(index, shards=index.shards[:1]).write(folder)
+    with pytest.raises(UserError, match=rf"index\.json, which lacks {index.shards[1].file}\."):
+        Index.read(folder)
+    assert Index.read(folder, damaged_is_fatal=False).shards == index.shards[:1]
+
+
 def test_a_folder_without_index_is_explained(split, tmp_path):
     folder, _ = split
     with pytest.raises(UserError, match=rf"Splits there: {folder}"):

@@ -54,10 +54,8 @@ def assert_equal(first, second):
 # Training.
 
 
-@pytest.mark.parametrize("buffer", [1, 3, 100])
-def test_every_epoch_holds_every_video_once(split, plain, buffer):
-    spec = dataclasses.replace(plain, shuffle_buffer=buffer)
-    order = videos_of(batches(split, spec, training=True, count=2 * VIDEOS))
+def test_every_epoch_holds_every_video_once(split, plain):
+    order = videos_of(batches(split, plain, training=True, count=2 * VIDEOS))
     epochs = [order[start : start + VIDEOS] for start in range(0, len(order), VIDEOS)]
     assert [sorted(epoch) for epoch in epochs] == [list(range(VIDEOS))] * 4
     assert len({tuple(epoch) for epoch in epochs}) > 1
@@ -66,12 +64,41 @@ def test_every_epoch_holds_every_video_once(split, plain, buffer):
 @pytest.mark.parametrize("steps", [1, 3, 4, 11])
 def test_a_resumed_run_sees_what_it_would_have_seen(split, plain, steps):
     """Also under another global seed, which a resumed run sets; 11 steps pass over three epochs."""
-    spec = dataclasses.replace(plain, min_crop_area=0.3, flip=True, shuffle_buffer=4)
+    spec = dataclasses.replace(plain, min_crop_area=0.3, flip=True)
     tf.random.set_seed(1)
     undisturbed = batches(split, spec, training=True, streams=STREAMS, count=steps + 5)
     tf.random.set_seed(2)
     resumed = batches(split, spec, training=True, streams=STREAMS, count=5, start_step=steps)
     assert_equal(resumed, undisturbed[steps:])
+
+
+def test_a_resumed_run_is_changed_and_mixed_as_it_would_have_been(split, plain):
+    """Every random choice at once, over two pipelines: each resumes as itself."""
+    spec = dataclasses.replace(
+        plain,
+        batch_size=4,
+        brightness=0.4,
+        rand_augment_layers=1,
+        mixup_alpha=0.4,
+        cutmix_alpha=0.4,
+        flow_dropout=0.4,
+    )
+    seen = []
+    for number in range(2):
+        context = tf.distribute.InputContext(2, number, 2)
+        tf.random.set_seed(1)
+        whole = batches(split, spec, training=True, streams=STREAMS, count=6, context=context)
+        tf.random.set_seed(2)
+        resumed = batches(
+            split, spec, training=True, streams=STREAMS, count=2, context=context, start_step=4
+        )
+        assert_equal(resumed, whole[4:])
+        seen += [targets["labels"].tobytes() for _, targets in whole]
+        for features, targets in whole:
+            # Every video has one label, and shares of two make one.
+            np.testing.assert_allclose(targets["labels"].sum(1), 1, rtol=1e-6)
+            assert set(features) == set(STREAMS)
+    assert len(set(seen)) > 6
 
 
 def test_the_seed_changes_order_and_crops(split, plain):
@@ -194,6 +221,21 @@ def test_short_videos_are_filled(make_split, stored_videos, plain, short, expect
     for training in (False, True):
         ((features, _),) = batches(split, spec, training=training, count=1)
         assert features["rgb"][0, :, 0, 0, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("short", "expected"), [("loop", [3, 3, 0, 3, 3, 0]), ("hold", [3, 3, 0, 0, 0, 0])]
+)
+def test_nothing_moves_where_a_short_video_is_held_or_begins_again(
+    make_split, stored_videos, plain, short, expected
+):
+    split = make_split(stored_videos(1, length=3, flow=(3.0, -2.0)))
+    spec = dataclasses.replace(plain, batch_size=1, frames=6, short_video=short)
+    for training in (False, True):
+        ((features, _),) = batches(split, spec, training=training, streams=STREAMS, count=1)
+        found = features["flow"][0, :, 0, 0, 0]
+        np.testing.assert_allclose(found, expected, atol=10 / 127)
+        assert (found[np.equal(expected, 0)] == 0).all()
 
 
 def test_a_single_frame_is_a_clip(make_split, stored_videos, plain):
@@ -325,6 +367,9 @@ def test_mistakes_are_explained(split, plain):
         read_index(spec, STREAMS, 3, "train")
     with pytest.raises(UserError, match=r"multiple of the 3 replicas\. Received: 2"):
         batches(split, plain, training=True, context=tf.distribute.InputContext(1, 0, 3))
+    mixing = dataclasses.replace(plain, mixup_alpha=0.1)
+    with pytest.raises(UserError, match=r"batch_size = 2 on 2 replicas"):
+        batches(split, mixing, training=True, context=tf.distribute.InputContext(1, 0, 2))
     dataclasses.replace(index, streams=("rgb",)).write(folder)
     with pytest.raises(UserError, match=r"validation: .*lacks flow, objects"):
         read_index(spec, STREAMS, 2, "validation")

@@ -67,15 +67,42 @@ def test_frames_by_counting(spec, length, data):
 
 @given(SPECS, LENGTHS, st.data())
 def test_flows_lead_from_each_frame_to_the_next(spec, length, data):
-    """Row t holds the stored flows from frame t up to, not including, the clip's next frame."""
+    """By walking: from each frame of the clip, frame by frame, to the clip's next one."""
     start = data.draw(st.integers(0, max(length - extent(spec), 0)))
     flows = span.flow_numbers(tf.constant(start), tf.constant(length), spec).numpy()
     frames = span.frame_numbers(tf.constant(start), tf.constant(length), spec).numpy()
     assert flows.shape == (spec.frames, spec.frame_stride)
-    np.testing.assert_array_equal(flows[:, 0], frames)
-    for row, following in zip(flows[:-1], frames[1:], strict=True):
-        last = row[-1] + 1
-        assert following == (last % length if spec.short_video == "loop" else min(last, length - 1))
+    fills = length < extent(spec)
+    for time, (row, frame) in enumerate(zip(flows.tolist(), frames.tolist(), strict=True)):
+        steps = [frame + step for step in range(spec.frame_stride)]
+        if not fills:
+            # Within the clip all flows exist; beyond the video's end its last flow goes on.
+            assert row == [min(step, length - 1) for step in steps]
+            if time + 1 < spec.frames:
+                assert frames[time + 1] == row[-1] + 1
+        elif spec.short_video == "hold":
+            # A held frame does not move, nor does the last frame before it is held.
+            assert row == [step if step + 1 < length else span.NO_MOTION for step in steps]
+        else:
+            # A step that leaps from the end to the start has no motion at all.
+            leaps = any(
+                (start + time * spec.frame_stride + k + 1) % length == 0 for k in range(len(row))
+            )
+            assert row == ([span.NO_MOTION] * len(row) if leaps else steps)
+
+
+@pytest.mark.parametrize(
+    ("short", "expected"),
+    [
+        ("hold", [[0, 1], [2, -1], [-1, -1], [-1, -1]]),
+        ("loop", [[0, 1], [-1, -1], [0, 1], [-1, -1]]),
+    ],
+)
+def test_flows_of_a_short_video_by_hand(short, expected):
+    """Four frames, every second one shown: 0 2 3 3 held, 0 2 0 2 looped."""
+    spec = DataSpec(frames=4, frame_stride=2, short_video=short)
+    found = span.flow_numbers(tf.constant(0), tf.constant(4), spec)
+    assert found.numpy().tolist() == expected
 
 
 FPS = 10.0

@@ -1,0 +1,43 @@
+"""The order of training: whole epochs, and the same from wherever it is begun."""
+
+import itertools
+
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from official_vision.data.order import training_order
+
+
+def taken(num_records, seed, first, count):
+    order = training_order(num_records, seed, first).take(count)
+    return [(int(n), int(p)) for n, p in order.as_numpy_iterator()]
+
+
+@given(st.integers(1, 9), st.integers(0, 5), st.integers(0, 30))
+def test_begun_anywhere_it_goes_on_as_it_would_have(num_records, seed, first):
+    tf.random.set_seed(first)  # TensorFlow's global seed has no part in it
+    whole = taken(num_records, seed, 0, first + 12)
+    assert taken(num_records, seed, first, 12) == whole[first:]
+    assert [number for number, _ in whole] == list(range(first + 12))
+    for start in range(0, first + 13 - num_records, num_records):
+        epoch = [position for _, position in whole[start : start + num_records]]
+        assert sorted(epoch) == list(range(num_records))
+
+
+def test_epochs_and_seeds_have_orders_of_their_own():
+    orders = [
+        tuple(p for _, p in taken(20, seed, 20 * epoch, 20))
+        for seed, epoch in itertools.product(range(3), range(3))
+    ]
+    assert len(set(orders)) == 9
+
+
+def test_every_order_of_three_comes_up():
+    orders = {tuple(p for _, p in taken(3, 1, 3 * epoch, 3)) for epoch in range(60)}
+    assert len(orders) == 6
+
+
+def test_beginning_late_is_as_quick_as_beginning_at_once():
+    """A number far away is reached without counting up to it."""
+    assert taken(240_000, 0, 10**12 + 7, 1)[0][0] == 10**12 + 7

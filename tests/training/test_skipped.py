@@ -1,0 +1,37 @@
+"""A run goes on past damaged records where it is told to, and says which they were."""
+
+import re
+
+from absl import logging
+
+from official_vision.data.index import Index
+from official_vision.data.records import record_offsets
+from official_vision.training.evaluate import load_trained, score_clips
+from official_vision.training.run import train
+from tests.training import runs
+
+
+def spoil(folder, record):
+    """Changes a byte of a record's content; returns the shard's path."""
+    path = folder / Index.read(folder).shards[0].file
+    content = bytearray(path.read_bytes())
+    content[record_offsets(path)[record] + 40] ^= 255
+    path.write_bytes(content)
+    return path
+
+
+def test_training_and_evaluation_skip_and_tell(tmp_path, capsys, monkeypatch):
+    data = runs.write_data(tmp_path / "data")
+    spoil(data / "train", 5)
+    path = spoil(data / "validation", 2)
+    graph = runs.save_small(tmp_path)
+    result = train(runs.config(data, tmp_path / "run", graph, steps=4, damaged="skip"))
+    assert result.step == 4
+    told = re.findall(r"skipped '.*' in (.*): (its checksum.*)", capsys.readouterr().out)
+    reason = "its checksum or its content is wrong"
+    assert told == [(str(data / "train" / path.name), reason), (str(path), reason)]
+    warnings = []
+    monkeypatch.setattr(logging, "warning", lambda text, *values: warnings.append(text % values))
+    scores = score_clips(load_trained(tmp_path / "run", "latest"))
+    assert warnings[-1] == f"skipped 1 of 6 records of {data / 'validation'} so far"
+    assert scores.logits.shape == (5, len(runs.CLASSES))  # of six videos
