@@ -47,7 +47,8 @@ def video_streams(
     Args:
       path, short_side, fps, start_sec, end_sec: as in video.decode.
       flow: dis, tvl1 or none.
-      objects: gives a frame's ids; None for none.
+      objects: gives a frame's ids; None for none. Its `check_count`, where it has one, is told the
+        number of the file's frames at their end.
 
     Raises:
       VideoError: see video.decode.
@@ -55,7 +56,8 @@ def video_streams(
     solver = _flow_solver(flow)
     held: Frame | None = None
     held_flow = None
-    for frame in decode(path, short_side, fps, start_sec, end_sec):
+    on_end = getattr(objects, "check_count", None)
+    for frame in decode(path, short_side, fps, start_sec, end_sec, on_end):
         if held is not None:
             held_flow = solver(_grey(held.rgb), _grey(frame.rgb)) if solver else None
             yield _streams(held, held_flow, objects)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 
+from official_vision.data.container_length import missing_bytes
 from official_vision.errors import UserError
 
 # A file whose frames end this much before its header says is taken for truncated.
@@ -59,6 +60,7 @@ def decode(
     fps: float | None = None,
     start_sec: float | None = None,
     end_sec: float | None = None,
+    on_end: Callable[[int], None] | None = None,
 ) -> Iterator[Frame]:
     """Yields a video's frames in order of time.
 
@@ -67,6 +69,7 @@ def decode(
       short_side: pixels of the shorter side after resizing (area average downwards); None keeps the size.
       fps: frames a second to re-time to, by taking the latest frame at each tick; None keeps them all.
       start_sec, end_sec: the part to yield; None for the file's start and end.
+      on_end: called with the number of the file's frames when the last of them has been decoded.
 
     Yields:
       Frames; with `fps`, their times are the ticks.
@@ -75,7 +78,7 @@ def decode(
       VideoError: missing, empty, no video, cut short, or broken on the way. Frames before the break
         have been yielded by then.
     """
-    frames = _decoded(path, short_side)
+    frames = _decoded(path, short_side, on_end)
     if fps is not None:
         frames = _retimed(frames, fps)
     for frame in frames:
@@ -116,7 +119,9 @@ def _duration(stream: av.video.stream.VideoStream) -> float | None:
     return container.duration / av.time_base
 
 
-def _decoded(path: str | os.PathLike, short_side: int | None) -> Iterator[Frame]:
+def _decoded(
+    path: str | os.PathLike, short_side: int | None, on_end: Callable[[int], None] | None
+) -> Iterator[Frame]:
     with _opened(path) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
@@ -136,6 +141,8 @@ def _decoded(path: str | os.PathLike, short_side: int | None) -> Iterator[Frame]
     if count == 0:
         raise VideoError(f"{path}: no frame can be decoded.")
     _refuse_truncated(path, info, count, last, cut)
+    if on_end:
+        on_end(count)
 
 
 def _refuse_truncated(
@@ -143,6 +150,9 @@ def _refuse_truncated(
 ) -> None:
     if cut:
         raise VideoError(f"{path}: cut short in the middle of a frame, after {count} whole ones.")
+    missing = missing_bytes(path)
+    if missing:
+        raise VideoError(f"{path}: cut short: {missing} bytes are missing, after {count} frames.")
     if info.duration_sec is None:
         return
     decoded = last + 1.0 / info.fps

@@ -56,6 +56,18 @@ class IdImages:
             )
         return cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST)
 
+    def check_count(self, frames: int) -> None:
+        """Checks at a video's end that no image is left over.
+
+        Raises:
+          VideoError: there are more images than the video has frames.
+        """
+        if len(self._paths) > frames:
+            raise VideoError(
+                f"{self._folder}: there must be a PNG for each frame. "
+                f"There are {len(self._paths)}; the video has {frames} frames."
+            )
+
 
 def _read(path: Path) -> np.ndarray:
     # Pillow keeps a palette's positions, which OpenCV would turn into colours.

@@ -80,6 +80,11 @@ class SegmentationNetwork:
                 "A segmentation network gives scores [1, height, width, classes] or ids [1, height, width]. "
                 f"Received: output {name!r} of shape {np.asarray(outputs[name]).shape}."
             )
+        if np.any(found != np.rint(found)):
+            raise UserError(
+                "Ids of a segmentation network are whole numbers; scores have a channel a class. "
+                f"Received: output {name!r} of shape {np.asarray(outputs[name]).shape} with fractions."
+            )
         ids = found.astype(np.int64) + spec.object_id_offset
         unlabelled = (ids < 0) | (ids > UNLABELLED)
         if spec.object_unlabelled_id is not None:
@@ -137,7 +142,13 @@ def _tflite(path: str) -> tuple[Runner, np.dtype]:
     fed, *others = interpreter.get_input_details()
     _refuse_further_inputs(path, others)
 
+    scale, zero = fed["quantization"]
+    quantised = fed["dtype"] == np.int8
+
     def run(frame: np.ndarray) -> Mapping[str, np.ndarray]:
+        if quantised:
+            # Wholly quantised networks name the step and the zero of the floats that they stand for.
+            frame = np.clip(np.rint(frame / scale) + zero, -128, 127).astype(np.int8)
         if tuple(interpreter.get_input_details()[0]["shape"]) != frame.shape:
             interpreter.resize_tensor_input(fed["index"], frame.shape)
         interpreter.allocate_tensors()
@@ -148,7 +159,7 @@ def _tflite(path: str) -> tuple[Runner, np.dtype]:
             for detail in interpreter.get_output_details()
         }
 
-    return run, fed["dtype"]
+    return run, np.float32 if quantised else fed["dtype"]
 
 
 def _refuse_further_inputs(path: str, others: list) -> None:

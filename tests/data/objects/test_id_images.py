@@ -58,6 +58,21 @@ def test_images_follow_frames_through_retiming(tmp_path, write_mp4):
     assert [int(item.objects[0, 0]) for item in found] == [0, 2, 4, 6, 8]
 
 
+@pytest.mark.parametrize(("images", "allowed"), [(5, True), (6, False), (4, False)])
+@pytest.mark.parametrize("fps", [None, 12.5])
+def test_there_is_an_image_for_each_frame_and_no_more(tmp_path, write_mp4, images, allowed, fps):
+    video = write_mp4(tmp_path / "a.mp4", [np.zeros((32, 48, 3), np.uint8)] * 5)
+    for number in range(images):
+        write(tmp_path / "ids" / "a", number, np.zeros((32, 48), np.uint8))
+    source = object_source(PrepareSpec(objects=f"png:{tmp_path}/ids"), "a.mp4")
+    found = video_streams(video, short_side=None, fps=fps, flow="none", objects=source)
+    if allowed:
+        assert len(list(found)) == (5 if fps is None else 3)
+        return
+    with pytest.raises(VideoError, match=f"There are {images}; the video has"):
+        list(found)
+
+
 @pytest.mark.parametrize(
     ("ids", "number", "message"),
     [

@@ -62,6 +62,28 @@ def test_the_network_is_fed_as_described(networks, objects):
     assert ids.dtype == np.uint8
 
 
+def test_a_wholly_quantised_network_is_fed_in_its_own_steps(networks, tmp_path):
+    """Its input is int8; colours and their ids are the same as the float network's."""
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(networks / "scores"))
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    samples = np.random.default_rng(1).uniform(0, 1, (8, 1, SIZE, SIZE, 3)).astype(np.float32)
+    converter.representative_dataset = lambda: ([sample] for sample in samples)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    path = tmp_path / "int8.tflite"
+    path.write_bytes(converter.convert())
+    source = object_source(PrepareSpec(objects=f"tflite:{path}", object_input_size=SIZE), "a.mp4")
+    np.testing.assert_array_equal(source(picture(CLASSES))[::2, ::2], CLASSES)
+
+
+def test_fractions_are_no_ids():
+    """One channel of scores of a single class would otherwise be cut to whole numbers."""
+    outputs = {"scores": np.full((1, 4, 4, 1), 0.7, np.float32)}
+    network = SegmentationNetwork(lambda _: outputs, np.float32, PrepareSpec())
+    with pytest.raises(UserError, match="whole numbers; scores have a channel a class"):
+        network(np.zeros((4, 4, 3), np.uint8))
+
+
 def test_channels_and_ids_are_moved_as_described(networks):
     spec = PrepareSpec(
         objects=f"saved_model:{networks}/scores",
