@@ -1,36 +1,60 @@
 """Videos and annotations -> shards: prepare_data --gin_file=FILE [--gin_bindings='PrepareSpec.x = y'].
 
+With --audit nothing is written but a report: counts, classes, lengths and sizes of the videos, and
+what is missing, broken, unlabelled or in two splits; of prepared splits also what is wrong in shards.
+
 Exit status: 0 when every video was prepared, 3 when some were left out (named on standard error and
-in index.json), 1 for a mistake, or for any left-out video with PrepareSpec.left_out_is_fatal = True.
+in index.json) or the audit has findings, 1 for a mistake, or for any left-out video with
+PrepareSpec.left_out_is_fatal = True.
 """
 
 import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from absl import flags
 from tqdm import tqdm
 
-from official_vision import cli, config
+from official_vision import cli, config, files
+from official_vision.errors import UserError
+
+if TYPE_CHECKING:
+    from official_vision.data.manifest import Manifest
+    from official_vision.specs import PrepareSpec
 
 cli.define_gin_flags()
 flags.adopt_module_key_flags(cli)
 _PREVIEW = flags.DEFINE_string("preview", None, "PNG to draw: samples of the prepared clips.")
+_AUDIT = flags.DEFINE_bool("audit", False, "Report on the data set instead of preparing it.")
+_DECODE = flags.DEFINE_bool(
+    "decode", False, "With --audit: decode every frame, and count them, instead of reading headers."
+)
+_JSON = flags.DEFINE_string("json", None, "With --audit: file to write all of the report to.")
 _NOTES_PRINTED = 10
 
 
 def main() -> int:
-    """Prepares every split of the annotation file."""
+    """Prepares every split of the annotation file, or audits the data set."""
+    if (_DECODE.value or _JSON.value) and not _AUDIT.value:
+        raise UserError(
+            "--decode and --json belong to an audit. Received: one of them without --audit. Add --audit."
+        )
+    if _AUDIT.value and _PREVIEW.value:
+        raise UserError(
+            "--audit prepares nothing to draw. Received: --audit and --preview. Give one of them."
+        )
     spec = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings).prepare
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.data.prepare import prepare_split, read_manifest
+    from official_vision.data.prepare import read_manifest
 
     manifest = read_manifest(spec)
-    for note in manifest.notes[:_NOTES_PRINTED]:
-        print(f"note: {note}", file=sys.stderr)
-    if len(manifest.notes) > _NOTES_PRINTED:
-        print(
-            f"note: {len(manifest.notes) - _NOTES_PRINTED} more; --audit prints all",
-            file=sys.stderr,
-        )
+    return _audit(manifest, spec) if _AUDIT.value else _prepare(manifest, spec)
+
+
+def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
+    from official_vision.data.prepare import prepare_split
+
+    _print_notes(manifest)
     left_out = []
     for split in manifest.splits():
         with tqdm(
@@ -51,6 +75,29 @@ def main() -> int:
     if left_out and spec.left_out_is_fatal:
         return 1
     return cli.SOME_LEFT_OUT if left_out else 0
+
+
+def _print_notes(manifest: "Manifest") -> None:
+    for note in manifest.notes[:_NOTES_PRINTED]:
+        print(f"note: {note}", file=sys.stderr)
+    if len(manifest.notes) > _NOTES_PRINTED:
+        further = len(manifest.notes) - _NOTES_PRINTED
+        print(f"note: {further} more, which --audit --json=FILE names", file=sys.stderr)
+
+
+def _audit(manifest: "Manifest", spec: "PrepareSpec") -> int:
+    from official_vision.data.audit import audit
+    from official_vision.data.audit_report import report
+
+    found = audit(manifest, spec, decode=_DECODE.value, progress=_progress)
+    print(report(found))
+    if _JSON.value:
+        files.write_json(_JSON.value, found.to_dict())
+    return cli.SOME_LEFT_OUT if found.findings else 0
+
+
+def _progress(items: Iterable, length: int, name: str) -> Iterable:
+    return tqdm(items, total=length, desc=name, unit="video", disable=None)
 
 
 if __name__ == "__main__":

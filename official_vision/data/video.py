@@ -38,10 +38,20 @@ class Frame:
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
-    """What a file's header says: frames a second, and seconds (None where the header lacks them)."""
+    """What a file's header says.
+
+    Attributes:
+      fps: frames a second.
+      duration_sec: None where the header lacks it.
+      width, height: pixels, before any rotation flag.
+      frames: count; None where the header lacks it.
+    """
 
     fps: float
     duration_sec: float | None
+    width: int
+    height: int
+    frames: int | None
 
 
 def probe(path: str | os.PathLike) -> VideoInfo:
@@ -106,7 +116,8 @@ def _opened(path: str | os.PathLike) -> av.container.InputContainer:
 
 def _info(stream: av.video.stream.VideoStream) -> VideoInfo:
     rate = stream.average_rate or stream.guessed_rate
-    return VideoInfo(float(rate) if rate else 25.0, _duration(stream))
+    fps = float(rate) if rate else 25.0
+    return VideoInfo(fps, _duration(stream), stream.width, stream.height, stream.frames or None)
 
 
 def _duration(stream: av.video.stream.VideoStream) -> float | None:

@@ -24,9 +24,9 @@ SMALL_RUN = {
 }
 
 
-def run(tool, recipe, settings):
+def run(tool, recipe, settings, *flags):
     """Runs a command in the repository; returns what it did."""
-    command = [sys.executable, f"tools/{tool}.py", f"--gin_file=gin_configs/{recipe}.gin"]
+    command = [sys.executable, f"tools/{tool}.py", f"--gin_file=gin_configs/{recipe}.gin", *flags]
     command += [f"--gin_bindings={name} = {value!r}" for name, value in settings.items()]
     done = subprocess.run(
         command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
@@ -35,7 +35,7 @@ def run(tool, recipe, settings):
     return done
 
 
-def prepare(recipe, folder):
+def prepare(recipe, folder, *flags):
     settings = {
         "PrepareSpec.annotations": str(folder),
         "PrepareSpec.videos": str(folder / "videos"),
@@ -43,7 +43,7 @@ def prepare(recipe, folder):
         "PrepareSpec.short_side": 32,
         "PrepareSpec.fps": 5.0,
     }
-    return run("prepare_data", f"data/{recipe}", settings)
+    return run("prepare_data", f"data/{recipe}", settings, *flags)
 
 
 def train(recipe, data, validation, folder, graph, **settings):
@@ -91,6 +91,32 @@ def test_charades_is_prepared_from_its_own_files(charades):
     index = Index.read(folder / "shards" / "train")
     assert index.videos == ("46GP8", "N11GT")
     assert (len(index.classes), index.classes[92]) == (157, "c092 Doing thing 92")
+
+
+@pytest.mark.slow
+def test_the_audit_of_charades_names_what_is_wrong(charades, tmp_path):
+    done = prepare("charades", charades[0], "--audit", f"--json={tmp_path}/audit.json")
+    assert done.returncode == 3, done.stderr
+    written = json.loads((tmp_path / "audit.json").read_text())
+    found = {(finding["kind"], finding["about"]) for finding in written["findings"]}
+    assert {
+        ("missing", "LOST1.mp4"),
+        ("unlabelled", "N11GT"),
+        ("leakage", "46GP8.mp4"),  # bikes.mp4 plays both this and the test video
+        ("class_without_videos", "c000 Doing thing 0"),
+    } < found
+    assert not {kind for kind, _ in found} & {"shards", "left_out", "frame_count", "undecodable"}
+    assert "videos that are not there: 1\n  LOST1.mp4: there is no " in done.stdout
+    train = next(split for split in written["splits"] if split["name"] == "train")
+    assert (train["videos"], train["class_counts"][92]) == (3, 1)
+
+
+@pytest.mark.parametrize("flags", [["--json=a.json"], ["--decode"], ["--audit", "--preview=a.png"]])
+def test_flags_that_do_not_go_together_are_refused(flags):
+    done = run("prepare_data", "data/charades", {}, *flags)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: --")
+    assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

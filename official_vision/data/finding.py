@@ -1,0 +1,30 @@
+"""What an audit says about one thing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+# Kind of finding -> what it means, in the order of the report.
+KINDS = {
+    "missing": "videos that are not there",
+    "undecodable": "videos that cannot be decoded",
+    "unlabelled": "videos without a label",
+    "class_without_videos": "classes that no video of a split shows",
+    "leakage": "splits that share a video, or what only one may hold",
+    "frame_count": "videos whose counts of frames differ",
+    "left_out": "videos that preparation left out",
+    "shards": "shards that do not fit",
+    "mended": "annotations that were mended or left aside",
+}
+# Wraps an iterable of known length to show how far it is: (iterable, length, what it is) -> iterable.
+Progress = Callable[[Iterable, int, str], Iterable]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something to look at: its kind (of KINDS), what it is about and what was found."""
+
+    kind: str
+    about: str
+    detail: str

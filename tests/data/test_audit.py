@@ -1,0 +1,138 @@
+"""The audit finds what was put in: counts by hand, copies, lost and broken files, wrong headers."""
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from official_vision.data.audit import Audit, Spread, audit
+from official_vision.data.finding import KINDS, Finding
+from official_vision.data.manifest import Label, Manifest, VideoRow
+from official_vision.data.video import probe
+from official_vision.specs import PrepareSpec
+
+CLASSES = ("run", "jump", "sit")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, write_mp4):
+    """Videos of 10, 20 and 30 frames, 32 to 64 pixels short, at 10 or 20 frames a second."""
+    folder = tmp_path_factory.mktemp("videos")
+    for name, count, size, rate in (("a", 10, 32, 10), ("b", 20, 48, 10), ("c", 30, 64, 20)):
+        frames = [np.full((size, 2 * size, 3), 5 * n + count, np.uint8) for n in range(count)]
+        write_mp4(folder / f"{name}.mp4", frames, rate=rate)
+    shutil.copy(folder / "a.mp4", folder / "copy of a.mp4")
+    (folder / "broken.mp4").write_text("no video")
+    return folder
+
+
+def spec_of(folder):
+    return PrepareSpec(annotations="-", videos=str(folder), output=str(folder / "shards"))
+
+
+def look(folder, rows, notes=(), **kwargs):
+    return audit(Manifest(CLASSES, tuple(rows), notes), spec_of(folder), **kwargs)
+
+
+def row(name, split="train", labels=(0,), **settings):
+    path = settings.pop("path", f"{name}.mp4")
+    return VideoRow(name, path, split, tuple(Label(n) for n in labels), **settings)
+
+
+def findings(found: Audit, kind):
+    return [(finding.about, finding.detail) for finding in found.findings if finding.kind == kind]
+
+
+def test_figures_of_a_sound_data_set(folder):
+    rows = [row("a", labels=(0, 1, 1)), row("b", labels=(0, 2)), row("c", "test", (0, 1, 2))]
+    found = look(folder, rows)
+    assert found.findings == ()
+    train, test = found.splits[1], found.splits[0]
+    assert (train.name, train.videos, train.unlabelled) == ("train", 2, 0)
+    assert train.class_counts == (2, 1, 1)  # a class counts once a video
+    assert train.spreads == {
+        "seconds": Spread(1.0, 1.5, 2.0),
+        "short side": Spread(32, 40, 48),
+        "frames a second": Spread(10.0, 10.0, 10.0),
+    }
+    assert test.spreads["seconds"] == Spread(1.5, 1.5, 1.5)
+
+
+def test_the_used_part_of_a_file_is_what_lasts(folder):
+    rows = [
+        row("first", path="b.mp4", end_sec=0.5),
+        row("rest", path="b.mp4", start_sec=0.5),
+        row("whole", path="b.mp4", labels=(1, 2)),
+    ]
+    assert look(folder, rows).splits[0].spreads["seconds"] == Spread(0.5, 1.5, 2.0)
+
+
+def test_lost_broken_and_unlabelled_videos_are_named(folder):
+    rows = [row("a", labels=()), row("broken"), row("lost"), row("b", labels=(1, 2))]
+    found = look(folder, rows, notes=("x.csv:7: an end was moved", "3 videos left aside"))
+    assert findings(found, "missing") == [("lost.mp4", f"there is no {folder}/lost.mp4")]
+    ((about, detail),) = findings(found, "undecodable")
+    assert about == "broken.mp4"
+    assert "not a readable video" in detail
+    assert findings(found, "unlabelled") == [("a", "in train")]
+    assert findings(found, "mended") == [
+        ("x.csv:7", "an end was moved"),
+        ("annotations", "3 videos left aside"),
+    ]
+    # Broken videos have no length; the sound ones still count.
+    assert found.splits[0].spreads["seconds"] == Spread(1.0, 1.5, 2.0)
+    kinds = [finding.kind for finding in found.findings]
+    assert kinds == sorted(kinds, key=list(KINDS).index)
+
+
+def test_classes_that_a_split_lacks_are_named_unless_it_has_no_labels(folder):
+    rows = [row("a", labels=(0, 2)), row("b", "validation", (0, 1, 2)), row("c", "test", ())]
+    found = look(folder, rows)
+    assert findings(found, "class_without_videos") == [("jump", "none in train")]
+
+
+def test_leakage_by_file_by_content_and_by_group(folder):
+    rows = [
+        row("b1", path="b.mp4", labels=(0, 1, 2), end_sec=1.0),
+        row("b2", "test", path="b.mp4", labels=(0, 1, 2), start_sec=1.0),
+        row("a", group="person 1"),
+        row("copy of a", "test"),
+        row("c", "test", group="person 1"),
+    ]
+    assert findings(look(folder, rows), "leakage") == [
+        ("b.mp4", "the file is in test and train"),
+        ("person 1", "the group is in test and train"),
+        ("a.mp4", "has the content of copy of a.mp4, in test and train"),
+    ]
+
+
+def test_equal_content_within_a_split_is_no_leakage(folder):
+    rows = [row("a", labels=(0, 1, 2)), row("copy of a", group="one"), row("b", group="one")]
+    assert look(folder, rows).findings == ()
+
+
+def test_frames_are_counted_only_when_asked(folder, monkeypatch):
+    """The header's count is compared with what the decoder gives; here all headers name 31."""
+    rows = [row("c", labels=(0, 1, 2))]
+    assert look(folder, rows, decode=True).findings == ()
+    monkeypatch.setattr(
+        "official_vision.data.audit.probe",
+        lambda file: dataclasses.replace(probe(file), frames=31),
+    )
+    assert look(folder, rows).findings == ()
+    assert look(folder, rows, decode=True).findings == (
+        Finding("frame_count", "c.mp4", "its header names 31 frames, 30 can be decoded"),
+    )
+
+
+def test_progress_sees_every_file_once(folder):
+    seen = []
+
+    def progress(items, length, name):
+        seen.append((length, name))
+        return items
+
+    rows = [row("b", end_sec=1.0), row("rest", path="b.mp4"), row("lost", labels=(1, 2))]
+    look(folder, rows, progress=progress)
+    assert seen == [(2, "videos")]
