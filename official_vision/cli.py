@@ -12,9 +12,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app, flags, logging
 
-from official_vision.errors import UserError
+from official_vision.errors import StoppedError, UserError
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
+TERMINATED = 143  # likewise for SIGTERM: a run has saved itself before it left
 SOME_LEFT_OUT = 3  # the work is done, but for the items that were named
 
 
@@ -31,8 +32,8 @@ def define_gin_flags() -> None:
 def run(main: Callable[[], int | None]) -> None:
     """Runs a command: `main` returns its exit status (None is 0).
 
-    A `UserError` becomes one line on standard error and status 1; Ctrl-C becomes status 130. Other
-    exceptions are defects of ours and keep their traceback.
+    A `UserError` becomes one line on standard error and status 1; Ctrl-C becomes status 130; SIGTERM, where
+    a command saves its work, 143. Other exceptions are defects of ours and keep their traceback.
     """
     logging.set_verbosity(logging.WARNING)
     app.run(lambda argv: _guarded(main, argv))
@@ -48,6 +49,9 @@ def _guarded(main: Callable[[], int | None], argv: Sequence[str]) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         status = 1
+    except StoppedError as stopped:
+        print(f"stopped: {stopped}", file=sys.stderr)
+        status = TERMINATED
     except KeyboardInterrupt:
         print(
             "interrupted: nothing half-written is left; run the same command to go on.",

@@ -1,4 +1,4 @@
-"""The one error a user's mistake raises, and the nearest right name for a misspelt one."""
+"""The one error a user's mistake raises, what ends work on request, and the nearest right name for a misspelt one."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ class UserError(ValueError):
     """A mistake that the user can mend: one line with the rule, what was received and the remedy.
 
     The commands print the message without a traceback and exit with status 1.
+    """
+
+
+class StoppedError(Exception):
+    """Work was stopped on request (SIGTERM) at a place from which it can go on; says where.
+
+    The commands print the message and exit with status 143.
     """
 
 

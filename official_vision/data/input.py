@@ -89,7 +89,8 @@ def build_dataset(
       A dataset of (features, targets). features: rgb uint8 [batch, time, size, size, 3], flow
       float32 [batch, time, size, size, 2] in pixels a frame step, objects uint8 [batch, time, size,
       size]. targets: labels float32 [batch, classes], mask float32 [batch] (0 for filling and
-      damaged records), video int32 [batch] (row of the video in its split).
+      damaged records), video int32 [batch] (row of the video in its split); in training also
+      dropout_seed int32 [batch, 2].
 
     Raises:
       UserError: a batch size that the replicas can't share evenly, or too small to be mixed.
@@ -175,6 +176,9 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
         return number, *reader.example(position, cut)
 
     def finished(numbers: tf.Tensor, features: dict, targets: dict) -> Example:
+        # No other random choice has a negative number in its seed.
+        own = tf.stack([tf.fill([batch], -1 - spec.seed), tf.cast(numbers, tf.int32)], axis=1)
+        targets = {**targets, "dropout_seed": own}
         if spec.mixup_alpha or spec.cutmix_alpha:
             return mix_batch(features, targets, spec, _seeds(spec, numbers[0])[4])
         return features, targets

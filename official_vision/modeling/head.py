@@ -66,7 +66,11 @@ class ClassificationHead(Layer):
         super().build(input_shape)
 
     def call(
-        self, average: tf.Tensor, frames: int | tf.Tensor, training: bool | None = None
+        self,
+        average: tf.Tensor,
+        frames: int | tf.Tensor,
+        training: bool | None = None,
+        dropout_seeds: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Classifies clips.
 
@@ -74,14 +78,27 @@ class ClassificationHead(Layer):
           average: spatial average of the last block, [batch * time, channels].
           frames: time, a scalar.
           training: dropout is on.
+          dropout_seeds: int32 [batch, 2]; each clip's features are dropped by its own seed, whatever
+            its batch, replica or run. None draws from TensorFlow's state, which no checkpoint keeps.
 
         Returns:
           logits, float32 [batch, num_classes], and frame_logits, float32 [batch, time, num_classes].
         """
         features = self.hidden(average) if self.hidden_channels else average
-        features = time_axis.split_time(self.dropout(features, training=training), frames)
+        if dropout_seeds is None or not training or not self.dropout_rate:
+            features = time_axis.split_time(self.dropout(features, training=training), frames)
+        else:
+            features = self._dropped(time_axis.split_time(features, frames), dropout_seeds)
         frame_logits = tf.cast(self.classifier(features), tf.float32)
         return {"logits": self._pool(features, frame_logits), "frame_logits": frame_logits}
+
+    def _dropped(self, features: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+        """[batch, time, channels] with features set to 0, clip by clip, and the others scaled up."""
+        return tf.map_fn(
+            lambda clip: tf.nn.experimental.stateless_dropout(clip[0], self.dropout_rate, clip[1]),
+            (features, seeds),
+            fn_output_signature=tf.TensorSpec(features.shape[1:], features.dtype),
+        )
 
     def _pool(self, features: tf.Tensor, frame_logits: tf.Tensor) -> tf.Tensor:
         if self.frame_pooling == "max":

@@ -104,7 +104,10 @@ class AssembleNet(tf_keras.Model):
     # Control flow here depends on the graph alone: AutoGraph would read every layer's source in vain.
     @tf.autograph.experimental.do_not_convert
     def call(
-        self, features: Mapping[str, tf.Tensor], training: bool | None = None
+        self,
+        features: Mapping[str, tf.Tensor],
+        training: bool | None = None,
+        dropout_seeds: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Classifies clips.
 
@@ -113,6 +116,7 @@ class AssembleNet(tf_keras.Model):
             in 0..255; flow [batch, time, height, width, 2] in pixels a frame; objects uint8 ids
             [batch, time, height, width].
           training: batch norm uses the batch's statistics, and dropout is on.
+          dropout_seeds: int32 [batch, 2], of each clip's dropout; None leaves it to TensorFlow's state.
 
         Returns:
           logits, float32 [batch, num_classes], and frame_logits, float32 [batch, time, num_classes].
@@ -121,7 +125,9 @@ class AssembleNet(tf_keras.Model):
         x = self.endpoints(features, training)[str(self.architecture.output)]
         if self.architecture.block_kind == "inverted_bottleneck":
             x = tf.nn.relu(self.final_norm(self.final(x), training=training))
-        return self.head(_spatial_average(x), frames, training=training)
+        return self.head(
+            _spatial_average(x), frames, training=training, dropout_seeds=dropout_seeds
+        )
 
     @tf.autograph.experimental.do_not_convert
     def endpoints(

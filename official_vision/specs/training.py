@@ -21,6 +21,8 @@ class TrainSpec(Spec):
       best_metric: evaluation figure by which the best checkpoint is kept, e.g. mAP, charades_mAP or top_1.
       label_smoothing: share of each target given to all classes evenly.
       init_checkpoint: checkpoint or model folder to start from; empty starts afresh.
+      rollbacks: times that a run may go back to its last checkpoint and leave out a batch on which the
+        loss or the gradients were not finite; 0 stops at the first.
       strategy: one_device, mirrored, multi_worker_mirrored or tpu (tf.distribute).
       num_gpus: GPUs for mirrored strategies; 0 uses the CPU.
       tpu: address of the TPU; read by strategy tpu only.
@@ -37,6 +39,7 @@ class TrainSpec(Spec):
     best_metric: str = "mAP"
     label_smoothing: float = setting(0.0, low=0, high=0.99)
     init_checkpoint: str = ""
+    rollbacks: int = setting(0, low=0)
     strategy: str = setting(
         "one_device", choices=("one_device", "mirrored", "multi_worker_mirrored", "tpu")
     )

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import tensorflow as tf
 import tf_keras
-from official.core import config_definitions
+from official.core import config_definitions, train_lib
 
 from official_vision.config import Config
+from official_vision.errors import StoppedError
+from official_vision.training.best import BestExporter
+from official_vision.training.health import FiniteWatch
 from official_vision.training.optimization import make_optimizer
+from official_vision.training.preemption import StopRequest
 from official_vision.training.restore import BEST_FOLDER
+from official_vision.training.skipping import SkippedBatch, without_skipped
+from official_vision.training.strategies import is_one_of_many
 from official_vision.training.task import VideoTask
 
 
@@ -29,6 +37,7 @@ def make_experiment(config: Config) -> config_definitions.ExperimentConfig:
         checkpoint_interval=train.checkpoint_interval,
         validation_interval=train.validation_interval,
         max_to_keep=train.checkpoints_kept,
+        recovery_max_trials=-1,  # Model Garden's own guard knows neither the step nor the batch
         best_checkpoint_export_subdir=BEST_FOLDER,
         best_checkpoint_eval_metric=train.best_metric,
         best_checkpoint_metric_comp="lower" if "loss" in train.best_metric else "higher",
@@ -37,15 +46,80 @@ def make_experiment(config: Config) -> config_definitions.ExperimentConfig:
 
 
 class TrainedTask(VideoTask):
-    """The task with its optimizer, which Model Garden's trainer asks the task's class for."""
+    """The task as it is trained: with its optimizer, watched, stoppable, some batches left out."""
+
+    def __init__(self, *settings: object, skipped: Sequence[SkippedBatch], stop: StopRequest):
+        """Args:
+        settings: of VideoTask.
+        skipped: batches to pass over.
+        stop: ends an evaluation early.
+        """
+        super().__init__(*settings)
+        self.watch: FiniteWatch | None = None
+        self._left_out = skipped
+        self._stop = stop
 
     def create_optimizer(self, *_: object, **__: object) -> tf_keras.optimizers.Optimizer:
+        """Makes the optimizer, which Model Garden's trainer asks the task's class for."""
         config = self.config
         return make_optimizer(
             config.optimizer,
             config.train,
             config.train_data.batch_size,
             config.architecture_optimizer,
+        )
+
+    def build_model(self) -> tf_keras.Model:
+        """Builds the network, and the watch over its steps."""
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        self.watch = FiniteWatch(self.config.train_data.batch_size // replicas)
+        return super().build_model()
+
+    def build_inputs(
+        self,
+        params: config_definitions.DataConfig,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """Builds the batches of one input pipeline, without those to be skipped."""
+        batches = super().build_inputs(params, input_context)
+        if not params.is_training:
+            return batches
+        return without_skipped(batches, self.start_step, self._left_out)
+
+    def observe(
+        self, loss: tf.Tensor, gradients: Sequence[tf.Tensor | None], targets: dict[str, tf.Tensor]
+    ) -> None:
+        """Has the watch look at a step; loss scaling mends gradients that overflow by itself."""
+        is_scaled = self.config.train.precision == "mixed_float16"
+        videos = tf.where(targets["mask"] > 0, targets["video"], -1)
+        self.watch.observe(loss, () if is_scaled else gradients, videos)
+
+    def aggregate_logs(self, state: Any, step_logs: dict[str, tuple[tf.Tensor, ...]]) -> dict:
+        """Keeps a batch's scores, unless the run is to stop: one process alone may do so at once."""
+        if self._stop.arrived and not is_one_of_many(tf.distribute.get_strategy()):
+            raise StoppedError("evaluation")
+        return super().aggregate_logs(state, step_logs)
+
+
+class Runner(train_lib.OrbitExperimentRunner):
+    """Model Garden's runner with the checkpoint manager, best checkpoint and grid of this package."""
+
+    def _build_best_checkpoint_exporter(self) -> BestExporter:
+        trainer = self.params.trainer
+        return BestExporter(
+            str(Path(self.model_dir) / BEST_FOLDER),
+            trainer.best_checkpoint_eval_metric,
+            trainer.best_checkpoint_metric_comp,
+        )
+
+    def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
+        trainer = self.params.trainer
+        return tf.train.CheckpointManager(
+            self.trainer.checkpoint,
+            directory=self.model_dir,
+            max_to_keep=trainer.max_to_keep,
+            step_counter=self.trainer.global_step,
+            checkpoint_interval=trainer.checkpoint_interval,
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import math
-from collections.abc import Mapping
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from official_vision import config as configuration
@@ -14,7 +16,10 @@ from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.index import Index
 from official_vision.errors import UserError
-from official_vision.training.restore import ARCHITECTURE_FILE
+from official_vision.training.best import INFO_FILE
+from official_vision.training.controller import EVALUATED_FILE
+from official_vision.training.figures import without_nan
+from official_vision.training.restore import ARCHITECTURE_FILE, BEST_FOLDER
 
 LOG_FILE = "train.log"
 RESULT_FILE = "result.json"  # its presence says that the run has come to its end
@@ -35,12 +40,7 @@ class TrainingResult:
 def begin(
     model_dir: Path, config: Config, architecture: Architecture, indexes: Mapping[str, Index]
 ) -> None:
-    """Writes the run's settings and graph into its folder, after checking that it may go on there.
-
-    Raises:
-      UserError: the folder is of another architecture or other data.
-    """
-    check(model_dir, config, architecture, indexes)
+    """Writes the run's settings and graph into its folder."""
     config.save(model_dir, {name: index.fingerprint for name, index in indexes.items()})
     save_architecture(architecture, model_dir / ARCHITECTURE_FILE)
 
@@ -48,7 +48,11 @@ def begin(
 def check(
     model_dir: Path, config: Config, architecture: Architecture, indexes: Mapping[str, Index]
 ) -> None:
-    """Refuses to go on in a folder that another architecture or data set has made."""
+    """Refuses to go on in a folder that another architecture or data set has made.
+
+    Raises:
+      UserError: with every difference.
+    """
     if not (model_dir / configuration.CONFIG_JSON).is_file():
         return
     record = configuration.read_record(model_dir)
@@ -75,13 +79,24 @@ def check(
         )
 
 
+@contextlib.contextmanager
+def records_of(model_dir: Path, is_chief: bool) -> Iterator[Path]:
+    """Yields the folder that a process writes to: the run's, or another worker's passing one.
+
+    Saving takes all workers, since each holds a part of some variables; but one folder is enough. The
+    workers' own begin with the records by which all must decide alike.
+    """
+    if is_chief:
+        yield model_dir
+        return
+    with tempfile.TemporaryDirectory(prefix="official-vision-worker-") as passing:
+        for name in (EVALUATED_FILE, f"{BEST_FOLDER}/{INFO_FILE}"):
+            if (model_dir / name).is_file():
+                (Path(passing) / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(model_dir / name, Path(passing) / name)
+        yield Path(passing)
+
+
 def write_result(model_dir: Path, result: TrainingResult) -> None:
     """Writes result.json; figures that are not a number become null."""
-    files.write_json(model_dir / RESULT_FILE, _without_nan(dataclasses.asdict(result)))
-
-
-def _without_nan(value: object) -> object:
-    """JSON has no NaN, which mAP is when no video has a label."""
-    if isinstance(value, Mapping):
-        return {name: _without_nan(item) for name, item in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
+    files.write_json(model_dir / RESULT_FILE, without_nan(dataclasses.asdict(result)))

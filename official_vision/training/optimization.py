@@ -11,6 +11,7 @@ from official.modeling.optimization.configs.optimization_config import Optimizer
 from official_vision.errors import UserError, nearest
 from official_vision.specs import OptimizerSpec, TrainSpec
 from official_vision.training import addons
+from official_vision.training.averaging import ExactMovingAverage
 from official_vision.training.split_optimizer import SplitOptimizer
 
 LearningRateSchedule = tf_keras.optimizers.schedules.LearningRateSchedule
@@ -93,9 +94,7 @@ def _two_optimizers(
     )
     if spec.ema_decay is None:
         return optimizer
-    return optimization.ExponentialMovingAverage(
-        optimizer, trainable_weights_only=False, average_decay=spec.ema_decay
-    )
+    return ExactMovingAverage(optimizer, trainable_weights_only=False, average_decay=spec.ema_decay)
 
 
 def _built(
@@ -108,13 +107,14 @@ def _built(
             f"OptimizerSpec.name must be an optimizer that Model Garden can make. Received: {spec.name!r} "
             f"({str(error).splitlines()[0]}). Choose another, e.g. sgd or adamw."
         ) from error
-    legacy = tf_keras.optimizers.legacy.Optimizer
-    if spec.ema_decay is not None and not isinstance(optimizer._optimizer, legacy):
+    if spec.ema_decay is None:
+        return optimizer
+    if not isinstance(optimizer, tf_keras.optimizers.legacy.Optimizer):
         raise UserError(
             "OptimizerSpec.ema_decay works with Keras's legacy optimizers. "
             f"Received: {spec.ema_decay} with name {spec.name!r}. Name one without _experimental."
         )
-    return optimizer
+    return ExactMovingAverage(optimizer, trainable_weights_only=False, average_decay=spec.ema_decay)
 
 
 def _checked_name(name: str) -> str:
@@ -140,8 +140,6 @@ def _config(
             "type": "linear",
             "linear": {"warmup_steps": spec.warmup_steps, "warmup_learning_rate": 0.0},
         }
-    if spec.ema_decay is not None:
-        settings["ema"] = {"average_decay": spec.ema_decay, "trainable_weights_only": False}
     return optimization.OptimizationConfig(settings)
 
 

@@ -8,10 +8,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import tensorflow as tf
-import tf_keras
-from official.core import train_lib
-
 from official_vision import files
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
@@ -22,11 +18,18 @@ from official_vision.errors import UserError, nearest
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.inputs import streams_of
 from official_vision.training import engine, folder
+from official_vision.training.attempt import Job, attempt
+from official_vision.training.best import INFO_FILE
+from official_vision.training.checkpoints import full_disk_named, newest_whole
+from official_vision.training.figures import with_nan
+from official_vision.training.health import Breakdown, NotFiniteError
 from official_vision.training.metrics import figure_names
 from official_vision.training.optimization import make_optimizer
-from official_vision.training.progress import TrainingProgress, clock
-from official_vision.training.restore import BEST_FOLDER, step_of
-from official_vision.training.strategies import make_strategy
+from official_vision.training.preemption import sigterm_noted
+from official_vision.training.progress import clock
+from official_vision.training.restore import BEST_FOLDER
+from official_vision.training.skipping import SkippedBatch, batch_after, read_skipped, write_skipped
+from official_vision.training.strategies import is_chief, make_strategy
 
 
 def train(config: Config) -> folder.TrainingResult:
@@ -45,22 +48,62 @@ def train(config: Config) -> folder.TrainingResult:
     model_dir = Path(_checked(config).train.model_dir)
     architecture = resolve_architecture(config.model)
     indexes = _read_indexes(config, architecture)
-    folder.begin(model_dir, config, architecture, indexes)
-    newest = tf.train.latest_checkpoint(str(model_dir))
-    start_step = step_of(newest) if newest else 0
-    progress = TrainingProgress(
-        start_step, config.train.steps, config.train_data.batch_size, sys.stdout
-    )
-    if newest:
-        progress.note(f"resuming {model_dir} at step {start_step} of {config.train.steps}")
-    with engine.precision(config.train.precision):
-        # A resumed run draws other dropout masks than its beginning did.
-        tf_keras.utils.set_random_seed(config.train.seed + start_step)
-        figures = _run(config, architecture, indexes, start_step, progress)
-    best = _scalars(files.read_json(model_dir / BEST_FOLDER / "info.json"))
-    result = folder.TrainingResult(config.train.steps, figures, best, time.monotonic() - started)
-    folder.write_result(model_dir, result)
+    folder.check(model_dir, config, architecture, indexes)
+    with contextlib.ExitStack() as around:
+        around.enter_context(full_disk_named(model_dir))
+        around.enter_context(damage_named(config.train_data.path, indexes["train"]))
+        around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
+        around.enter_context(engine.precision(config.train.precision))
+        stop = around.enter_context(sigterm_noted())
+        strategy = make_strategy(config)
+        if is_chief(strategy):
+            folder.begin(model_dir, config, architecture, indexes)
+        records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
+        job = Job(config, architecture, indexes, strategy, stop, records, sys.stdout)
+        figures = _until_done(job)
+        best = with_nan(files.read_json(records / BEST_FOLDER / INFO_FILE))
+        result = folder.TrainingResult(
+            config.train.steps, figures, best, time.monotonic() - started
+        )
+        folder.write_result(records, result)
     return result
+
+
+def _until_done(job: Job) -> Mapping[str, float]:
+    """Trains to the end, going back to the last checkpoint as often as TrainSpec.rollbacks allows."""
+    model_dir = Path(job.config.train.model_dir)
+    skipped = read_skipped(model_dir)
+    while True:
+        try:
+            return attempt(job, skipped)
+        except NotFiniteError as error:
+            skipped = _with_broken_batch(job, skipped, error.breakdown)
+            if is_chief(job.strategy):
+                write_skipped(model_dir, skipped)
+
+
+def _with_broken_batch(
+    job: Job, skipped: list[SkippedBatch], broken: Breakdown
+) -> list[SkippedBatch]:
+    """Adds the batch that broke the run, or ends the run where that would be once too often."""
+    train = job.config.train
+    videos = tuple(job.indexes["train"].videos[row] for row in broken.videos)
+    where = f"at step {broken.step}, on videos {', '.join(videos)}" if videos else "after a loop"
+    newest = newest_whole(train.model_dir)
+    kept = f"the last checkpoint is {newest}" if newest else "no checkpoint has been written yet"
+    if not videos or len(skipped) >= train.rollbacks:
+        raise UserError(
+            f"The loss, gradients and weights must be finite. Received: {broken.cause}, not so {where}; "
+            f"{kept}; {len(skipped)} of TrainSpec.rollbacks = {train.rollbacks} are used. "
+            "Lower OptimizerSpec.learning_rate, clip gradients, look at the videos, or allow a roll-back."
+        )
+    print(
+        f"{broken.cause} not finite {where}: going back without that batch; {kept}",
+        file=job.stream,
+        flush=True,
+    )
+    batch = batch_after(broken.step - 1, skipped)
+    return [*skipped, SkippedBatch(batch, broken.step, broken.cause, videos)]
 
 
 def _checked(config: Config) -> Config:
@@ -93,69 +136,6 @@ def _read_indexes(config: Config, architecture: Architecture) -> dict[str, Index
         name: read_index(spec, streams, config.model.num_classes, name)
         for name, spec in sections.items()
     }
-
-
-def _run(
-    config: Config,
-    architecture: Architecture,
-    indexes: dict[str, Index],
-    start_step: int,
-    progress: TrainingProgress,
-) -> Mapping[str, float]:
-    experiment = engine.make_experiment(config)
-    task = engine.TrainedTask(
-        config, architecture, indexes, experiment.task, start_step, progress.note
-    )
-    strategy = make_strategy(config)
-    figures: dict[str, float] = {}
-
-    def on_evaluation(output: Mapping) -> None:
-        figures.update(_scalars(output))
-        progress.note(_evaluation_line(output))
-        task.tell_skipped()
-
-    with contextlib.ExitStack() as around:
-        around.enter_context(engine.orbit_lines_in(Path(config.train.model_dir) / folder.LOG_FILE))
-        around.enter_context(damage_named(config.train_data.path, indexes["train"]))
-        around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
-        runner = train_lib.OrbitExperimentRunner(
-            distribution_strategy=strategy,
-            task=task,
-            mode="train_and_eval",
-            params=experiment,
-            model_dir=config.train.model_dir,
-            train_actions=[
-                lambda output: progress(output, int(runner.trainer.global_step.numpy()))
-            ],
-            eval_actions=[on_evaluation],
-        )
-        try:
-            runner.run()
-        except RuntimeError as error:
-            # Model Garden's guard, which runs before the loop's checkpoint would be written.
-            if "The loss value is" not in str(error):
-                raise
-            step = int(runner.trainer.global_step.numpy())
-            raise UserError(
-                f"The loss must stay a number. Received: {error} At step {step}. "
-                "Lower OptimizerSpec.learning_rate or clip gradients; the last checkpoint is unharmed."
-            ) from error
-        finally:
-            task.tell_skipped()
-            progress.close()
-        if not figures:  # an earlier run trained to the end and was stopped before its evaluation
-            with strategy.scope():
-                runner.controller.evaluate(steps=-1)
-    return figures
-
-
-def _scalars(output: Mapping) -> dict[str, float]:
-    return {name: float(value) for name, value in output.items() if not isinstance(value, Mapping)}
-
-
-def _evaluation_line(output: Mapping) -> str:
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in _scalars(output).items())
-    return f"evaluated: {figures}"
 
 
 def summary_line(result: folder.TrainingResult, metric: str) -> str:

@@ -21,3 +21,17 @@ def make_strategy(config: Config) -> tf.distribute.Strategy:
     return distribute_utils.get_distribution_strategy(
         train.strategy, num_gpus=train.num_gpus, tpu_address=train.tpu or None
     )
+
+
+def is_one_of_many(strategy: tf.distribute.Strategy) -> bool:
+    """Whether other processes take part, so that all must decide alike."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or isinstance(strategy, tf.distribute.TPUStrategy):
+        return False
+    cluster = resolver.cluster_spec().as_dict()
+    return sum(len(cluster.get(job, ())) for job in ("chief", "worker")) > 1
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes the run's folder."""
+    return strategy.extended.should_checkpoint

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,7 +113,9 @@ class VideoTask(base_task.Task):
         del metrics
         features, targets = inputs
         with tf.GradientTape() as tape:
-            logits = model(features, training=True)["logits"]
+            logits = model(features, training=True, dropout_seeds=self._dropout_seeds(targets))[
+                "logits"
+            ]
             loss = self._loss(logits, targets)
             # The optimizer sums over replicas; the mean over the global batch is wanted.
             scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
@@ -123,8 +125,25 @@ class VideoTask(base_task.Task):
         gradients = tape.gradient(scaled, variables)
         if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
             gradients = optimizer.get_unscaled_gradients(gradients)
+        self.observe(loss, gradients, targets)
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return {self.loss: loss}
+
+    def _dropout_seeds(self, targets: dict[str, tf.Tensor]) -> tf.Tensor | None:
+        """A clip's dropout is the same whatever the replicas, and whether the run was resumed."""
+        seeds = targets.get("dropout_seed")
+        return None if seeds is None else seeds + self.config.train.seed
+
+    def observe(
+        self, loss: tf.Tensor, gradients: Sequence[tf.Tensor | None], targets: dict[str, tf.Tensor]
+    ) -> None:
+        """Is shown every step within a replica, before the weights move; training watches here.
+
+        Args:
+          loss: a scalar.
+          gradients: of the replica's share of the global batch, unscaled.
+          targets: of the batch.
+        """
 
     def _loss(
         self,

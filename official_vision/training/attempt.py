@@ -1,0 +1,155 @@
+"""One attempt of a run: from its newest whole checkpoint to its end, or to where it breaks."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import tensorflow as tf
+import tf_keras
+
+from official_vision.architecture.graph import Architecture
+from official_vision.config import Config
+from official_vision.data.index import Index
+from official_vision.errors import UserError
+from official_vision.training import engine, folder
+from official_vision.training.checkpoints import forget_damaged, newest_whole
+from official_vision.training.controller import Controller
+from official_vision.training.figures import scalars
+from official_vision.training.health import NotFiniteError
+from official_vision.training.preemption import StopRequest
+from official_vision.training.progress import TrainingProgress
+from official_vision.training.restore import step_of
+from official_vision.training.skipping import SkippedBatch, batch_after
+from official_vision.training.strategies import is_chief
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What all attempts of a run share.
+
+    Attributes:
+      config: every setting.
+      architecture: the graph.
+      indexes: of the train and validation data.
+      strategy: of tf.distribute.
+      stop: asks the run to end.
+      records: folder that this process writes to: the run's, or a passing one of a worker.
+      stream: progress is shown here.
+    """
+
+    config: Config
+    architecture: Architecture
+    indexes: Mapping[str, Index]
+    strategy: tf.distribute.Strategy
+    stop: StopRequest
+    records: Path
+    stream: TextIO
+
+
+def attempt(job: Job, skipped: Sequence[SkippedBatch]) -> Mapping[str, float]:
+    """Trains and evaluates from the newest whole checkpoint on.
+
+    Args:
+      job: the run.
+      skipped: batches to pass over.
+
+    Returns:
+      The last evaluation's figures.
+
+    Raises:
+      NotFiniteError: the loss, the gradients or the weights broke; nothing of that loop is kept.
+      StoppedError: SIGTERM arrived, and a checkpoint was saved.
+    """
+    config, train = job.config, job.config.train
+    lines: list[str] = []
+    newest = newest_whole(train.model_dir, lines.append)
+    if is_chief(job.strategy):
+        forget_damaged(train.model_dir, newest)
+    start_step = step_of(newest) if newest else 0
+    _check_common_start(job.strategy, start_step)
+    progress = TrainingProgress(start_step, train.steps, config.train_data.batch_size, job.stream)
+    if newest:
+        lines.append(f"resuming {train.model_dir} at step {start_step} of {train.steps}")
+    for line in lines:
+        progress.note(line)
+    tf_keras.utils.set_random_seed(train.seed)
+    task = engine.TrainedTask(
+        config,
+        job.architecture,
+        dict(job.indexes),
+        engine.make_experiment(config).task,
+        batch_after(start_step, skipped),
+        progress.note,
+        skipped=skipped,
+        stop=job.stop,
+    )
+    try:
+        with engine.orbit_lines_in(job.records / folder.LOG_FILE):
+            return _trained(job, task, newest, progress)
+    finally:
+        task.tell_skipped()
+        progress.close()
+
+
+def _trained(
+    job: Job, task: engine.TrainedTask, newest: str | None, progress: TrainingProgress
+) -> Mapping[str, float]:
+    experiment = engine.make_experiment(job.config)
+    runner = engine.Runner(
+        distribution_strategy=job.strategy,
+        task=task,
+        mode="train_and_eval",
+        params=experiment,
+        model_dir=str(job.records),
+        train_actions=[lambda output: after_loop(output)],
+        eval_actions=[
+            lambda output: progress.note(_evaluation_line(output)),
+            lambda _: task.tell_skipped(),
+        ],
+        controller_cls=functools.partial(
+            Controller,
+            resume_from=newest,
+            records=job.records,
+            trainer_config=experiment.trainer,
+            stop=job.stop,
+        ),
+    )
+    after_loop = _loop_action(job, task, runner, progress)
+    with job.strategy.scope():
+        return runner.controller.train_and_evaluate(
+            job.config.train.steps, eval_interval=job.config.train.validation_interval
+        )
+
+
+def _loop_action(
+    job: Job, task: engine.TrainedTask, runner: engine.Runner, progress: TrainingProgress
+) -> Callable[[Mapping], None]:
+    def after_loop(output: Mapping) -> None:
+        step = int(runner.trainer.global_step.numpy())
+        weights = runner.trainer.model.trainable_variables
+        broken, job.stop.agreed = task.watch.look(job.strategy, step, weights, job.stop.arrived)
+        if broken:
+            raise NotFiniteError(broken)
+        progress(output, step)
+
+    return after_loop
+
+
+def _check_common_start(strategy: tf.distribute.Strategy, start_step: int) -> None:
+    """Workers that don't see the same folder would train different weights, and then wait for ever."""
+    own = strategy.run(lambda: tf.constant([start_step]))
+    steps = sorted(set(strategy.gather(own, axis=0).numpy().tolist()))
+    if len(steps) > 1:
+        raise UserError(
+            "TrainSpec.model_dir must be one folder that all workers see. Received: workers that would "
+            f"go on from steps {', '.join(map(str, steps))}. Put it on storage that they share."
+        )
+
+
+def _evaluation_line(output: Mapping) -> str:
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in scalars(output).items())
+    return f"evaluated: {figures}"

@@ -1,0 +1,144 @@
+"""A run's checkpoints: whole or not there, the newest that can be read, and a full disk in words."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import tensorflow as tf
+
+from official_vision.errors import UserError
+
+# What TensorFlow raises for damaged checkpoints; a cut-off data file is an IndexError.
+READ_ERRORS = (ValueError, RuntimeError, IndexError, tf.errors.OpError)
+_NAME = re.compile(r"(.*)-(\d+)\.index")
+
+
+def flaw_in(checkpoint: str) -> str:
+    """Reads a checkpoint from end to end, checksums included.
+
+    Args:
+      checkpoint: a path prefix.
+
+    Returns:
+      What is wrong with it, in a few words; empty when it is whole.
+    """
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except READ_ERRORS as error:
+        return str(error).splitlines()[0] or type(error).__name__
+    return ""
+
+
+def newest_whole(
+    folder: str | os.PathLike, note: Callable[[str], None] | None = None
+) -> str | None:
+    """Finds the checkpoint to go on from.
+
+    Damaged ones are passed over, also one whose neighbour TensorFlow's list has lost.
+
+    Args:
+      folder: of the checkpoints.
+      note: is told of each damaged checkpoint, where given.
+
+    Returns:
+      The path prefix of the newest checkpoint that can be read from end to end, None where the
+      folder holds no checkpoint.
+
+    Raises:
+      UserError: there are checkpoints, and all are damaged.
+    """
+    candidates = _checkpoints(Path(folder))
+    flaws = []
+    for checkpoint in reversed(candidates):
+        flaw = flaw_in(checkpoint)
+        if not flaw:
+            for line in flaws if note else ():
+                note(f"{line}; going on from {checkpoint}")
+            return checkpoint
+        flaws.append(f"checkpoint {checkpoint} is damaged ({flaw})")
+    if flaws:
+        raise UserError(
+            f"A run goes on from a whole checkpoint. Received: {folder}, in which {'; '.join(flaws)}. "
+            "Copy one back, or choose another TrainSpec.model_dir to start afresh."
+        )
+    return None
+
+
+def _checkpoints(folder: Path) -> list[str]:
+    """Path prefixes by rising number; the files count, not the list that TensorFlow keeps of them."""
+    found = [_NAME.fullmatch(path.name) for path in folder.glob("ckpt-*.index")]
+    numbers = sorted((int(match[2]), match[1]) for match in found if match)
+    return [str(folder / f"{name}-{number}") for number, name in numbers]
+
+
+def forget_damaged(folder: str | os.PathLike, newest: str | None) -> None:
+    """Makes TensorFlow's list of checkpoints end at `newest`, so that a later run believes it too.
+
+    What a killed run left of a checkpoint that it was writing is removed.
+
+    Args:
+      folder: of the checkpoints.
+      newest: the last one that is whole, as `newest_whole` found it.
+    """
+    for unfinished in Path(folder).glob("*_temp"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+    if newest is None:
+        return
+    found = _checkpoints(Path(folder))
+    kept = found[: found.index(newest) + 1]
+    state = tf.train.get_checkpoint_state(str(folder))
+    if state and state.model_checkpoint_path == newest:
+        return
+    tf.train.update_checkpoint_state(
+        str(folder),
+        Path(newest).name,
+        all_model_checkpoint_paths=[Path(path).name for path in kept],
+        all_model_checkpoint_timestamps=[Path(f"{path}.index").stat().st_mtime for path in kept],
+        last_preserved_timestamp=0.0,
+    )
+
+
+@contextlib.contextmanager
+def full_disk_named(folder: str | os.PathLike) -> Iterator[None]:
+    """Wraps the writing of a run's files: a full disk becomes one line.
+
+    Args:
+      folder: of the run; its newest checkpoint is named.
+
+    Raises:
+      UserError: there was no space left, or the quota or the largest size of a file was reached.
+    """
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        reason = _disk_reason(error)
+        if not reason:
+            raise
+        last = _last_whole(Path(folder))
+        raise UserError(
+            f"A run needs space for its checkpoints and records. Received: {folder} ({reason}); {last}. "
+            "Free space, or lower TrainSpec.checkpoints_kept, then run the same command to go on."
+        ) from error
+
+
+def _disk_reason(error: BaseException) -> str:
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno in codes else ""
+    return next((words for code in codes if (words := os.strerror(code)) in str(error)), "")
+
+
+def _last_whole(folder: Path) -> str:
+    try:
+        newest = newest_whole(folder)
+    except UserError:
+        newest = None
+    return f"the last whole checkpoint is {newest}" if newest else "no checkpoint is whole yet"

@@ -1,0 +1,143 @@
+"""Orbit's controller with a grid of its own: what falls due falls on multiples of its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import orbit
+from official.core import config_definitions
+from official.modeling import optimization
+
+from official_vision import files
+from official_vision.errors import StoppedError
+from official_vision.training.checkpoints import full_disk_named
+from official_vision.training.figures import scalars, with_nan, without_nan
+from official_vision.training.hyperparameters import settings_kept
+from official_vision.training.preemption import StopRequest
+
+EVALUATED_FILE = "evaluated.json"  # step and figures of the newest evaluation
+
+
+class Controller(orbit.Controller):
+    """Trains and evaluates so that a run that was stopped anywhere goes on as if undisturbed.
+
+    Orbit counts its intervals from where it starts, and saves after its first loop. Here loops,
+    checkpoints and evaluations end at multiples of their intervals and at the last step, and an
+    evaluation that a killed run owes is made up for.
+    """
+
+    def __init__(
+        self,
+        *,
+        resume_from: str | None,
+        records: Path,
+        trainer_config: config_definitions.TrainerConfig,
+        stop: StopRequest,
+        **settings: object,
+    ):
+        """Args:
+        resume_from: checkpoint to go on from; None starts afresh.
+        records: folder that tells which evaluation was the last.
+        trainer_config: steps and intervals.
+        stop: ends the run after a loop, once all processes know of it.
+        settings: of orbit.Controller.
+        """
+        self._resume_from = resume_from
+        self._records = records
+        self._config = trainer_config
+        self._stop = stop
+        self._saved_step: int | None = None
+        super().__init__(**settings)
+
+    @property
+    def steps_per_loop(self) -> int:
+        """Steps to the next multiple of the interval of loops."""
+        interval = self._config.steps_per_loop
+        return interval - self._step() % interval
+
+    def restore_checkpoint(self, checkpoint_path: str | None = None) -> str | None:
+        """Restores the checkpoint to go on from, on every worker; without one, initialises.
+
+        Model Garden's workers keep checkpoints in a folder of their own, where only the first would
+        find what the run has saved.
+        """
+        path = checkpoint_path or self._resume_from
+        with self.strategy.scope():
+            if path:
+                with settings_kept(self.trainer.optimizer):
+                    self.checkpoint_manager.checkpoint.restore(path)
+                self._saved_step = self._step()
+            else:
+                self.trainer.initialize()
+        return path
+
+    def train_and_evaluate(
+        self, train_steps: int, eval_steps: int = -1, eval_interval: int | None = None
+    ) -> Mapping[str, float]:
+        """Trains to `train_steps`; evaluates at every multiple of `eval_interval` and at the end.
+
+        Returns:
+          The last evaluation's figures.
+        """
+        interval = eval_interval or train_steps
+        step, figures = self._evaluated(train_steps)
+        while True:
+            now = self._step()
+            if now != step and now and (now % interval == 0 or now >= train_steps):
+                step, figures = now, scalars(self.evaluate(eval_steps))
+                self._note_evaluated(step, figures)
+            if now >= train_steps:
+                return figures
+            self.train(min(train_steps, now - now % interval + interval), False)
+
+    def evaluate(self, steps: int = -1) -> Mapping:
+        """Evaluates; when the run is to stop meanwhile, the weights are saved as training left them."""
+        try:
+            return super().evaluate(steps)
+        except StoppedError:
+            if isinstance(self.trainer.optimizer, optimization.ExponentialMovingAverage):
+                with self.strategy.scope():  # evaluation had put the averages in the weights' place
+                    self.trainer.optimizer.swap_weights()
+            self._leave()
+
+    def _train_n_steps(self, num_steps: int) -> None:
+        super()._train_n_steps(num_steps)
+        if self._stop.agreed:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._maybe_save_checkpoint(check_interval=False)
+        raise StoppedError(
+            f"{self._records} is saved at step {self._step()} of {self._config.train_steps}; "
+            "run the same command to go on."
+        )
+
+    def _step(self) -> int:
+        return int(self.global_step.numpy())
+
+    def _evaluated(self, train_steps: int) -> tuple[int, Mapping[str, float]]:
+        """Step and figures of the newest evaluation, as far as it is of the weights at hand."""
+        path, now = self._records / EVALUATED_FILE, self._step()
+        if not path.is_file():
+            return -1, {}
+        record = files.read_json(path)
+        if (
+            record["step"] > now
+        ):  # the run was killed between that evaluation and its next checkpoint
+            return (now, {}) if now < train_steps else (-1, {})
+        return int(record["step"]), with_nan(record["figures"])
+
+    def _note_evaluated(self, step: int, figures: Mapping[str, float]) -> None:
+        record = {"step": step, "figures": without_nan(figures)}
+        files.write_json(self._records / EVALUATED_FILE, record)
+
+    def _maybe_save_checkpoint(self, check_interval: bool = True) -> bool:
+        step = self._step()
+        due = step % self._config.checkpoint_interval == 0 or step >= self._config.train_steps
+        if step == self._saved_step or (check_interval and not due):
+            return False
+        with full_disk_named(self._records):
+            super()._maybe_save_checkpoint(check_interval=False)
+        self._saved_step = step
+        return True

@@ -1,0 +1,23 @@
+"""Figures of an evaluation as plain numbers, for records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+
+def scalars(output: Mapping) -> dict[str, float]:
+    """The figures of an evaluation without its tables, as Python's floats."""
+    return {name: float(value) for name, value in output.items() if not isinstance(value, Mapping)}
+
+
+def without_nan(value: object) -> object:
+    """`value` with None for NaN at any depth: JSON has no NaN, which mAP is when no video has a label."""
+    if isinstance(value, Mapping):
+        return {name: without_nan(item) for name, item in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def with_nan(figures: Mapping[str, float | None]) -> dict[str, float]:
+    """The inverse of `without_nan` for a record of figures."""
+    return {name: math.nan if value is None else float(value) for name, value in figures.items()}

@@ -1,0 +1,44 @@
+"""An optimizer's settings when a checkpoint is restored: what the user says now wins."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+import tf_keras
+
+
+@contextlib.contextmanager
+def settings_kept(optimizer: tf_keras.optimizers.Optimizer) -> Iterator[None]:
+    """Wraps a restore: momentum and the like keep the values that `optimizer` was made with.
+
+    Keras's legacy optimizers keep them in variables, which checkpoints hold. A run resumed with another
+    OptimizerSpec.momentum would silently train with the old one. What the optimizer has gathered, e.g.
+    its velocities, is restored.
+
+    Args:
+      optimizer: with those that it wraps.
+    """
+    legacy = tf_keras.optimizers.legacy.Optimizer
+    found = [x for x in tf.train.TrackableView(optimizer).descendants() if isinstance(x, legacy)]
+    wanted = [(each, _numbers(each)) for each in found]
+    for each, numbers in wanted:
+        for name in numbers:
+            getattr(
+                each, name
+            )  # makes its variable: one made later would take the checkpoint's value
+    yield
+    for each, numbers in wanted:
+        for name, value in numbers.items():
+            setattr(each, name, value)
+
+
+def _numbers(optimizer: tf_keras.optimizers.legacy.Optimizer) -> dict[str, float]:
+    """Its settings that are plain numbers; a schedule of learning rates is never in a checkpoint."""
+    settings = optimizer.get_config()
+    return {
+        name: value
+        for name, value in settings.items()
+        if type(value) is float and hasattr(optimizer, name)
+    }
