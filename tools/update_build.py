@@ -29,6 +29,7 @@ DISTRIBUTIONS = {
     "official": "tf-models-official",
     "PIL": "pillow",
     "sklearn": "scikit-learn",
+    "tensorflow_serving": "tensorflow-serving-api",
     "yaml": "pyyaml",
 }
 

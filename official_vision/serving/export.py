@@ -30,6 +30,7 @@ from official_vision.serving.strangers import (
     saved_model_answers,
     tflite_answers,
 )
+from official_vision.serving.warm_up import write_warm_up
 from official_vision.training.evaluate import Trained, load_trained
 
 # Largest difference of a score from the network's, of a SavedModel by its precision and of TFLite files.
@@ -199,6 +200,7 @@ class _Export:
         network, clip = self.network(self.options.precision), self.trained.config.validation_data
         module = ServingModule(network, self.index.classes, [str(described), str(labels)], clip)
         tf.saved_model.save(module, str(folder), signatures=module.signatures())
+        self._warm_up(folder)
         described.unlink()  # copied into assets/ by now
         labels.unlink()
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
@@ -207,6 +209,13 @@ class _Export:
             return saved_model_answers(folder, clips)
 
         return self._checked(SAVED_MODEL, self.options.precision, answers, size)
+
+    def _warm_up(self, folder: Path) -> None:
+        if not write_warm_up(folder, self.clips.clip(0)):
+            self.notes.append(
+                "no warm-up requests were written: they need tensorflow-serving-api "
+                "(pip install 'official-vision[serving]')"
+            )
 
     def tflite(self, folder: Path, format_name: str) -> Parity:
         network, path = self.network(for_tflite=True), folder / f"model_{format_name}.tflite"

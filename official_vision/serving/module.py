@@ -7,9 +7,13 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from official_vision.architecture.streams import UNLABELLED
+from official_vision.data import span
+from official_vision.data.clip import decode_clip, frame_size, num_frames
 from official_vision.data.geometry import crop_and_resize, evaluation_box
+from official_vision.data.shard import parse
 from official_vision.modeling.flow import RepresentationFlow
-from official_vision.modeling.inputs import UNLABELLED, input_signature
+from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.specs import DataSpec
 from official_vision.training.task import scores_of
@@ -34,6 +38,8 @@ class ServingModule(tf.Module):
     rgb              rgb alone: flow is computed (TV-L1), objects are unlabelled
     encoded          frames, string [batch, time]: JPEG or PNG files, cut and resized as in
                      evaluation, then as rgb
+    sequence_example records, string [batch], of data/shard.py with every stream of the network: their
+                     middle clip, as evaluation with one view and one crop takes it
 
     Each returns scores [batch, classes], frame_scores [batch, time, classes] and labels [classes].
     """
@@ -45,23 +51,25 @@ class ServingModule(tf.Module):
         model: the network.
         labels: class names.
         assets: files that travel in the SavedModel's assets folder.
-        clip: its size is what encoded frames are resized to.
+        clip: how clips are cut from records, and the size of frames.
         """
         super().__init__()
         self.weights = model.variables
         self.labels = tf.constant(list(labels))
         self.assets = [tf.saved_model.Asset(path) for path in assets]
         self._network = _Untracked(model)
-        self._clip = clip
+        self._clip = dataclasses.replace(clip, views=1, crops=1)
         streams = input_signature(model.streams)
         self.serve = tf.function(self._serve, input_signature=[streams])
         self.serve_rgb = tf.function(self._serve_rgb, input_signature=[input_signature(("rgb",))])
         frames = tf.TensorSpec([None, None], tf.string, "frames")
         self.serve_encoded = tf.function(self._serve_encoded, input_signature=[frames])
+        records = tf.TensorSpec([None], tf.string, "records")
+        self.serve_records = tf.function(self._serve_records, input_signature=[records])
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """Returns the functions by the names that clients call them by."""
-        found = {"serving_default": self.serve}
+        found = {"serving_default": self.serve, "sequence_example": self.serve_records}
         if "rgb" in self._network.model.streams:
             found |= {"rgb": self.serve_rgb, "encoded": self.serve_encoded}
         return found
@@ -93,6 +101,19 @@ class ServingModule(tf.Module):
         )
         rgb = tf.reshape(pixels, [shape[0], shape[1], size, size, 3])
         return self._serve_rgb({"rgb": rgb})
+
+    def _serve_records(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
+        clip, streams = self._clip, self._network.model.streams
+        shapes = input_signature(streams, 1, clip.frames, clip.size)
+
+        def middle_clip(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+            record = parse(serialized, streams)
+            start = span.evaluation_start(num_frames(record, streams), clip, tf.constant(0))
+            box = evaluation_box(*frame_size(record, start, streams), tf.constant(0.5))
+            return decode_clip(record, start, box, tf.constant(False), clip, streams)
+
+        one = {name: tf.TensorSpec(own.shape[1:], own.dtype) for name, own in shapes.items()}
+        return self._serve(tf.map_fn(middle_clip, records, fn_output_signature=one))
 
     def _decoded_frame(self, encoded: tf.Tensor) -> tf.Tensor:
         """One file -> uint8 [size, size, 3]: the middle square, as evaluation with one crop takes it."""

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from official_vision import files
 from official_vision.errors import UserError
@@ -15,7 +16,7 @@ from official_vision.modeling.flow import RepresentationFlow
 from official_vision.serving import export as exporting
 from official_vision.serving import strangers
 from official_vision.serving.export import ExportOptions, export
-from official_vision.serving.held_out import network_scores
+from official_vision.serving.held_out import network_scores, read_clips
 from official_vision.serving.predict import Predictor
 from official_vision.specs import PrepareSpec
 from tests.serving import exports
@@ -114,7 +115,8 @@ def test_a_version_holds_its_labels_and_how_it_is_fed(exported, split):
     # Nothing else is left in the version's folder or beside it.
     assert sorted(path.name for path in output.iterdir()) == ["1"]
     names = {path.name for path in version.path.iterdir()}
-    assert names <= {"assets", "variables", "saved_model.pb", "fingerprint.pb", "parity.json"}
+    model = {"assets", "assets.extra", "variables", "saved_model.pb", "fingerprint.pb"}
+    assert names <= model | {"parity.json"}
 
 
 def test_the_difference_that_is_reported_is_tiny_and_real(exported):
@@ -226,6 +228,26 @@ def test_rgb_alone_gets_its_flow_computed_and_no_objects(exported, run):
     }
     expected = sigmoid(run[1](fed, training=False)["logits"])
     np.testing.assert_allclose(serve(rgb=tf.constant(rgb))["scores"], expected, atol=1e-5)
+
+
+def test_a_record_of_a_shard_is_cut_as_in_evaluation(exported, run, split):
+    signatures = tf.saved_model.load(str(exported[0].path)).signatures
+    (record,) = tf.data.TFRecordDataset(str(next(split.glob("*.tfrecord"))))
+    index = exporting.Index.read(split)
+    spec = exporting.configuration.read(run[0]).validation_data
+    clips = read_clips(spec, index, run[1].streams, 1)
+    found = signatures["sequence_example"](records=record[tf.newaxis])["scores"]
+    np.testing.assert_allclose(found, network_scores(run[1], clips)["scores"], atol=1e-5)
+
+
+def test_warm_up_requests_are_what_the_signature_takes(exported):
+    """Read back with TF Serving's own messages and answered, as the server does when it starts."""
+    path = exported[0].path / "assets.extra" / "tf_serving_warmup_requests"
+    (record,) = tf.data.TFRecordDataset(str(path))
+    request = PredictionLog.FromString(record.numpy()).predict_log.request
+    serve = tf.saved_model.load(str(exported[0].path)).signatures[request.model_spec.signature_name]
+    fed = {name: tf.constant(tf.make_ndarray(own)) for name, own in request.inputs.items()}
+    assert serve(**fed)["scores"].shape == (1, len(exports.LABELS))
 
 
 def test_encoded_frames_are_cut_and_resized_as_in_evaluation(exported):

@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from official_vision.architecture.streams import UNLABELLED
 from official_vision.errors import UserError, nearest
 from official_vision.specs import PrepareSpec
 
-UNLABELLED = 255
 _SIGNATURE = "serving_default"
 Runner = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 
