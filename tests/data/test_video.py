@@ -33,7 +33,7 @@ def test_all_frames_come_in_order_with_their_times(tmp_path, write_mp4):
     frames = list(decode(path))
     assert levels(frames) == list(range(30))
     np.testing.assert_allclose([f.time_sec for f in frames], np.arange(30) / 25, atol=1e-6)
-    assert probe(path) == video.VideoInfo(25.0, 1.2)
+    assert probe(path) == video.VideoInfo(25.0, 1.2, width=64, height=48, frames=30)
 
 
 def test_real_footage_is_decoded_whole(footage):
