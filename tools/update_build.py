@@ -27,6 +27,7 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "gin": "gin-config",
     "official": "tf-models-official",
+    "orbit": "tf-models-official",  # of the same wheel
     "PIL": "pillow",
     "sklearn": "scikit-learn",
     "tensorflow_serving": "tensorflow-serving-api",
