@@ -15,6 +15,7 @@ from official_vision.data.shard import parse
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
+from official_vision.serving.checks import checked_encoded, checked_in_graph
 from official_vision.specs import DataSpec
 from official_vision.training.task import scores_of
 
@@ -41,6 +42,7 @@ class ServingModule(tf.Module):
     sequence_example records, string [batch], of data/shard.py with every stream of the network: their
                      middle clip, as evaluation with one view and one crop takes it
 
+    A request that is empty, whose streams disagree or that holds NaN is refused by name.
     Each returns scores [batch, classes], frame_scores [batch, time, classes] and labels [classes].
     """
 
@@ -75,7 +77,7 @@ class ServingModule(tf.Module):
         return found
 
     def _serve(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        outputs = self._network.model(streams, training=False)
+        outputs = self._network.model(checked_in_graph(streams), training=False)
         activation = self._network.model.spec.activation
         return {
             "scores": scores_of(outputs["logits"], activation),
@@ -84,7 +86,7 @@ class ServingModule(tf.Module):
         }
 
     def _serve_rgb(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        rgb, wanted = streams["rgb"], self._network.model.streams
+        rgb, wanted = checked_in_graph(streams)["rgb"], self._network.model.streams
         fed = {"rgb": rgb}
         if "flow" in wanted:
             fed["flow"] = RepresentationFlow(self._network.model.spec.flow_iterations)(rgb)
@@ -94,6 +96,7 @@ class ServingModule(tf.Module):
 
     def _serve_encoded(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         size, shape = self._clip.size, tf.shape(frames)
+        frames = checked_encoded(frames)
         pixels = tf.map_fn(
             self._decoded_frame,
             tf.reshape(frames, [-1]),

@@ -16,8 +16,16 @@ from official_vision.data.geometry import crop_and_resize, evaluation_box
 from official_vision.data.objects import object_source
 from official_vision.data.streams import FrameStreams, video_streams
 from official_vision.errors import UserError
-from official_vision.serving.description import read_description, version_folder
-from official_vision.serving.windows import ScoreMerger, Segment, segments, windows
+from official_vision.serving.answerer import load_answerer
+from official_vision.serving.windows import (
+    POOLINGS,
+    ScoreMerger,
+    Segment,
+    WindowPool,
+    segments,
+    windows,
+)
+from official_vision.specs import DataSpec
 
 _SAMPLES = 6
 _MOST_SAMPLES_HELD = 4 * _SAMPLES  # the more, the more evenly they can be spread
@@ -32,7 +40,7 @@ class Prediction:
       labels: class names.
       times_sec: [frames + 1], each frame's start and the end of the last, in seconds.
       frame_scores: [frames, classes].
-      scores: [classes], the mean of the windows' clip scores.
+      scores: [classes], the windows' clip scores, pooled.
       segments: times at which a class scores above the threshold, strongest first.
       samples: (time, rgb frame) spread over the video.
     """
@@ -46,66 +54,100 @@ class Prediction:
     samples: Sequence[tuple[float, np.ndarray]]
 
 
+@dataclasses.dataclass(frozen=True)
+class PredictOptions:
+    """How a video is cut into windows, and what becomes of their scores.
+
+    Attributes:
+      stride: frames of the video from one window to the next; None takes half a window.
+      window: frames that the network is shown at a time; None takes those of evaluation.
+      pooling: of the windows' clip scores to the video's, one of POOLINGS.
+      batch_size: windows at a time.
+      threshold: least score of a segment, in [0, 1].
+    """
+
+    stride: int | None = None
+    window: int | None = None
+    pooling: str = "mean"
+    batch_size: int = 4
+    threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a pooling that there is not."""
+        if self.pooling not in POOLINGS:
+            raise UserError(
+                f"Windows are pooled by one of {', '.join(POOLINGS)}. Received: {self.pooling!r}."
+            )
+
+
 class Predictor:
     """An exported file, loaded, with the preparation that its training data had."""
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, options: PredictOptions | None = None):
         """Args:
-        path: a version's folder, or the folder of versions, whose greatest is taken.
+        path: see answerer.load_answerer.
+        options: of every video that it is asked for.
 
         Raises:
-          UserError: no exported file lies there.
+          UserError: no exported file lies there, or options that it can't follow.
         """
-        folder = version_folder(path)
-        self.description = read_description(folder)
-        try:
-            self._loaded = tf.saved_model.load(str(folder))
-            self._serve = self._loaded.signatures["serving_default"]
-        except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
-            raise UserError(
-                f"An exported file must be whole. Received: {folder} ({_first_line(error)}). Export again."
-            ) from error
-        clip = self.description.clip
+        self.options = options or PredictOptions()
+        self._serve = load_answerer(path)
+        self.description = self._serve.description
+        self._clip = self._checked_clip()
         # The flow of a clip's last frame leads a whole step on.
-        self.window_frames = clip.frames * clip.frame_stride
+        self.window_frames = self._clip.frames * self._clip.frame_stride
+        self.stride = self._checked_stride()
 
-    def predict(
-        self,
-        video: str | os.PathLike,
-        *,
-        stride: int | None = None,
-        batch_size: int = 4,
-        threshold: float = 0.5,
-    ) -> Prediction:
+    def predict(self, video: str | os.PathLike) -> Prediction:
         """Classifies a video window by window, holding one batch of windows and all scores.
 
         Args:
           video: its path.
-          stride: frames from one window to the next; None takes half a window.
-          batch_size: windows at a time.
-          threshold: least score of a segment.
 
         Raises:
           VideoError: the video can't be decoded.
-          UserError: a stride that would leave frames out.
         """
-        stride = self._checked_stride(stride)
-        labels = self.description.labels
+        labels, options = self.description.labels, self.options
         kept = _Kept()
-        merger, clip_scores = ScoreMerger(len(labels)), []
-        cut = windows(kept.noting(self._streams(video)), self.window_frames, stride)
-        for batch in _batches(self._clips(cut), batch_size):
+        merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
+        cut = windows(kept.noting(self.streams(video)), self.window_frames, self.stride)
+        for batch in _batches(self._clips(cut), options.batch_size):
             answer = self._serve(**_stacked([features for _, features in batch]))
-            clip_scores += list(answer["scores"].numpy())
-            for (frames, _), own in zip(batch, answer["frame_scores"].numpy(), strict=True):
+            pooled.add(answer["scores"])
+            for (frames, _), own in zip(batch, answer["frame_scores"], strict=True):
                 merger.add(frames, own)
         times = kept.times_with_end()
         frame_scores = merger.scores(len(times) - 1)
-        found = segments(frame_scores, times, labels, threshold)
-        mean = np.mean(clip_scores, axis=0)
-        return Prediction(str(video), labels, times, frame_scores, mean, found, kept.samples())
+        found = segments(frame_scores, times, labels, options.threshold)
+        return Prediction(
+            str(video), labels, times, frame_scores, pooled.scores(), found, kept.samples()
+        )
 
-    def _checked_stride(self, stride: int | None) -> int:
+    def sharing(self) -> str:
+        """Says what overlapping windows compute once and what anew; empty where none overlap."""
+        overlap = self.window_frames - self.stride
+        if overlap <= 0:
+            return ""
+        return (
+            f"windows overlap by {overlap} of {self.window_frames} frames: decoding, flow and objects are "
+            "computed once a frame, the network's stems anew in each window (an rgb stem convolves over "
+            "time and sees a window's own edges; an exported file takes whole clips); "
+            f"--stride={self.window_frames} computes each once"
+        )
+
+    def _checked_clip(self) -> DataSpec:
+        clip, asked, fixed = self.description.clip, self.options.window, self._serve.frames
+        if fixed is not None and asked not in (None, fixed):
+            raise UserError(
+                f"A TFLite file's window is fixed: {fixed} frames. Received: --window={asked}. "
+                "Leave it out, or take the SavedModel."
+            )
+        frames = asked or fixed
+        return dataclasses.replace(clip, frames=frames) if frames else clip
+
+    def _checked_stride(self) -> int:
+        stride = self.options.stride
         if stride is None:
             return max(1, self.window_frames // 2)
         if not 1 <= stride <= self.window_frames:
@@ -114,7 +156,8 @@ class Predictor:
             )
         return stride
 
-    def _streams(self, video: str | os.PathLike) -> Iterator[FrameStreams]:
+    def streams(self, video: str | os.PathLike) -> Iterator[FrameStreams]:
+        """Yields a video's streams as the training data's were made."""
         preparation, wanted = self.description.preparation, self.description.streams
         return video_streams(
             video,
@@ -129,7 +172,7 @@ class Predictor:
     ) -> Iterator[tuple[np.ndarray, dict[str, tf.Tensor]]]:
         """Windows -> (frame numbers, features), as evaluation cuts and fills them."""
         for start, window in cut:
-            length, clip = tf.constant(len(window)), self.description.clip
+            length, clip = tf.constant(len(window)), self._clip
             positions = span.frame_numbers(tf.constant(0), length, clip).numpy()
             flow_positions = span.flow_numbers(tf.constant(0), length, clip).numpy()
             yield start + positions, self._features(window, positions, flow_positions)
@@ -152,7 +195,7 @@ class Predictor:
         height, width = window[0].rgb.shape[:2]
         box = evaluation_box(tf.constant(height), tf.constant(width), tf.constant(0.5))
         tensors = {name: tf.constant(x) for name, x in features.items()}
-        cut = crop_and_resize(tensors, box, self.description.clip.size, tf.constant(False))
+        cut = crop_and_resize(tensors, box, self._clip.size, tf.constant(False))
         if "objects" in cut:
             cut["objects"] = cut["objects"][..., 0]
         return cut
@@ -222,10 +265,6 @@ def to_text(prediction: Prediction, most: int = 5) -> str:
             f"{prediction.labels[i]:<{width}}  {prediction.scores[i]:5.3f}  {shown or '-'}"
         )
     return "\n".join(lines)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _batches(items: Iterator, size: int) -> Iterator[list]:

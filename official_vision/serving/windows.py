@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 Item = TypeVar("Item")
+POOLINGS = ("mean", "max")
 
 
 def windows(items: Iterable[Item], length: int, stride: int) -> Iterator[tuple[int, list[Item]]]:
@@ -34,6 +35,31 @@ def windows(items: Iterable[Item], length: int, stride: int) -> Iterator[tuple[i
             last_start, next_start = next_start, next_start + stride
     if count and last_start != max(count - length, 0):
         yield max(count - length, 0), list(held)
+
+
+class WindowPool:
+    """The video's scores from its windows' clip scores, of which it holds only what is needed."""
+
+    def __init__(self, pooling: str):
+        """Args:
+        pooling: mean, or max: the greatest score of any window.
+        """
+        self._pooling = pooling
+        self._held: np.ndarray | None = None
+        self._count = 0
+
+    def add(self, scores: np.ndarray) -> None:
+        """Adds [windows, classes], at least one window."""
+        scores = np.asarray(scores, np.float64)
+        own = scores.max(axis=0) if self._pooling == "max" else scores.sum(axis=0)
+        if self._held is not None:
+            own = np.maximum(self._held, own) if self._pooling == "max" else self._held + own
+        self._held, self._count = own, self._count + len(scores)
+
+    def scores(self) -> np.ndarray:
+        """Returns float32 [classes]; at least one window must have been added."""
+        pooled = self._held if self._pooling == "max" else self._held / self._count
+        return pooled.astype(np.float32)
 
 
 class ScoreMerger:

@@ -81,7 +81,9 @@ def test_broken_videos_are_named_and_the_others_predicted(model, broken, footage
         assert line.startswith(f"error: {path}: ")
     assert "cut short" in lines[0] or "broken after" in lines[0]
     assert sorted(path.name for path in output.iterdir()) == [
+        "carphone-2.json",
         "carphone-2.timeline.png",
+        "carphone.json",
         "carphone.timeline.png",
     ]
     assert f"{carphone} (1.0 s)" in done.stdout
@@ -149,7 +151,9 @@ def test_a_run_is_exported_and_predicts(run, footage, tmp_path):
     assert (tmp_path / "bikes.timeline.png").stat().st_size > 10_000
     assert "(10.0 s)" in done.stdout
     # The class that comes first has a score and no class is invented.
-    rows = [row.split() for row in done.stdout.splitlines()[2:-1]]
+    note, _, _, *table, _ = done.stdout.splitlines()
+    assert note.startswith("windows overlap by 2 of 4 frames")
+    rows = [row.split() for row in table]
     assert {row[0] for row in rows} == set(exports.LABELS)
     assert all(0 < float(row[1]) < 1 for row in rows)
 

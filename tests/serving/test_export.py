@@ -17,7 +17,7 @@ from official_vision.serving import export as exporting
 from official_vision.serving import strangers
 from official_vision.serving.export import ExportOptions, export
 from official_vision.serving.held_out import network_scores, read_clips
-from official_vision.serving.predict import Predictor
+from official_vision.serving.predict import PredictOptions, Predictor
 from official_vision.specs import PrepareSpec
 from tests.serving import exports
 
@@ -170,10 +170,10 @@ def test_a_stranger_gets_the_networks_scores_at_any_size(exported, run, tmp_path
 
 
 def test_predictions_are_the_networks_own(exported, run, brightening):
-    predictor = Predictor(exported[1])
+    predictor = Predictor(exported[1], PredictOptions(stride=4, batch_size=1))
     fed, serve = [], predictor._serve
     predictor._serve = lambda **features: (fed.append(features), serve(**features))[1]
-    result = predictor.predict(brightening, stride=4, batch_size=1)
+    result = predictor.predict(brightening)
     logits = np.concatenate([run[1](features, training=False)["logits"] for features in fed])
     np.testing.assert_allclose(result.scores, sigmoid(logits).mean(axis=0), atol=1e-5)
 

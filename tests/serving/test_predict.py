@@ -13,7 +13,7 @@ from official_vision.data.input import build_dataset
 from official_vision.data.video import VideoError, decode
 from official_vision.errors import UserError
 from official_vision.serving import predict
-from official_vision.serving.predict import Predictor
+from official_vision.serving.predict import PredictOptions, Predictor
 from official_vision.specs import DataSpec, PrepareSpec
 from tests.serving import exports
 
@@ -23,7 +23,7 @@ BRIGHT, LATE = 0, 1  # columns of the scores
 @pytest.fixture
 def predictor(known_answers):
     """Makes predictors whose clips are as asked."""
-    return lambda **clip: Predictor(exports.with_clip(known_answers, **clip))
+    return lambda options=None, **clip: Predictor(exports.with_clip(known_answers, **clip), options)
 
 
 def fed(predictor):
@@ -53,7 +53,7 @@ def test_each_frame_has_its_own_score_and_time(predictor, brightening):
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
 def test_windows_are_merged_by_averaging(predictor, brightening, stride):
-    result = predictor().predict(brightening, stride=stride, batch_size=3)
+    result = predictor(options=PredictOptions(stride=stride, batch_size=3)).predict(brightening)
     starts = sorted({*range(0, 20, stride), 19})
     places = [[(t - s) / 4 for s in starts if 0 <= t - s < 4] for t in range(23)]
     expected = [np.mean(own) for own in places]
@@ -64,13 +64,16 @@ def test_windows_are_merged_by_averaging(predictor, brightening, stride):
 
 
 def test_half_a_window_is_the_usual_stride(predictor, brightening):
-    usual, half = (predictor().predict(brightening, stride=stride) for stride in (None, 2))
+    usual, half = (
+        predictor(options=PredictOptions(stride=stride)).predict(brightening)
+        for stride in (None, 2)
+    )
     np.testing.assert_array_equal(usual.frame_scores, half.frame_scores)
     np.testing.assert_array_equal(usual.scores, half.scores)
 
 
 def test_frames_between_the_steps_of_a_clip_take_the_score_before_them(predictor, brightening):
-    result = predictor(frame_stride=3).predict(brightening, stride=12)
+    result = predictor(frame_stride=3, options=PredictOptions(stride=12)).predict(brightening)
     shown = brightness(brightening)
     seen = np.zeros(23, bool)
     for start in (0, 11):
@@ -79,8 +82,36 @@ def test_frames_between_the_steps_of_a_clip_take_the_score_before_them(predictor
     np.testing.assert_allclose(result.frame_scores[:, BRIGHT], shown[before], atol=1e-3)
 
 
+def test_windows_clip_scores_are_pooled(predictor, brightening):
+    """A clip's score is its last frame's: frames 3, 7, 11, 15, 19 and 22."""
+    shown = brightness(brightening)[[3, 7, 11, 15, 19, 22]]
+    for pooling, expected in (("mean", shown.mean()), ("max", shown.max())):
+        options = PredictOptions(stride=4, pooling=pooling, batch_size=4)
+        result = predictor(options=options).predict(brightening)
+        assert result.scores[BRIGHT] == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_window_of_ones_own(predictor, brightening):
+    """Windows of 10 frames, two steps apart, see 20 frames of the video at a time."""
+    asked = predictor(PredictOptions(window=10), frame_stride=2)
+    batches = fed(asked)
+    result = asked.predict(brightening)
+    assert (asked.window_frames, asked.stride) == (20, 10)
+    assert batches[0]["rgb"].shape[1] == 10
+    shown = brightness(brightening)[[18, 21]]  # the last frames of windows at 0 and 3
+    assert result.scores[BRIGHT] == pytest.approx(shown.mean(), abs=1e-3)
+
+
+def test_what_overlapping_windows_share_is_said(predictor):
+    assert "overlap by 3 of 4 frames" in predictor(PredictOptions(stride=1)).sharing()
+    assert predictor(PredictOptions(stride=4)).sharing() == ""
+
+
 def test_the_batch_size_changes_nothing(predictor, brightening):
-    results = [predictor().predict(brightening, batch_size=size) for size in (1, 4, 100)]
+    results = [
+        predictor(options=PredictOptions(batch_size=size)).predict(brightening)
+        for size in (1, 4, 100)
+    ]
     for result in results[1:]:
         np.testing.assert_allclose(result.frame_scores, results[0].frame_scores, atol=1e-6)
         np.testing.assert_allclose(result.scores, results[0].scores, atol=1e-6)
@@ -88,7 +119,7 @@ def test_the_batch_size_changes_nothing(predictor, brightening):
 
 def test_segments_name_the_seconds_in_which_a_class_is_strong(predictor, brightening):
     shown = brightness(brightening)
-    result = predictor().predict(brightening, threshold=0.5)
+    result = predictor(options=PredictOptions(threshold=0.5)).predict(brightening)
     (segment,) = [s for s in result.segments if s.label == "bright"]
     first = int(np.argmax(shown >= 0.5))
     assert (segment.start_sec, segment.end_sec) == pytest.approx((first / 10, 2.3))
@@ -173,9 +204,10 @@ def test_a_window_holds_what_evaluation_feeds(
     video = exports.first_frames(footage["carphone_pristine"], count, tmp_path / "clip.mp4")
     clip = {"size": 24, **clip}
     views = stored(tmp_path / "split", [video], {"batch_size": 1, **clip})
-    predicting = predictor(**{name: value for name, value in clip.items() if name != "views"})
+    own = {name: value for name, value in clip.items() if name != "views"}
+    predicting = predictor(PredictOptions(stride=stride), **own)
     batches = fed(predicting)
-    predicting.predict(video, stride=stride)
+    predicting.predict(video)
     windows = {
         name: np.concatenate([batch[name] for batch in batches])
         for name in ("rgb", "flow", "objects")
@@ -207,7 +239,7 @@ def test_frames_are_decoded_once_and_held_for_one_batch(predictor, brightening, 
             yield frame
 
     monkeypatch.setattr(data_streams, "decode", counted)
-    watched = predictor()
+    watched = predictor(PredictOptions(stride=2, batch_size=2))
     serve = watched._serve
 
     def noting(**features):
@@ -215,7 +247,7 @@ def test_frames_are_decoded_once_and_held_for_one_batch(predictor, brightening, 
         return serve(**features)
 
     watched._serve = noting
-    watched.predict(brightening, stride=2, batch_size=2)
+    watched.predict(brightening)
     assert (len(calls), len(read)) == (1, 23)
     # Batch k ends with window 2k + 1, so with frame 4k + 5; flow needs the frame after it.
     assert most_ahead[:4] == [7, 11, 15, 19]
@@ -245,7 +277,7 @@ def test_samples_are_spread_over_the_video(predictor, brightening):
 
 
 def test_a_table_and_json_of_what_was_found(predictor, brightening):
-    result = predictor().predict(brightening, threshold=0.7)
+    result = predictor(options=PredictOptions(threshold=0.7)).predict(brightening)
     lines = predict.to_text(result, most=2).splitlines()
     assert lines[0] == f"{brightening} (2.3 s)"
     (found,) = [s for s in result.segments if s.label == "bright"]
@@ -260,14 +292,16 @@ def test_a_table_and_json_of_what_was_found(predictor, brightening):
     assert values["segments"][0].keys() == {"label", "start_sec", "end_sec", "score"}
 
 
-def test_mistakes_are_one_line(known_answers, brightening, tmp_path):
+def test_mistakes_are_one_line(known_answers, tmp_path):
     with pytest.raises(UserError, match=r"tools/export\.py") as caught:
         Predictor(tmp_path)
     assert str(tmp_path) in str(caught.value)
     loaded = Predictor(exports.with_clip(known_answers))
     for stride in (0, 5):
-        with pytest.raises(UserError, match=f"4 frames. Received: {stride}"):
-            loaded.predict(brightening, stride=stride)
+        with pytest.raises(UserError, match=rf"4 frames\. Received: {stride}"):
+            Predictor(known_answers, PredictOptions(stride=stride))
+    with pytest.raises(UserError, match=r"mean, max\. Received: 'median'"):
+        PredictOptions(pooling="median")
     with pytest.raises(VideoError, match="no such video"):
         loaded.predict(tmp_path / "missing.mp4")
 
