@@ -17,6 +17,10 @@ class TrainSpec(Spec):
       steps_per_loop: steps between two progress reports.
       validation_interval: steps between evaluations.
       checkpoint_interval: steps between checkpoints.
+      connections_interval: steps between records of connection strengths and peers, in learned.jsonl
+        and TensorBoard.
+      pictures: whether samples and the graph are drawn for TensorBoard at the start and at evaluations,
+        and summary.png at the end.
       checkpoints_kept: newest checkpoints on disk.
       best_metric: evaluation figure by which the best checkpoint is kept, e.g. mAP, charades_mAP or top_1.
       label_smoothing: share of each target given to all classes evenly.
@@ -35,6 +39,8 @@ class TrainSpec(Spec):
     steps_per_loop: int = setting(20, low=1)
     validation_interval: int = setting(500, low=1)
     checkpoint_interval: int = setting(500, low=1)
+    connections_interval: int = setting(100, low=1)
+    pictures: bool = True
     checkpoints_kept: int = setting(3, low=1)
     best_metric: str = "mAP"
     label_smoothing: float = setting(0.0, low=0, high=0.99)

@@ -18,10 +18,9 @@ from official_vision.errors import UserError
 from official_vision.training import engine, folder
 from official_vision.training.checkpoints import forget_damaged, newest_whole
 from official_vision.training.controller import Controller
-from official_vision.training.figures import scalars
 from official_vision.training.health import NotFiniteError
 from official_vision.training.preemption import StopRequest
-from official_vision.training.progress import TrainingProgress
+from official_vision.training.observer import Observer
 from official_vision.training.restore import step_of
 from official_vision.training.skipping import SkippedBatch, batch_after
 from official_vision.training.strategies import is_chief
@@ -71,11 +70,11 @@ def attempt(job: Job, skipped: Sequence[SkippedBatch]) -> Mapping[str, float]:
         forget_damaged(train.model_dir, newest)
     start_step = step_of(newest) if newest else 0
     _check_common_start(job.strategy, start_step)
-    progress = TrainingProgress(start_step, train.steps, config.train_data.batch_size, job.stream)
+    observer = Observer(config, job.indexes, job.records, start_step, job.stream)
     if newest:
         lines.append(f"resuming {train.model_dir} at step {start_step} of {train.steps}")
     for line in lines:
-        progress.note(line)
+        observer.note(line)
     tf_keras.utils.set_random_seed(train.seed)
     task = engine.TrainedTask(
         config,
@@ -83,20 +82,20 @@ def attempt(job: Job, skipped: Sequence[SkippedBatch]) -> Mapping[str, float]:
         dict(job.indexes),
         engine.make_experiment(config).task,
         batch_after(start_step, skipped),
-        progress.note,
+        observer.note,
         skipped=skipped,
         stop=job.stop,
     )
     try:
         with engine.orbit_lines_in(job.records / folder.LOG_FILE):
-            return _trained(job, task, newest, progress)
+            return _trained(job, task, newest, observer)
     finally:
         task.tell_skipped()
-        progress.close()
+        observer.close()
 
 
 def _trained(
-    job: Job, task: engine.TrainedTask, newest: str | None, progress: TrainingProgress
+    job: Job, task: engine.TrainedTask, newest: str | None, observer: Observer
 ) -> Mapping[str, float]:
     experiment = engine.make_experiment(job.config)
     runner = engine.Runner(
@@ -107,7 +106,7 @@ def _trained(
         model_dir=str(job.records),
         train_actions=[lambda output: after_loop(output)],
         eval_actions=[
-            lambda output: progress.note(_evaluation_line(output)),
+            observer.after_evaluation,
             lambda _: task.tell_skipped(),
         ],
         controller_cls=functools.partial(
@@ -117,8 +116,10 @@ def _trained(
             trainer_config=experiment.trainer,
             stop=job.stop,
         ),
+        stopwatch=observer.stopwatch,
     )
-    after_loop = _loop_action(job, task, runner, progress)
+    after_loop = _loop_action(job, task, runner, observer)
+    observer.watch(runner)
     with job.strategy.scope():
         return runner.controller.train_and_evaluate(
             job.config.train.steps, eval_interval=job.config.train.validation_interval
@@ -126,7 +127,7 @@ def _trained(
 
 
 def _loop_action(
-    job: Job, task: engine.TrainedTask, runner: engine.Runner, progress: TrainingProgress
+    job: Job, task: engine.TrainedTask, runner: engine.Runner, observer: Observer
 ) -> Callable[[Mapping], None]:
     def after_loop(output: Mapping) -> None:
         step = int(runner.trainer.global_step.numpy())
@@ -134,7 +135,7 @@ def _loop_action(
         broken, job.stop.agreed = task.watch.look(job.strategy, step, weights, job.stop.arrived)
         if broken:
             raise NotFiniteError(broken)
-        progress(output, step)
+        observer.after_loop(output)
 
     return after_loop
 
@@ -148,8 +149,3 @@ def _check_common_start(strategy: tf.distribute.Strategy, start_step: int) -> No
             "TrainSpec.model_dir must be one folder that all workers see. Received: workers that would "
             f"go on from steps {', '.join(map(str, steps))}. Put it on storage that they share."
         )
-
-
-def _evaluation_line(output: Mapping) -> str:
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in scalars(output).items())
-    return f"evaluated: {figures}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
-from official.core import config_definitions, train_lib
+from official.core import config_definitions, train_lib, train_utils
 
 from official_vision.config import Config
 from official_vision.errors import StoppedError
@@ -20,7 +21,9 @@ from official_vision.training.preemption import StopRequest
 from official_vision.training.restore import BEST_FOLDER
 from official_vision.training.skipping import SkippedBatch, without_skipped
 from official_vision.training.strategies import is_one_of_many
+from official_vision.training.stopwatch import Stopwatch
 from official_vision.training.task import VideoTask
+from official_vision.training.trainer import CheckpointManager, Trainer
 
 
 def make_experiment(config: Config) -> config_definitions.ExperimentConfig:
@@ -102,7 +105,27 @@ class TrainedTask(VideoTask):
 
 
 class Runner(train_lib.OrbitExperimentRunner):
-    """Model Garden's runner with the checkpoint manager, best checkpoint and grid of this package."""
+    """Model Garden's runner with this package's trainer, checkpoint manager and best checkpoint."""
+
+    def __init__(self, *settings: Any, stopwatch: Stopwatch, **others: Any):
+        """Args:
+        settings: of Model Garden's runner.
+        stopwatch: gets the seconds of training, input, evaluations and checkpoints.
+        others: of Model Garden's runner.
+        """
+        self._stopwatch = stopwatch
+        super().__init__(*settings, **others)
+
+    def _build_trainer(self, task: TrainedTask, train: bool, evaluate: bool) -> Trainer:
+        with self.strategy.scope():
+            return train_utils.create_trainer(
+                self.params,
+                task,
+                train,
+                evaluate,
+                checkpoint_exporter=self._build_best_checkpoint_exporter(),
+                trainer_cls=functools.partial(Trainer, stopwatch=self._stopwatch),
+            )
 
     def _build_best_checkpoint_exporter(self) -> BestExporter:
         trainer = self.params.trainer
@@ -112,14 +135,15 @@ class Runner(train_lib.OrbitExperimentRunner):
             trainer.best_checkpoint_metric_comp,
         )
 
-    def _maybe_build_checkpoint_manager(self) -> tf.train.CheckpointManager:
+    def _maybe_build_checkpoint_manager(self) -> CheckpointManager:
         trainer = self.params.trainer
-        return tf.train.CheckpointManager(
+        return CheckpointManager(
             self.trainer.checkpoint,
             directory=self.model_dir,
             max_to_keep=trainer.max_to_keep,
             step_counter=self.trainer.global_step,
             checkpoint_interval=trainer.checkpoint_interval,
+            stopwatch=self._stopwatch,
         )
 
 

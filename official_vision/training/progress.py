@@ -2,15 +2,56 @@
 
 from __future__ import annotations
 
-import time
+import dataclasses
+from collections.abc import Mapping
 from typing import Any, TextIO
 
-import tensorflow as tf
 from tqdm import tqdm
+
+_BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}  {desc}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """What a loop of steps came to.
+
+    Attributes:
+      step: reached at its end.
+      steps: in it.
+      seconds: that it took, tracing included; evaluations and checkpoints lie between loops.
+      input_wait_share: of these seconds, 0..1.
+      loss: mean over its steps.
+      learning_rates: by name, those of the last step.
+    """
+
+    step: int
+    steps: int
+    seconds: float
+    input_wait_share: float
+    loss: float
+    learning_rates: Mapping[str, float]
+
+    @classmethod
+    def of(cls, output: Mapping[str, Any], step: int, steps: int) -> Loop:
+        """Reads the output of the trainer's loop, which ended at `step` after `steps`."""
+        values = {name: float(value) for name, value in output.items()}
+        return cls(
+            step,
+            steps,
+            values["seconds"],
+            values["input_wait_share"],
+            values["training_loss"],
+            {name: value for name, value in values.items() if name.endswith("learning_rate")},
+        )
+
+    @property
+    def pace(self) -> float:
+        """Seconds a step."""
+        return self.seconds / self.steps
 
 
 class TrainingProgress:
-    """An Orbit action, called after every loop of steps with its averages."""
+    """Shows each loop of steps."""
 
     def __init__(self, first_step: int, steps: int, batch_size: int, stream: TextIO):
         """Args:
@@ -20,40 +61,53 @@ class TrainingProgress:
         stream: to write to; a terminal gets a bar.
         """
         self._batch_size = batch_size
-        self._step = self._first = first_step
         self._steps = steps
         self._stream = stream
-        self._last_time = self._start = time.monotonic()
+        self._first: Loop | None = None
+        self._seconds = self._counted = 0.0
         self._bar = None
         if stream.isatty():
-            self._bar = tqdm(total=steps, initial=first_step, unit="step", file=stream)
+            self._bar = tqdm(
+                total=steps,
+                initial=first_step,
+                file=stream,
+                bar_format=_BAR,
+                dynamic_ncols=True,
+                desc="starting",
+            )
 
-    def __call__(self, output: dict[str, Any], step: int) -> None:
-        """Reports a loop.
-
-        Args:
-          output: training_loss and learning_rate.
-          step: reached now.
-        """
-        now = time.monotonic()
-        rate = (step - self._step) / max(now - self._last_time, 1e-9)
-        loss, learning_rate = (
-            float(tf.convert_to_tensor(output[k])) for k in ("training_loss", "learning_rate")
-        )
-        advanced, self._step, self._last_time = step - self._step, step, now
+    def __call__(self, loop: Loop) -> None:
+        """Reports a loop."""
+        left = clock(self._pace(loop) * (self._steps - loop.step))
+        rate = f"{1 / max(loop.pace, 1e-9):.2f} steps/s"
+        clips = f"{self._batch_size / max(loop.pace, 1e-9):.1f} clips/s"
+        waiting = f"{loop.input_wait_share:.0%} waiting for input"
         if self._bar is not None:
-            self._bar.set_postfix(loss=f"{loss:.3f}", clips=f"{rate * self._batch_size:.1f}/s")
-            self._bar.update(advanced)
+            short = waiting.removesuffix(" waiting for input")
+            self._bar.set_description_str(
+                f"loss {loop.loss:.3f}  {rate}  {clips}  input {short}  {left} left", refresh=False
+            )
+            self._bar.update(loop.steps)
+            self._bar.refresh()
             return
-        # The average over the whole run: evaluations and tracing are part of the time left.
-        pace = (now - self._start) / max(step - self._first, 1)
-        left = pace * (self._steps - step)
+        rates = "  ".join(
+            f"{name.replace('_', ' ')} {value:.2e}" for name, value in loop.learning_rates.items()
+        )
         print(
-            f"step {step}/{self._steps}  loss {loss:.4f}  learning rate {learning_rate:.2e}  "
-            f"{rate:.2f} steps/s  {rate * self._batch_size:.1f} clips/s  {clock(left)} left",
+            f"step {loop.step}/{self._steps}  loss {loop.loss:.4f}  {rates}  {rate}  {clips}  "
+            f"{waiting}  {left} left",
             file=self._stream,
             flush=True,
         )
+
+    def _pace(self, loop: Loop) -> float:
+        """Seconds a step over the whole run, without its first loop, in which TensorFlow traces."""
+        if self._first is None:
+            self._first = loop
+            return loop.pace
+        self._seconds += loop.seconds
+        self._counted += loop.steps
+        return self._seconds / self._counted
 
     def note(self, text: str) -> None:
         """Prints a line without breaking the bar."""

@@ -17,8 +17,9 @@ from official_vision.data.index import Index
 from official_vision.data.input import build_dataset
 from official_vision.modeling.builder import build_model
 from official_vision.training.losses import classification_loss, clip_losses, l2_penalty
+from official_vision.training.metrics import Evaluation
 from official_vision.training.restore import load_weights
-from official_vision.training.scores import collect
+from official_vision.training.scores import VideoScores, collect
 
 GATHERED = ("logits", "labels", "mask", "video")  # what scores are made of
 
@@ -50,6 +51,7 @@ class VideoTask(base_task.Task):
         self.start_step = start_step
         data = {"train": config.train_data, "validation": config.validation_data}
         self._skipped = {name: Skipped(data[name].path, index) for name, index in indexes.items()}
+        self.evaluated: tuple[VideoScores, Evaluation] | None = None  # the newest
         self._note = note
         self._streams: tuple[str, ...] = ()
         self._kernels: list[tf.Variable] = []
@@ -202,7 +204,9 @@ class VideoTask(base_task.Task):
         gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}
         index = self.indexes["validation"]
         scores = collect(gathered, index.videos, index.classes, self.config.model.activation)
-        evaluation = scores.pooled(self.config.evaluation).evaluation()
+        pooled = scores.pooled(self.config.evaluation)
+        evaluation = pooled.evaluation()
+        self.evaluated = pooled, evaluation
         per_class = {row.name: row.average_precision for row in evaluation.classes if row.positives}
         # Without the penalty of weight decay: it says nothing of the data.
         loss = float(np.mean(gathered["losses"][gathered["mask"] > 0]))

@@ -127,6 +127,7 @@ def config(data, model_dir, graph, **settings):
             steps_per_loop=2,
             validation_interval=4,
             checkpoint_interval=4,
+            pictures=False,
         ),
         "optimizer": OptimizerSpec(learning_rate=0.05, schedule="constant"),
         "evaluation": EvaluationSpec(),

@@ -1,0 +1,57 @@
+"""Records of a run that grow by a line: JSON, one object a line, each with its step."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from official_vision import files
+
+
+def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """Returns the records of a file, none where there is no file.
+
+    A last line that a kill has cut off is left out.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            break
+    return records
+
+
+class JsonLines:
+    """Appends records, going on where a run resumes."""
+
+    def __init__(self, path: str | os.PathLike, start_step: int):
+        """Drops what an interrupted run has written of steps that will be done again.
+
+        Args:
+          path: of the file; made with the first record.
+          start_step: step at which the run goes on. At step 0 it begins afresh.
+        """
+        self._path = Path(path)
+        records = read_lines(path)
+        kept = [record for record in records if record["step"] <= start_step] if start_step else []
+        self.kept: tuple[dict[str, Any], ...] = tuple(kept)
+        self.dropped: tuple[dict[str, Any], ...] = tuple(records[len(kept) :])
+        if self._path.is_file():
+            files.write_text(self._path, "".join(map(_line, kept)))
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Writes a record, which has a step; NaN is not allowed."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(_line(record))
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, allow_nan=False, separators=(",", ":")) + "\n"

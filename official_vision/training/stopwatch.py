@@ -1,0 +1,45 @@
+"""Where the time of a run goes: training, waiting for input, evaluation, checkpoints."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+TRAINING, INPUT = "training", "waiting for input"
+EVALUATION, CHECKPOINTS = "evaluation", "checkpoints"
+OTHER = "starting and records"
+
+
+class Stopwatch:
+    """Adds up seconds by what they were spent on; what nothing measures is OTHER."""
+
+    def __init__(self) -> None:
+        self._taken_at = time.monotonic()
+        self._seconds: dict[str, float] = {}
+        # On the host and of no strategy: each process waits for its own input.
+        with tf.device("CPU:0"):
+            self.waited = tf.Variable(0.0, trainable=False, dtype=tf.float64)
+
+    def add(self, activity: str, seconds: float) -> None:
+        """Adds seconds to an activity."""
+        self._seconds[activity] = self._seconds.get(activity, 0.0) + seconds
+
+    @contextlib.contextmanager
+    def measuring(self, activity: str) -> Iterator[None]:
+        """Adds the time that a block takes, whether it succeeds or not."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.add(activity, time.monotonic() - began)
+
+    def take(self) -> dict[str, float]:
+        """Returns seconds by activity since the last call, OTHER being the rest, and starts anew."""
+        now = time.monotonic()
+        taken, self._seconds = self._seconds, {}
+        taken[OTHER] = max(now - self._taken_at - sum(taken.values()), 0.0)
+        self._taken_at = now
+        return taken

@@ -1,0 +1,114 @@
+"""Model Garden's trainer and checkpoint manager, which also say where time goes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import tensorflow as tf
+import tf_keras
+from official.core import base_trainer
+
+from official_vision.training import stopwatch as activities
+from official_vision.training.stopwatch import Stopwatch
+
+# Wrappers of optimizers keep the one that they wrap under one of these names.
+_WRAPPED = ("inner_optimizer", "_optimizer")
+
+
+class Trainer(base_trainer.Trainer):
+    """The trainer of Model Garden with a stopwatch.
+
+    Time spent waiting for input is taken inside the loop, which TensorFlow runs as one graph: the clock
+    is read before a step asks for its batch and when it has it. On a CPU a step asks when the step
+    before has ended. To an accelerator steps are sent ahead: the figure is then an upper bound of the
+    time in which it idles, and still near zero when input keeps up.
+    """
+
+    def __init__(self, *settings: Any, stopwatch: Stopwatch, **others: Any):
+        """Args:
+        settings: of Model Garden's trainer.
+        stopwatch: gets the seconds of loops and evaluations.
+        others: of Model Garden's trainer.
+        """
+        self._stopwatch = stopwatch
+        self._began = 0.0
+        super().__init__(*settings, **others)
+
+    def train_loop_begin(self) -> None:
+        """Starts the clock of a loop."""
+        super().train_loop_begin()
+        self._stopwatch.waited.assign(0.0)
+        self._began = time.monotonic()
+
+    def next_train_inputs(self, iterator: Any) -> Any:
+        """Fetches a batch and adds the time until it is there."""
+        asked = tf.timestamp()
+        with tf.control_dependencies([asked]):
+            inputs = super().next_train_inputs(iterator)
+        with tf.control_dependencies(tf.nest.flatten(inputs, expand_composites=True)):
+            arrived = tf.timestamp()
+        self._stopwatch.waited.assign_add(arrived - asked)
+        return inputs
+
+    def train_loop_end(self) -> dict[str, Any]:
+        """Returns the loop's averages.
+
+        Returns:
+          training_loss, learning_rate, architecture_learning_rate where the architecture variables
+          have a rate of their own, seconds (of the loop, tracing included) and input_wait_share (0..1).
+        """
+        logs = super().train_loop_end()
+        # Steps on an accelerator may still run: reading the loss waits for them.
+        loss = float(logs[self.train_loss.name].numpy())
+        seconds = time.monotonic() - self._began
+        waited = min(float(self._stopwatch.waited.numpy()), seconds)
+        self._stopwatch.add(activities.INPUT, waited)
+        self._stopwatch.add(activities.TRAINING, seconds - waited)
+        own = getattr(_innermost(self.optimizer), "architecture_learning_rate", None)
+        if own is not None:
+            rate = own(self.optimizer.iterations) if callable(own) else own
+            logs["architecture_learning_rate"] = rate
+        return {
+            **logs,
+            self.train_loss.name: loss,
+            "seconds": seconds,
+            "input_wait_share": waited / max(seconds, 1e-9),
+        }
+
+    def eval_begin(self) -> None:
+        """Starts the clock of an evaluation."""
+        self._began = time.monotonic()
+        super().eval_begin()
+
+    def eval_end(self, aggregated_logs: Any = None) -> dict[str, Any]:
+        """Returns the evaluation's figures; keeping the best checkpoint is part of its time."""
+        logs = super().eval_end(aggregated_logs)
+        self._stopwatch.add(activities.EVALUATION, time.monotonic() - self._began)
+        return logs
+
+
+class CheckpointManager(tf.train.CheckpointManager):
+    """TensorFlow's manager with a stopwatch."""
+
+    def __init__(self, *settings: Any, stopwatch: Stopwatch, **others: Any):
+        """Args:
+        settings: of TensorFlow's manager.
+        stopwatch: gets the seconds of saving.
+        others: of TensorFlow's manager.
+        """
+        super().__init__(*settings, **others)
+        self._stopwatch = stopwatch
+
+    def save(self, *settings: Any, **others: Any) -> str | None:
+        """Saves a checkpoint and returns its path prefix; arguments as TensorFlow's."""
+        with self._stopwatch.measuring(activities.CHECKPOINTS):
+            return super().save(*settings, **others)
+
+
+def _innermost(optimizer: tf_keras.optimizers.Optimizer) -> Any:
+    """The optimizer inside loss scaling and the moving average."""
+    for name in _WRAPPED:
+        if (inner := getattr(optimizer, name, None)) is not None:
+            return _innermost(inner)
+    return optimizer
