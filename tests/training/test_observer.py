@@ -19,6 +19,8 @@ from official_vision.training.restore import ARCHITECTURE_FILE
 from official_vision.training.run import train
 from tests.training import runs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def observed(tmp_path_factory):
