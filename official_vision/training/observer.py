@@ -113,6 +113,8 @@ class Observer:
     def _write_samples(
         self, split: str, samples: Sequence[pictures.Sample], scores: Mapping[str, np.ndarray]
     ) -> None:
+        if not samples:  # all of them damaged
+            return
         captions = [pictures.caption_of(sample, self._indexes[split], scores) for sample in samples]
         pixels = pictures.draw_samples(samples, captions)
         controller = self._runner.controller

@@ -55,8 +55,7 @@ def take_samples(
       streams: that the network reads.
       training: clips are cropped and flipped as training does; else as evaluation.
     """
-    # Without the shuffle buffer, which would first read a good part of the data.
-    few = dataclasses.replace(spec, batch_size=_SAMPLES, shuffle_buffer=1)
+    few = dataclasses.replace(spec, batch_size=_SAMPLES)
     features, targets = next(iter(build_dataset(few, index, streams, training=training)))
     return tuple(
         Sample(
