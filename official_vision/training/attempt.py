@@ -19,8 +19,8 @@ from official_vision.training import engine, folder
 from official_vision.training.checkpoints import forget_damaged, newest_whole
 from official_vision.training.controller import Controller
 from official_vision.training.health import NotFiniteError
-from official_vision.training.preemption import StopRequest
 from official_vision.training.observer import Observer
+from official_vision.training.preemption import StopRequest
 from official_vision.training.restore import step_of
 from official_vision.training.skipping import SkippedBatch, batch_after
 from official_vision.training.strategies import is_chief
