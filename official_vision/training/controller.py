@@ -52,9 +52,9 @@ class Controller(orbit.Controller):
 
     @property
     def steps_per_loop(self) -> int:
-        """Steps to the next multiple of the interval of loops."""
-        interval = self._config.steps_per_loop
-        return interval - self._step() % interval
+        """Steps to the next multiple of the interval of loops, or of checkpoints where that is nearer."""
+        intervals = (self._config.steps_per_loop, self._config.checkpoint_interval)
+        return min(interval - self._step() % interval for interval in intervals)
 
     def restore_checkpoint(self, checkpoint_path: str | None = None) -> str | None:
         """Restores the checkpoint to go on from, on every worker; without one, initialises.

@@ -110,12 +110,6 @@ def _checked(config: Config) -> Config:
     train = config.train
     if not train.model_dir:
         raise UserError("TrainSpec.model_dir must be set. Received: ''. Name a folder for the run.")
-    for name in ("validation_interval", "checkpoint_interval", "steps"):
-        if getattr(train, name) % train.steps_per_loop:
-            raise UserError(
-                f"TrainSpec.{name} must be a multiple of TrainSpec.steps_per_loop = {train.steps_per_loop}. "
-                f"Received: {getattr(train, name)}. Change one of them."
-            )
     single_label = config.model.activation == "softmax"
     figures = (*figure_names(single_label=single_label), "validation_loss")
     if train.best_metric not in figures:

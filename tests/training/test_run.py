@@ -72,6 +72,20 @@ def test_it_learns(trained):
     assert result.figures["best_mAP"] == result.best["mAP"]
 
 
+def test_intervals_need_not_divide_each_other(data, graph, tmp_path):
+    """Loops of 3 steps, checkpoints at 4 and the end, evaluations at 5 and the end."""
+    settings = {"steps": 7, "steps_per_loop": 3, "validation_interval": 5, "checkpoint_interval": 4}
+    result = train(runs.config(data, tmp_path, graph, **settings))
+    assert result.step == 7
+    assert {path.stem for path in tmp_path.glob("ckpt-*.index")} == {"ckpt-4", "ckpt-7"}
+    events = [
+        tf.compat.v1.Event.FromString(record.numpy())
+        for file in sorted(tmp_path.glob("validation/events*"))
+        for record in tf.data.TFRecordDataset(str(file))
+    ]
+    assert {event.step for event in events if event.summary.value} == {5, 7}
+
+
 def test_evaluation_reads_what_training_kept(trained):
     config, result = trained
     best = evaluation.load_trained(config.train.model_dir, "best")
