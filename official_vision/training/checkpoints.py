@@ -97,7 +97,7 @@ def forget_damaged(folder: str | os.PathLike, newest: str | None) -> None:
     state = tf.train.get_checkpoint_state(str(folder))
     if state and state.model_checkpoint_path == newest:
         return
-    tf.train.update_checkpoint_state(
+    tf.compat.v1.train.update_checkpoint_state(
         str(folder),
         Path(newest).name,
         all_model_checkpoint_paths=[Path(path).name for path in kept],

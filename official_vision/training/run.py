@@ -45,6 +45,7 @@ def train(config: Config) -> folder.TrainingResult:
       UserError: settings that don't fit each other, the data or the folder; a loss that is not a number.
     """
     started = time.monotonic()
+    strategy = make_strategy(config)  # first: workers can only be joined before any operation ran
     model_dir = Path(_checked(config).train.model_dir)
     architecture = resolve_architecture(config.model)
     indexes = _read_indexes(config, architecture)
@@ -55,7 +56,6 @@ def train(config: Config) -> folder.TrainingResult:
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         around.enter_context(engine.precision(config.train.precision))
         stop = around.enter_context(sigterm_noted())
-        strategy = make_strategy(config)
         if is_chief(strategy):
             folder.begin(model_dir, config, architecture, indexes)
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
