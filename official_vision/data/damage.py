@@ -77,15 +77,16 @@ def report_damage(
       folder: of the split.
       skipped: notes the record; None raises what `damage_named` makes a UserError of.
     """
+    if skipped is None:
+        # The bare operation: tf.debugging.Assert would wrap it in a condition, and warn.
+        tf.raw_ops.Assert(condition=~damaged, data=[_MARK, folder, position])
+        return
 
-    def report() -> tf.Tensor:
-        if skipped is not None:
-            tf.numpy_function(skipped.note, [position], [])
-        else:
-            tf.debugging.Assert(False, [_MARK, folder, position])
+    def note() -> tf.Tensor:
+        tf.numpy_function(skipped.note, [position], [])
         return damaged
 
-    tf.cond(damaged, report, lambda: damaged)
+    tf.cond(damaged, note, lambda: damaged)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "training": _FACTS | {"modeling", "data", "config"},
     "serving": _FACTS | {"modeling", "data", "config", "training"},
     "search": _FACTS | {"modeling", "data", "config", "training"},
+    "benchmark": _FACTS | {"modeling", "data", "config", "training", "search", "serving"},
 }
 WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture")
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
