@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from absl import flags
-from tqdm import tqdm
 
 from official_vision import cli, config, files
 from official_vision.errors import UserError
@@ -53,14 +52,13 @@ def main() -> int:
 
 def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
     from official_vision.data.prepare import prepare_split
+    from official_vision.data.progress import progress
 
     _print_notes(manifest)
     left_out = []
     for split in manifest.splits():
-        with tqdm(
-            total=len(manifest.rows_of(split)), desc=split, unit="video", disable=None
-        ) as bar:
-            index = prepare_split(manifest, split, spec, bar.update)
+        with progress(len(manifest.rows_of(split)), split) as shown:
+            index = prepare_split(manifest, split, spec, shown.update)
         print(
             f"{split}: {index.num_videos} videos in {len(index.shards)} shards, {len(index.left_out)} left out"
         )

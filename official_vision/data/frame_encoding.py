@@ -14,6 +14,9 @@ from official_vision.data.streams import FrameStreams, video_streams
 from official_vision.data.video import VideoError, probe
 from official_vision.specs import PrepareSpec
 
+# A record is one protocol buffer, which can't exceed 2 GiB; some room is left for labels and lengths.
+LARGEST_RECORD_BYTES = 2**31 - 2**24
+
 
 def encode_video(row: VideoRow, spec: PrepareSpec) -> tuple[float, dict[str, list[bytes]]]:
     """Decodes a video and encodes its streams.
@@ -26,10 +29,12 @@ def encode_video(row: VideoRow, spec: PrepareSpec) -> tuple[float, dict[str, lis
       Frames a second, and for each stream the encoded frames.
 
     Raises:
-      VideoError: the video can't be decoded whole, or has no frame in the row's span.
+      VideoError: the video can't be decoded whole, has no frame in the row's span, or more of them
+        than a record can hold.
     """
     path = Path(spec.videos) / row.path
     frames: dict[str, list[bytes]] = {}
+    held = 0
     for streams in video_streams(
         path,
         short_side=spec.short_side,
@@ -41,6 +46,12 @@ def encode_video(row: VideoRow, spec: PrepareSpec) -> tuple[float, dict[str, lis
     ):
         for name, encoded in encode_frame(streams, spec.flow_bound, spec.jpeg_quality).items():
             frames.setdefault(name, []).append(encoded)
+            held += len(encoded)
+        if held > LARGEST_RECORD_BYTES:
+            raise VideoError(
+                f"{path}: {streams.time_sec:.0f} s fill the {LARGEST_RECORD_BYTES} bytes that a record can hold. "
+                "Annotate parts of it with start and end, or lower PrepareSpec.fps or short_side."
+            )
     if not frames:
         raise VideoError(
             f"{path}: no frame lies between {row.start_sec} and {row.end_sec} seconds."

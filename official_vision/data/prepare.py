@@ -115,10 +115,7 @@ def _run(
     # Imported here: Apache Beam is an extra, and slow to import.
     from official_vision.data.beam import write_shards
 
-    reports = write_shards(tasks, spec.runner, spec.runner_options)
-    for _ in range(sum(len(task.rows) for task in tasks)):
-        on_video()
-    return reports
+    return write_shards(tasks, spec, on_video)
 
 
 def _run_locally(

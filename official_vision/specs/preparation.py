@@ -41,8 +41,9 @@ class PrepareSpec(Spec):
       videos_per_shard: videos that share one shard file.
       runner: local (processes on this machine) or a runner of Apache Beam: DirectRunner, FlinkRunner, ...
         All its machines must see `videos` and `output` under the same paths.
+        DirectRunner, Beam's own for one machine, writes the same but takes far longer to start than local.
       runner_options: command-line options of that runner, e.g. ('--flink_master=host:8081',).
-      workers: processes that decode (local runner).
+      workers: processes that decode on this machine (local and DirectRunner).
       video_timeout_sec: a video that takes longer is left out and named.
       left_out_is_fatal: exit with status 1 when any video was left out (else 3 says that some were).
     """

@@ -2,6 +2,7 @@
 
 import builtins
 import dataclasses
+import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from official_vision.data import beam
 from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.prepare import prepare_split
+from official_vision.data.shard_task import ShardTask
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
 
@@ -54,6 +56,37 @@ def test_the_direct_runner_writes_the_same_bytes(spec, manifest, tmp_path):
     stamp = Path(spec.output, "train", index.shards[0].file).stat().st_mtime_ns
     prepare_split(manifest, "train", dataclasses.replace(spec, runner="DirectRunner"), lambda: None)
     assert Path(spec.output, "train", index.shards[0].file).stat().st_mtime_ns == stamp
+
+
+def test_the_users_options_override_the_direct_runners_own():
+    pytest.importorskip("apache_beam")
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+
+    spec = PrepareSpec(runner="DirectRunner", workers=3)
+    own = PipelineOptions(beam._default_options(spec)).view_as(DirectOptions)
+    assert (own.direct_num_workers, own.direct_running_mode) == (3, "multi_processing")
+    options = [*beam._default_options(spec), "--direct_num_workers=5"]
+    assert PipelineOptions(options).view_as(DirectOptions).direct_num_workers == 5
+    assert beam._default_options(PrepareSpec(runner="FlinkRunner")) == []
+
+
+def test_progress_is_seen_while_the_runner_runs(tmp_path, monkeypatch):
+    """A shard counts as soon as its report appears, each of its videos once, and never twice."""
+    monkeypatch.setattr(beam, "_WATCH_INTERVAL_SEC", 0.01)
+    rows = tuple((n, VideoRow(f"v{n}", "v.mp4", "train", ())) for n in range(3))
+    tasks = [ShardTask(str(tmp_path / f"{n}.tfrecord"), rows, (), PrepareSpec()) for n in range(3)]
+    ticks, finished = [], set()
+    monkeypatch.setattr(beam, "read_report", lambda task: task.path in finished)
+    with beam._watched(tasks, lambda: ticks.append(1)):
+        time.sleep(0.1)
+        assert not ticks
+        finished.add(tasks[1].path)
+        deadline = time.monotonic() + 20
+        while len(ticks) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert len(ticks) == 3
+        finished.update(task.path for task in tasks)
+    assert len(ticks) == 9
 
 
 @pytest.mark.parametrize("name", ["Nope", "no.such.Runner", "apache_beam.Nope"])

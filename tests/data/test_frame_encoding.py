@@ -1,12 +1,18 @@
 """Stored frames are the decoded ones, within what JPEG and the codes lose."""
 
+import dataclasses
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
 
+from official_vision.data import frame_encoding
 from official_vision.data.flow import dequantise
 from official_vision.data.frame_encoding import encode_frame, encode_video
 from official_vision.data.manifest import VideoRow
+from official_vision.data.objects import object_source
 from official_vision.data.streams import FrameStreams, video_streams
 from official_vision.data.video import VideoError
 from official_vision.specs import PrepareSpec
@@ -50,7 +56,13 @@ def test_a_span_of_real_footage(footage):
     fps, frames = encode_video(VideoRow("id", path.name, "train", (), 1.0, 1.3), spec)
     expected = list(
         video_streams(
-            path, short_side=48, fps=None, flow="dis", objects="opencv", start_sec=1.0, end_sec=1.3
+            path,
+            short_side=48,
+            fps=None,
+            flow="dis",
+            objects=object_source(PrepareSpec(), path),
+            start_sec=1.0,
+            end_sec=1.3,
         )
     )
     assert fps == pytest.approx(30000 / 1001)
@@ -77,3 +89,50 @@ def test_a_span_without_frames_is_named(footage):
     spec = PrepareSpec(videos=str(path.parent), short_side=16)
     with pytest.raises(VideoError, match=r"no frame lies between 60\.0 and 70\.0 seconds"):
         encode_video(VideoRow("id", path.name, "train", (), 60.0, 70.0), spec)
+
+
+def test_a_video_too_long_for_a_record_is_named_when_the_record_is_full(footage, monkeypatch):
+    """Of 120 frames; the limit is lowered to what about ten take."""
+    spec = PrepareSpec(videos=str(footage["carphone_pristine"].parent), short_side=32)
+    spec = dataclasses.replace(spec, objects="none", flow="none")
+    row = VideoRow("id", "carphone_pristine.mp4", "train", ())
+    _, frames = encode_video(row, spec)
+    monkeypatch.setattr(frame_encoding, "LARGEST_RECORD_BYTES", sum(map(len, frames["rgb"][:10])))
+    with pytest.raises(
+        VideoError, match=r"carphone_pristine\.mp4: 0 s fill the .* a record can hold"
+    ):
+        encode_video(row, spec)
+
+
+CHILD_MEMORY = """
+import resource, sys
+from official_vision.data.decoding_worker import DecodingWorker
+from official_vision.data.manifest import VideoRow
+from official_vision.specs import PrepareSpec
+spec = PrepareSpec(videos=sys.argv[1], short_side=96, flow="dis", objects="none", jpeg_quality=50)
+for name in sys.argv[2:]:
+    worker = DecodingWorker()
+    _, frames = worker.encode(VideoRow(name, name, "train", ()), spec)
+    worker.close()
+    peak = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(len(frames["rgb"]), sum(map(len, frames["rgb"] + frames["flow"])), peak)
+"""
+
+
+@pytest.mark.slow
+def test_a_long_video_takes_the_childs_memory_for_its_encoded_bytes_alone(
+    tmp_path, texture, write_mp4
+):
+    """Twice: where they lie, and on their way to the parent. Raw, 2700 more frames would be 300 MB."""
+    wide = np.stack([texture(96, 96 + 64)] * 3, -1)
+    for count in (300, 3000):
+        frames = (wide[:, number % 64 :][:, :96] for number in range(count))
+        write_mp4(tmp_path / f"{count}.mp4", list(frames), crf="30")
+    command = [sys.executable, "-c", CHILD_MEMORY, str(tmp_path), "300.mp4", "3000.mp4"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    short, long = ([int(word) for word in line.split()] for line in done.stdout.splitlines())
+    assert (short[0], long[0]) == (300, 3000)
+    raw = 2700 * 96 * 96 * (3 + 2 * 4)
+    allowed = 2.5 * (long[1] - short[1]) + 10e6
+    assert allowed < raw / 3  # the bound can fail
+    assert long[2] - short[2] < allowed, done.stdout
