@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from absl import flags
+from tqdm import tqdm
 
 from official_vision import cli, config, files
 from official_vision.errors import UserError
