@@ -11,6 +11,7 @@ import tf_keras
 
 from official_vision.modeling import frames as time_axis
 from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.rematerialisation import BatchNormalization
 
 BATCH_NORM_MOMENTUM = 0.99
 BATCH_NORM_EPSILON = 1e-5
@@ -43,7 +44,7 @@ def batch_norm(starts_at_zero: bool = False, name: str | None = None) -> tf_kera
       starts_at_zero: the scale starts at 0, so that a residual module starts as its shortcut.
       name: of the layer.
     """
-    return tf_keras.layers.BatchNormalization(
+    return BatchNormalization(
         momentum=BATCH_NORM_MOMENTUM,
         epsilon=BATCH_NORM_EPSILON,
         gamma_initializer="zeros" if starts_at_zero else "ones",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -19,6 +19,7 @@ from official_vision.modeling.convolution import batch_norm, spatial_convolution
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.head import ClassificationHead
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
+from official_vision.modeling.rematerialisation import rematerialised
 from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
 from official_vision.specs import ModelSpec
 
@@ -43,6 +44,8 @@ class AssembleNet(tf_keras.Model):
         super().__init__(**{"autocast": False, **kwargs})
         self.architecture = architecture
         self.spec = spec
+        # Training may set it: blocks and stems then keep no activations for the backward pass.
+        self.rematerialises = False
         self.streams = model_inputs.streams_of(architecture, spec)
         self.plan = make_plan(architecture, spec.num_object_classes)
         self._alive = architecture.live_nodes(gated_by_peers=spec.gate == "peer")
@@ -150,13 +153,24 @@ class AssembleNet(tf_keras.Model):
                 reached = zip(fusion.inputs, fusion.pool_ratios, strict=True)
                 pooled = [shared.pooled(source, ratio) for source, ratio in reached]
                 sources = [shared.averages(s) for s in gate_sources(self.spec.gate, node, plan)]
-                output = layer(pooled, sources, frames, training=training)
+                output = self._run(layer, (pooled, sources), frames, training)
             elif node.kind == "object":
                 output = layer(streams["object"])
             else:
-                output = layer(streams[node.kind], frames, training=training)
+                output = self._run(layer, (streams[node.kind],), frames, training)
             outputs[str(plan.index)] = output
         return outputs
+
+    def _run(
+        self,
+        layer: tf_keras.layers.Layer,
+        tensors: Sequence[Any],
+        frames: int | tf.Tensor,
+        training: bool | None,
+    ) -> tf.Tensor:
+        if not (training and self.rematerialises):
+            return layer(*tensors, frames, training=training)
+        return rematerialised(lambda *again: layer(*again, frames, training=training), *tensors)
 
     def _prepared(
         self, features: Mapping[str, tf.Tensor]

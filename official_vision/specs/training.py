@@ -23,6 +23,13 @@ class TrainSpec(Spec):
         and summary.png at the end.
       checkpoints_kept: newest checkpoints on disk.
       best_metric: evaluation figure by which the best checkpoint is kept, e.g. mAP, charades_mAP or top_1.
+      accumulation_steps: parts of a batch, one after the other, whose gradients make one step: the
+        memory of a part. Batch norm sees the parts, and counts each in its moving averages.
+      rematerialise: compute blocks' and stems' activations again in the backward pass instead of keeping
+        them: less memory for about a third more arithmetic, the same gradients.
+      frozen: regular expressions over names of weights (node_00/spatial/kernel); those neither move nor
+        decay, and a batch norm frozen whole runs with its moving statistics. '^(?!head)' trains the
+        classifier alone.
       label_smoothing: share of each target given to all classes evenly.
       init_checkpoint: checkpoint or model folder to start from; empty starts afresh.
       rollbacks: times that a run may go back to its last checkpoint and leave out a batch on which the
@@ -43,6 +50,9 @@ class TrainSpec(Spec):
     pictures: bool = True
     checkpoints_kept: int = setting(3, low=1)
     best_metric: str = "mAP"
+    accumulation_steps: int = setting(1, low=1)
+    rematerialise: bool = False
+    frozen: tuple[str, ...] = ()
     label_smoothing: float = setting(0.0, low=0, high=0.99)
     init_checkpoint: str = ""
     rollbacks: int = setting(0, low=0)

@@ -18,10 +18,12 @@ from official_vision.errors import UserError, nearest
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.inputs import streams_of
 from official_vision.training import engine, folder
+from official_vision.training.accumulation import check_parts
 from official_vision.training.attempt import Job, attempt
 from official_vision.training.best import INFO_FILE
 from official_vision.training.checkpoints import full_disk_named, newest_whole
 from official_vision.training.figures import with_nan
+from official_vision.training.freezing import check_patterns
 from official_vision.training.health import Breakdown, NotFiniteError
 from official_vision.training.metrics import figure_names
 from official_vision.training.optimization import make_optimizer
@@ -56,6 +58,11 @@ def train(config: Config) -> folder.TrainingResult:
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         around.enter_context(engine.precision(config.train.precision))
         stop = around.enter_context(sigterm_noted())
+        check_parts(
+            config.train_data.batch_size,
+            strategy.num_replicas_in_sync,
+            config.train.accumulation_steps,
+        )
         if is_chief(strategy):
             folder.begin(model_dir, config, architecture, indexes)
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
@@ -117,6 +124,7 @@ def _checked(config: Config) -> Config:
             f"TrainSpec.best_metric must be a figure of evaluation. Received: {train.best_metric!r}. "
             f"{nearest(train.best_metric, figures)}"
         )
+    check_patterns(train.frozen)
     # Built once for its checks: a misspelt optimizer is refused before anything is written.
     batch_size = config.train_data.batch_size
     make_optimizer(config.optimizer, train, batch_size, config.architecture_optimizer)

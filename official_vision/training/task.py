@@ -16,6 +16,8 @@ from official_vision.data.damage import Skipped
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset
 from official_vision.modeling.builder import build_model
+from official_vision.training.accumulation import Gradients, accumulate
+from official_vision.training.freezing import freeze
 from official_vision.training.losses import classification_loss, clip_losses, l2_penalty
 from official_vision.training.metrics import Evaluation
 from official_vision.training.restore import load_weights
@@ -54,14 +56,19 @@ class VideoTask(base_task.Task):
         self.evaluated: tuple[VideoScores, Evaluation] | None = None  # the newest
         self._note = note
         self._streams: tuple[str, ...] = ()
+        self._trained: list[tf.Variable] = []
         self._kernels: list[tf.Variable] = []
 
     def build_model(self) -> tf_keras.Model:
-        """Builds the network."""
+        """Builds the network, frozen as TrainSpec says."""
+        train = self.config.train
         model = build_model(self.config.model, self.architecture)
+        model.rematerialises = train.rematerialise
         self._streams = model.streams
         # Found by name, which inside a replica is another one.
-        self._kernels = model.kernels()
+        self._trained = freeze(model, train.frozen)
+        moving = {variable.ref() for variable in self._trained}
+        self._kernels = [kernel for kernel in model.kernels() if kernel.ref() in moving]
         return model
 
     def initialize(self, model: tf_keras.Model) -> None:
@@ -113,21 +120,26 @@ class VideoTask(base_task.Task):
           The loss, a scalar.
         """
         del metrics
-        features, targets = inputs
-        with tf.GradientTape() as tape:
-            logits = model(features, training=True, dropout_seeds=self._dropout_seeds(targets))[
-                "logits"
-            ]
-            loss = self._loss(logits, targets)
-            # The optimizer sums over replicas; the mean over the global batch is wanted.
-            scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
-            if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
-                scaled = optimizer.get_scaled_loss(scaled)
-        variables = model.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+        variables, parts = self._trained, self.config.train.accumulation_steps
+        clips = tf.reduce_sum(tf.cast(inputs[1]["mask"], tf.float32))
+        scales_loss = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
+
+        def gradients_of(part: Any) -> Gradients:
+            with tf.GradientTape() as tape:
+                loss = self._loss(model, part, clips)
+                # The optimizer sums over replicas; the mean over the global batch is wanted.
+                scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
+                if scales_loss:
+                    scaled = optimizer.get_scaled_loss(scaled)
+            return loss, tape.gradient(scaled, variables)
+
+        if parts == 1:
+            loss, gradients = gradients_of(inputs)
+        else:
+            loss, gradients = accumulate(gradients_of, inputs, parts, variables)
+        if scales_loss:
             gradients = optimizer.get_unscaled_gradients(gradients)
-        self.observe(loss, gradients, targets)
+        self.observe(loss, gradients, inputs[1])
         optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return {self.loss: loss}
 
@@ -147,21 +159,23 @@ class VideoTask(base_task.Task):
           targets: of the batch.
         """
 
-    def _loss(
-        self,
-        logits: tf.Tensor,
-        targets: dict[str, tf.Tensor],
-    ) -> tf.Tensor:
+    def _loss(self, model: tf_keras.Model, part: Any, clips: tf.Tensor) -> tf.Tensor:
+        """What a part of a batch adds to its loss; `clips` real ones are in the whole batch."""
+        features, targets = part
+        seeds = self._dropout_seeds(targets)
         loss = classification_loss(
-            logits,
+            model(features, training=True, dropout_seeds=seeds)["logits"],
             targets["labels"],
             targets["mask"],
             self.config.model.activation,
             self.config.train.label_smoothing,
         )
+        real = tf.reduce_sum(tf.cast(targets["mask"], tf.float32))
+        loss *= tf.math.divide_no_nan(real, clips)
         decay = self.config.optimizer
-        if decay.decay == "l2" and decay.weight_decay:
-            loss += l2_penalty(self._kernels, decay.weight_decay)
+        if decay.decay == "l2" and decay.weight_decay and self._kernels:
+            penalty = l2_penalty(self._kernels, decay.weight_decay)
+            loss += penalty / self.config.train.accumulation_steps
         return loss
 
     def validation_step(
