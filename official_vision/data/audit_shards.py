@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from official_vision.data.damage import damaged_shards
+from official_vision import files
 from official_vision.data.finding import Finding, Progress
 from official_vision.data.index import INDEX_FILE, Index
 from official_vision.data.manifest import Manifest
@@ -52,10 +52,13 @@ def _split_findings(
             yield Finding("left_out", item.id, item.reason)
     if difference := _difference(manifest, split, index):
         yield Finding("shards", split, difference)
-    damaged = damaged_shards(folder, index)
-    for path in damaged:
-        yield Finding("shards", path, "its content has changed since it was written")
-    sound = [str(folder / s.file) for s in index.shards if str(folder / s.file) not in damaged]
+    sound = []
+    for shard in index.shards:
+        path = str(folder / shard.file)
+        if files.sha256(path) == shard.sha256:
+            sound.append(path)
+        else:
+            yield Finding("shards", path, "its content has changed since it was written")
     records = progress(_lengths(sound, index.streams), index.num_videos, f"{split} shards")
     for video, lengths in records:
         if len(set(lengths.values())) > 1:

@@ -80,5 +80,8 @@ def test_shards_of_other_annotations_are_named(look):
     assert [finding.detail for finding in found()] == [
         "1 videos are in the annotations or in the shards alone: v2"
     ]
+
+
+def test_shards_of_other_classes_are_named(look):
     _, found = look(classes=("a", "c"))
     assert "other classes" in found()[0].detail
