@@ -15,7 +15,7 @@ from official_vision.training.stopwatch import Stopwatch
 
 HISTORY_FILE = "history.jsonl"
 BEST_EVALUATION_FILE = "best_evaluation.json"
-REDONE = "steps done again after interruptions"
+REDONE = "redone steps"  # lost by interruptions between checkpoints
 
 
 class History:

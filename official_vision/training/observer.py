@@ -18,6 +18,7 @@ from official_vision.training.connection_log import ConnectionLog, connections_o
 from official_vision.training.figures import scalars
 from official_vision.training.history import History
 from official_vision.training.progress import Loop, TrainingProgress
+from official_vision.training.report import write_report
 from official_vision.training.stopwatch import Stopwatch
 
 
@@ -42,6 +43,7 @@ class Observer:
         train = config.train
         self.stopwatch = Stopwatch()
         self._config, self._indexes = config, indexes
+        self._folder = folder
         self._step = start_step
         self._progress = TrainingProgress(
             start_step, train.steps, config.train_data.batch_size, stream
@@ -97,6 +99,7 @@ class Observer:
         """Ends the bar and the records, also of a run that is stopped."""
         self._progress.close()
         self._history.close()
+        write_report(self._folder, self._config)
 
     def _keep_connections(self) -> Learned:
         learned = connections_of(self._runner.trainer.model, self._step)

@@ -147,3 +147,14 @@ def test_the_best_evaluation_is_kept_whole(observed):
     assert np.sum(best["confusion"]) == 6
     assert np.sum(best["confusion"], axis=1).tolist() == [2, 2, 1, 1]
     assert np.trace(best["confusion"]) / 6 == pytest.approx(result.best["top_1"])
+
+
+def test_the_run_ends_with_its_summary(observed):
+    config, result, folder = observed
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["best"]["value"] == pytest.approx(result.best["mAP"])
+    assert summary["best"]["step"] == result.best["best_ckpt_global_step"]
+    assert [step for step, _ in summary["loss"]] == [2, 4, 6, 8]
+    assert summary["interruptions"] == 1
+    assert summary["seconds"][REDONE] == 7.5
+    assert (folder / "summary.png").is_file() == config.train.pictures
