@@ -19,13 +19,18 @@ class DataSpec(Spec):
       size: height and width of a clip in pixels.
       min_crop_area: training crops cover at least this share of the frame (1 only moves the crop).
       flip: mirror half of the training clips.
-      brightness, contrast, saturation: strongest change of a training clip's colours as a share, 0
-        for none; hue: in turns of the colour circle.
+      brightness: strongest change of a training clip's brightness as a share, 0 for none.
+      contrast: the same of contrast, about the clip's mean grey.
+      saturation: the same of saturation.
+      hue: strongest shift of a training clip's hue in turns of the colour circle, 0 for none.
       rand_augment_layers: operations of RandAugment on a training clip's rgb, 0 for none.
       rand_augment_magnitude: of these operations, up to 10.
-      mixup_alpha, cutmix_alpha: of the Beta distribution of shares in which training clips are mixed,
-        0 for none; where both are set, each batch takes one of them.
-      rgb_dropout, flow_dropout, objects_dropout: share of training clips whose stream is blanked.
+      mixup_alpha: of the Beta distribution of shares by which training clips are laid over each
+        other, 0 for none; with cutmix_alpha set as well, each batch takes one of both.
+      cutmix_alpha: the same for boxes of one clip put into another.
+      rgb_dropout: share of training clips whose rgb is blanked (never all streams of a clip).
+      flow_dropout: the same of flow.
+      objects_dropout: the same of objects.
       short_video: what fills a clip that outlasts its video: loop it or hold its last frame.
       label_rule: which timed labels a clip carries: whole_video (all of the video's), any_overlap, or
         half_overlap (the label covers at least half of the clip, or lies in it by half).
