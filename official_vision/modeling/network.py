@@ -125,7 +125,24 @@ class AssembleNet(tf_keras.Model):
           logits, float32 [batch, num_classes], and frame_logits, float32 [batch, time, num_classes].
         """
         frames = time_axis.sizes(features[self.streams[0]])[1]
-        x = self.endpoints(features, training)[str(self.architecture.output)]
+        return self.classify(self.endpoints(features, training), frames, training, dropout_seeds)
+
+    @tf.autograph.experimental.do_not_convert
+    def classify(
+        self,
+        endpoints: Mapping[str, tf.Tensor],
+        frames: int | tf.Tensor,
+        training: bool | None = None,
+        dropout_seeds: tf.Tensor | None = None,
+    ) -> dict[str, tf.Tensor]:
+        """From the last node's output to logits: `call` without the walk, for who needs both.
+
+        Args:
+          endpoints: of `endpoints`.
+          frames: time, a scalar.
+          training, dropout_seeds: as in `call`.
+        """
+        x = endpoints[str(self.architecture.output)]
         if self.architecture.block_kind == "inverted_bottleneck":
             x = tf.nn.relu(self.final_norm(self.final(x), training=training))
         return self.head(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,16 +80,31 @@ def read_description(folder: Path) -> Description:
     path = folder / ASSETS_FOLDER / MODEL_FILE
     values = files.read_json(path)
     try:
-        return Description(
-            tuple(values["labels"]),
-            tuple(values["streams"]),
-            _preparation(values["preparation"]),
-            DataSpec(**{name: values["clip"][name] for name in _CLIP}),
-        )
+        return _described(values)
     except (KeyError, TypeError) as error:
         raise UserError(
             f"The file must describe an exported network. Received: {path} ({error!r}). Export again."
         ) from error
+
+
+def description_of_run(
+    labels: Sequence[str],
+    streams: Sequence[str],
+    preparation: Mapping[str, Any],
+    clip: DataSpec,
+) -> Description:
+    """Returns what an export of a run would hold: arguments as in Description and feeding_to_dict."""
+    feeding = feeding_to_dict(preparation, clip)
+    return _described({"labels": labels, "streams": streams, **feeding})
+
+
+def _described(values: Mapping[str, Any]) -> Description:
+    return Description(
+        tuple(values["labels"]),
+        tuple(values["streams"]),
+        _preparation(values["preparation"]),
+        DataSpec(**{name: values["clip"][name] for name in _CLIP}),
+    )
 
 
 def _preparation(values: Mapping[str, Any]) -> PrepareSpec:

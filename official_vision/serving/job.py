@@ -66,7 +66,7 @@ def run_job(job: Job) -> tuple[dict[str, Any], str]:
     if outputs.overlay:
         # Scores of a frame are known when its last window is: the video is read a second time.
         annotation = Annotation(prediction.labels, prediction.frame_scores, prediction.times_sec)
-        write_overlay(outputs.overlay, predictor.streams(job.video), annotation)
+        write_overlay(outputs.overlay, predictor.feeder.streams(job.video), annotation)
         said += f"\nannotated video in {outputs.overlay}"
     found = to_dict(prediction)
     files.write_json(outputs.json, {"request": job.request, "prediction": found})

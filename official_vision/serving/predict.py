@@ -10,13 +10,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_vision.data import span
-from official_vision.data.flow import dequantise, quantise
-from official_vision.data.geometry import crop_and_resize, evaluation_box
-from official_vision.data.objects import object_source
-from official_vision.data.streams import FrameStreams, video_streams
+from official_vision.data.streams import FrameStreams
 from official_vision.errors import UserError
 from official_vision.serving.answerer import load_answerer
+from official_vision.serving.feeding import Feeder
 from official_vision.serving.windows import (
     POOLINGS,
     ScoreMerger,
@@ -94,9 +91,8 @@ class Predictor:
         self.options = options or PredictOptions()
         self._serve = load_answerer(path)
         self.description = self._serve.description
-        self._clip = self._checked_clip()
-        # The flow of a clip's last frame leads a whole step on.
-        self.window_frames = self._clip.frames * self._clip.frame_stride
+        self.feeder = Feeder(self.description, self._checked_clip())
+        self.window_frames = self.feeder.window_frames
         self.stride = self._checked_stride()
 
     def predict(self, video: str | os.PathLike) -> Prediction:
@@ -111,8 +107,8 @@ class Predictor:
         labels, options = self.description.labels, self.options
         kept = _Kept()
         merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
-        cut = windows(kept.noting(self.streams(video)), self.window_frames, self.stride)
-        for batch in _batches(self._clips(cut), options.batch_size):
+        cut = windows(kept.noting(self.feeder.streams(video)), self.window_frames, self.stride)
+        for batch in _batches(self.feeder.clips(cut), options.batch_size):
             answer = self._serve(**_stacked([features for _, features in batch]))
             pooled.add(answer["scores"])
             for (frames, _), own in zip(batch, answer["frame_scores"], strict=True):
@@ -155,50 +151,6 @@ class Predictor:
                 f"A stride must be from 1 to a window's {self.window_frames} frames. Received: {stride}."
             )
         return stride
-
-    def streams(self, video: str | os.PathLike) -> Iterator[FrameStreams]:
-        """Yields a video's streams as the training data's were made."""
-        preparation, wanted = self.description.preparation, self.description.streams
-        return video_streams(
-            video,
-            short_side=preparation.short_side,
-            fps=preparation.fps,
-            flow=preparation.flow if "flow" in wanted else "none",
-            objects=object_source(preparation, video) if "objects" in wanted else None,
-        )
-
-    def _clips(
-        self, cut: Iterator[tuple[int, list[FrameStreams]]]
-    ) -> Iterator[tuple[np.ndarray, dict[str, tf.Tensor]]]:
-        """Windows -> (frame numbers, features), as evaluation cuts and fills them."""
-        for start, window in cut:
-            length, clip = tf.constant(len(window)), self._clip
-            positions = span.frame_numbers(tf.constant(0), length, clip).numpy()
-            flow_positions = span.flow_numbers(tf.constant(0), length, clip).numpy()
-            yield start + positions, self._features(window, positions, flow_positions)
-
-    def _features(
-        self, window: Sequence[FrameStreams], positions: np.ndarray, flow_positions: np.ndarray
-    ) -> dict[str, tf.Tensor]:
-        """Streams of one clip as data/input.py makes them, but for the loss of JPEG."""
-        features, wanted = {}, self.description.streams
-        if "rgb" in wanted:
-            features["rgb"] = np.stack([window[i].rgb for i in positions])
-        if "flow" in wanted:
-            bound = self.description.preparation.flow_bound
-            # Clipped and rounded as in the shards: the network has never seen a larger motion.
-            flow = dequantise(quantise(np.stack([frame.flow for frame in window]), bound), bound)
-            moving = (flow_positions != span.NO_MOTION)[..., np.newaxis, np.newaxis, np.newaxis]
-            features["flow"] = np.where(moving, flow[flow_positions], np.float32(0)).sum(axis=1)
-        if "objects" in wanted:
-            features["objects"] = np.stack([window[i].objects for i in positions])[..., np.newaxis]
-        height, width = window[0].rgb.shape[:2]
-        box = evaluation_box(tf.constant(height), tf.constant(width), tf.constant(0.5))
-        tensors = {name: tf.constant(x) for name, x in features.items()}
-        cut = crop_and_resize(tensors, box, self._clip.size, tf.constant(False))
-        if "objects" in cut:
-            cut["objects"] = cut["objects"][..., 0]
-        return cut
 
 
 class _Kept:

@@ -1,0 +1,63 @@
+"""Which videos are meant, where their files go, and which are done."""
+
+import json
+
+import pytest
+
+from official_vision.errors import UserError
+from official_vision.serving.videos import Outputs, find_videos, outputs_of
+
+
+def test_folders_and_lists_are_read_in_order(tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("b.mp4", "a.MOV", "deep/c.mkv", "notes.txt", ".hidden.mp4"):
+        (folder / name).write_text("")
+    listed = tmp_path / "list.txt"
+    listed.write_text("# chosen\nfolder/b.mp4\n\n  other.mp4  \n", encoding="utf-8")
+    found = find_videos([str(tmp_path / "x.mp4"), str(folder)], [str(listed)])
+    # b.mp4 is named twice and predicted once.
+    expected = ["x.mp4", "folder/a.MOV", "folder/b.mp4", "folder/deep/c.mkv", "other.mp4"]
+    assert found == [str(tmp_path / name) for name in expected]
+
+
+def test_folders_and_lists_without_videos_are_mistakes(tmp_path):
+    with pytest.raises(UserError, match="holds none"):
+        find_videos([str(tmp_path)], [])
+    empty, binary = tmp_path / "empty.txt", tmp_path / "binary.txt"
+    empty.write_text("# nothing\n")
+    binary.write_bytes(b"\xff\xfe\xff")
+    for path, said in (
+        (empty, "names none"),
+        (binary, "a text file"),
+        (tmp_path / "no", "No such"),
+    ):
+        with pytest.raises(UserError, match=said) as caught:
+            find_videos([], [str(path)])
+        assert str(path) in str(caught.value)
+
+
+def test_videos_of_one_name_get_files_of_their_own(tmp_path):
+    named = outputs_of(["a/x.mp4", "b/x.mp4", "b/x-2.mp4"], tmp_path / "out", overlay=True)
+    files = [own.json.name for own in named.values()]
+    assert files == ["x.json", "x-2.json", "x-2-2.json"]
+    assert named["a/x.mp4"].overlay == tmp_path / "out" / "x.annotated.mp4"
+    assert outputs_of(["x.mp4"], tmp_path, overlay=False)["x.mp4"].overlay is None
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="--output_dir must be a folder"):
+        outputs_of(["x.mp4"], tmp_path / "file", overlay=False)
+
+
+def test_only_what_is_whole_and_was_asked_alike_is_done(tmp_path):
+    own = Outputs(tmp_path / "x.json", tmp_path / "x.png", tmp_path / "x.mp4")
+    request, prediction = {"stride": 2, "video": ["x", [3, 4]]}, {"classes": []}
+    assert own.done(request) is None
+    own.json.write_text(json.dumps({"request": request, "prediction": prediction}))
+    own.timeline.write_text("")
+    assert own.done(request) is None  # the annotated video lacks
+    own.overlay.write_text("")
+    assert own.done(request) == prediction
+    assert own.done({**request, "stride": 3}) is None
+    for content in ("", "[]", '{"prediction": 1}'):
+        own.json.write_text(content)
+        assert own.done(request) is None
