@@ -30,6 +30,8 @@ class TrainSpec(Spec):
       frozen: regular expressions over names of weights (node_00/spatial/kernel); those neither move nor
         decay, and a batch norm frozen whole runs with its moving statistics. '^(?!head)' trains the
         classifier alone.
+      precise_batch_norm_batches: training batches over which each evaluation first recomputes batch norm's
+        means and variances with the weights that it evaluates; 0 evaluates with moving averages.
       label_smoothing: share of each target given to all classes evenly.
       init_checkpoint: checkpoint or model folder to start from; empty starts afresh.
       rollbacks: times that a run may go back to its last checkpoint and leave out a batch on which the
@@ -53,6 +55,7 @@ class TrainSpec(Spec):
     accumulation_steps: int = setting(1, low=1)
     rematerialise: bool = False
     frozen: tuple[str, ...] = ()
+    precise_batch_norm_batches: int = setting(0, low=0)
     label_smoothing: float = setting(0.0, low=0, high=0.99)
     init_checkpoint: str = ""
     rollbacks: int = setting(0, low=0)

@@ -19,6 +19,7 @@ from official_vision.training import engine, folder
 from official_vision.training.checkpoints import forget_damaged, newest_whole
 from official_vision.training.controller import Controller
 from official_vision.training.health import NotFiniteError
+from official_vision.training.memory import memory_line
 from official_vision.training.observer import Observer
 from official_vision.training.preemption import StopRequest
 from official_vision.training.restore import step_of
@@ -73,6 +74,8 @@ def attempt(job: Job, skipped: Sequence[SkippedBatch]) -> Mapping[str, float]:
     observer = Observer(config, job.indexes, job.records, start_step, job.stream)
     if newest:
         lines.append(f"resuming {train.model_dir} at step {start_step} of {train.steps}")
+    replicas = job.strategy.num_replicas_in_sync
+    lines.append(memory_line(config, job.architecture, replicas))
     for line in lines:
         observer.note(line)
     tf_keras.utils.set_random_seed(train.seed)

@@ -101,6 +101,21 @@ class VideoTask(base_task.Task):
             for line in skipped.news():
                 self._note(line)
 
+    def statistics_inputs(
+        self,
+        params: config_definitions.DataConfig,
+        input_context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """Builds training batches for batch norm's statistics: the same ones whenever a run was resumed."""
+        del params
+        return build_dataset(
+            self.config.train_data,
+            self.indexes["train"],
+            self._streams,
+            training=True,
+            input_context=input_context,
+        )
+
     def train_step(
         self,
         inputs: tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ import tf_keras
 from official.core import base_trainer
 
 from official_vision.training import stopwatch as activities
+from official_vision.training.precise_norm import recompute_statistics
 from official_vision.training.stopwatch import Stopwatch
 
 # Wrappers of optimizers keep the one that they wrap under one of these names.
@@ -77,9 +79,17 @@ class Trainer(base_trainer.Trainer):
         }
 
     def eval_begin(self) -> None:
-        """Starts the clock of an evaluation."""
+        """Starts the clock of an evaluation; recomputes batch norm's statistics where that is set."""
         self._began = time.monotonic()
         super().eval_begin()
+        if count := self.task.config.train.precise_batch_norm_batches:
+            data = self.distribute_dataset(self.task.statistics_inputs, self.config.task.train_data)
+            recompute_statistics(self.model, itertools.islice(data, count), self._forward)
+
+    @tf.function
+    def _forward(self, inputs: Any) -> None:
+        """Batch norm sees a batch; averaged weights, where they are kept, are in place by then."""
+        self.strategy.run(lambda given: self.model(given[0], training=True), args=(inputs,))
 
     def eval_end(self, aggregated_logs: Any = None) -> dict[str, Any]:
         """Returns the evaluation's figures; keeping the best checkpoint is part of its time."""
