@@ -245,7 +245,10 @@ class VideoTask(base_task.Task):
 def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Within a replica: concatenates all replicas' rows, those of other machines too."""
     context = tf.distribute.get_replica_context()
-    return context.all_gather(rows, axis=0) if context.num_replicas_in_sync > 1 else rows
+    if context.num_replicas_in_sync == 1:
+        return rows
+    # Between machines only tensors that lie on a device are gathered; inputs lie on none yet.
+    return context.all_gather(tf.nest.map_structure(tf.identity, rows), axis=0)
 
 
 def scores_of(logits: tf.Tensor, activation: str) -> tf.Tensor:
