@@ -59,7 +59,7 @@ def video_streams(
     on_end = getattr(objects, "check_count", None)
     for frame in decode(path, short_side, fps, start_sec, end_sec, on_end):
         if held is not None:
-            held_flow = solver(_grey(held.rgb), _grey(frame.rgb)) if solver else None
+            held_flow = solver(grey(held.rgb), grey(frame.rgb)) if solver else None
             yield _streams(held, held_flow, objects)
         held = frame
     if held is not None:
@@ -78,5 +78,6 @@ def _flow_solver(method: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray] 
     return optical_flow.dis_flow() if method == "dis" else optical_flow.tvl1_flow
 
 
-def _grey(rgb: np.ndarray) -> np.ndarray:
+def grey(rgb: np.ndarray) -> np.ndarray:
+    """The grey frame that flow is found in: uint8 [height, width, 3] -> uint8 [height, width]."""
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
