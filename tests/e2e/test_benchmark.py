@@ -48,11 +48,34 @@ def test_own_shards_are_measured(tmp_path: Path) -> None:
     assert "rgb_flow_objects" in done.stdout
 
 
+@pytest.mark.slow
+def test_preparation_is_measured(tmp_path: Path, footage: dict[str, Path]) -> None:
+    path = tmp_path / "figures.json"
+    annotations = tmp_path / "a.csv"
+    annotations.write_text("path,labels,split,start,end\ncarphone_pristine.mp4,a,train,0,0.5\n")
+    values = {
+        "annotations": str(annotations),
+        "videos": str(footage["carphone_pristine"].parent),
+        "output": str(tmp_path / "untouched"),
+        "short_side": 32,
+        "workers": 1,
+    }
+    bindings = [f"--gin_bindings=PrepareSpec.{k} = {v!r}" for k, v in values.items()]
+    done = benchmark("--what=prepare", f"--json={path}", *bindings)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(path.read_text())
+    assert figures["video_seconds_a_second"]["1"] > 0
+    assert sum(figures["shares"].values()) == pytest.approx(1)
+    assert figures["parts"]["objects"] > figures["parts"]["write"] > 0
+    assert "video-seconds a second" in done.stdout
+    assert not (tmp_path / "untouched").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "--what must be one of input. Received: None."),
-        (["--what=x"], "--what must be one of input. Received: 'x'."),
+        ([], "--what must be one of input, prepare. Received: None."),
+        (["--what=x"], "--what must be one of input, prepare. Received: 'x'."),
         (["--what=input", "--rounds=0"], "--rounds must be at least 1. Received: 0."),
     ],
 )
