@@ -21,6 +21,7 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
     """Keras's batch norm, whose moving averages see each batch once though it be computed twice."""
 
     def add_update(self, updates: Any) -> None:
+        """Runs updates of the moving averages (arguments as in Keras), except when recomputing."""
         if not _recomputing.get():
             super().add_update(updates)
 
