@@ -60,6 +60,7 @@ class ProgressLines:
         print(line, flush=True)
 
     def __enter__(self) -> ProgressLines:
+        """Returns itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
