@@ -93,7 +93,8 @@ class Feeder:
             bound = self.description.preparation.flow_bound
             # Clipped and rounded as in the shards: the network has never seen a larger motion.
             flow = dequantise(quantise(np.stack([frame.flow for frame in window]), bound), bound)
-            features["flow"] = flow[flow_positions].sum(axis=1)
+            moving = (flow_positions != span.NO_MOTION)[..., np.newaxis, np.newaxis, np.newaxis]
+            features["flow"] = np.where(moving, flow[flow_positions], np.float32(0)).sum(axis=1)
         if "objects" in wanted:
             features["objects"] = np.stack([window[i].objects for i in positions])[..., np.newaxis]
         height, width = window[0].rgb.shape[:2]

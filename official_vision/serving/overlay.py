@@ -36,7 +36,7 @@ _MARGIN = 8
 _ROW = (_HEIGHT - 2 * _MARGIN) // (_CLASSES + 1)
 # PyAV's own builds hold libx264; FFmpeg has its mpeg4 encoder everywhere.
 _CODECS = ("libx264", "mpeg4")
-_TICKS = 90_000  # a second, as MPEG counts
+_TICKS = 30_000  # a second: whole for the usual rates, and few enough for MPEG-4's 16 bits
 # Colours are steady over a video: full saturation at a motion of this share of the frame's short side.
 _FULL_FLOW_SHARE = 0.05
 
