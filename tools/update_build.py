@@ -26,6 +26,7 @@ DISTRIBUTIONS = {
     "absl": "absl-py",
     "cv2": "opencv-python-headless",
     "gin": "gin-config",
+    "grpc": "grpcio",
     "official": "tf-models-official",
     "orbit": "tf-models-official",  # of the same wheel
     "PIL": "pillow",
