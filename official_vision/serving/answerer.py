@@ -54,6 +54,8 @@ class Answerer:
         values = check_streams(streams, input_signature(self.description.streams))
         try:
             return self.ask(values)
+        except UserError:  # a ValueError that says enough
+            raise
         except (tf.errors.OpError, ValueError, TypeError, RuntimeError) as error:
             shapes = {name: values[name].shape for name in values}
             raise UserError(

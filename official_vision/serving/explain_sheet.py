@@ -114,7 +114,7 @@ def _draw_map(
 ) -> None:
     found = explanation.maps[kind]
     others = [own for own in found.streams if own != kind]
-    reached = f", which {' and '.join(others)} reach as well" if others else ", this stream's alone"
+    reached = f", also reached by {' and '.join(others)}" if others else ", this stream's alone"
     row.suptitle(
         f"{kind}: Grad-CAM at node {explanation.node_names[found.node]}{reached}",
         fontsize=_FONT,

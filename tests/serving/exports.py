@@ -52,7 +52,7 @@ class KnownAnswers(tf.Module):
             tf.reduce_mean(tf.cast(rgb, tf.float32), [2, 3, 4]) / 255,
             tf.tile(place[tf.newaxis], [tf.shape(rgb)[0], 1]),
             tf.reduce_mean(flow[..., 0], [2, 3]) / 10,
-            tf.reduce_mean(tf.cast(objects != NEUTRAL, tf.float32), [2, 3]),
+            tf.reduce_mean(tf.cast(tf.cast(objects, tf.int32) != NEUTRAL, tf.float32), [2, 3]),
         ]
         frame_scores = tf.stack(columns, -1)
         return {

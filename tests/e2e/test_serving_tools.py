@@ -1,0 +1,100 @@
+"""predict on folders, explain and serve_check as a user runs them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+from official_vision.specs import PrepareSpec
+from tests.serving import exports
+from tests.serving.test_remote import serving, tf_serving
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def command(tool, *flags):
+    return subprocess.run(
+        [sys.executable, str(REPOSITORY / "tools" / f"{tool}.py"), *flags],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+        env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
+    )
+
+
+def error_line(done):
+    assert done.returncode == 1, done.stdout
+    (line,) = done.stderr.strip().splitlines()
+    return line
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return exports.save_known_answers(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def clip(footage, tmp_path_factory):
+    path = tmp_path_factory.mktemp("videos") / "carphone.mp4"
+    return exports.first_frames(footage["carphone_pristine"], 9, path)
+
+
+def test_mistakes_are_answered_before_anything_starts(model, clip, tmp_path):
+    for tool, flags, said in (
+        ("explain", [f"--video={clip}"], "--model_dir and one of --video and --record"),
+        ("explain", [f"--model_dir={tmp_path}", f"--video={clip}"], f"Received: {tmp_path}"),
+        ("serve_check", [f"--model={model}"], "--address, --model and --video"),
+        ("predict", [f"--model={model}", f"--video={tmp_path}"], "which holds none"),
+    ):
+        assert said in error_line(command(tool, *flags))
+
+
+@pytest.mark.slow
+def test_a_folder_is_predicted_once(model, clip, tmp_path):
+    flags = [f"--model={model}", f"--video={clip.parent}", f"--output_dir={tmp_path}"]
+    done = command("predict", *flags, "--annotate", "--workers=2", "--stride=4")
+    assert done.returncode == 0, done.stderr
+    names = ["carphone.annotated.mp4", "carphone.json", "carphone.timeline.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = command(
+        "predict", *flags, "--annotate", "--stride=4", f"--json={tmp_path / 'all.json'}"
+    )
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("1 of 1 videos are done already")
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    (found,) = json.loads((tmp_path / "all.json").read_text())
+    assert found == json.loads((tmp_path / "carphone.json").read_text())["prediction"]
+    other = command("predict", *flags, "--stride=2")
+    assert "done already" not in other.stdout
+
+
+@pytest.mark.slow
+def test_a_run_explains_a_video_and_a_record(clip, tmp_path):
+    index = exports.write_split(tmp_path / "validation", [clip], PrepareSpec(short_side=32))
+    exports.write_run(tmp_path / "run", tmp_path / "validation", index.fingerprint)
+    sheet = tmp_path / "sheet.png"
+    flags = [f"--model_dir={tmp_path / 'run'}", f"--output={sheet}"]
+    done = command("explain", *flags, f"--video={clip}", "--label=late", "--level=4")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("late: ")
+    assert cv2.imread(str(sheet)).shape[1] == 1400
+    assert "4 (level 4)" in sheet.with_suffix(".html").read_text(encoding="utf-8")
+    assert command("explain", *flags, "--record=0").returncode == 0
+    assert "0 to 0. Received: 1" in error_line(command("explain", *flags, "--record=1"))
+
+
+@pytest.mark.slow
+def test_a_running_server_is_compared(model, clip):
+    flags = [f"--model={model}", f"--video={clip}", "--timeout_sec=30"]
+    with serving(tf_serving(model)) as address:
+        done = command("serve_check", f"--address={address}", *flags)
+    assert done.returncode == 0, done.stderr
+    assert "no score differs" in done.stdout
+    said = error_line(command("serve_check", f"--address={address}", *flags))
+    assert address in said
