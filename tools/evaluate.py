@@ -23,9 +23,9 @@ from official_vision.errors import UserError
 from official_vision.specs import EvaluationSpec
 
 if TYPE_CHECKING:
+    from official_vision.metrics.report import Report
+    from official_vision.metrics.scores import VideoScores
     from official_vision.training.evaluate import Trained
-    from official_vision.training.evaluation_report import Report
-    from official_vision.training.scores import VideoScores
 
 _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "A run's folder, TrainSpec.model_dir of training."
@@ -77,7 +77,7 @@ _OF_MODEL = (_DATA, _DUMP, *_OF_CLIPS)
 def main() -> None:
     """Prints the table of classes and the figures."""
     # Imported late: --help and mistakes are answered at once. No TensorFlow yet: scores need none.
-    from official_vision.training import evaluation_report
+    from official_vision.metrics import report as evaluation_report
 
     choice = evaluation_report.ClassChoice.parse(_CLASSES.value)
     _check_flags()
@@ -86,7 +86,7 @@ def main() -> None:
     if _JSON.value:
         files.write_json(_JSON.value, evaluation_report.to_dict(report))
     if _SUBMISSION.value:
-        from official_vision.training.charades import write_submission
+        from official_vision.metrics.charades import write_submission
 
         write_submission(_SUBMISSION.value, scored.ids, scored.scores, scored.classes)
 
@@ -119,9 +119,9 @@ def _changed(spec: EvaluationSpec) -> EvaluationSpec:
 
 
 def _of_scores() -> tuple[Report, VideoScores]:
-    from official_vision.training.dump import read_dump
-    from official_vision.training.evaluation_report import Report
-    from official_vision.training.fusion import fuse
+    from official_vision.metrics.dump import read_dump
+    from official_vision.metrics.fusion import fuse
+    from official_vision.metrics.report import Report
 
     spec = _changed(EvaluationSpec())
     kept = [read_dump(path) for path in _SCORES.value]
@@ -151,12 +151,12 @@ def _weights() -> list[float] | None:
 
 
 def _of_model() -> tuple[Report, VideoScores]:
-    from official_vision.training.dump import check_dump_path, write_dump
+    from official_vision.metrics.dump import check_dump_path, write_dump
 
     if _DUMP.value:
         check_dump_path(_DUMP.value)
+    from official_vision.metrics.report import Report
     from official_vision.training import evaluate
-    from official_vision.training.evaluation_report import Report
 
     trained = _trained()
     spec = trained.config.evaluation

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from official_vision.errors import UserError
+from official_vision.metrics.evaluation import evaluate_scores
 from official_vision.serving.held_out import HeldOutClips
-from official_vision.training.metrics import evaluate_scores
 
 # Clips -> (scores and frame_scores, seconds a clip).
 Answers = Callable[[HeldOutClips], tuple[Mapping[str, np.ndarray], float]]

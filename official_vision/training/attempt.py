@@ -20,7 +20,7 @@ from official_vision.training.checkpoints import forget_damaged, newest_whole
 from official_vision.training.controller import Controller
 from official_vision.training.health import NotFiniteError
 from official_vision.training.memory import memory_line
-from official_vision.training.observer import Observer
+from official_vision.training.observation.observer import Observer
 from official_vision.training.preemption import StopRequest
 from official_vision.training.restore import step_of
 from official_vision.training.skipping import SkippedBatch, batch_after

@@ -16,11 +16,11 @@ from official_vision.config import Config
 from official_vision.errors import StoppedError
 from official_vision.training.best import BestExporter
 from official_vision.training.health import FiniteWatch
+from official_vision.training.observation.stopwatch import Stopwatch
 from official_vision.training.optimization import make_optimizer
 from official_vision.training.preemption import StopRequest
 from official_vision.training.restore import BEST_FOLDER
 from official_vision.training.skipping import SkippedBatch, without_skipped
-from official_vision.training.stopwatch import Stopwatch
 from official_vision.training.strategies import is_one_of_many
 from official_vision.training.task import VideoTask
 from official_vision.training.trainer import CheckpointManager, Trainer

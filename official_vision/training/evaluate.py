@@ -18,17 +18,17 @@ from official_vision.config import Config
 from official_vision.data.damage import Skipped, damage_named
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset, read_index
+from official_vision.metrics.evaluation import Evaluation
+from official_vision.metrics.scores import ClipScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.inputs import blank_stream
 from official_vision.modeling.network import AssembleNet
-from official_vision.training.metrics import Evaluation
 from official_vision.training.restore import (
     ARCHITECTURE_FILE,
     find_checkpoint,
     restore_model,
     step_of,
 )
-from official_vision.training.scores import ClipScores, collect
 from official_vision.training.task import GATHERED, gather_replicas
 
 _CLIP_SETTINGS = ("path", "views", "crops", "frames", "frame_stride", "size", "label_rule")

@@ -15,6 +15,7 @@ from official_vision.data.damage import damage_named
 from official_vision.data.index import Index
 from official_vision.data.input import read_index
 from official_vision.errors import UserError, nearest
+from official_vision.metrics.evaluation import figure_names
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.inputs import streams_of
 from official_vision.training import engine, folder
@@ -25,10 +26,9 @@ from official_vision.training.checkpoints import full_disk_named, newest_whole
 from official_vision.training.figures import with_nan
 from official_vision.training.freezing import check_patterns
 from official_vision.training.health import Breakdown, NotFiniteError
-from official_vision.training.metrics import figure_names
+from official_vision.training.observation.progress import clock
 from official_vision.training.optimization import make_optimizer
 from official_vision.training.preemption import sigterm_noted
-from official_vision.training.progress import clock
 from official_vision.training.restore import BEST_FOLDER
 from official_vision.training.skipping import SkippedBatch, batch_after, read_skipped, write_skipped
 from official_vision.training.strategies import is_chief, make_strategy

@@ -15,13 +15,13 @@ from official_vision.config import Config
 from official_vision.data.damage import Skipped
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset
+from official_vision.metrics.evaluation import Evaluation
+from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.training.accumulation import Gradients, accumulate
 from official_vision.training.freezing import freeze
 from official_vision.training.losses import classification_loss, clip_losses, l2_penalty
-from official_vision.training.metrics import Evaluation
 from official_vision.training.restore import load_weights
-from official_vision.training.scores import VideoScores, collect
 
 GATHERED = ("logits", "labels", "mask", "video")  # what scores are made of
 
@@ -227,7 +227,7 @@ class VideoTask(base_task.Task):
     def reduce_aggregated_logs(self, aggregated_logs: dict, global_step: Any = None) -> dict:
         """Exact figures over the whole split, validation_loss and each class's average precision.
 
-        The figures are those of training/metrics.py, of scores pooled as EvaluationSpec says.
+        The figures are those of metrics/evaluation.py, of scores pooled as EvaluationSpec says.
         """
         del global_step
         gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}

@@ -10,9 +10,9 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_trainer
 
-from official_vision.training import stopwatch as activities
+from official_vision.training.observation import stopwatch as activities
+from official_vision.training.observation.stopwatch import Stopwatch
 from official_vision.training.precise_norm import recompute_statistics
-from official_vision.training.stopwatch import Stopwatch
 
 # Wrappers of optimizers keep the one that they wrap under one of these names.
 _WRAPPED = ("inner_optimizer", "_optimizer")

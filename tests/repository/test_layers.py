@@ -23,14 +23,15 @@ MAY_IMPORT = {
     "specs": _BASE,
     "architecture": _BASE,
     "config": _BASE | {"specs"},
+    "metrics": _BASE | {"specs"},
     "modeling": _FACTS,
     "data": _FACTS,
-    "training": _FACTS | {"modeling", "data", "config"},
-    "serving": _FACTS | {"modeling", "data", "config", "training"},
-    "search": _FACTS | {"modeling", "data", "config", "training"},
+    "training": _FACTS | {"metrics", "modeling", "data", "config"},
+    "serving": _FACTS | {"metrics", "modeling", "data", "config", "training"},
+    "search": _FACTS | {"metrics", "modeling", "data", "config", "training"},
     "benchmark": _FACTS | {"modeling", "data", "config", "training", "search", "serving"},
 }
-WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture")
+WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture", "metrics")
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
 # Packages that a plain installation may lack: nothing but the code that uses them may need them.
 EXTRAS = {"apache_beam", "grpc", "ray", "tensorflow_addons", "tensorflow_serving"}

@@ -12,9 +12,9 @@ import pytest
 
 from official_vision.architecture.formats import read_architecture
 from official_vision.data.index import Index
+from official_vision.metrics.dump import read_dump
 from official_vision.specs import EvaluationSpec
 from official_vision.training import evaluate as evaluation
-from official_vision.training.dump import read_dump
 from official_vision.training.task import VideoTask
 from tests.training import runs, untrained
 
@@ -115,7 +115,7 @@ cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from official_vision.specs import EvaluationSpec
 from official_vision.training import evaluate
-from official_vision.training.dump import write_dump
+from official_vision.metrics.dump import write_dump
 
 folder = Path(sys.argv[1])
 for name, strategy in (("one", None), ("two", evaluate.all_devices())):

@@ -9,8 +9,8 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_task, config_definitions
 
-from official_vision.training import stopwatch as activities
-from official_vision.training.stopwatch import Stopwatch
+from official_vision.training.observation import stopwatch as activities
+from official_vision.training.observation.stopwatch import Stopwatch
 from official_vision.training.trainer import Trainer
 
 STEPS = 12

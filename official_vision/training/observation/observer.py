@@ -13,13 +13,13 @@ from official.core import train_lib
 from official_vision.architecture.connectivity import Learned
 from official_vision.config import Config
 from official_vision.data.index import Index
-from official_vision.training import pictures, summaries
-from official_vision.training.connection_log import ConnectionLog, connections_of
 from official_vision.training.figures import scalars
-from official_vision.training.history import History
-from official_vision.training.progress import Loop, TrainingProgress
-from official_vision.training.report import write_report
-from official_vision.training.stopwatch import Stopwatch
+from official_vision.training.observation import pictures, summaries
+from official_vision.training.observation.connection_log import ConnectionLog, connections_of
+from official_vision.training.observation.history import History
+from official_vision.training.observation.progress import Loop, TrainingProgress
+from official_vision.training.observation.report import write_report
+from official_vision.training.observation.stopwatch import Stopwatch
 
 
 class Observer:

@@ -1,7 +1,7 @@
 """Figures of merit from all scores of an evaluation, exact rather than binned (numpy only).
 
 Every figure is worked out from how often each video counts: once each for the figure itself, as often
-as it was drawn for a bootstrap's (training/bootstrap.py).
+as it was drawn for a bootstrap's (metrics/bootstrap.py).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from official_vision.errors import UserError
-from official_vision.training.charades import official_ranks
-from official_vision.training.ranking import Ranking
+from official_vision.metrics.charades import official_ranks
+from official_vision.metrics.ranking import Ranking
 
 _ALWAYS = ("mAP", "weighted_mAP", "top_1", "top_5")
 _MULTI_LABEL = ("charades_mAP", "charades_weighted_mAP")

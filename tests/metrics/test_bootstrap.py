@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, recall_score
 
+from official_vision.metrics.bootstrap import bootstrap, draw_counts
+from official_vision.metrics.evaluation import evaluate_scores
 from official_vision.specs import EvaluationSpec
-from official_vision.training.bootstrap import bootstrap, draw_counts
-from official_vision.training.metrics import evaluate_scores
 
 VIDEOS, CLASSES, DRAWS = 40, 3, 120  # more draws than one block has
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from official_vision.errors import UserError
-from official_vision.training.scores import VideoScores
+from official_vision.metrics.scores import VideoScores
 
 
 def fuse(

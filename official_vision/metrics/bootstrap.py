@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from official_vision.metrics.evaluation import Figures
 from official_vision.specs import EvaluationSpec
-from official_vision.training.metrics import Figures
 
 _BLOCK = 100  # resamples at a time: memory does not grow with their number
 

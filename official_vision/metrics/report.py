@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from official_vision.errors import UserError
-from official_vision.training.bootstrap import Interval, Intervals
-from official_vision.training.metrics import ClassResult, Evaluation
+from official_vision.metrics.bootstrap import Interval, Intervals
+from official_vision.metrics.evaluation import ClassResult, Evaluation
 
 _MATRIX_CLASSES = 12  # of a confusion matrix that still fits a terminal
 _CONFUSIONS = 10  # pairs listed where the matrix does not fit

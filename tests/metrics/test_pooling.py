@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from official_vision.metrics.pooling import pool_labels, pool_logits, probabilities
 from official_vision.specs import EvaluationSpec
-from official_vision.training.pooling import pool_labels, pool_logits, probabilities
 
 EXTREME = np.array([[-1000.0, 0.0, 1000.0], [30.0, 31.0, -31.0]])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from official_vision.training.jsonlines import JsonLines, read_lines
+from official_vision.training.observation.jsonlines import JsonLines, read_lines
 
 
 def steps(path):

@@ -25,7 +25,7 @@ _SMALL = {"fontsize": 8, "parse_math": False}
 
 
 def draw_page(summary: Mapping[str, Any], path: Path) -> None:
-    """Draws the summary of training/report.py as a PNG, which appears whole or not at all."""
+    """Draws the summary of training/observation/report.py as a PNG, which appears whole or not at all."""
     figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.1)
     figure.suptitle(_title(summary), fontsize=12, parse_math=False)

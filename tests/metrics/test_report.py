@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from official_vision.errors import UserError
+from official_vision.metrics.report import ClassChoice, Report, to_dict, to_text
+from official_vision.metrics.scores import VideoScores
 from official_vision.specs import EvaluationSpec
-from official_vision.training.evaluation_report import ClassChoice, Report, to_dict, to_text
-from official_vision.training.scores import VideoScores
 
 
 def scored(videos, classes, activation, seed=0):

@@ -22,8 +22,8 @@ import numpy as np
 
 from official_vision import files
 from official_vision.errors import UserError
+from official_vision.metrics.scores import ClipScores
 from official_vision.specs import EvaluationSpec
-from official_vision.training.scores import ClipScores
 
 _FORMAT = "official_vision.scores"
 _VERSION = 1

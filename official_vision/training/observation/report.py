@@ -9,9 +9,9 @@ from typing import Any
 
 from official_vision import files
 from official_vision.config import Config
-from official_vision.training.history import BEST_EVALUATION_FILE, HISTORY_FILE
-from official_vision.training.jsonlines import read_lines
-from official_vision.training.report_page import draw_page
+from official_vision.training.observation.history import BEST_EVALUATION_FILE, HISTORY_FILE
+from official_vision.training.observation.jsonlines import read_lines
+from official_vision.training.observation.report_page import draw_page
 
 SUMMARY_FILE, PAGE_FILE = "summary.json", "summary.png"
 _MOST_POINTS = 500

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from official_vision.errors import UserError
+from official_vision.metrics.dump import read_dump, write_dump
+from official_vision.metrics.scores import ClipScores
 from official_vision.specs import EvaluationSpec
-from official_vision.training.dump import read_dump, write_dump
-from official_vision.training.scores import ClipScores
 
 SCORES = ClipScores(
     ids=("v0", "ü", "v2"),

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from official_vision.errors import UserError
-from official_vision.training.charades import CLASSES, write_submission
-from official_vision.training.metrics import evaluate_scores
+from official_vision.metrics.charades import CLASSES, write_submission
+from official_vision.metrics.evaluation import evaluate_scores
 
 
 def officially(scores, labels):

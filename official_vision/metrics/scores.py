@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from official_vision.metrics.bootstrap import Intervals, bootstrap
+from official_vision.metrics.evaluation import Evaluation, evaluate_scores
+from official_vision.metrics.pooling import pool_labels, pool_logits
 from official_vision.specs import EvaluationSpec
-from official_vision.training.bootstrap import Intervals, bootstrap
-from official_vision.training.metrics import Evaluation, evaluate_scores
-from official_vision.training.pooling import pool_labels, pool_logits
 
 
 @dataclasses.dataclass(frozen=True)

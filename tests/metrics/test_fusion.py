@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from official_vision.errors import UserError
-from official_vision.training.fusion import fuse
-from official_vision.training.scores import VideoScores
+from official_vision.metrics.fusion import fuse
+from official_vision.metrics.scores import VideoScores
 
 RANDOM = np.random.default_rng(0)
 LABELS = np.array([[True, False], [False, True], [True, True]])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from official_vision.training.ranking import Ranking
+from official_vision.metrics.ranking import Ranking
 
 
 @given(st.integers(0, 10_000), st.booleans())

@@ -10,7 +10,7 @@ from sklearn import metrics as reference
 from sklearn.metrics import average_precision_score
 
 from official_vision.errors import UserError
-from official_vision.training.metrics import (
+from official_vision.metrics.evaluation import (
     average_precision,
     confusion_matrix,
     evaluate_scores,

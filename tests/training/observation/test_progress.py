@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from official_vision.training.progress import Loop, TrainingProgress, clock
+from official_vision.training.observation.progress import Loop, TrainingProgress, clock
 
 
 class Terminal(io.StringIO):

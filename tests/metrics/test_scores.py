@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from official_vision.errors import UserError
+from official_vision.metrics.scores import VideoScores, collect
 from official_vision.specs import EvaluationSpec
-from official_vision.training.scores import VideoScores, collect
 
 IDS = ("v0", "v1", "v2", "v3")
 CLASSES = ("a", "b")

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from official_vision.training import report, report_page
-from official_vision.training.history import HISTORY_FILE
+from official_vision.training.observation import report, report_page
+from official_vision.training.observation.history import HISTORY_FILE
 from tests.training import runs
 
 

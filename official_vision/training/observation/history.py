@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
-from official_vision.training.jsonlines import JsonLines
-from official_vision.training.metrics import Evaluation
-from official_vision.training.progress import Loop
-from official_vision.training.stopwatch import Stopwatch
+from official_vision.metrics.evaluation import Evaluation
+from official_vision.training.observation.jsonlines import JsonLines
+from official_vision.training.observation.progress import Loop
+from official_vision.training.observation.stopwatch import Stopwatch
 
 HISTORY_FILE = "history.jsonl"
 BEST_EVALUATION_FILE = "best_evaluation.json"
