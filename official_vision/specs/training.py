@@ -26,7 +26,7 @@ class TrainSpec(Spec):
       accumulation_steps: parts of a batch, one after the other, whose gradients make one step: the
         memory of a part. Batch norm sees the parts, and counts each in its moving averages.
       rematerialise: compute blocks' and stems' activations again in the backward pass instead of keeping
-        them: less memory for about a third more arithmetic, the same gradients; on one device only.
+        them: less memory for about a third more arithmetic, the same gradients.
       frozen: regular expressions over names of weights (node_00/spatial/kernel); those neither move nor
         decay, and a batch norm frozen whole runs with its moving statistics. '^(?!head)' trains the
         classifier alone.

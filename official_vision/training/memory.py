@@ -11,7 +11,6 @@ from tensorflow.python.client import device_lib
 from official_vision.architecture.cost import Cost, Setting, estimate
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
-from official_vision.errors import UserError
 from official_vision.training.optimization import make_optimizer
 
 _MEBIBYTE = 2**20
@@ -43,21 +42,6 @@ class Need:
     def total(self) -> int:
         """All of it; the program itself is not counted."""
         return sum(dataclasses.astuple(self))
-
-
-def check_rematerialised(rematerialises: bool, replicas: int) -> None:
-    """Refuses rematerialisation on several devices.
-
-    There, with synchronised batch norm, TensorFlow's recomputation builds a graph that does not run.
-
-    Raises:
-      UserError: both are asked for.
-    """
-    if rematerialises and replicas > 1:
-        raise UserError(
-            "TrainSpec.rematerialise works on one device. "
-            f"Received: {replicas} devices. Set TrainSpec.accumulation_steps instead."
-        )
 
 
 def need_of(config: Config, architecture: Architecture, replicas: int) -> Need:

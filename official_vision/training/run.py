@@ -26,7 +26,6 @@ from official_vision.training.checkpoints import full_disk_named, newest_whole
 from official_vision.training.figures import with_nan
 from official_vision.training.freezing import check_patterns
 from official_vision.training.health import Breakdown, NotFiniteError
-from official_vision.training.memory import check_rematerialised
 from official_vision.training.observation.progress import clock
 from official_vision.training.optimization import make_optimizer
 from official_vision.training.preemption import sigterm_noted
@@ -59,7 +58,6 @@ def train(config: Config) -> folder.TrainingResult:
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         around.enter_context(engine.precision(config.train.precision))
         stop = around.enter_context(sigterm_noted())
-        check_rematerialised(config.train.rematerialise, strategy.num_replicas_in_sync)
         check_parts(
             config.train_data.batch_size,
             strategy.num_replicas_in_sync,

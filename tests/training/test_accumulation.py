@@ -69,7 +69,7 @@ from tests.training import steps
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 task = steps.make_task({"name": "adam", "learning_rate": 0.01}, accumulation_steps=2,
-                       ema_decay=0.9, gradient_clip_norm=1.0)
+                       rematerialise=True, ema_decay=0.9, gradient_clip_norm=1.0)
 features, targets = steps.batch()
 targets["mask"] = tf.ones_like(targets["mask"])
 one_losses, one = steps.after(task, 3, inputs=(features, targets))
@@ -100,7 +100,7 @@ print("as one")
 
 @pytest.mark.slow
 def test_two_devices_in_parts_are_one_device_in_parts():
-    """With synchronised batch norm, two optimizers, clipping, a moving average."""
+    """With synchronised batch norm, two optimizers, rematerialisation, clipping, a moving average."""
     command = [sys.executable, "-c", TWO_DEVICES]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert "as one" in done.stdout, done.stderr[-3000:]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from official_vision.errors import UserError
 from official_vision.training import memory
 from tests.training import runs
 
@@ -59,10 +58,3 @@ def test_this_machine_says_what_it_has():
     free, place = memory.available()
     assert place
     assert free > dataclasses.astuple(need())[0]
-
-
-def test_rematerialisation_is_refused_on_several_devices():
-    memory.check_rematerialised(True, 1)
-    memory.check_rematerialised(False, 2)
-    with pytest.raises(UserError, match=r"Received: 2 devices\. Set TrainSpec\.accumulation_steps"):
-        memory.check_rematerialised(True, 2)
