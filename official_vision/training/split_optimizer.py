@@ -36,6 +36,8 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
         self._network = network
         self._architecture = architecture
         self._clip_norm = clip_norm
+        # The counts of steps are made here: inside a replica's graph several devices cannot make them.
+        self._counts = [network.iterations, architecture.iterations]
         self._track_trackable(network, "network")
         self._track_trackable(architecture, "architecture")
 
@@ -65,7 +67,8 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
         for gradient, variable in zip(gradients, variables, strict=True):
             groups[is_architecture_variable(variable)].append((gradient, variable))
         # A step that loss scaling passes over counts for the network's schedule; so for the other.
-        self._architecture.iterations.assign(tf.identity(self._network.iterations))
+        network, architecture = self._counts
+        architecture.assign(tf.identity(network))
         for optimizer, own in ((self._network, groups[False]), (self._architecture, groups[True])):
             if own:
                 optimizer.apply_gradients(own, name=name, experimental_aggregate_gradients=False)
