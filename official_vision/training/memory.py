@@ -1,4 +1,8 @@
-"""What a training step needs in memory, told before it starts, beside what the machine has."""
+"""What a training step needs in memory at least, told before it starts, beside what the machine has.
+
+Counted is what must be held at once. Convolutions' work space and what the allocator keeps come on
+top: on a CPU steps measured at 96 x 96 took 1.3 times as much, with rematerialisation 2.9 times.
+"""
 
 from __future__ import annotations
 
@@ -139,7 +143,7 @@ def told(need: Need, has: tuple[int, str] | None, replicas_here: int = 1) -> str
     parts = ", ".join(
         f"{name} {size / _MEBIBYTE:.0f}" for name, size in dataclasses.asdict(need).items()
     )
-    line = f"memory: a step needs about {total / _MEBIBYTE:.0f} MiB ({parts})"
+    line = f"memory: a step needs at least {total / _MEBIBYTE:.0f} MiB ({parts})"
     if has is None:
         return line
     free, place = has

@@ -329,10 +329,12 @@ def test_shapes_are_static(split, plain, training):
         "flow": ([2, 4, 16, 16, 2], tf.float32),
         "objects": ([2, 4, 16, 16], tf.uint8),
     }
+    seeds = {"dropout_seed": ([2, 2], tf.int32)} if training else {}
     assert {name: (x.shape.as_list(), x.dtype) for name, x in targets.items()} == {
         "labels": ([2, 2], tf.float32),
         "mask": ([2], tf.float32),
         "video": ([2], tf.int32),
+        **seeds,
     }
 
 

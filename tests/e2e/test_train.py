@@ -53,13 +53,15 @@ def test_train_resume_and_evaluate(folder):
     status, stdout, stderr = command("train", *flags, "--gin_bindings=TrainSpec.steps = 4")
     assert (status, stderr) == (0, "")
     lines = stdout.strip().splitlines()
-    # Progress, one evaluation and the end: nothing of Orbit's or TensorFlow's own.
-    assert re.fullmatch(r"step 2/4  loss [\d.]+ .* steps/s  .* left", lines[0])
-    assert all(re.match(r"step |evaluated: |trained to step 4 ", line) for line in lines)
+    # Memory, progress, one evaluation and the end: nothing of Orbit's or TensorFlow's own.
+    assert re.match(r"memory: a step needs at least \d+ MiB", lines[0])
+    assert re.fullmatch(r"step 2/4  loss [\d.]+ .* steps/s  .* left", lines[1])
+    told = r"memory: |step |evaluated: |trained to step 4 "
+    assert all(re.match(told, line) for line in lines)
 
     status, stdout, stderr = command("train", *flags)
     assert (status, stderr) == (0, "")
-    assert "at step 4 of 8" in stdout.splitlines()[0]
+    assert any("at step 4 of 8" in line for line in stdout.splitlines()[:2])
     assert tf.train.latest_checkpoint(str(folder / "run")).endswith("ckpt-8")
 
     report = folder / "evaluation.json"
