@@ -224,7 +224,6 @@ def test_half_precision_trains_and_reads_back(precision, data, graph, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"steps": 9}, "TrainSpec.steps must be a multiple"),
         ({"best_metric": "top1"}, "Did you mean 'top_1'"),
         ({"name": "sdg"}, "OptimizerSpec.name"),
     ],
@@ -261,7 +260,7 @@ def test_two_devices_train_as_one(data, graph, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     one, two = (losses_of(tmp_path / name) for name in ("one_device", "mirrored"))
     assert list(one) == [1, 2, 3, 4, 5]
-    np.testing.assert_allclose([*two.values()], [*one.values()], atol=1e-4)
+    np.testing.assert_allclose([*two.values()], [*one.values()], rtol=1e-4)
     one, two = (
         json.loads((tmp_path / n / "result.json").read_text()) for n in ("one_device", "mirrored")
     )
