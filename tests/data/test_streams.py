@@ -31,7 +31,7 @@ def test_flow_leads_to_the_next_frame_and_the_last_repeats(moving):
 
 def test_tvl1_is_chosen_by_name(moving):
     found = list(video_streams(moving, **{**NOTHING, "flow": "tvl1"}))
-    grey = [streams._grey(item.rgb) for item in found]
+    grey = [streams.grey(item.rgb) for item in found]
     np.testing.assert_array_equal(found[1].flow, streams.optical_flow.tvl1_flow(grey[1], grey[2]))
 
 
