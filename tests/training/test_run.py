@@ -264,5 +264,5 @@ def test_two_devices_train_as_one(data, graph, tmp_path):
     one, two = (
         json.loads((tmp_path / n / "result.json").read_text()) for n in ("one_device", "mirrored")
     )
-    # Rounding grows from step to step, and the averages of batch norm carry all of it.
-    assert two["figures"] == pytest.approx(one["figures"], abs=1e-3)
+    # One device averages the unbiased variance (Keras's fused kernel), several the biased one: n / (n - 1).
+    assert two["figures"] == pytest.approx(one["figures"], rel=3e-3)
