@@ -12,6 +12,7 @@ import numpy as np
 from official_vision.errors import UserError
 from official_vision.metrics.bootstrap import Interval, Intervals
 from official_vision.metrics.evaluation import ClassResult, Evaluation
+from official_vision.metrics.figures import without_nan
 
 _MATRIX_CLASSES = 12  # of a confusion matrix that still fits a terminal
 _CONFUSIONS = 10  # pairs listed where the matrix does not fit
@@ -94,19 +95,15 @@ def _evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
     rows = [dataclasses.asdict(row) for row in evaluation.classes]
     values = {
         "videos": evaluation.videos,
-        **{name: _finite(value) for name, value in evaluation.figures.items()},
+        **without_nan(evaluation.figures),
         "classes": [
-            {name: _finite(value) for name, value in row.items() if value is not None}
+            without_nan({name: value for name, value in row.items() if value is not None})
             for row in rows
         ],
     }
     if evaluation.confusion is not None:
         values["confusion"] = evaluation.confusion.tolist()
     return values
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _known(interval: Interval) -> list[float] | None:

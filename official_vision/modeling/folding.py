@@ -13,6 +13,7 @@ import tf_keras
 
 from official_vision.modeling.layer import Layer, build_inside, register
 from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.precision import in_precision
 
 _SUFFIX = "_norm"  # `first_norm` follows `first`: all layers here name them so
 
@@ -69,13 +70,9 @@ def folded(model: AssembleNet, precision: str = "float32") -> AssembleNet:
 
 
 def _copied(model: AssembleNet, precision: str) -> AssembleNet:
-    before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy(precision)
-    try:
+    with in_precision(precision):
         copy = AssembleNet(model.architecture, model.spec)
         copy.make_weights()
-    finally:
-        tf_keras.mixed_precision.set_global_policy(before)
     for own, other in zip(copy.variables, model.variables, strict=True):
         own.assign(tf.cast(other, own.dtype))
     return copy

@@ -10,6 +10,7 @@ from typing import TextIO
 
 import tensorflow as tf
 import tf_keras
+from official.core import config_definitions
 
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
@@ -79,11 +80,12 @@ def attempt(job: Job, skipped: Sequence[SkippedBatch]) -> Mapping[str, float]:
     for line in lines:
         observer.note(line)
     tf_keras.utils.set_random_seed(train.seed)
+    experiment = engine.make_experiment(config)
     task = engine.TrainedTask(
         config,
         job.architecture,
         dict(job.indexes),
-        engine.make_experiment(config).task,
+        experiment.task,
         batch_after(start_step, skipped),
         observer.note,
         skipped=skipped,
@@ -91,16 +93,19 @@ def attempt(job: Job, skipped: Sequence[SkippedBatch]) -> Mapping[str, float]:
     )
     try:
         with engine.orbit_lines_in(job.records / folder.LOG_FILE):
-            return _trained(job, task, newest, observer)
+            return _trained(job, experiment, task, newest, observer)
     finally:
         task.tell_skipped()
         observer.close()
 
 
 def _trained(
-    job: Job, task: engine.TrainedTask, newest: str | None, observer: Observer
+    job: Job,
+    experiment: config_definitions.ExperimentConfig,
+    task: engine.TrainedTask,
+    newest: str | None,
+    observer: Observer,
 ) -> Mapping[str, float]:
-    experiment = engine.make_experiment(job.config)
     runner = engine.Runner(
         distribution_strategy=job.strategy,
         task=task,

@@ -10,7 +10,7 @@ import tensorflow as tf
 from official.core import train_utils
 
 from official_vision import files
-from official_vision.training.figures import scalars, with_nan, without_nan
+from official_vision.metrics.figures import scalars, with_nan, without_nan
 
 INFO_FILE = "info.json"  # Model Garden's name
 STEP_KEY = "best_ckpt_global_step"  # likewise

@@ -11,8 +11,8 @@ from official.modeling import optimization
 
 from official_vision import files
 from official_vision.errors import StoppedError
+from official_vision.metrics.figures import scalars, with_nan, without_nan
 from official_vision.training.checkpoints import full_disk_named
-from official_vision.training.figures import scalars, with_nan, without_nan
 from official_vision.training.hyperparameters import settings_kept
 from official_vision.training.preemption import StopRequest
 

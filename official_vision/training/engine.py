@@ -148,17 +148,6 @@ class Runner(train_lib.OrbitExperimentRunner):
 
 
 @contextlib.contextmanager
-def precision(name: str) -> Iterator[None]:
-    """Keras's global policy for the time of training: networks built later keep their own."""
-    before = tf_keras.mixed_precision.global_policy()
-    tf_keras.mixed_precision.set_global_policy(name)
-    try:
-        yield
-    finally:
-        tf_keras.mixed_precision.set_global_policy(before)
-
-
-@contextlib.contextmanager
 def orbit_lines_in(path: Path) -> Iterator[None]:
     """Sends what Orbit prints to a log file, so that the screen shows progress alone."""
     with open(path, "a", encoding="utf-8") as log, contextlib.redirect_stdout(log):

@@ -16,9 +16,9 @@ from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.index import Index
 from official_vision.errors import UserError
+from official_vision.metrics.figures import without_nan
 from official_vision.training.best import INFO_FILE
 from official_vision.training.controller import EVALUATED_FILE
-from official_vision.training.figures import without_nan
 from official_vision.training.restore import ARCHITECTURE_FILE, BEST_FOLDER
 
 LOG_FILE = "train.log"

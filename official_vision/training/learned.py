@@ -15,6 +15,7 @@ from official_vision.architecture.formats import read_architecture
 from official_vision.architecture.graph import Block
 from official_vision.architecture.plan import NodePlan, make_plan
 from official_vision.errors import UserError
+from official_vision.training.checkpoints import READ_ERRORS
 from official_vision.training.restore import ARCHITECTURE_FILE, find_checkpoint, step_of
 
 # Where a checkpoint of AssembleNet keeps a block's w, and the h of one of its gates.
@@ -66,8 +67,6 @@ def learned_connectivity(model_dir: str | os.PathLike, which: str = "best") -> L
     return Learned(architecture, strengths, distributions, source)
 
 
-# What TensorFlow raises for damaged checkpoints; a cut-off data file is an IndexError.
-_READ_ERRORS = (ValueError, RuntimeError, IndexError, tf.errors.OpError)
 # A variable's key and number of values -> its values, float64.
 _Read = Callable[[str, int], np.ndarray]
 
@@ -75,7 +74,7 @@ _Read = Callable[[str, int], np.ndarray]
 def _reader(checkpoint: str) -> _Read:
     try:
         reader = tf.train.load_checkpoint(checkpoint)
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise _unfit(checkpoint, "which cannot be read") from error
     shapes = reader.get_variable_to_shape_map()
 
@@ -85,7 +84,7 @@ def _reader(checkpoint: str) -> _Read:
             raise _unfit(checkpoint, f"in which {key.split('/.')[0]}, [{count}], is {found}")
         try:
             values = np.asarray(reader.get_tensor(key), np.float64)
-        except _READ_ERRORS as error:
+        except READ_ERRORS as error:
             raise _unfit(checkpoint, "whose data file cannot be read") from error
         if not np.isfinite(values).all():
             raise _unfit(checkpoint, f"in which {key.split('/.')[0]} is not finite")

@@ -16,14 +16,15 @@ from official_vision.data.index import Index
 from official_vision.data.input import read_index
 from official_vision.errors import UserError, nearest
 from official_vision.metrics.evaluation import figure_names
+from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.inputs import streams_of
-from official_vision.training import engine, folder
+from official_vision.modeling.precision import in_precision
+from official_vision.training import folder
 from official_vision.training.accumulation import check_parts
 from official_vision.training.attempt import Job, attempt
 from official_vision.training.best import INFO_FILE
 from official_vision.training.checkpoints import full_disk_named, newest_whole
-from official_vision.training.figures import with_nan
 from official_vision.training.freezing import check_patterns
 from official_vision.training.health import Breakdown, NotFiniteError
 from official_vision.training.observation.progress import clock
@@ -56,7 +57,7 @@ def train(config: Config) -> folder.TrainingResult:
         around.enter_context(full_disk_named(model_dir))
         around.enter_context(damage_named(config.train_data.path, indexes["train"]))
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
-        around.enter_context(engine.precision(config.train.precision))
+        around.enter_context(in_precision(config.train.precision))
         stop = around.enter_context(sigterm_noted())
         check_parts(
             config.train_data.batch_size,

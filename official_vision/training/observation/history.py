@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from official_vision import files
 from official_vision.metrics.evaluation import Evaluation
+from official_vision.metrics.figures import without_nan
 from official_vision.training.observation.jsonlines import JsonLines
 from official_vision.training.observation.progress import Loop
 from official_vision.training.observation.stopwatch import Stopwatch
@@ -45,7 +45,7 @@ class History:
         self._step = loop.step
         self._append(
             "loop",
-            loss=_number(loop.loss),
+            loss=without_nan(loop.loss),
             steps=loop.steps,
             loop_seconds=loop.seconds,
             learning_rates=dict(loop.learning_rates),
@@ -58,7 +58,7 @@ class History:
           evaluation: of the weights at this step.
           figures: its figures with validation_loss.
         """
-        record = {name: _number(value) for name, value in figures.items()}
+        record = without_nan(figures)
         self._append("evaluation", figures=record, videos=evaluation.videos)
         value = record.get(self._metric)
         if value is not None and (self._best is None or self._sign * value > self._best):
@@ -80,10 +80,10 @@ class History:
             "classes": [
                 {
                     "name": row.name,
-                    "average_precision": _number(row.average_precision),
+                    "average_precision": without_nan(row.average_precision),
                     "base_rate": row.base_rate,
                     "positives": row.positives,
-                    "accuracy": None if row.accuracy is None else _number(row.accuracy),
+                    "accuracy": without_nan(row.accuracy),
                 }
                 for row in evaluation.classes
             ],
@@ -93,8 +93,3 @@ class History:
 
 def _figure(record: Mapping[str, Any], metric: str) -> float | None:
     return record["figures"].get(metric)
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN, which mAP is when no video has a label."""
-    return float(value) if math.isfinite(value) else None

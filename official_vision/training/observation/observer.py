@@ -13,7 +13,7 @@ from official.core import train_lib
 from official_vision.architecture.connectivity import Learned
 from official_vision.config import Config
 from official_vision.data.index import Index
-from official_vision.training.figures import scalars
+from official_vision.metrics.figures import scalars
 from official_vision.training.observation import pictures, summaries
 from official_vision.training.observation.connection_log import ConnectionLog, connections_of
 from official_vision.training.observation.history import History

@@ -1,4 +1,4 @@
-"""Figures of an evaluation as plain numbers, for records."""
+"""Figures of an evaluation as plain numbers, for records: JSON has no NaN, which mAP is without labels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def scalars(output: Mapping) -> dict[str, float]:
 
 
 def without_nan(value: object) -> object:
-    """`value` with None for NaN at any depth: JSON has no NaN, which mAP is when no video has a label."""
+    """`value` with None for floats that are not finite, at any depth of mappings."""
     if isinstance(value, Mapping):
         return {name: without_nan(item) for name, item in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def with_nan(figures: Mapping[str, float | None]) -> dict[str, float]:
