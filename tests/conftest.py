@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # TensorFlow, OpenMP and matplotlib read these when they are first imported, here and in the
 # commands that tests start.
@@ -20,6 +22,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 import hypothesis
 import pytest
+
+from tests.browser import chromium
 
 # A run in a shell's background ignores Ctrl-C, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -50,3 +54,13 @@ def footage() -> dict[str, Path]:
         if done.returncode:
             pytest.fail(f"The test videos are not there. {done.stderr.strip()}", pytrace=False)
     return paths
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Headless Chromium as playwright's Browser (tests/browser.py); the test is skipped without one.
+
+    Of a module, not of the session: while it is open, asyncio.run refuses to run in this thread.
+    """
+    with chromium() as opened:
+        yield opened
