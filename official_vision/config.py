@@ -50,6 +50,8 @@ _SECTIONS: dict[str, tuple[type[specs.Spec], str]] = {
     "architecture_optimizer": (specs.OptimizerSpec, "architecture"),
     "prepare": (specs.PrepareSpec, ""),
     "evaluation": (specs.EvaluationSpec, ""),
+    "connectivity": (specs.ConnectivitySpec, ""),
+    "search": (specs.SearchSpec, ""),
 }
 _CLASSES = {spec_class.__name__: spec_class for spec_class, _ in _SECTIONS.values()}
 _SCOPES = {
@@ -77,6 +79,8 @@ class Config:
     prepare: specs.PrepareSpec
     evaluation: specs.EvaluationSpec = dataclasses.field(default_factory=specs.EvaluationSpec)
     architecture_optimizer: specs.OptimizerSpec | None = None
+    connectivity: specs.ConnectivitySpec = dataclasses.field(default_factory=specs.ConnectivitySpec)
+    search: specs.SearchSpec = dataclasses.field(default_factory=specs.SearchSpec)
 
     def __post_init__(self) -> None:
         if self.architecture_optimizer is None:

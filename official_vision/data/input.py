@@ -72,6 +72,7 @@ def build_dataset(
     input_context: tf.distribute.InputContext | None = None,
     start_step: int = 0,
     skipped: Skipped | None = None,
+    half: int | None = None,
 ) -> tf.data.Dataset:
     """Builds the batches of one input pipeline.
 
@@ -84,6 +85,7 @@ def build_dataset(
       input_context: this pipeline's number and the number of replicas; None for a single one.
       start_step: training steps to pass over, at no cost.
       skipped: told of damaged records where `spec.damaged` is skip.
+      half: of the training records (see data/order.py); the other half's clips are cut otherwise.
 
     Returns:
       A dataset of (features, targets). features: rgb uint8 [batch, time, size, size, 3], flow
@@ -93,7 +95,8 @@ def build_dataset(
       dropout_seed int32 [batch, 2].
 
     Raises:
-      UserError: a batch size that the replicas can't share evenly, or too small to be mixed.
+      UserError: a batch size that the replicas can't share evenly, or too small to be mixed; a split
+        without a half.
     """
     context = input_context or tf.distribute.InputContext()
     if spec.batch_size % context.num_replicas_in_sync:
@@ -114,12 +117,30 @@ def build_dataset(
         )
     reader = _Reader(spec, index, streams, skipped)
     if training:
-        order = training_order(index.num_videos, spec.seed, start_step * spec.batch_size)
-        # Numbered before they are shared out: pipelines draw different random numbers.
-        numbered = order.shard(context.num_input_pipelines, context.input_pipeline_id)
+        numbered = _numbered(spec, index, context, start_step, half)
         return _training_batches(reader, numbered, batch).prefetch(tf.data.AUTOTUNE)
     examples = _evaluation_examples(reader, context, batch)
     return examples.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _numbered(
+    spec: DataSpec,
+    index: Index,
+    context: tf.distribute.InputContext,
+    start_step: int,
+    half: int | None,
+) -> tf.data.Dataset:
+    """One pipeline's share of (number, position) in the order of training."""
+    if half is not None and index.num_videos < 2:
+        raise UserError(
+            f"Two halves need at least 2 records. Received: {spec.path}, which has {index.num_videos}. "
+            "Set ConnectivitySpec.updates = 'joint'."
+        )
+    order = training_order(index.num_videos, spec.seed, start_step * spec.batch_size, half)
+    if half == 1:  # random choices go by the number: other ones than the first half's
+        order = order.map(lambda number, position: (-1 - number, position), **_PARALLEL)
+    # Numbered before they are shared out: pipelines draw different random numbers.
+    return order.shard(context.num_input_pipelines, context.input_pipeline_id)
 
 
 class _Reader:
@@ -176,7 +197,7 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
         return number, *reader.example(position, cut)
 
     def finished(numbers: tf.Tensor, features: dict, targets: dict) -> Example:
-        # No other random choice has a negative number in its seed.
+        # No other random choice about a clip has a seed that begins with a negative number.
         own = tf.stack([tf.fill([batch], -1 - spec.seed), tf.cast(numbers, tf.int32)], axis=1)
         targets = {**targets, "dropout_seed": own}
         if spec.mixup_alpha or spec.cutmix_alpha:

@@ -8,15 +8,18 @@ from official_vision.specs.evaluation import EvaluationSpec
 from official_vision.specs.model import ModelSpec
 from official_vision.specs.optimization import OptimizerSpec
 from official_vision.specs.preparation import PrepareSpec
+from official_vision.specs.search import ConnectivitySpec, SearchSpec
 from official_vision.specs.spec import Spec
 from official_vision.specs.training import TrainSpec
 
 __all__ = [
+    "ConnectivitySpec",
     "DataSpec",
     "EvaluationSpec",
     "ModelSpec",
     "OptimizerSpec",
     "PrepareSpec",
+    "SearchSpec",
     "Spec",
     "TrainSpec",
 ]

@@ -12,9 +12,13 @@ import tensorflow as tf
 import tf_keras
 from official.core import config_definitions, train_lib, train_utils
 
+from official_vision.architecture.connection_cost import ConnectionCosts, connection_costs
 from official_vision.config import Config
 from official_vision.errors import StoppedError
 from official_vision.training.best import BestExporter
+from official_vision.training.connection_latency import connection_latencies
+from official_vision.training.connection_terms import ConnectionTerms
+from official_vision.training.cost_setting import setting_of
 from official_vision.training.health import FiniteWatch
 from official_vision.training.observation.stopwatch import Stopwatch
 from official_vision.training.optimization import make_optimizer
@@ -73,10 +77,25 @@ class TrainedTask(VideoTask):
         )
 
     def build_model(self) -> tf_keras.Model:
-        """Builds the network, and the watch over its steps."""
+        """Builds the network, the watch over its steps, and what a search adds to their loss."""
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        self.watch = FiniteWatch(self.config.train_data.batch_size // replicas)
-        return super().build_model()
+        connectivity = self.config.connectivity
+        batches = 2 if connectivity.updates == "bilevel" else 1  # that a step sees
+        self.watch = FiniteWatch(batches * self.config.train_data.batch_size // replicas)
+        model = super().build_model()
+        if connectivity.has_terms:
+            self.terms = ConnectionTerms(model, connectivity, self._costs())
+        return model
+
+    def _costs(self) -> ConnectionCosts | None:
+        """Of connections, where their expected cost is part of the loss."""
+        config = self.config
+        if not config.connectivity.cost_weight:
+            return None
+        setting = setting_of(config.model, config.train_data)
+        if config.connectivity.cost == "latency":
+            return connection_latencies(self.architecture, setting, config.train.model_dir)
+        return connection_costs(self.architecture, setting)
 
     def build_inputs(
         self,

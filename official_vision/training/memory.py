@@ -12,9 +12,10 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.python.client import device_lib
 
-from official_vision.architecture.cost import Cost, Setting, estimate
+from official_vision.architecture.cost import Cost, estimate
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
+from official_vision.training.cost_setting import setting_of
 from official_vision.training.optimization import make_optimizer
 
 _MEBIBYTE = 2**20
@@ -57,19 +58,7 @@ def need_of(config: Config, architecture: Architecture, replicas: int) -> Need:
       replicas: devices that share a batch.
     """
     train, data, model = config.train, config.train_data, config.model
-    cost = estimate(
-        architecture,
-        Setting(
-            gate=model.gate,
-            frames=data.frames,
-            size=data.size,
-            num_classes=model.num_classes,
-            num_object_classes=model.num_object_classes,
-            frame_pooling=model.frame_pooling,
-            flow_source=model.flow_source,
-            flow_iterations=model.flow_iterations,
-        ),
-    )
+    cost = estimate(architecture, setting_of(model, data))
     clips = -(-data.batch_size // replicas)
     in_memory = -(-clips // train.accumulation_steps)
     of_clip = _rematerialised(cost) if train.rematerialise else _kept(cost.total.activation_bytes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.training.accumulation import Gradients, accumulate
+from official_vision.training.bilevel import Side, seen, split_sides
+from official_vision.training.connection_terms import ConnectionTerms
 from official_vision.training.freezing import freeze
 from official_vision.training.losses import classification_loss, clip_losses, l2_penalty
 from official_vision.training.restore import load_weights
@@ -57,6 +60,7 @@ class VideoTask(base_task.Task):
         self._note = note
         self._streams: tuple[str, ...] = ()
         self._trained: list[tf.Variable] = []
+        self.terms: ConnectionTerms | None = None  # what a search adds to the loss
         self._kernels: list[tf.Variable] = []
 
     def build_model(self) -> tf_keras.Model:
@@ -85,7 +89,8 @@ class VideoTask(base_task.Task):
         """Builds the batches of one input pipeline; `params.is_training` tells which split."""
         training = params.is_training
         split = "train" if training else "validation"
-        return build_dataset(
+        build = functools.partial(
+            build_dataset,
             self.config.train_data if training else self.config.validation_data,
             self.indexes[split],
             self._streams,
@@ -94,6 +99,9 @@ class VideoTask(base_task.Task):
             start_step=self.start_step if training else 0,
             skipped=self._skipped[split],
         )
+        if training and self.config.connectivity.updates == "bilevel":
+            return tf.data.Dataset.zip((build(half=0), build(half=1)))
+        return build()
 
     def tell_skipped(self) -> None:
         """Notes the damaged records that were skipped since the last call."""
@@ -126,37 +134,59 @@ class VideoTask(base_task.Task):
         """One step of one replica.
 
         Args:
-          inputs: (features, targets) of data/input.py.
+          inputs: (features, targets) of data/input.py; of bilevel updates a pair of such, the first
+            of which moves the network's weights and the second w and h.
           model: the network.
           optimizer: applies gradients summed over replicas.
           metrics: none are kept in training beyond the loss.
 
         Returns:
-          The loss, a scalar.
+          The loss, a scalar; of bilevel updates that of the first batch.
         """
         del metrics
-        variables, parts = self._trained, self.config.train.accumulation_steps
-        clips = tf.reduce_sum(tf.cast(inputs[1]["mask"], tf.float32))
+        if self.config.connectivity.updates == "bilevel":
+            sides = split_sides(inputs, self._trained)
+        else:
+            sides = [Side(inputs, self._trained, has_terms=True)]
+        pairs: list[tuple[tf.Tensor | None, tf.Variable]] = []
+        losses = []
+        for side in sides:
+            loss, gradients = self._gradients(side, model, optimizer)
+            losses.append(loss)
+            pairs += zip(gradients, side.variables, strict=True)
+        self.observe(tf.add_n(losses), [gradient for gradient, _ in pairs], seen(sides))
+        optimizer.apply_gradients(pairs)
+        return {self.loss: losses[0]}
+
+    def _gradients(
+        self,
+        side: Side,
+        model: tf_keras.Model,
+        optimizer: tf_keras.optimizers.Optimizer,
+    ) -> Gradients:
+        """The loss of a batch, and the gradients of the variables that it moves, unscaled."""
+        parts = self.config.train.accumulation_steps
+        clips = tf.reduce_sum(tf.cast(side.inputs[1]["mask"], tf.float32))
         scales_loss = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
 
         def gradients_of(part: Any) -> Gradients:
             with tf.GradientTape() as tape:
                 loss = self._loss(model, part, clips)
+                if side.has_terms and self.terms:
+                    loss += self.terms(optimizer.iterations) / parts
                 # The optimizer sums over replicas; the mean over the global batch is wanted.
                 scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
                 if scales_loss:
                     scaled = optimizer.get_scaled_loss(scaled)
-            return loss, tape.gradient(scaled, variables)
+            return loss, tape.gradient(scaled, side.variables)
 
         if parts == 1:
-            loss, gradients = gradients_of(inputs)
+            loss, gradients = gradients_of(side.inputs)
         else:
-            loss, gradients = accumulate(gradients_of, inputs, parts, variables)
+            loss, gradients = accumulate(gradients_of, side.inputs, parts, side.variables)
         if scales_loss:
             gradients = optimizer.get_unscaled_gradients(gradients)
-        self.observe(loss, gradients, inputs[1])
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return {self.loss: loss}
+        return loss, gradients
 
     def _dropout_seeds(self, targets: dict[str, tf.Tensor]) -> tf.Tensor | None:
         """A clip's dropout is the same whatever the replicas, and whether the run was resumed."""

@@ -1,0 +1,136 @@
+"""What each connection costs by itself, so that a search can weigh connections against one another."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from official_vision.architecture.cost import Setting
+from official_vision.architecture.count import Count, convolution, dense, max_pool
+from official_vision.architecture.graph import Architecture
+from official_vision.architecture.plan import NodePlan, gate_sources, make_plan
+
+Connection = tuple[int, int]  # source, consumer
+
+
+@dataclasses.dataclass(frozen=True)
+class ConnectionCosts:
+    """The price of each connection of a network's built blocks.
+
+    Attributes:
+      maps: of carrying the map: its pool, scaling and 1x1 convolution.
+      gates: of the gate that each candidate would make, in the order of NodePlan.candidates; empty
+        where no peer is to be chosen (then a gate's cost is part of the map's).
+      unit: arithmetic (operations a clip, 2 a multiply-add) or seconds.
+    """
+
+    maps: Mapping[Connection, float]
+    gates: Mapping[Connection, tuple[float, ...]]
+    unit: str
+
+    @property
+    def full(self) -> float:
+        """Of all connections, each gated by its dearest candidate."""
+        return sum(
+            cost + max(self.gates[connection], default=0.0)
+            for connection, cost in self.maps.items()
+        )
+
+    def expected(
+        self,
+        architecture: Architecture,
+        strengths: Mapping[int, Sequence[float]],
+        peers: Mapping[int, Sequence[Sequence[float]]],
+    ) -> float:
+        """The share of `full` that strengths and peers amount to.
+
+            sum over connections of sigmoid(w) * (map + sum over k of softmax(h)_k * gate_k) / full
+
+        Args:
+          architecture: of which these are the costs.
+          strengths: sigmoid(w) of each block's inputs; a block without an entry has 1 for each.
+          peers: softmax(h), a row an input, of blocks with one-shot gates.
+
+        Returns:
+          0 to 1.
+        """
+        spent = 0.0
+        for (source, consumer), cost in self.maps.items():
+            position = architecture.nodes[consumer].inputs.index(source)
+            strength = strengths[consumer][position] if consumer in strengths else 1.0
+            gates = self.gates[source, consumer]
+            shares = peers[consumer][position] if gates else ()
+            mixed = sum(p * gate for p, gate in zip(shares, gates, strict=True))
+            spent += strength * (cost + mixed)
+        return spent / self.full
+
+
+def connection_costs(architecture: Architecture, setting: Setting) -> ConnectionCosts:
+    """Counts the arithmetic of each connection.
+
+    What several connections share (the pool of a node to one resolution, the 1x1 convolution of
+    inputs of one width) is shared out evenly among them; averages that gates read serve the whole
+    network and are left out.
+
+    Args:
+      architecture: the network.
+      setting: of the costs.
+    """
+    plan = make_plan(architecture, setting.num_object_classes)
+    alive = architecture.live_nodes(gated_by_peers=setting.gate == "peer")
+    built = [own for own in plan if own.fusion is not None and own.index in alive]
+    users = Counter(
+        route
+        for own in built
+        for route in zip(own.fusion.inputs, own.fusion.pool_ratios, strict=True)
+    )
+    maps: dict[Connection, float] = {}
+    gates: dict[Connection, tuple[float, ...]] = {}
+    for own in built:
+        read = gate_sources(setting.gate, architecture.nodes[own.index], own)
+        for position, source in enumerate(own.fusion.inputs):
+            peers = read[position] if read else ()
+            is_open = isinstance(peers, tuple)
+            known = peers if is_open else (peers,)
+            costs = tuple(_gate(own, position, plan[peer], setting) for peer in known)
+            gates[source, own.index] = costs if is_open else ()
+            maps[source, own.index] = (
+                _carried(own, position, setting)
+                + _pooled(own, position, setting) / users[source, own.fusion.pool_ratios[position]]
+                + (0.0 if is_open else costs[0])
+            )
+    return ConnectionCosts(maps, gates, "arithmetic")
+
+
+def _arithmetic(count: Count) -> float:
+    return float(count.flops + count.elementwise)
+
+
+def _carried(own: NodePlan, position: int, setting: Setting) -> float:
+    """Scaling a map, and its share of the 1x1 convolution to the fused width."""
+    fusion, positions = own.fusion, setting.positions(own.input_stride)
+    if len(fusion.inputs) == 1:  # passed on as it is, but for a gate
+        return float(positions * fusion.input_channels[0] * (setting.gate != "none"))
+    width = fusion.input_channels[position]
+    cost = float(positions * width)
+    if width in fusion.convolved_widths:
+        shared = convolution(positions, 1, width, fusion.target_channels)
+        cost += _arithmetic(shared) / fusion.input_channels.count(width)
+    return cost
+
+
+def _pooled(own: NodePlan, position: int, setting: Setting) -> float:
+    ratio, width = own.fusion.pool_ratios[position], own.fusion.input_channels[position]
+    if ratio == 1:
+        return 0.0
+    return _arithmetic(max_pool(setting.positions(own.input_stride), ratio**2, width))
+
+
+def _gate(own: NodePlan, position: int, peer: NodePlan, setting: Setting) -> float:
+    """One vector a frame: a fully connected layer (none for a static gate) and the sigmoid."""
+    width = own.fusion.input_channels[position]
+    squashing = float(setting.frames * width)
+    if setting.gate == "static":
+        return squashing
+    return squashing + _arithmetic(dense(setting.frames, peer.output_channels, width))

@@ -1,0 +1,76 @@
+"""The folder of a one-shot search: where each stage leaves its results, and search.json, which sums up.
+
+output/
+  search.json      settings and, a stage after the other, its figures
+  space.json       the over-connected network
+  search/          the run that trains it (checkpoints, learned.jsonl, ...)
+  derived.json     the discrete network: an architecture that tools/train.py takes
+  derived/         its weights, inherited from the one-shot network
+  retrain/         the run that trains it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from official_vision import config as configuration
+from official_vision import files
+from official_vision.config import Config
+from official_vision.errors import UserError
+
+STAGES = ("search", "derive", "retrain")
+RECORD_FILE = "search.json"
+SPACE_FILE = "space.json"
+SEARCH_FOLDER = "search"
+DERIVED_FILE = "derived.json"
+WEIGHTS = "derived/weights"  # a checkpoint's path prefix
+RETRAIN_FOLDER = "retrain"
+_FORMAT = "official_vision.search"
+_VERSION = 1
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Reads search.json: the settings ("config") and the finished stages' figures ("stages").
+
+    Raises:
+      UserError: the folder holds none, or one that is not ours.
+    """
+    path = folder / RECORD_FILE
+    if not path.is_file():
+        raise UserError(
+            f"A search's folder holds {RECORD_FILE}, written by tools/search.py. Received: {folder}, which "
+            "holds none. Run the search first."
+        )
+    record = files.read_json(path)
+    if not isinstance(record, dict) or record.get("format") != _FORMAT:
+        raise UserError(f'The file must say "format": "{_FORMAT}". Received: {path}.')
+    return record
+
+
+def stages_of(folder: Path) -> dict[str, Any]:
+    """Returns the figures of the stages that are done, by stage; none before the first."""
+    return read_record(folder)["stages"] if (folder / RECORD_FILE).is_file() else {}
+
+
+def write_stage(folder: Path, config: Config, stage: str, figures: Mapping[str, Any]) -> None:
+    """Adds a stage to search.json, or does it again; later stages, which followed from it, are dropped.
+
+    Args:
+      folder: of the search.
+      config: every setting.
+      stage: of STAGES.
+      figures: plain JSON values.
+    """
+    done = stages_of(folder)
+    earlier = {name: done[name] for name in STAGES[: STAGES.index(stage)] if name in done}
+    record = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "method": config.search.method,
+        "config": config.to_dict(),
+        "versions": configuration.versions(),
+        "stages": {**earlier, stage: dict(figures)},
+    }
+    files.write_json(folder / RECORD_FILE, record)

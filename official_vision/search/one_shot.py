@@ -1,0 +1,245 @@
+"""One-shot search (AssembleNet++, supplement A.2): search, derive, retrain, each resumable.
+
+ModelSpec.architecture -- space --> over-connected network -- train, w and h too --> search/
+    -- derive --> derived.json and weights -- train --> retrain/
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from official_vision import config as configuration
+from official_vision import files
+from official_vision.architecture.formats import read_architecture, save_architecture
+from official_vision.config import Config
+from official_vision.errors import UserError, nearest
+from official_vision.modeling.builder import resolve_architecture
+from official_vision.search import folder as layout
+from official_vision.search.discrete import emptied_blocks, make_discrete
+from official_vision.search.figures import (
+    attention_figures,
+    connection_figures,
+    cost_figures,
+    table,
+)
+from official_vision.search.space import one_shot_space
+from official_vision.specs import ConnectivitySpec
+from official_vision.training.cost_setting import setting_of
+from official_vision.training.evaluate import Trained, load_trained, score_clips
+from official_vision.training.figures import with_nan, without_nan
+from official_vision.training.folder import RESULT_FILE
+from official_vision.training.run import train
+
+ALL = "all"
+# Sections that say nothing about how a network is trained.
+_ELSEWHERE = ("prepare", "search", "evolution")
+
+
+def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = print) -> Path:
+    """Runs a stage of the search, or all that are left.
+
+    Args:
+      config: every setting; SearchSpec says where.
+      stage: search, derive, retrain or all. Each goes on where it was stopped.
+      note: shows the user a line.
+
+    Returns:
+      The folder of the search (search/folder.py); derived.json in it is the network that was found.
+
+    Raises:
+      UserError: an unknown stage, one whose predecessor isn't done, or settings that don't fit.
+    """
+    stages = {"search": _search, "derive": _derive, "retrain": _retrain}
+    if stage not in (*stages, ALL):
+        raise UserError(
+            f"A stage is search, derive, retrain or all. Received: {stage!r}. {nearest(stage, (*stages, ALL))}"
+        )
+    if not config.search.output:
+        raise UserError(
+            "SearchSpec.output must be set. Received: ''. Name a folder for the search."
+        )
+    output = Path(config.search.output)
+    for name in stages if stage == ALL else (stage,):
+        note(f"{name}:")
+        figures = stages[name](config, output, note)
+        layout.write_stage(output, config, name, without_nan(figures))
+    note(table(layout.stages_of(output)))
+    return output
+
+
+def _search(config: Config, output: Path, note: Callable[[str], None]) -> dict[str, Any]:
+    """Trains the over-connected network."""
+    given = resolve_architecture(config.model)
+    space = one_shot_space(given, config.search.candidates)
+    path = output / layout.SPACE_FILE
+    if path.is_file() and read_architecture(path) != space:
+        raise UserError(
+            f"A search goes on with the connections that it began with. Received: {output}, which holds a search "
+            f"among others ({layout.SPACE_FILE}). Choose another SearchSpec.output, or the old settings."
+        )
+    save_architecture(space, path)
+    count = len(list(space.connections()))
+    note(f"{count} connections where {given.name} has {len(list(given.connections()))}")
+    result = _trained(search_config(config))
+    metric, setting = config.train.best_metric, setting_of(config.model, config.validation_data)
+    return {
+        "metric": metric,
+        "one_shot": {
+            **cost_figures(space, setting),
+            "steps": result["step"],
+            "score": result["figures"].get(metric),
+            "figures": result["figures"],
+            "best": result["best"],
+            "seconds": result["seconds"],
+        },
+    }
+
+
+def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[str, Any]:
+    """Makes the network discrete, and evaluates both with the weights that they share."""
+    _check_done(output, "search", "derive")
+    metric, spec = config.train.best_metric, config.search
+    trained = load_trained(output / layout.SEARCH_FOLDER, spec.checkpoint)
+    before = _figures(trained)
+    fingerprints = configuration.read_record(output / layout.SEARCH_FOLDER)["data_fingerprints"]
+    found = make_discrete(
+        trained,
+        spec,
+        {
+            "data_fingerprints": fingerprints,
+            "method": spec.method,
+            "updates": config.connectivity.updates,
+            metric: without_nan(before)[metric],
+        },
+    )
+    if emptied := emptied_blocks(found.learned, found.threshold):
+        note(
+            f"no input of node {', '.join(map(str, emptied))} reaches {found.threshold:g}: the strongest stays"
+        )
+    after = _figures(dataclasses.replace(trained, model=found.model))
+    tf.train.Checkpoint(model=found.model).write(str(output / layout.WEIGHTS))
+    save_architecture(found.architecture, output / layout.DERIVED_FILE)
+    setting = setting_of(config.model, config.validation_data)
+    figures = {
+        "threshold": found.threshold,
+        "one_shot_figures": before,
+        "one_shot_step": trained.step,
+        "connectivity": connection_figures(found.learned, setting),
+        "derived": {
+            **cost_figures(found.architecture, setting),
+            "steps": trained.step,
+            "score": after.get(metric),
+            "figures": after,
+        },
+    }
+    if found.architecture.is_discrete() and config.model.gate == "peer":
+        figures["attention"] = attention_figures(found.architecture, setting)
+    return figures
+
+
+def _retrain(config: Config, output: Path, note: Callable[[str], None]) -> dict[str, Any]:
+    """Trains the discrete network."""
+    _check_done(output, "derive", "retrain")
+    derived = read_architecture(output / layout.DERIVED_FILE)
+    begun = output / layout.RETRAIN_FOLDER / "architecture.json"
+    if begun.is_file() and read_architecture(begun).nodes != derived.nodes:
+        raise UserError(
+            f"A discrete network is retrained in a folder of its own. Received: {begun.parent}, which trains the "
+            "network of another derivation. Delete it, or choose another SearchSpec.output."
+        )
+    own = retrain_config(config)
+    note(f"from {own.train.init_checkpoint or 'fresh weights'}")
+    result = _trained(own)
+    metric = config.train.best_metric
+    stages = layout.stages_of(output)
+    reference = with_nan(stages["derive"]["one_shot_figures"])[metric]
+    score = result["figures"].get(metric)
+    return {
+        "retrained": {
+            **cost_figures(derived, setting_of(config.model, config.validation_data)),
+            "steps": result["step"],
+            "score": score,
+            "figures": result["figures"],
+            "best": result["best"],
+            "seconds": result["seconds"],
+        },
+        "kept_score_percent": 100 * score / reference if reference else None,
+        "steps_percent": 100 * result["step"] / stages["search"]["one_shot"]["steps"],
+    }
+
+
+def search_config(config: Config) -> Config:
+    """Returns the settings of the run that trains the over-connected network."""
+    output = Path(config.search.output)
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, architecture=str(output / layout.SPACE_FILE)),
+        train=dataclasses.replace(config.train, model_dir=str(output / layout.SEARCH_FOLDER)),
+    )
+
+
+def retrain_config(config: Config) -> Config:
+    """Returns the settings of the run that trains the discrete network."""
+    spec, output = config.search, Path(config.search.output)
+    rate = spec.retrain_learning_rate
+    optimizer = dataclasses.replace(
+        config.optimizer,
+        warmup_steps=spec.retrain_warmup_steps,
+        learning_rate=config.optimizer.learning_rate if rate is None else rate,
+    )
+    of_connections = None  # the same as of all weights
+    if config.architecture_optimizer != config.optimizer:
+        of_connections = dataclasses.replace(
+            config.architecture_optimizer, warmup_steps=spec.retrain_warmup_steps
+        )
+    start = config.train.init_checkpoint
+    if spec.retrain_weights == "inherited":
+        start = str(output / layout.WEIGHTS)
+    return dataclasses.replace(
+        config,
+        model=dataclasses.replace(config.model, architecture=str(output / layout.DERIVED_FILE)),
+        train=dataclasses.replace(
+            config.train,
+            model_dir=str(output / layout.RETRAIN_FOLDER),
+            steps=spec.retrain_steps,
+            init_checkpoint=start,
+        ),
+        optimizer=optimizer,
+        architecture_optimizer=of_connections,
+        connectivity=ConnectivitySpec(),
+    )
+
+
+def _trained(config: Config) -> Mapping[str, Any]:
+    """What result.json says of a run, after it has been trained as far as it wasn't yet."""
+    path = Path(config.train.model_dir) / RESULT_FILE
+    if not _is_finished(config, path):
+        train(config)
+    result = files.read_json(path)
+    return {**result, "figures": with_nan(result["figures"]), "best": with_nan(result["best"])}
+
+
+def _is_finished(config: Config, result: Path) -> bool:
+    """Whether a run came to its end with exactly these settings; `train` tells of what doesn't fit."""
+    if not result.is_file() or files.read_json(result)["step"] != config.train.steps:
+        return False
+    before, now = configuration.read(result.parent).to_dict(), config.to_dict()
+    return all(before[name] == now[name] for name in now if name not in _ELSEWHERE)
+
+
+def _check_done(output: Path, needed: str, stage: str) -> None:
+    if needed not in layout.stages_of(output):
+        raise UserError(
+            f"Stage {stage} needs what stage {needed} finds. Received: {str(output)!r}, in which it isn't done. "
+            f"Run --stage={needed} first, or --stage=all."
+        )
+
+
+def _figures(trained: Trained) -> dict[str, float]:
+    pooled = score_clips(trained).pooled(trained.config.evaluation)
+    return dict(pooled.evaluation().figures)
