@@ -18,6 +18,7 @@ from official_vision import files
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.config import Config
 from official_vision.errors import UserError, nearest
+from official_vision.metrics.figures import with_nan, without_nan
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.search import folder as layout
 from official_vision.search.discrete import emptied_blocks, make_discrete
@@ -31,7 +32,6 @@ from official_vision.search.space import one_shot_space
 from official_vision.specs import ConnectivitySpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.evaluate import Trained, load_trained, score_clips
-from official_vision.training.figures import with_nan, without_nan
 from official_vision.training.folder import RESULT_FILE
 from official_vision.training.run import train
 
