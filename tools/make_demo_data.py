@@ -1,5 +1,10 @@
-"""Cuts the demo's clips from real footage: make_demo_data --footage=DIR --output=DIR."""
+"""Makes a small data set from real footage: make_demo_data --footage=DIR --output=DIR [--kind=planted].
 
+demo: clips of three scenes, played forward, reversed, at double speed and frozen (data/demo.py).
+planted: clips of which the objects tell which half counts, for studies of the search (data/planted.py).
+"""
+
+import functools
 from pathlib import Path
 
 from absl import flags
@@ -7,18 +12,18 @@ from tqdm import tqdm
 
 from official_vision import cli
 from official_vision.data.demo import make_demo_data
+from official_vision.data.planted import make_planted_data
 
 _FOOTAGE = flags.DEFINE_string("footage", ".cache/footage", "Folder of the three source videos.")
 _OUTPUT = flags.DEFINE_string("output", "demo/videos", "Folder for clips/ and annotations.csv.")
+_KIND = flags.DEFINE_enum("kind", "demo", ["demo", "planted"], "Which data set.")
 
 
 def main() -> None:
     """Writes the clips that are missing."""
-    count = make_demo_data(
-        Path(_FOOTAGE.value),
-        Path(_OUTPUT.value),
-        lambda clips: tqdm(clips, "cutting clips", disable=None, leave=False),
-    )
+    make = {"demo": make_demo_data, "planted": make_planted_data}[_KIND.value]
+    bar = functools.partial(tqdm, desc="cutting clips", disable=None, leave=False)
+    count = make(Path(_FOOTAGE.value), Path(_OUTPUT.value), bar)
     print(f"{count} labelled clips in {_OUTPUT.value}")
 
 

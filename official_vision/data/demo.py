@@ -125,7 +125,7 @@ def make_demo_data(
             )
         missing = [clip for clip in planned if not (output / "clips" / clip.name).is_file()]
         for clip in progress(missing):
-            _write_clip(output / "clips" / clip.name, [source[frame] for frame in clip.frames])
+            write_clip(output / "clips" / clip.name, [source[frame] for frame in clip.frames])
         clips += planned
     files.write_text(output / "annotations.csv", _annotations(clips))
     return len(clips)
@@ -142,7 +142,8 @@ def _annotations(clips: Sequence[DemoClip]) -> str:
     return text.getvalue()
 
 
-def _write_clip(path: Path, frames: Sequence[np.ndarray]) -> None:
+def write_clip(path: Path, frames: Sequence[np.ndarray]) -> None:
+    """Writes frames, uint8 rgb [height, width, 3], as H.264 at 25 a second; odd sizes lose a row or column."""
     # 4:2:0 video needs even sizes; one thread makes the bytes the same on every machine.
     height, width = (size // 2 * 2 for size in frames[0].shape[:2])
     with files.written_aside(path) as partial, av.open(str(partial), "w") as container:

@@ -1,1 +1,1 @@
-"""The search for connections and peers: one-shot (AssembleNet++), evolution (AssembleNet), its report."""
+"""The search for connections and peers: one-shot (AssembleNet++), evolution (AssembleNet), its report and studies."""

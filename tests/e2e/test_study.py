@@ -1,0 +1,67 @@
+"""A study as a user runs it: one variant that trains, and one that can't be trained."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.training import runs
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+
+
+@pytest.fixture(scope="module")
+def command(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    data = runs.write_data(folder / "data")
+    settings = runs.config(data, "", runs.save_small(folder), steps=2, validation_interval=2)
+    (folder / "run.gin").write_text(settings.to_gin())
+    return [
+        sys.executable,
+        "tools/study.py",
+        f"--gin_file={folder / 'run.gin'}",
+        "--variant=small:",
+        "--variant=classes: ModelSpec.num_classes = 3",
+        "--expected_peer=0>4=1,2",
+        "--seeds=1",
+        f"--output={folder / 'output'}",
+    ], folder / "output"
+
+
+def run(command):
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.mark.slow
+def test_results_are_compared_failures_named_and_nothing_done_twice(command):
+    command, output = command
+    done = run(command)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.count("failed: classes") == 1
+    assert "num_classes" in done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
+    study = json.loads((output / "study.json").read_text())
+    (small,) = (own for own in study["runs"] if own["variant"] == "small")
+    result = json.loads((output / "small" / "seed-1" / "result.json").read_text())
+    assert small["value"] == result["figures"]["mAP"]
+    assert len(small["found"]) == 1
+    assert f"| small | 1 | {small['value']:.4f} |" in (output / "study.md").read_text()
+    assert (output / "study.png").read_bytes().startswith(b"\x89PNG")
+
+    # What is finished stays: the same command with the one variant has nothing to train.
+    written = (output / "small" / "seed-1" / "result.json").stat().st_mtime_ns
+    again = run([flag for flag in command if "classes" not in flag])
+    assert again.returncode == 0, again.stderr
+    assert "run 1 of" not in again.stdout
+    assert (output / "small" / "seed-1" / "result.json").stat().st_mtime_ns == written
+
+    refused = run([*command, "--gin_bindings=TrainSpec.steps = 4"])
+    assert refused.returncode == 1
+    assert "train.steps was 2, is 4" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
