@@ -55,7 +55,7 @@ def stages_of(folder: Path) -> dict[str, Any]:
 
 
 def write_stage(folder: Path, config: Config, stage: str, figures: Mapping[str, Any]) -> None:
-    """Adds a stage to search.json, or does it again; later stages, which followed from it, are dropped.
+    """Adds a stage to search.json; where it differs from before, later stages, which followed, are dropped.
 
     Args:
       folder: of the search.
@@ -64,13 +64,14 @@ def write_stage(folder: Path, config: Config, stage: str, figures: Mapping[str, 
       figures: plain JSON values.
     """
     done = stages_of(folder)
-    earlier = {name: done[name] for name in STAGES[: STAGES.index(stage)] if name in done}
+    kept = STAGES if done.get(stage) == figures else STAGES[: STAGES.index(stage)]
+    stages = {name: done[name] for name in kept if name in done} | {stage: dict(figures)}
     record = {
         "format": _FORMAT,
         "version": _VERSION,
         "method": config.search.method,
         "config": config.to_dict(),
         "versions": configuration.versions(),
-        "stages": {**earlier, stage: dict(figures)},
+        "stages": {name: stages[name] for name in STAGES if name in stages},
     }
     files.write_json(folder / RECORD_FILE, record)

@@ -33,6 +33,7 @@ from official_vision.specs import ConnectivitySpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.evaluate import Trained, load_trained, score_clips
 from official_vision.training.folder import RESULT_FILE
+from official_vision.training.restore import find_checkpoint
 from official_vision.training.run import train
 
 ALL = "all"
@@ -65,6 +66,9 @@ def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = pri
         )
     output = Path(config.search.output)
     for name in stages if stage == ALL else (stage,):
+        if stage == ALL and name == "derive" and _is_derived(config, output):
+            note("derive: done")
+            continue
         note(f"{name}:")
         figures = stages[name](config, output, note)
         layout.write_stage(output, config, name, without_nan(figures))
@@ -126,6 +130,7 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
     save_architecture(found.architecture, output / layout.DERIVED_FILE)
     setting = setting_of(config.model, config.validation_data)
     figures = {
+        "settings": _derivation(config, output),
         "threshold": found.threshold,
         "one_shot_figures": before,
         "one_shot_step": trained.step,
@@ -140,6 +145,22 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
     if found.architecture.is_discrete() and config.model.gate == "peer":
         figures["attention"] = attention_figures(found.architecture, setting)
     return figures
+
+
+def _derivation(config: Config, output: Path) -> dict[str, Any]:
+    """What decides how a network is derived."""
+    spec = config.search
+    checkpoint = find_checkpoint(output / layout.SEARCH_FOLDER, spec.checkpoint)
+    return {
+        "checkpoint": checkpoint,
+        "threshold": spec.threshold,
+        "keep_share": spec.keep_share,
+    }
+
+
+def _is_derived(config: Config, output: Path) -> bool:
+    done = layout.stages_of(output).get("derive", {})
+    return done.get("settings") == _derivation(config, output)
 
 
 def _retrain(config: Config, output: Path, note: Callable[[str], None]) -> dict[str, Any]:

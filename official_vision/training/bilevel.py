@@ -35,24 +35,34 @@ class Side:
     has_terms: bool
 
 
+def check_sides(variables: Sequence[tf.Variable]) -> None:
+    """Refuses a network in which one of the two sides has nothing to move.
+
+    Args:
+      variables: that train.
+
+    Raises:
+      UserError: there is no weight, or neither w nor h, among them.
+    """
+    connections = sum(map(is_architecture_variable, variables))
+    weights = len(variables) - connections
+    if not weights or not connections:
+        raise UserError(
+            "Bilevel updates need weights, and strengths or peers to learn. Received: "
+            f"{weights} weights and {connections} of strengths and peers that train. "
+            "Set ConnectivitySpec.updates = 'joint', or choose an architecture with more connections."
+        )
+
+
 def split_sides(inputs: tuple[Any, Any], variables: Sequence[tf.Variable]) -> list[Side]:
     """Shares out variables to the two batches of a bilevel step.
 
     Args:
       inputs: a batch of each half.
       variables: that train.
-
-    Raises:
-      UserError: there is no w and h among them.
     """
     weights = [v for v in variables if not is_architecture_variable(v)]
     connections = [v for v in variables if is_architecture_variable(v)]
-    if not weights or not connections:
-        raise UserError(
-            "Bilevel updates need weights, and strengths or peers to learn. Received: "
-            f"{len(weights)} weights and {len(connections)} of strengths and peers that train. "
-            "Set ConnectivitySpec.updates = 'joint', or choose an architecture with more connections."
-        )
     return [Side(inputs[0], weights, False), Side(inputs[1], connections, True)]
 
 

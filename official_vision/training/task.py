@@ -20,7 +20,7 @@ from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.training.accumulation import Gradients, accumulate
-from official_vision.training.bilevel import Side, seen, split_sides
+from official_vision.training.bilevel import Side, check_sides, seen, split_sides
 from official_vision.training.connection_terms import ConnectionTerms
 from official_vision.training.freezing import freeze
 from official_vision.training.losses import classification_loss, clip_losses, l2_penalty
@@ -71,6 +71,8 @@ class VideoTask(base_task.Task):
         self._streams = model.streams
         # Found by name, which inside a replica is another one.
         self._trained = freeze(model, train.frozen)
+        if self.config.connectivity.updates == "bilevel":
+            check_sides(self._trained)
         moving = {variable.ref() for variable in self._trained}
         self._kernels = [kernel for kernel in model.kernels() if kernel.ref() in moving]
         return model

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from official_vision.data.order import training_order
+from official_vision.data.order import halves, training_order
 
 
 def taken(num_records, seed, first, count):
@@ -41,3 +41,25 @@ def test_every_order_of_three_comes_up():
 def test_beginning_late_is_as_quick_as_beginning_at_once():
     """A number far away is reached without counting up to it."""
     assert taken(240_000, 0, 10**12 + 7, 1)[0][0] == 10**12 + 7
+
+
+@given(st.integers(2, 40), st.integers(0, 5))
+def test_halves_share_out_all_records(num_records, seed):
+    first, second = (half.numpy().tolist() for half in halves(num_records, seed))
+    assert sorted(first + second) == list(range(num_records))
+    assert len(first) - len(second) == num_records % 2
+
+
+def test_a_half_is_gone_through_by_epochs_wherever_it_is_begun():
+    for half, own in enumerate(halves(9, 3)):
+        own = own.numpy().tolist()
+        whole = list(training_order(9, 3, 0, half).take(20).as_numpy_iterator())
+        epochs = [[int(p) for _, p in whole[i : i + len(own)]] for i in (0, len(own))]
+        assert [sorted(epoch) for epoch in epochs] == [own, own]
+        assert epochs[0] != epochs[1]
+        begun = list(training_order(9, 3, 7, half).take(13).as_numpy_iterator())
+        assert begun == whole[7:]
+
+
+def test_seeds_have_halves_of_their_own():
+    assert len({tuple(halves(20, seed)[0].numpy().tolist()) for seed in range(5)}) == 5
