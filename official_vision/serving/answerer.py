@@ -15,9 +15,17 @@ from official_vision import files
 from official_vision.errors import UserError
 from official_vision.modeling.inputs import input_signature
 from official_vision.serving.checks import check_streams
-from official_vision.serving.description import Description, read_description, version_folder
+from official_vision.serving.description import (
+    Description,
+    gate_name,
+    read_description,
+    version_folder,
+)
+from official_vision.serving.gates import GateValues, with_values
 
 SIGNATURE = "serving_default"
+GATES_SIGNATURE = "gates"
+Ask = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
 _ANSWERS = ("scores", "frame_scores")
 
 
@@ -30,12 +38,14 @@ class Answerer:
       description: what model.json says of it.
       frames: of a clip, where the file takes no other number (TFLite); None where it is free.
       ask: features -> scores [batch, classes] and frame_scores [batch, time, classes].
+      ask_gates: features -> each gate's multipliers by its name; None where the file keeps them to itself.
     """
 
     path: Path
     description: Description
     frames: int | None
-    ask: Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
+    ask: Ask
+    ask_gates: Ask | None
 
     def __call__(self, **streams: Any) -> dict[str, np.ndarray]:
         """Answers one request; a request that fails leaves the next one untouched.
@@ -51,9 +61,29 @@ class Answerer:
         Raises:
           UserError: a stream is missing, unknown, or not as above, or the file can't compute it.
         """
+        return self._asked(self.ask, streams)
+
+    def gates(self, **streams: Any) -> list[GateValues]:
+        """Returns how far each gated connection opens on one clip, in the network's order.
+
+        Args:
+          **streams: as in `__call__`, with a batch axis of 1.
+
+        Raises:
+          UserError: as `__call__`, or the file does not tell of gates.
+        """
+        if self.ask_gates is None:
+            raise UserError(
+                "Gates are told by a SavedModel that tools/export.py wrote of a network that has some. "
+                f"Received: {self.path}, which tells of none. Export again, or name the SavedModel's folder."
+            )
+        opened = self._asked(self.ask_gates, streams)
+        return [with_values(own, opened[gate_name(own)][0]) for own in self.description.gates]
+
+    def _asked(self, ask: Ask, streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
         values = check_streams(streams, input_signature(self.description.streams))
         try:
-            return self.ask(values)
+            return ask(values)
         except UserError:  # a ValueError that says enough
             raise
         except (tf.errors.OpError, ValueError, TypeError, RuntimeError) as error:
@@ -90,7 +120,19 @@ def load_answerer(path: str | os.PathLike) -> Answerer:
         answer = serve(**{name: tf.constant(x) for name, x in streams.items()})
         return {name: answer[name].numpy() for name in _ANSWERS if loaded is not None}
 
-    return Answerer(folder, description, None, ask)
+    return Answerer(folder, description, None, ask, _gates(loaded, description))
+
+
+def _gates(loaded: Any, description: Description) -> Ask | None:
+    if GATES_SIGNATURE not in loaded.signatures or not description.gates:
+        return None
+    serve = loaded.signatures[GATES_SIGNATURE]
+
+    def ask(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        answer = serve(**{name: tf.constant(x) for name, x in streams.items()})
+        return {name: x.numpy() for name, x in answer.items() if loaded is not None}
+
+    return ask
 
 
 def _tflite(path: Path) -> Answerer:
@@ -121,7 +163,7 @@ def _tflite(path: Path) -> Answerer:
         ]
         return {name: np.concatenate([own[name] for own in answers]) for name in _ANSWERS}
 
-    return Answerer(path, description, int(next(iter(shapes.values()))[1]), ask)
+    return Answerer(path, description, int(next(iter(shapes.values()))[1]), ask, None)
 
 
 def _check_shapes(

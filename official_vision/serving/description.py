@@ -26,6 +26,23 @@ _CLIP = ("frames", "frame_stride", "size", "short_video")
 
 
 @dataclasses.dataclass(frozen=True)
+class Gate:
+    """A gated connection.
+
+    Attributes:
+      source, target: node indices.
+      peers: (node, share) of each node that the gate reads, largest share first; empty for a static
+        gate, which reads none.
+      strength: learned weight of the connection, in (0, 1); 1 for a block's only input.
+    """
+
+    source: int
+    target: int
+    peers: tuple[tuple[int, float], ...]
+    strength: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Description:
     """How an exported network is fed, and what its scores mean.
 
@@ -34,12 +51,39 @@ class Description:
       streams: rgb, flow, objects: those that are fed.
       preparation: short side, frame rate, flow and objects of the training data.
       clip: frames, step, size and filling of the clips that it was evaluated on.
+      nodes: each node's name, for people; empty in files that were exported before these were told.
+      gates: of the network, likewise.
     """
 
     labels: tuple[str, ...]
     streams: tuple[str, ...]
     preparation: PrepareSpec
     clip: DataSpec
+    nodes: tuple[str, ...] = ()
+    gates: tuple[Gate, ...] = ()
+
+
+def gate_name(gate: Gate) -> str:
+    """Returns the name of a gate's output in an exported file: gate_0_4 gates what node 4 reads of node 0."""
+    return f"gate_{gate.source}_{gate.target}"
+
+
+def gates_to_list(gates: list[Gate]) -> list[dict[str, Any]]:
+    """Returns JSON values that `gates_from_list` reads back."""
+    return [dataclasses.asdict(gate) for gate in gates]
+
+
+def gates_from_list(values: list[Mapping[str, Any]]) -> list[Gate]:
+    """Reads what `gates_to_list` made, also after a way through JSON, which has no tuples."""
+    return [
+        Gate(
+            int(own["source"]),
+            int(own["target"]),
+            tuple((int(node), float(share)) for node, share in own["peers"]),
+            float(own["strength"]),
+        )
+        for own in values
+    ]
 
 
 def feeding_to_dict(preparation: Mapping[str, Any], clip: DataSpec) -> dict[str, Any]:
@@ -104,6 +148,8 @@ def _described(values: Mapping[str, Any]) -> Description:
         tuple(values["streams"]),
         _preparation(values["preparation"]),
         DataSpec(**{name: values["clip"][name] for name in _CLIP}),
+        tuple(values.get("nodes", ())),
+        tuple(gates_from_list(values.get("gates", []))),
     )
 
 

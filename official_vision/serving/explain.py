@@ -7,15 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
-import tf_keras
 
 from official_vision.architecture.graph import Architecture, Stem
-from official_vision.architecture.plan import gate_sources
 from official_vision.errors import UserError
 from official_vision.modeling import frames as time_axis
-from official_vision.modeling.gates import PeerAttentionGate, StaticGate
 from official_vision.modeling.inputs import blank_stream
 from official_vision.modeling.network import AssembleNet
+from official_vision.serving.gates import GateValues, gate_values, node_names
 from official_vision.training.task import scores_of
 
 LEVELS = (0, 1, 2, 3, 4)
@@ -33,25 +31,6 @@ class AttentionMap:
 
     node: int
     streams: tuple[str, ...]
-    values: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class GateValues:
-    """A gated connection on this clip.
-
-    Attributes:
-      source, target: node indices.
-      peers: (node, share) of each node that the gate reads, largest share first; empty for a static
-        gate, which reads none.
-      strength: learned weight of the connection, in (0, 1); 1 for a block's only input.
-      values: float32 [time, channels of the source] in (0, 1).
-    """
-
-    source: int
-    target: int
-    peers: tuple[tuple[int, float], ...]
-    strength: float
     values: np.ndarray
 
 
@@ -118,14 +97,6 @@ def explain(
         attention_maps(model, features, level, label_index),
         gate_values(model, features),
         node_names(model.architecture),
-    )
-
-
-def node_names(architecture: Architecture) -> tuple[str, ...]:
-    """Returns each node's index with what it is: "0 (rgb)", "9 (level 2)"."""
-    return tuple(
-        f"{index} ({node.kind if isinstance(node, Stem) else f'level {node.level}'})"
-        for index, node in enumerate(architecture.nodes)
     )
 
 
@@ -209,33 +180,3 @@ def streams_reaching(architecture: Architecture) -> list[frozenset[str]]:
         else:
             reached.append(frozenset().union(*(reached[source] for source in node.inputs)))
     return reached
-
-
-def gate_values(model: AssembleNet, features: Mapping[str, tf.Tensor]) -> list[GateValues]:
-    """Returns every gated connection's multipliers on one clip, and who opened them."""
-    endpoints = model.endpoints(features, training=False)
-    averages = {int(node): tf.reduce_mean(x, axis=[1, 2]) for node, x in endpoints.items()}
-    found = []
-    for index, block in model.blocks().items():
-        node = model.architecture.nodes[index]
-        strengths = block.fusion.learned_strengths().numpy()
-        read = gate_sources(model.spec.gate, node, model.plan[index])
-        for source, gate, nodes, strength in zip(
-            node.inputs, block.gates, read, strengths, strict=False
-        ):
-            fed = [averages[n] for n in nodes] if isinstance(nodes, tuple) else averages[nodes]
-            values = tf.cast(gate(fed), tf.float32).numpy()
-            found.append(GateValues(source, index, _peers(gate, nodes), float(strength), values))
-    return found
-
-
-def _peers(
-    gate: tf_keras.layers.Layer, read: int | tuple[int, ...]
-) -> tuple[tuple[int, float], ...]:
-    if isinstance(gate, StaticGate):
-        return ()
-    if not isinstance(gate, PeerAttentionGate):
-        return ((read, 1.0),)
-    shares = gate.peer_distribution().numpy()
-    order = np.argsort(-shares, kind="stable")
-    return tuple((int(read[i]), float(shares[i])) for i in order)

@@ -20,16 +20,14 @@ from matplotlib.ticker import MaxNLocator
 
 from official_vision import files
 from official_vision.data.preview import flow_colours, object_colours
-from official_vision.serving.explain import Explanation, GateValues
+from official_vision.serving.explain import Explanation
+from official_vision.serving.gate_sheet import GATES_ROW, draw_gate_row, gate_rows
+from official_vision.serving.gates import GateValues
 
 _FRAMES = 8
-_GATES = 9  # those whose channels differ most over time and channels
-_GATE_COLUMNS = 3
-_PEERS = 3
 _WIDTH = 14.0  # inches, as all lengths here
 _FRAME_ROW = _WIDTH / _FRAMES + 0.15
 _BARS_ROW = 2.4
-_GATES_ROW = 2.2
 _FONT = 8
 
 
@@ -93,9 +91,8 @@ def make_figure(
     pictures: Mapping[str, Sequence[np.ndarray]],
 ) -> Figure:
     """Returns what `write_sheet` saves: a row of frames a stream, bars, and gates over time."""
-    gates = _most_active(explanation.gates)
-    gate_rows = -(-len(gates) // _GATE_COLUMNS)
-    heights = [_FRAME_ROW] * len(explanation.maps) + [_BARS_ROW] + [_GATES_ROW] * gate_rows
+    gates = gate_rows(explanation.gates)
+    heights = [_FRAME_ROW] * len(explanation.maps) + [_BARS_ROW] + [GATES_ROW] * len(gates)
     figure = plt.figure(figsize=(_WIDTH, sum(heights) + 0.6), layout="constrained")
     label, score = labels[explanation.label_index], explanation.scores[explanation.label_index]
     figure.suptitle(f"{title}\n{label}: {score:.3f}", fontsize=11, parse_math=False)
@@ -103,9 +100,8 @@ def make_figure(
     for row, kind in zip(rows, explanation.maps, strict=False):
         _draw_map(row, kind, explanation, pictures[kind])
     _draw_bars(rows[len(explanation.maps)], explanation, labels)
-    for number, row in enumerate(rows[len(explanation.maps) + 1 :]):
-        own = gates[number * _GATE_COLUMNS : (number + 1) * _GATE_COLUMNS]
-        _draw_gates(row, own, explanation.node_names)
+    for row, own in zip(rows[len(explanation.maps) + 1 :], gates, strict=True):
+        draw_gate_row(row, own, explanation.node_names)
     return figure
 
 
@@ -153,38 +149,6 @@ def _draw_bars(row: Figure, explanation: Explanation, labels: Sequence[str]) -> 
     times.set_title("score of each frame", fontsize=_FONT)
     for axis in (streams, classes, times):
         axis.tick_params(labelsize=_FONT)
-
-
-def _draw_gates(row: Figure, gates: Sequence[GateValues], names: Sequence[str]) -> None:
-    axes = row.subplots(1, _GATE_COLUMNS, squeeze=False)[0]
-    for axis in axes[len(gates) :]:
-        axis.set_axis_off()
-    for axis, gate in zip(axes, gates, strict=False):
-        # Each gate has its own scale: how channels differ is seen, the bar tells by how much.
-        mesh = axis.imshow(
-            gate.values.T, aspect="auto", interpolation="nearest", cmap="viridis", origin="lower"
-        )
-        axis.set_title(describe_gate(gate, names), fontsize=_FONT)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set_xlabel("frame", fontsize=_FONT)
-        axis.set_ylabel("channel", fontsize=_FONT)
-        axis.tick_params(labelsize=_FONT - 1)
-        row.colorbar(mesh, ax=axis).ax.tick_params(labelsize=_FONT - 1)
-
-
-def describe_gate(gate: GateValues, names: Sequence[str]) -> str:
-    """Returns one line: the connection, its strength, and the peers that open it."""
-    peers = ", ".join(f"{names[node]} {share:.0%}" for node, share in gate.peers[:_PEERS])
-    opened = f"opened by {peers}" if peers else "static"
-    more = len(gate.peers) - _PEERS
-    others = f" and {more} more" if more > 0 else ""
-    return f"{names[gate.source]} -> {names[gate.target]}, strength {gate.strength:.2f}\n{opened}{others}"
-
-
-def _most_active(gates: Sequence[GateValues]) -> list[GateValues]:
-    order = sorted(range(len(gates)), key=lambda number: -float(gates[number].values.std()))
-    return [gates[number] for number in sorted(order[:_GATES])]
 
 
 def to_html(title: str, explanation: Explanation, labels: Sequence[str], picture: bytes) -> str:

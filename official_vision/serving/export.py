@@ -20,7 +20,13 @@ from official_vision.data.input import read_index
 from official_vision.errors import UserError
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving import parity, tflite
-from official_vision.serving.description import LABELS_FILE, MODEL_FILE, feeding_to_dict
+from official_vision.serving.description import (
+    LABELS_FILE,
+    MODEL_FILE,
+    feeding_to_dict,
+    gates_to_list,
+)
+from official_vision.serving.gates import gates_of, node_names
 from official_vision.serving.held_out import HeldOutClips, network_scores, read_clips
 from official_vision.serving.inference import has_candidates, inference_network
 from official_vision.serving.module import ServingModule
@@ -105,10 +111,10 @@ def export(
     data = trained.config.validation_data
     clips = read_clips(data, index, trained.model.streams, options.clips)
     expected = network_scores(trained.model, clips)
-    discrete, notes = _peers(trained.model, clips, expected, options)
+    network, discrete, notes = _network(trained.model, clips, expected, options)
     path = Path(output) / str(_next_version(Path(output)))
     with files.folder_written_aside(path) as partial:
-        work = _Export(trained, index, clips, expected, options, discrete, notes)
+        work = _Export(trained, index, clips, expected, options, network, discrete, notes)
         parities = {SAVED_MODEL: work.saved_model(partial)}
         for format_name in options.tflite:
             parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
@@ -117,8 +123,14 @@ def export(
     return Exported(path, parities, tuple(notes))
 
 
-def describe(trained: Trained, index: Index) -> dict[str, Any]:
-    """Returns what a user of the file must know: streams, preparation, clip, classes, provenance."""
+def describe(trained: Trained, index: Index, network: AssembleNet) -> dict[str, Any]:
+    """Returns what a user of the file must know: streams, preparation, clip, classes, provenance.
+
+    Args:
+      trained: the run.
+      index: of the split that names the classes.
+      network: that is exported: its gates are described.
+    """
     return {
         "architecture": json.loads(to_json(trained.model.architecture)),
         "model": trained.config.model.to_dict(),
@@ -126,6 +138,8 @@ def describe(trained: Trained, index: Index) -> dict[str, Any]:
         "labels": list(index.classes),
         "object_classes": list(index.object_classes),
         **feeding_to_dict(index.settings, trained.config.validation_data),
+        "nodes": list(node_names(network.architecture)),
+        "gates": gates_to_list(gates_of(network)),
         "checkpoint": {"path": trained.checkpoint, "step": trained.step},
         "data_fingerprint": index.fingerprint,
     }
@@ -150,54 +164,57 @@ def _next_version(output: Path) -> int:
     return max(existing, default=0) + 1
 
 
-def _peers(
+def _network(
     model: AssembleNet,
     clips: HeldOutClips,
     expected: Mapping[str, np.ndarray],
     options: ExportOptions,
-) -> tuple[bool, list[str]]:
-    """Whether gates are made discrete, and what the user should know of that."""
-    if not has_candidates(model):
-        return options.threshold > 0, []
-    if options.peers != "auto":
-        return options.peers == "discrete", []
-    network = inference_network(model, discrete=True, threshold=options.threshold)
+) -> tuple[AssembleNet, bool, list[str]]:
+    """The network that is exported, in float32; whether it is discrete; what the user should know of that."""
+    if options.peers != "auto" or not has_candidates(model):
+        discrete = options.peers == "discrete" if has_candidates(model) else options.threshold > 0
+        return _inference_network(model, options, discrete), discrete, []
+    network = _inference_network(model, options, discrete=True)
     found = network_scores(network, clips)
     difference = max(float(np.abs(found[name] - expected[name]).max()) for name in expected)
     if difference <= options.limit_of("float32"):
-        return True, ["each gate keeps its most probable peer alone: no score changes"]
-    return False, [
+        return network, True, ["each gate keeps its most probable peer alone: no score changes"]
+    note = (
         "peers are not decided: each gate keeps all its candidates, since its most probable peer alone "
         f"would change scores by {difference:.1e} (train what tools/inspect.py --derive writes)"
-    ]
+    )
+    return _inference_network(model, options, discrete=False), False, [note]
+
+
+def _inference_network(
+    model: AssembleNet, options: ExportOptions, discrete: bool, precision: str = "float32"
+) -> AssembleNet:
+    return inference_network(
+        model, discrete=discrete, precision=precision, threshold=options.threshold
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Export:
-    """What all files of a version are made of."""
+    """What all files of a version are made of; `network` is in float32."""
 
     trained: Trained
     index: Index
     clips: HeldOutClips
     expected: Mapping[str, np.ndarray]
     options: ExportOptions
+    network: AssembleNet
     discrete: bool
     notes: list[str]
 
-    def network(self, precision: str = "float32", for_tflite: bool = False) -> AssembleNet:
-        return inference_network(
-            self.trained.model,
-            discrete=self.discrete,
-            precision=precision,
-            threshold=self.options.threshold,
-            for_tflite=for_tflite,
-        )
-
     def saved_model(self, folder: Path) -> Parity:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
-        files.write_json(described, describe(self.trained, self.index))
+        files.write_json(described, describe(self.trained, self.index, self.network))
         files.write_text(labels, "".join(f"{name}\n" for name in self.index.classes))
-        network, clip = self.network(self.options.precision), self.trained.config.validation_data
+        network, precision = self.network, self.options.precision
+        if precision != "float32":
+            network = _inference_network(self.trained.model, self.options, self.discrete, precision)
+        clip = self.trained.config.validation_data
         module = ServingModule(network, self.index.classes, [str(described), str(labels)], clip)
         tf.saved_model.save(module, str(folder), signatures=module.signatures())
         self._warm_up(folder)
@@ -208,7 +225,7 @@ class _Export:
         def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
             return saved_model_answers(folder, clips)
 
-        return self._checked(SAVED_MODEL, self.options.precision, answers, size)
+        return self._checked(SAVED_MODEL, precision, answers, size)
 
     def _warm_up(self, folder: Path) -> None:
         if not write_warm_up(folder, self.clips.clip(0)):
@@ -218,8 +235,8 @@ class _Export:
             )
 
     def tflite(self, folder: Path, format_name: str) -> Parity:
-        network, path = self.network(for_tflite=True), folder / f"model_{format_name}.tflite"
-        path.write_bytes(tflite.convert(network, format_name, self.clips))
+        path = folder / f"model_{format_name}.tflite"
+        path.write_bytes(tflite.convert(self.network, format_name, self.clips))
 
         def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
             try:

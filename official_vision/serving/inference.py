@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from official_vision.modeling.folding import folded
 from official_vision.modeling.gates import PeerAttentionGate
 from official_vision.modeling.network import AssembleNet
@@ -24,7 +27,6 @@ def inference_network(
     discrete: bool,
     precision: str = "float32",
     threshold: float = 0.0,
-    for_tflite: bool = False,
 ) -> AssembleNet:
     """Makes the network that answers in a server or on a device.
 
@@ -34,10 +36,19 @@ def inference_network(
         and so do nodes that nothing reads any more.
       precision: float32 or bfloat16.
       threshold: strength in [0, 1]; read when `discrete`.
-      for_tflite: only operations that TFLite has.
     """
-    network = folded(to_discrete(model, threshold) if discrete else model, precision)
-    for layer in network.node_layers.values():
-        if for_tflite and isinstance(layer, ObjectStem):
-            layer.uses_bit_sets = False
-    return network
+    return folded(to_discrete(model, threshold) if discrete else model, precision)
+
+
+@contextlib.contextmanager
+def without_bit_sets(model: AssembleNet) -> Iterator[None]:
+    """Within, what is traced of the network has only operations that TFLite has, and the same result."""
+    stems = [layer for layer in model.node_layers.values() if isinstance(layer, ObjectStem)]
+    before = [stem.uses_bit_sets for stem in stems]
+    try:
+        for stem in stems:
+            stem.uses_bit_sets = False
+        yield
+    finally:
+        for stem, own in zip(stems, before, strict=True):
+            stem.uses_bit_sets = own

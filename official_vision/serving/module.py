@@ -12,10 +12,13 @@ from official_vision.data import span
 from official_vision.data.clip import decode_clip, frame_size, num_frames
 from official_vision.data.geometry import crop_and_resize, evaluation_box
 from official_vision.data.shard import parse
+from official_vision.modeling import frames as time_axis
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving.checks import checked_encoded, checked_in_graph
+from official_vision.serving.description import gate_name
+from official_vision.serving.gates import gate_openings, gates_of
 from official_vision.specs import DataSpec
 from official_vision.training.task import scores_of
 
@@ -41,9 +44,11 @@ class ServingModule(tf.Module):
                      evaluation, then as rgb
     sequence_example records, string [batch], of data/shard.py with every stream of the network: their
                      middle clip, as evaluation with one view and one crop takes it
+    gates            as serving_default, but answers with each gated connection's multipliers, float32
+                     [batch, time, channels], by the names of `gate_name`; where there are gates
 
     A request that is empty, whose streams disagree or that holds NaN is refused by name.
-    Each returns scores [batch, classes], frame_scores [batch, time, classes] and labels [classes].
+    The others return scores [batch, classes], frame_scores [batch, time, classes] and labels [classes].
     """
 
     def __init__(
@@ -60,9 +65,12 @@ class ServingModule(tf.Module):
         self.labels = tf.constant(list(labels))
         self.assets = [tf.saved_model.Asset(path) for path in assets]
         self._network = _Untracked(model)
+        self._gates = tuple(gate_name(gate) for gate in gates_of(model))
         self._clip = dataclasses.replace(clip, views=1, crops=1)
         streams = input_signature(model.streams)
+        # One function that the others call: the network lies in the file once, and is traced once.
         self.serve = tf.function(self._serve, input_signature=[streams])
+        self.serve_gates = tf.function(self._serve_gates, input_signature=[streams])
         self.serve_rgb = tf.function(self._serve_rgb, input_signature=[input_signature(("rgb",))])
         frames = tf.TensorSpec([None, None], tf.string, "frames")
         self.serve_encoded = tf.function(self._serve_encoded, input_signature=[frames])
@@ -74,6 +82,8 @@ class ServingModule(tf.Module):
         found = {"serving_default": self.serve, "sequence_example": self.serve_records}
         if "rgb" in self._network.model.streams:
             found |= {"rgb": self.serve_rgb, "encoded": self.serve_encoded}
+        if self._gates:
+            found["gates"] = self.serve_gates
         return found
 
     def _serve(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -85,6 +95,15 @@ class ServingModule(tf.Module):
             "labels": self.labels,
         }
 
+    def _serve_gates(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        checked = checked_in_graph(streams)
+        frames = tf.shape(next(iter(checked.values())))[1]
+        opened = gate_openings(self._network.model, checked)
+        return {
+            name: time_axis.split_time(own, frames)
+            for name, own in zip(self._gates, opened, strict=True)
+        }
+
     def _serve_rgb(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         rgb, wanted = checked_in_graph(streams)["rgb"], self._network.model.streams
         fed = {"rgb": rgb}
@@ -92,7 +111,7 @@ class ServingModule(tf.Module):
             fed["flow"] = RepresentationFlow(self._network.model.spec.flow_iterations)(rgb)
         if "objects" in wanted:
             fed["objects"] = tf.fill(tf.shape(rgb)[:-1], tf.constant(UNLABELLED, tf.uint8))
-        return self._serve(fed)
+        return self.serve(fed)
 
     def _serve_encoded(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
         size, shape = self._clip.size, tf.shape(frames)
@@ -103,7 +122,7 @@ class ServingModule(tf.Module):
             fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
         )
         rgb = tf.reshape(pixels, [shape[0], shape[1], size, size, 3])
-        return self._serve_rgb({"rgb": rgb})
+        return self.serve_rgb({"rgb": rgb})
 
     def _serve_records(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
         clip, streams = self._clip, self._network.model.streams
@@ -116,7 +135,7 @@ class ServingModule(tf.Module):
             return decode_clip(record, start, box, tf.constant(False), clip, streams)
 
         one = {name: tf.TensorSpec(own.shape[1:], own.dtype) for name, own in shapes.items()}
-        return self._serve(tf.map_fn(middle_clip, records, fn_output_signature=one))
+        return self.serve(tf.map_fn(middle_clip, records, fn_output_signature=one))
 
     def _decoded_frame(self, encoded: tf.Tensor) -> tf.Tensor:
         """One file -> uint8 [size, size, 3]: the middle square, as evaluation with one crop takes it."""

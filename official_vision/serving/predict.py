@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from official_vision.data.streams import FrameStreams
 from official_vision.errors import UserError
 from official_vision.serving.answerer import load_answerer
 from official_vision.serving.feeding import Feeder
+from official_vision.serving.gates import GateValues
 from official_vision.serving.windows import (
     POOLINGS,
     ScoreMerger,
@@ -95,17 +96,21 @@ class Predictor:
         self.window_frames = self.feeder.window_frames
         self.stride = self._checked_stride()
 
-    def predict(self, video: str | os.PathLike) -> Prediction:
+    def predict(
+        self, video: str | os.PathLike, on_frame: Callable[[float], None] | None = None
+    ) -> Prediction:
         """Classifies a video window by window, holding one batch of windows and all scores.
 
         Args:
           video: its path.
+          on_frame: called with the time of each frame that has been read, in seconds; what it raises
+            ends the work.
 
         Raises:
           VideoError: the video can't be decoded.
         """
         labels, options = self.description.labels, self.options
-        kept = _Kept()
+        kept = _Kept(on_frame)
         merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
         cut = windows(kept.noting(self.feeder.streams(video)), self.window_frames, self.stride)
         for batch in _batches(self.feeder.clips(cut), options.batch_size):
@@ -119,6 +124,21 @@ class Predictor:
         return Prediction(
             str(video), labels, times, frame_scores, pooled.scores(), found, kept.samples()
         )
+
+    @property
+    def has_gates(self) -> bool:
+        """Whether the file tells how far its gates open."""
+        return self._serve.ask_gates is not None
+
+    def gates(self, video: str | os.PathLike, start_sec: float) -> list[GateValues]:
+        """Returns how far each gated connection opens on the clip that begins at `start_sec`.
+
+        Raises:
+          VideoError: the video can't be decoded so far.
+          UserError: the video is over before, or the file does not tell of gates.
+        """
+        clip = self.feeder.first_clip(video, start_sec)
+        return self._serve.gates(**{name: x[tf.newaxis] for name, x in clip.items()})
 
     def sharing(self) -> str:
         """Says what overlapping windows compute once and what anew; empty where none overlap."""
@@ -156,7 +176,8 @@ class Predictor:
 class _Kept:
     """What outlives the windows: every frame's time, and a few frames to show."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_frame: Callable[[float], None] | None) -> None:
+        self._on_frame = on_frame
         self._times: list[float] = []
         self._samples: list[tuple[float, np.ndarray]] = []
         self._every = 1
@@ -169,6 +190,8 @@ class _Kept:
                     self._samples = self._samples[::2]
                     self._every *= 2
             self._times.append(frame.time_sec)
+            if self._on_frame:
+                self._on_frame(frame.time_sec)
             yield frame
 
     def times_with_end(self) -> np.ndarray:

@@ -15,6 +15,7 @@ import tensorflow as tf
 from official_vision.errors import UserError
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving.held_out import HeldOutClips
+from official_vision.serving.inference import without_bit_sets
 from official_vision.training.task import scores_of
 
 FORMATS = ("float32", "float16", "dynamic", "int8")
@@ -48,7 +49,7 @@ def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
     """Converts a network for TFLite.
 
     Args:
-      model: from serving.inference, made for TFLite.
+      model: from serving.inference.
       format_name: one of FORMATS. float16 halves the weights, dynamic quantises them to 8 bits, int8
         computes in 8 bits throughout; inputs and outputs keep their dtypes.
       clips: their shape is the file's; int8 takes the range of every tensor from them.
@@ -59,7 +60,7 @@ def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
     Raises:
       UserError: the converter can't express the network.
     """
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, _quiet(), without_bit_sets(model):
         module = _OneClip(model, clips)
         tf.saved_model.save(module, folder, signatures={_SIGNATURE: module.concrete})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])

@@ -4,6 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from official_vision.data.index import Index
+from official_vision.serving.export import export
+from official_vision.specs import PrepareSpec
 from tests.serving import exports
 
 
@@ -30,3 +33,26 @@ def drifting(tmp_path_factory):
     frames = [wide[:, 80 - 2 * t : 144 - 2 * t] for t in range(20)]
     path = tmp_path_factory.mktemp("drifting") / "drifting.mp4"
     return exports.write_video(path, frames)
+
+
+@pytest.fixture(scope="session")
+def split(brightening, tmp_path_factory):
+    """A prepared split of that one video."""
+    folder = tmp_path_factory.mktemp("data") / "validation"
+    exports.write_split(folder, [brightening], PrepareSpec(short_side=32))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(split, tmp_path_factory):
+    """A run's folder and its network."""
+    folder = tmp_path_factory.mktemp("run")
+    index = Index.read(split)
+    return folder, exports.write_run(folder, split, index.fingerprint)
+
+
+@pytest.fixture(scope="session")
+def exported(run, tmp_path_factory):
+    """The run's first version, and the folder of versions."""
+    output = tmp_path_factory.mktemp("export")
+    return export(run[0], output), output

@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 
 from official_vision.serving.explain import AttentionMap, Explanation, GateValues
-from official_vision.serving.explain_sheet import (
-    describe_gate,
-    make_figure,
-    pictures_of,
-    write_sheet,
-)
+from official_vision.serving.explain_sheet import make_figure, pictures_of, write_sheet
+from official_vision.serving.gate_sheet import describe_gate
 
 NAMES = ("0 (rgb)", "1 (flow)", "2 (level 1)")
 LABELS = ("sit <b>", "stand $x")

@@ -49,28 +49,6 @@ print(json.dumps(answers))
 """
 
 
-@pytest.fixture(scope="module")
-def split(brightening, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "validation"
-    exports.write_split(folder, [brightening], PrepareSpec(short_side=32))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(split, tmp_path_factory):
-    """A run's folder and its network."""
-    folder = tmp_path_factory.mktemp("run")
-    index = exporting.Index.read(split)
-    return folder, exports.write_run(folder, split, index.fingerprint)
-
-
-@pytest.fixture(scope="module")
-def exported(run, tmp_path_factory):
-    """The first version, and the folder of versions."""
-    output = tmp_path_factory.mktemp("export")
-    return export(run[0], output), output
-
-
 def clip(batch, frames, height, width, seed=0):
     generator = np.random.default_rng(seed)
     shape = (batch, frames, height, width)
