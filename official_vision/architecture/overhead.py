@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from official_vision.architecture.cost import Cost, Setting, estimate
 from official_vision.architecture.derive import derive
-from official_vision.architecture.graph import Architecture, Block
+from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.architecture.plan import NodePlan, gate_sources, make_plan
 
 # Supplement A.2, for the discrete AssembleNet++-50.
@@ -51,7 +51,10 @@ def peer_overheads(architecture: Architecture, setting: Setting) -> tuple[Overhe
     plain = dataclasses.replace(setting, gate="none")
     gated = dataclasses.replace(setting, gate="peer")
     plan = make_plan(architecture, setting.num_object_classes)
-    choices = {"one-shot": _unnamed(architecture)}
+    fed = {source for source, _ in architecture.connections()}
+    stems = {i for i, node in enumerate(architecture.nodes) if isinstance(node, Stem)}
+    # A stem that only named peers keep has no place in a graph without names.
+    choices = {"one-shot": _unnamed(architecture)} if stems <= fed else {}
     for choice, pick in _PICKS.items():
         choices[f"discrete, {choice}"] = _discrete(architecture, plan, pick)
     if architecture.is_discrete():

@@ -94,3 +94,14 @@ def test_one_shot_is_the_difference_of_two_bills(graph):
     arithmetic = (whole.flops + whole.elementwise) / (base.flops + base.elementwise) - 1
     assert own.arithmetic == pytest.approx(100 * arithmetic)
     assert own.arithmetic_with_kept == pytest.approx(100 * arithmetic)
+
+
+def test_a_stem_that_only_named_peers_keep():
+    """Without the names it would have no place: one-shot is no choice there."""
+    nodes = (Stem("rgb", 8), Stem("object", 6), Block(1, (0,), 4, 1, 1, None, (1,)))
+    graph = Architecture("objects_gate", nodes)
+    found = by_choice(graph)
+    assert "one-shot" not in found
+    base = estimate(graph, dataclasses.replace(SETTING, gate="none")).total
+    gate = 151 * 8 + 8
+    assert found["discrete, as named"].parameters == pytest.approx(100 * gate / base.parameters)

@@ -1,0 +1,131 @@
+"""tools/search.py as a user runs it: killed and gone on with, its result trained, its mistakes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from official_vision.architecture.formats import read_architecture
+from tests.training import runs
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+SETTINGS = """
+ModelSpec.architecture = '{folder}/small.json'
+ModelSpec.num_classes = 4
+ModelSpec.num_object_classes = 4
+ModelSpec.activation = 'softmax'
+DataSpec.frames = 4
+DataSpec.size = 32
+DataSpec.batch_size = 4
+train/DataSpec.path = '{folder}/data/train'
+validation/DataSpec.path = '{folder}/data/validation'
+TrainSpec.steps = 6
+TrainSpec.steps_per_loop = 1
+TrainSpec.checkpoint_interval = 2
+TrainSpec.validation_interval = 6
+TrainSpec.pictures = False
+OptimizerSpec.learning_rate = 0.05
+architecture/OptimizerSpec.name = 'adam'
+architecture/OptimizerSpec.learning_rate = 0.3
+ConnectivitySpec.updates = 'bilevel'
+ConnectivitySpec.cost_weight = 0.1
+ConnectivitySpec.cost = 'latency'
+SearchSpec.output = '{folder}/found'
+SearchSpec.keep_share = 0.8
+SearchSpec.retrain_steps = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("search")
+    runs.write_data(folder / "data")
+    runs.save_small(folder)
+    (folder / "search.gin").write_text(SETTINGS.format(folder=folder))
+    return folder
+
+
+def start(*flags, tool="search"):
+    return subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "tools" / f"{tool}.py"), *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+
+
+def command(*flags, tool="search"):
+    process = start(*flags, tool=tool)
+    stdout, stderr = process.communicate(timeout=300)
+    return process.returncode, stdout, stderr
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_and_what_it_finds_is_trained(folder):
+    flags = [f"--gin_file={folder}/search.gin"]
+    process = start(*flags)
+    checkpoint = folder / "found" / "search" / "ckpt-2.index"
+    deadline = time.monotonic() + 200
+    while not checkpoint.is_file():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    latencies = (folder / "found" / "search" / "connection_latency.json").read_bytes()
+
+    status, stdout, stderr = command(*flags)
+    assert (status, stderr) == (0, "")
+    assert "resuming" in stdout
+    assert (folder / "found" / "search" / "connection_latency.json").read_bytes() == latencies
+    stages = json.loads((folder / "found" / "search.json").read_text())["stages"]
+    assert stages["retrain"]["retrained"]["steps"] == 2
+    for stage, network in (("search", "one_shot"), ("retrain", "retrained")):
+        row = stages[stage][network]
+        (line,) = (
+            line
+            for line in stdout.splitlines()
+            if line.endswith(f" {row['steps']}  {row['score']:.4f}") and "before" not in line
+        )
+        assert f"{row['parameters']:,}" in line
+    derived = read_architecture(folder / "found" / "derived.json")
+    assert derived.provenance["learned"]["updates"] == "bilevel"
+
+    # The very same settings train the network that was found.
+    status, stdout, stderr = command(
+        *flags,
+        f"--gin_bindings=ModelSpec.architecture = '{folder}/found/derived.json'",
+        f"--gin_bindings=TrainSpec.model_dir = '{folder}/again'",
+        "--gin_bindings=TrainSpec.steps = 1",
+        "--gin_bindings=ConnectivitySpec.updates = 'joint'",
+        tool="train",
+    )
+    assert (status, stderr) == (0, "")
+    assert "trained to step 1" in stdout
+
+
+MISTAKES = [
+    (["--stage=serch"], "Did you mean 'search'?"),
+    (["--stage=derive"], "Run --stage=search first"),
+    (["--gin_bindings=SearchSpec.metod = 'x'"], "Did you mean 'method'?"),
+    (["--gin_bindings=SearchSpec.candidates = 'some'"], "all, lower, own, file:PATH"),
+    (["--gin_bindings=ConnectivitySpec.updates = 'darts'"], "joint, bilevel"),
+    (["--gin_bindings=SearchSpec.method = 'evolution'", "--stage=all"], "Evolution has no stages"),
+    (["--agreement=one"], "Name two or more"),
+]
+
+
+@pytest.mark.parametrize(("flags", "words"), MISTAKES)
+def test_a_mistake_is_one_line_and_status_1(folder, flags, words):
+    given = f"--gin_bindings=SearchSpec.output = '{folder}/mistakes'"
+    status, _, stderr = command(f"--gin_file={folder}/search.gin", given, *flags)
+    assert status == 1
+    (line,) = stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert words in line
