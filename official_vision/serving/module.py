@@ -8,15 +8,12 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from official_vision.architecture.streams import UNLABELLED
-from official_vision.data import span
-from official_vision.data.clip import decode_clip, frame_size, num_frames
-from official_vision.data.geometry import crop_and_resize, evaluation_box
-from official_vision.data.shard import parse
 from official_vision.modeling import frames as time_axis
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
-from official_vision.serving.checks import checked_encoded, checked_in_graph
+from official_vision.serving.checks import checked_in_graph
+from official_vision.serving.decoding import decoded_frames, middle_clips
 from official_vision.serving.description import gate_name
 from official_vision.serving.gates import gate_openings, gates_of
 from official_vision.specs import DataSpec
@@ -47,7 +44,8 @@ class ServingModule(tf.Module):
     gates            as serving_default, but answers with each gated connection's multipliers, float32
                      [batch, time, channels], by the names of `gate_name`; where there are gates
 
-    A request that is empty, whose streams disagree or that holds NaN is refused by name.
+    A request that is empty, whose streams disagree, that holds NaN or what can't be decoded is refused by
+    name.
     The others return scores [batch, classes], frame_scores [batch, time, classes] and labels [classes].
     """
 
@@ -114,35 +112,7 @@ class ServingModule(tf.Module):
         return self.serve(fed)
 
     def _serve_encoded(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
-        size, shape = self._clip.size, tf.shape(frames)
-        frames = checked_encoded(frames)
-        pixels = tf.map_fn(
-            self._decoded_frame,
-            tf.reshape(frames, [-1]),
-            fn_output_signature=tf.TensorSpec([size, size, 3], tf.uint8),
-        )
-        rgb = tf.reshape(pixels, [shape[0], shape[1], size, size, 3])
-        return self.serve_rgb({"rgb": rgb})
+        return self.serve_rgb({"rgb": decoded_frames(frames, self._clip.size)})
 
     def _serve_records(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
-        clip, streams = self._clip, self._network.model.streams
-        shapes = input_signature(streams, 1, clip.frames, clip.size)
-
-        def middle_clip(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-            record = parse(serialized, streams)
-            start = span.evaluation_start(num_frames(record, streams), clip, tf.constant(0))
-            box = evaluation_box(*frame_size(record, start, streams), tf.constant(0.5))
-            return decode_clip(record, start, box, tf.constant(False), clip, streams)
-
-        one = {name: tf.TensorSpec(own.shape[1:], own.dtype) for name, own in shapes.items()}
-        return self.serve(tf.map_fn(middle_clip, records, fn_output_signature=one))
-
-    def _decoded_frame(self, encoded: tf.Tensor) -> tf.Tensor:
-        """One file -> uint8 [size, size, 3]: the middle square, as evaluation with one crop takes it."""
-        picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        picture.set_shape([None, None, 3])
-        box = evaluation_box(tf.shape(picture)[0], tf.shape(picture)[1], tf.constant(0.5))
-        cut = crop_and_resize(
-            {"rgb": picture[tf.newaxis]}, box, self._clip.size, tf.constant(False)
-        )
-        return cut["rgb"][0]
+        return self.serve(middle_clips(records, self._network.model.streams, self._clip))

@@ -89,3 +89,21 @@ def test_saved_model_cli_gets_the_networks_numbers(exported, clip, expected, tmp
     assert [label.decode() for label in np.load(tmp_path / "labels.npy", allow_pickle=True)] == [
         *exports.LABELS
     ]
+
+
+def test_a_session_as_servers_run_it_reads_records_and_refuses_damaged_ones(exported, split):
+    """TF Serving runs the graph in a session: what reads and refuses records must work there too."""
+    path = str(exported[0].path)
+    (record,) = (
+        own.numpy() for own in tf.data.TFRecordDataset(str(next(split.glob("*.tfrecord"))))
+    )
+    serve = tf.saved_model.load(path).signatures["sequence_example"]
+    expected = serve(records=tf.constant([record]))["scores"].numpy()
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], path)
+        signature = meta.signature_def["sequence_example"]
+        fed, asked = signature.inputs["records"].name, signature.outputs["scores"].name
+        for bad in (b"text", record[:-40]):
+            with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)records must .*\[1\]"):
+                session.run(asked, {fed: [record, bad]})
+        np.testing.assert_allclose(session.run(asked, {fed: [record]}), expected, atol=1e-6)
