@@ -207,16 +207,17 @@ def search_config(config: Config) -> Config:
 def retrain_config(config: Config) -> Config:
     """Returns the settings of the run that trains the discrete network."""
     spec, output = config.search, Path(config.search.output)
-    rate = spec.retrain_learning_rate
+    rate = spec.retrain_learning_rate or config.optimizer.learning_rate
     optimizer = dataclasses.replace(
-        config.optimizer,
-        warmup_steps=spec.retrain_warmup_steps,
-        learning_rate=config.optimizer.learning_rate if rate is None else rate,
+        config.optimizer, warmup_steps=spec.retrain_warmup_steps, learning_rate=rate
     )
     of_connections = None  # the same as of all weights
     if config.architecture_optimizer != config.optimizer:
         of_connections = dataclasses.replace(
-            config.architecture_optimizer, warmup_steps=spec.retrain_warmup_steps
+            config.architecture_optimizer,
+            warmup_steps=spec.retrain_warmup_steps,
+            learning_rate=config.architecture_optimizer.learning_rate
+            * (rate / config.optimizer.learning_rate),
         )
     start = config.train.init_checkpoint
     if spec.retrain_weights == "inherited":

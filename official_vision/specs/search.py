@@ -60,7 +60,8 @@ class SearchSpec(Spec):
         leaves it to the threshold.
       retrain_weights: inherited (from the one-shot network) or fresh (as the search began).
       retrain_steps: of training the discrete network.
-      retrain_learning_rate: of that training; None is OptimizerSpec.learning_rate.
+      retrain_learning_rate: of that training; None is OptimizerSpec.learning_rate. Where strengths have
+        a rate of their own (scope architecture/), it changes by the same factor.
       retrain_warmup_steps: of that training.
     """
 

@@ -162,7 +162,7 @@ def test_stages_have_settings_of_their_own(tmp_path):
     assert (retraining.train.steps, retraining.train.model_dir) == (4, str(tmp_path / "retrain"))
     assert retraining.connectivity == ConnectivitySpec()
     assert retraining.optimizer.learning_rate == 0.003
-    assert retraining.architecture_optimizer.learning_rate == 0.2
+    assert retraining.architecture_optimizer.learning_rate == pytest.approx(0.2 * 0.003 / 0.05)
     assert retraining.optimizer.warmup_steps == retraining.architecture_optimizer.warmup_steps == 2
     plain = dataclasses.replace(config, architecture_optimizer=None)
     assert retrain_config(plain).architecture_optimizer == retrain_config(plain).optimizer
