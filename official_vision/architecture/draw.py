@@ -11,7 +11,7 @@ from typing import Any
 from official_vision import files
 from official_vision.architecture.cost import fed_by
 from official_vision.architecture.graph import Architecture, Block, Stem
-from official_vision.architecture.layout import Layout, Wire, lay_out
+from official_vision.architecture.layout import Layout, Wire, lay_out, ports, route
 from official_vision.errors import UserError
 
 _STREAM_COLOURS = {
@@ -92,11 +92,11 @@ class _Picture:
         self._axes.set_xlim(-0.62 * _BOX_WIDTH, len(self._layout.columns) - 1 + 0.62 * _BOX_WIDTH)
         self._axes.set_ylim(self._layout.height + _FOOTER, -_HEADER)
         self._draw_titles()
-        ports = {index: self._ports(index) for index in blocks}
+        entries = {index: ports(architecture, self._layout, index, _BOX_WIDTH) for index in blocks}
         for index in blocks:
-            self._draw_connections(index, ports[index])
+            self._draw_connections(index, entries[index])
         for index in self._peers:
-            self._draw_gates(index, ports[index])
+            self._draw_gates(index, entries[index])
         for index in range(len(architecture.nodes)):
             self._draw_node(index)
         self._draw_legend()
@@ -121,38 +121,21 @@ class _Picture:
         colours = [_STREAM_COLOURS[stream] for stream in self._fed[index]]
         return tuple(sum(channel) / len(colours) for channel in zip(*colours, strict=True))
 
-    def _path(self, wire: Wire, consumer: int) -> list[tuple[float, float]]:
-        """Points from a node's right side through its lanes to the column before the consumer."""
-        layout, start = self._layout, self._layout.column_of[wire.source]
-        y = layout.centre[wire.source] + (0.2 if wire.is_gate else 0)
-        points = [(start + _BOX_WIDTH / 2, y)]
-        for column in range(start + 1, layout.column_of[consumer]):
-            y = layout.lanes[wire, column]
-            points += [(column - _BOX_WIDTH / 2, y), (column + _BOX_WIDTH / 2, y)]
-        return points
-
-    def _ports(self, index: int) -> list[tuple[float, float]]:
-        """Where each input enters a block's left side, from top to bottom as the wires come."""
-        node, layout = self._graph.nodes[index], self._layout
-        heights = [self._path(Wire(source, False), index)[-1][1] for source in node.inputs]
-        order = sorted(range(len(heights)), key=lambda position: (heights[position], position))
-        step = layout.height_of[index] / (len(heights) + 1)
-        top = layout.centre[index] - layout.height_of[index] / 2
-        x = layout.column_of[index] - _BOX_WIDTH / 2
-        return [(x, top + step * (1 + order.index(p))) for p in range(len(heights))]
-
-    def _draw_connections(self, index: int, ports: Sequence[tuple[float, float]]) -> None:
+    def _draw_connections(self, index: int, entries: Sequence[tuple[float, float]]) -> None:
         strengths = self._strengths[index]
         for position, source in enumerate(self._graph.nodes[index].inputs):
             strength = 0.4 if strengths is None else float(strengths[position])
-            points = [*self._path(Wire(source, False), index), ports[position]]
+            points = [
+                *route(self._layout, Wire(source, False), index, _BOX_WIDTH),
+                entries[position],
+            ]
             style = {"linewidth": 0.5 + 2.6 * strength, "alpha": 0.3 + 0.6 * strength}
             self._draw_curve(points, edgecolor=self._colour(source), **style)
 
-    def _draw_gates(self, index: int, ports: Sequence[tuple[float, float]]) -> None:
-        for peer, (x, y) in zip(self._peers[index], ports, strict=True):
+    def _draw_gates(self, index: int, entries: Sequence[tuple[float, float]]) -> None:
+        for peer, (x, y) in zip(self._peers[index], entries, strict=True):
             gate = (x - 0.035, y)
-            points = [*self._path(Wire(peer, True), index), gate]
+            points = [*route(self._layout, Wire(peer, True), index, _BOX_WIDTH), gate]
             colour = self._colour(peer)
             self._draw_curve(points, edgecolor=colour, linewidth=0.8, linestyle=_DASHES, alpha=0.85)
             self._axes.plot(*gate, "o", markersize=2.6, color=colour, markeredgewidth=0)
@@ -189,7 +172,7 @@ class _Picture:
                 zorder=3,
             )
         )
-        heading, detail = _labels(index, node)
+        heading, detail = node_labels(index, node)
         lift = 0.17 if detail else 0
         size = self._fitting(heading, 8.5, _BOLD_WIDTH)
         self._write(x, y - lift, heading, fontsize=size, fontweight="bold", zorder=4)
@@ -226,7 +209,8 @@ class _Picture:
         )
 
 
-def _labels(index: int, node: Stem | Block) -> tuple[str, str]:
+def node_labels(index: int, node: Stem | Block) -> tuple[str, str]:
+    """Returns what a node's box says: number and kind, and what is special, two spaces between details."""
     if isinstance(node, Stem):
         kind = {"rgb": "RGB", "flow": "flow", "object": "objects"}[node.kind]
         has_dilation = node.kind == "rgb" and node.temporal_dilation > 1

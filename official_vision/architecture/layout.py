@@ -20,6 +20,7 @@ LANE_HEIGHT = 0.22
 BOX_HEIGHT = 0.8
 PORT_HEIGHT = 0.11  # of a box, for each input
 GAP = 0.22
+_GATE_OFFSET = 0.2  # gates leave a node below its connections
 _SWEEPS = 12
 
 
@@ -77,6 +78,42 @@ def lay_out(architecture: Architecture, peers: Mapping[int, Sequence[int]]) -> L
     centre = {item: y for (item, _), y in places.items() if isinstance(item, int)}
     lanes = {key: y for key, y in places.items() if isinstance(key[0], Wire)}
     return Layout(levels, column_of, centre, heights, lanes, tallest)
+
+
+def route(layout: Layout, wire: Wire, consumer: int, box_width: float) -> list[tuple[float, float]]:
+    """Returns the points (x in columns, y) that a wire passes on its way to a block.
+
+    They lead from the right side of its node through its lanes to the column before the consumer; the
+    consumer's port (see `ports`) comes after them.
+
+    Args:
+      layout: of the network.
+      wire: connections or gates of a node.
+      consumer: a block at which it ends.
+      box_width: of the boxes, in columns.
+    """
+    start = layout.column_of[wire.source]
+    y = layout.centre[wire.source] + (_GATE_OFFSET if wire.is_gate else 0)
+    points = [(start + box_width / 2, y)]
+    for column in range(start + 1, layout.column_of[consumer]):
+        y = layout.lanes[wire, column]
+        points += [(column - box_width / 2, y), (column + box_width / 2, y)]
+    return points
+
+
+def ports(
+    architecture: Architecture, layout: Layout, index: int, box_width: float
+) -> list[tuple[float, float]]:
+    """Returns where each input enters a block's left side, from top to bottom as the wires come."""
+    node = architecture.nodes[index]
+    heights = [
+        route(layout, Wire(source, False), index, box_width)[-1][1] for source in node.inputs
+    ]
+    order = sorted(range(len(heights)), key=lambda position: (heights[position], position))
+    step = layout.height_of[index] / (len(heights) + 1)
+    top = layout.centre[index] - layout.height_of[index] / 2
+    x = layout.column_of[index] - box_width / 2
+    return [(x, top + step * (1 + order.index(p))) for p in range(len(heights))]
 
 
 def _columns(architecture: Architecture) -> tuple[tuple[int, ...], tuple[int, ...]]:

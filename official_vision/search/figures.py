@@ -16,7 +16,8 @@ from official_vision.architecture.overhead import (
     peer_overheads,
 )
 
-_NETWORKS = (
+# Title, stage and key of the networks that search.json tells of.
+NETWORKS = (
     ("one-shot", "search", "one_shot"),
     ("discrete, before retraining", "derive", "derived"),
     ("discrete, retrained", "retrain", "retrained"),
@@ -73,7 +74,7 @@ def table(stages: Mapping[str, Mapping[str, Any]]) -> str:
       stages: of search.json.
     """
     rows = []
-    for title, stage, key in _NETWORKS:
+    for title, stage, key in NETWORKS:
         network = stages.get(stage, {}).get(key)
         if network:
             rows.append(_row(title, network))

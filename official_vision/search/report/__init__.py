@@ -1,0 +1,5 @@
+"""A search as one page for a browser: the network over training, curves, costs, what was found."""
+
+from official_vision.search.report.page import write_report
+
+__all__ = ["write_report"]

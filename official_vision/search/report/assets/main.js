@@ -1,0 +1,17 @@
+// Fills the page with what the report holds.
+
+function showReport(report) {
+  byId("facts").replaceChildren(...report.facts.map(([name, value]) =>
+    element("div", {}, element("dt", {}, name), element("dd", {}, value))));
+  if (report.network) showNetwork(report);
+  if (report.pruning) showPruning(report);
+  if (report.found) showFound(report);
+  if (report.evolution) showEvolution(report);
+  if (report.missing.length) {
+    reveal("missing");
+    byId("missing-list").replaceChildren(...report.missing.map((text) => element("li", {}, text)));
+  }
+  byId("made").textContent = `Written by official_vision ${report.version}. This file needs no network.`;
+}
+
+showReport(JSON.parse(byId("data").textContent));

@@ -1,0 +1,95 @@
+"""Writes the page: its data as JSON within a template, with its own style and scripts, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import html
+import importlib.resources
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from official_vision import __version__, files
+from official_vision.config import CONFIG_JSON
+from official_vision.errors import UserError
+from official_vision.search import folder as search_folder
+from official_vision.search.report.population import POPULATION_FILE, describe_population
+from official_vision.search.report.run import describe_run, describe_search
+
+REPORT_FILE = "report.html"
+_ASSETS = "assets"
+# In the order in which they build on each other.
+_SCRIPTS = (
+    "dom.js",
+    "chart.js",
+    "graph.js",
+    "network.js",
+    "sections.js",
+    "evolution.js",
+    "main.js",
+)
+
+
+def write_report(folder: str | os.PathLike) -> Path:
+    """Writes report.html into the folder of a run, a one-shot search or an evolution.
+
+    Args:
+      folder: finished or not; what it doesn't hold yet is named on the page.
+
+    Returns:
+      The page's path. It needs no other file and no network.
+
+    Raises:
+      UserError: the folder is none of these, or its records are not what training and search write.
+    """
+    folder = Path(folder)
+    path = folder / REPORT_FILE
+    report = describe(folder)
+    title = f"{report['kind'].capitalize()}: {folder.resolve().name}"
+    files.write_text(path, page_of(title, report))
+    return path
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Returns everything that the page shows, as JSON values; as `write_report`."""
+    if (folder / POPULATION_FILE).is_file():
+        return describe_population(folder)
+    if (folder / search_folder.SEARCH_FOLDER / CONFIG_JSON).is_file():
+        return describe_search(folder)
+    if (folder / CONFIG_JSON).is_file():
+        return describe_run(folder)
+    raise UserError(
+        f"A report shows the folder of a run ({CONFIG_JSON}), a one-shot search "
+        f"({search_folder.SEARCH_FOLDER}/{CONFIG_JSON}) or an evolution ({POPULATION_FILE}). Received: {folder}, "
+        "which holds none of them. Name the folder that tools/search.py or tools/train.py wrote to."
+    )
+
+
+def page_of(title: str, report: Mapping[str, Any]) -> str:
+    """Returns the page's HTML.
+
+    Args:
+      title: of the page, plain text.
+      report: from `describe`.
+    """
+    data = {**report, "version": __version__}
+    pieces = {
+        "title": html.escape(title),
+        "style": _asset("page.css"),
+        "script": "\n".join(map(_asset, _SCRIPTS)),
+        "data": _embedded(data),
+    }
+    # Split first: a piece may hold what looks like the place of another.
+    parts = _asset("page.html").split("@")
+    return "".join(pieces.get(part, part) for part in parts)
+
+
+def _embedded(data: Mapping[str, Any]) -> str:
+    """JSON that cannot end the script element that holds it."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _asset(name: str) -> str:
+    return (importlib.resources.files(__package__) / _ASSETS / name).read_text(encoding="utf-8")
