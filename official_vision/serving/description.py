@@ -53,6 +53,7 @@ class Description:
       clip: frames, step, size and filling of the clips that it was evaluated on.
       nodes: each node's name, for people; empty in files that were exported before these were told.
       gates: of the network, likewise.
+      stem_share: of a clip's arithmetic, in [0, 1], that the stems do; None in those files.
     """
 
     labels: tuple[str, ...]
@@ -61,6 +62,7 @@ class Description:
     clip: DataSpec
     nodes: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()
+    stem_share: float | None = None
 
 
 def gate_name(gate: Gate) -> str:
@@ -150,6 +152,7 @@ def _described(values: Mapping[str, Any]) -> Description:
         DataSpec(**{name: values["clip"][name] for name in _CLIP}),
         tuple(values.get("nodes", ())),
         tuple(gates_from_list(values.get("gates", []))),
+        values.get("stem_share"),
     )
 
 

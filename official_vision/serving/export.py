@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from official_vision import config as configuration
 from official_vision import files
+from official_vision.architecture.cost import estimate
 from official_vision.architecture.formats import to_json
 from official_vision.data.index import Index
 from official_vision.data.input import read_index
@@ -37,6 +38,7 @@ from official_vision.serving.strangers import (
     tflite_answers,
 )
 from official_vision.serving.warm_up import write_warm_up
+from official_vision.training.cost_setting import setting_of
 from official_vision.training.evaluate import Trained, load_trained
 
 # Largest difference of a score from the network's, of a SavedModel by its precision and of TFLite files.
@@ -140,9 +142,18 @@ def describe(trained: Trained, index: Index, network: AssembleNet) -> dict[str, 
         **feeding_to_dict(index.settings, trained.config.validation_data),
         "nodes": list(node_names(network.architecture)),
         "gates": gates_to_list(gates_of(network)),
+        "stem_share": _stem_share(trained, network),
         "checkpoint": {"path": trained.checkpoint, "step": trained.step},
         "data_fingerprint": index.fingerprint,
     }
+
+
+def _stem_share(trained: Trained, network: AssembleNet) -> float:
+    """Share of all arithmetic of a clip that the stems do."""
+    setting = setting_of(trained.config.model, trained.config.validation_data)
+    cost = estimate(network.architecture, setting)
+    stems, whole = cost.of_role("stem"), cost.total
+    return round((stems.flops + stems.elementwise) / (whole.flops + whole.elementwise), 4)
 
 
 def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> Index:

@@ -145,10 +145,16 @@ class Predictor:
         overlap = self.window_frames - self.stride
         if overlap <= 0:
             return ""
+        share, worth = self.description.stem_share, ""
+        if share is not None:
+            worth = (
+                f". Stems are {share:.1%} of the arithmetic: sharing them could save at most "
+                f"{share * overlap / self.window_frames:.1%}"
+            )
         return (
             f"windows overlap by {overlap} of {self.window_frames} frames: decoding, flow and objects are "
             "computed once a frame, the network's stems anew in each window (an rgb stem convolves over "
-            "time and sees a window's own edges; an exported file takes whole clips); "
+            f"time and sees a window's own edges; an exported file takes whole clips){worth}; "
             f"--stride={self.window_frames} computes each once"
         )
 

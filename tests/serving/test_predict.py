@@ -107,6 +107,15 @@ def test_what_overlapping_windows_share_is_said(predictor):
     assert predictor(PredictOptions(stride=4)).sharing() == ""
 
 
+def test_what_sharing_stems_could_save_is_said(exported):
+    """Two overlapping windows compute half of their frames' stems twice."""
+    predicting = Predictor(exported[1], PredictOptions(stride=2))
+    share = predicting.description.stem_share
+    assert 0.01 < share < 1
+    assert f"Stems are {share:.1%} of the arithmetic" in predicting.sharing()
+    assert f"save at most {share / 2:.1%};" in predicting.sharing()
+
+
 def test_the_batch_size_changes_nothing(predictor, brightening):
     results = [
         predictor(options=PredictOptions(batch_size=size)).predict(brightening)
