@@ -85,8 +85,8 @@ def test_a_run_explains_a_video_and_a_record(clip, tmp_path):
     assert done.stdout.startswith("late: ")
     assert cv2.imread(str(sheet)).shape[1] == 1400
     assert "4 (level 4)" in sheet.with_suffix(".html").read_text(encoding="utf-8")
+    # A number that there is not is tested in tests/serving/test_clips.py: a start takes seconds.
     assert command("explain", *flags, "--record=0").returncode == 0
-    assert "0 to 0. Received: 1" in error_line(command("explain", *flags, "--record=1"))
 
 
 @pytest.mark.slow

@@ -21,6 +21,8 @@ from official_vision.serving.predict import PredictOptions, Predictor
 from official_vision.specs import PrepareSpec
 from tests.serving import exports
 
+# For tests in which peers do not matter: nothing is tried out.
+WHATEVER_PEERS = ExportOptions(peers="all")
 # Fails where anything imports our code or Keras; prints each size's scores.
 STRANGER = """
 import json, sys
@@ -112,7 +114,7 @@ def test_versions_count_on_and_a_checkpoint_can_be_named(run, tmp_path, monkeypa
     for name in ("1", "9", "notes"):
         (tmp_path / name).mkdir()
     path = tf.train.latest_checkpoint(str(run[0] / "best"))
-    version = export(run[0], tmp_path, path).path
+    version = export(run[0], tmp_path, path, WHATEVER_PEERS).path
     assert version == tmp_path / "10"
     described = files.read_json(version / "assets" / "model.json")
     assert described["checkpoint"] == {"path": path, "step": 7}
@@ -165,7 +167,7 @@ def test_a_file_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(exporting, "saved_model_answers", wrong)
     with pytest.raises(UserError, match="must answer as the model does") as caught:
-        export(run[0], tmp_path / "export")
+        export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
     assert "Without the stream rgb the difference would be 0.0e+00" in str(caught.value)
     assert list((tmp_path / "export").iterdir()) == []
 
@@ -244,12 +246,12 @@ def test_encoded_frames_are_cut_and_resized_as_in_evaluation(exported):
 def test_a_file_that_does_not_load_is_not_kept(run, tmp_path, monkeypatch):
     monkeypatch.setattr(strangers, "_SAVED_MODEL", "import sys; sys.exit('no such op: Mystery')")
     with pytest.raises(UserError, match=r"Received: no such op: Mystery\. Nothing") as caught:
-        export(run[0], tmp_path / "export")
+        export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "export").iterdir()) == []
     monkeypatch.setattr(strangers, "_SAVED_MODEL", "import os; os.kill(os.getpid(), 9)")
     with pytest.raises(UserError, match="Received: exit status -9"):
-        export(run[0], tmp_path / "export")
+        export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
     assert list((tmp_path / "export").iterdir()) == []
 
 
@@ -261,7 +263,7 @@ def test_an_interruption_leaves_nothing(run, tmp_path, monkeypatch):
         with monkeypatch.context() as patched:
             patched.setattr(exporting, name, interrupted)
             with pytest.raises(KeyboardInterrupt):
-                export(run[0], tmp_path / "export")
+                export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
         assert list((tmp_path / "export").iterdir()) == []
 
 
