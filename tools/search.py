@@ -1,7 +1,7 @@
 """Searches for a network's connections and peers: search --gin_file=FILE [--stage=search|derive|retrain|all].
 
-One-shot (SearchSpec.method = 'one_shot') trains an over-connected network, keeps what it chose and
-trains that; evolution breeds a population. Running the same command again goes on where it was.
+Trains an over-connected network, keeps what it chose and trains that. Running the same command again
+goes on where it was.
 
 What is found, SearchSpec.output/derived.json, is an architecture like any other:
 tools/train.py --gin_file=FILE --gin_bindings='ModelSpec.architecture = "OUTPUT/derived.json"'.
@@ -10,11 +10,10 @@ tools/train.py --gin_file=FILE --gin_bindings='ModelSpec.architecture = "OUTPUT/
 from absl import flags
 
 from official_vision import cli, config
-from official_vision.errors import UserError
 
 cli.define_gin_flags()
 flags.adopt_module_key_flags(cli)
-flags.DEFINE_string("stage", "all", "Of a one-shot search: search, derive, retrain or all.")
+flags.DEFINE_string("stage", "all", "search, derive, retrain or all.")
 flags.DEFINE_string(
     "report",
     None,
@@ -40,18 +39,9 @@ def main() -> None:
         return
     settings = config.load(asked.gin_file, asked.gin_bindings)
     # Imported after the settings are checked: a mistake is answered before TensorFlow starts.
-    if settings.search.method == "evolution":
-        if asked["stage"].present:
-            raise UserError(
-                f"Evolution has no stages. Received: --stage={asked.stage}. Leave it out."
-            )
-        from official_vision.search.evolution import evolve
+    from official_vision.search.one_shot import one_shot
 
-        print(evolve(settings))
-    else:
-        from official_vision.search.one_shot import one_shot
-
-        print(one_shot(settings, asked.stage))
+    print(one_shot(settings, asked.stage))
 
 
 if __name__ == "__main__":

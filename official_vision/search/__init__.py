@@ -1,1 +1,1 @@
-"""The search for connections and peers: one-shot (AssembleNet++), evolution (AssembleNet), its report and studies."""
+"""The search for connections and peers (AssembleNet++, supplement A.2), comparisons of searches, and a report."""

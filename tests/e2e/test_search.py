@@ -116,7 +116,6 @@ MISTAKES = [
     (["--gin_bindings=SearchSpec.metod = 'x'"], "Did you mean 'method'?"),
     (["--gin_bindings=SearchSpec.candidates = 'some'"], "all, lower, own, file:PATH"),
     (["--gin_bindings=ConnectivitySpec.updates = 'darts'"], "joint, bilevel"),
-    (["--gin_bindings=SearchSpec.method = 'evolution'", "--stage=all"], "Evolution has no stages"),
     (["--agreement=one"], "Name two or more"),
 ]
 
