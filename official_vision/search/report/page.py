@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from official_vision import __version__, files
+from official_vision import files
 from official_vision.config import CONFIG_JSON
 from official_vision.errors import UserError
 from official_vision.search import folder as search_folder
@@ -73,12 +73,11 @@ def page_of(title: str, report: Mapping[str, Any]) -> str:
       title: of the page, plain text.
       report: from `describe`.
     """
-    data = {**report, "version": __version__}
     pieces = {
         "title": html.escape(title),
         "style": _asset("page.css"),
         "script": "\n".join(map(_asset, _SCRIPTS)),
-        "data": _embedded(data),
+        "data": _embedded(report),
     }
     # Split first: a piece may hold what looks like the place of another.
     parts = _asset("page.html").split("@")

@@ -97,8 +97,9 @@ function compared(a, b) {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+// entries: {label, sample}; charts may share samples.
 function legend(host, entries) {
-  host.replaceChildren(...entries.map(({ label, sample }) => element("span", {}, sample, label)));
+  host.replaceChildren(...entries.map(({ label, sample }) => element("span", {}, sample.cloneNode(true), label)));
 }
 
 // A short line or dot for legends.

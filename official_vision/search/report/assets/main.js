@@ -11,7 +11,6 @@ function showReport(report) {
     reveal("missing");
     byId("missing-list").replaceChildren(...report.missing.map((text) => element("li", {}, text)));
   }
-  byId("made").textContent = `Written by official_vision ${report.version}. This file needs no network.`;
 }
 
 showReport(JSON.parse(byId("data").textContent));

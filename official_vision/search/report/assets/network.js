@@ -78,7 +78,7 @@ function makePlayer(state, last, repaint) {
       }
       state.moment += 1;
       repaint();
-    }, Math.max(60, 6000 / (last + 1)));
+    }, Math.min(400, Math.max(60, 6000 / (last + 1))));
   });
   byId("step").addEventListener("pointerdown", stop);
 }
