@@ -1,0 +1,1 @@
+"""Evolution of architectures: valid graphs, changed a little, the better ones first."""

@@ -1,0 +1,237 @@
+"""Small changes of a graph: split, merge, dilation, connections and peers.
+
+Every change gives a valid network whose levels keep their channel sums and in which no node falls
+idle that fed the classifier before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from official_vision.architecture.graph import Architecture, ArchitectureError, Block
+from official_vision.errors import UserError
+from official_vision.search.evolution.graph_edit import Entry, closed, opened
+
+DILATIONS = (1, 2, 4, 8)
+# Most connections that one change takes away.
+_MOST_DROPPED = 3
+_ATTEMPTS = 200
+# What a connection without a learned strength counts as: neither weak nor strong.
+_UNKNOWN_STRENGTH = 0.5
+
+Strengths = Mapping[int, Sequence[float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    """A changed graph.
+
+    Attributes:
+      architecture: the child.
+      words: what was done, in plain JSON values, by the parent's node numbers.
+      origin: the parent's node that each of the child's nodes comes from.
+    """
+
+    architecture: Architecture
+    words: dict[str, Any]
+    origin: dict[int, int]
+
+
+class _ImpossibleError(Exception):
+    """The drawn change has nothing to work on here; another is drawn."""
+
+
+def mutate(
+    parent: Architecture,
+    generator: np.random.Generator,
+    strengths: Strengths,
+    guided: bool,
+    name: str,
+) -> Mutation:
+    """Returns a child that differs from its parent by one change.
+
+    Args:
+      parent: a valid graph.
+      generator: all chance comes from it.
+      strengths: learned sigmoid(w) in [0, 1] of each block's inputs, by node, in the order of
+        `Block.inputs`; blocks may be missing (`transfer.learned_strengths` leaves out single inputs).
+      guided: connections to drop are drawn with probabilities proportional to 1 - strength;
+        otherwise, all alike.
+      name: of the child.
+
+    Raises:
+      UserError: strengths that don't fit the graph, or no change of it was found.
+    """
+    _check_strengths(parent, strengths)
+    known = strengths if guided else {}
+    kinds = tuple(_CHANGES)
+    for _ in range(_ATTEMPTS):
+        kind = kinds[generator.integers(len(kinds))]
+        entries = opened(parent)
+        try:
+            words = _CHANGES[kind](entries, generator, known)
+            child, origin = closed(parent, entries, name)
+        except (_ImpossibleError, ArchitectureError):
+            continue
+        if child.nodes != _unlearned(parent) and not _falls_idle(parent, child, origin):
+            return Mutation(child, {"kind": kind, **words}, origin)
+    raise UserError(
+        f"A graph must allow a change. Received: {parent.name}, none in {_ATTEMPTS} tries. "
+        "Start from a graph of more blocks."
+    )
+
+
+def _check_strengths(parent: Architecture, strengths: Strengths) -> None:
+    for index, values in strengths.items():
+        inputs = parent.nodes[index].inputs if 0 <= index < len(parent.nodes) else ()
+        if len(values) != len(inputs) or not all(0 <= value <= 1 for value in values):
+            raise UserError(
+                "Strengths are numbers from 0 to 1, one an input of a block. "
+                f"Received: {list(values)} for node {index} of {parent.name}. "
+                "Use those learned by this very graph."
+            )
+
+
+def _unlearned(graph: Architecture) -> tuple[Any, ...]:
+    return tuple(
+        dataclasses.replace(node, strengths=None) if isinstance(node, Block) else node
+        for node in graph.nodes
+    )
+
+
+def _falls_idle(parent: Architecture, child: Architecture, origin: Mapping[int, int]) -> bool:
+    alive = parent.live_nodes(gated_by_peers=False)
+    alive_now = child.live_nodes(gated_by_peers=False)
+    return any(origin[i] in alive for i in range(len(child.nodes)) if i not in alive_now)
+
+
+def _split(entries: list[Entry], generator: np.random.Generator, _: Strengths) -> dict[str, Any]:
+    """Halves a block's channels between it and a twin of the same inputs and consumers."""
+    able = [e for e in entries[:-1] if _width(e) >= 2]
+    old = _drawn(able, generator)
+    width, key = _width(old), len(entries)
+    twin = Entry(key, _with_width(old, width // 2), dict(old.inputs), old.origin)
+    old.node = _with_width(old, width - width // 2)
+    entries.insert(entries.index(old) + 1, twin)
+    for entry in entries:
+        if old.key in entry.inputs:
+            entry.inputs[key] = entry.inputs[old.key]
+    return {"node": old.key, "channels": [width - width // 2, width // 2]}
+
+
+def _merge(entries: list[Entry], generator: np.random.Generator, _: Strengths) -> dict[str, Any]:
+    """Joins two blocks of a level and stride in the later one's place, with the inputs of both."""
+    pairs = [
+        (a, b)
+        for place, a in enumerate(entries)
+        for b in entries[place + 1 :]
+        if _width(a) and _width(b) and _resolution(a) == _resolution(b)
+    ]
+    gone, kept = _drawn(pairs, generator)
+    kept.inputs = {
+        source: peer
+        for source, peer in {**gone.inputs, **kept.inputs}.items()
+        if source != gone.key
+    }
+    kept.node = _with_width(kept, _width(gone) + _width(kept))
+    entries.remove(gone)
+    for entry in entries:
+        entry.inputs = _renamed(entry.inputs, gone.key, kept.key)
+    return {"nodes": [gone.key, kept.key], "channels": _width(kept)}
+
+
+def _dilate(entries: list[Entry], generator: np.random.Generator, _: Strengths) -> dict[str, Any]:
+    entry = _drawn([e for e in entries if isinstance(e.node, Block)], generator)
+    before = entry.node.temporal_dilation
+    after = int(_drawn([d for d in DILATIONS if d != before], generator))
+    entry.node = dataclasses.replace(entry.node, temporal_dilation=after)
+    return {"node": entry.key, "from": before, "to": after}
+
+
+def _rewire(
+    entries: list[Entry], generator: np.random.Generator, strengths: Strengths
+) -> dict[str, Any]:
+    """Drops up to three connections, the weak rather than the strong, and tries others."""
+    links = [(source, entry.key) for entry in entries for source in entry.inputs]
+    odds = 1.0 - np.array([_strength(e, s, strengths) for e in entries for s in e.inputs])
+    number = min(int(generator.integers(_MOST_DROPPED + 1)), np.count_nonzero(odds))
+    drawn = (
+        generator.choice(len(links), number, replace=False, p=odds / odds.sum()) if number else ()
+    )
+    dropped = [links[position] for position in sorted(int(p) for p in drawn)]
+    free = [
+        (a.key, b.key)
+        for place, b in enumerate(entries)
+        for a in entries[:place]
+        if isinstance(b.node, Block) and a.node.level <= b.node.level and a.key not in b.inputs
+    ]
+    wanted = max(1 - number, number + int(generator.integers(-1, 2)))
+    order = generator.permutation(len(free))[:wanted]
+    added = [free[position] for position in sorted(order.tolist())]
+    for source, consumer in dropped:
+        del entries[consumer].inputs[source]
+    for source, consumer in added:
+        entries[consumer].inputs[source] = _some_peer(entries, consumer, generator)
+    return {"dropped": [list(link) for link in dropped], "added": [list(link) for link in added]}
+
+
+def _change_peer(
+    entries: list[Entry], generator: np.random.Generator, _: Strengths
+) -> dict[str, Any]:
+    """Gives a connection of a discrete graph another peer."""
+    links = [(e, s) for e in entries for s, peer in e.inputs.items() if peer is not None]
+    entry, source = _drawn(links, generator)
+    before, entry.inputs[source] = entry.inputs[source], _some_peer(entries, entry.key, generator)
+    return {"connection": [source, entry.key], "from": before, "to": entry.inputs[source]}
+
+
+_CHANGES: dict[str, Callable[..., dict[str, Any]]] = {
+    "split": _split,
+    "merge": _merge,
+    "dilation": _dilate,
+    "connections": _rewire,
+    "peer": _change_peer,
+}
+
+
+def _some_peer(entries: list[Entry], consumer: int, generator: np.random.Generator) -> int | None:
+    node = entries[consumer].node
+    if node.peers is None:
+        return None
+    return _drawn([e.key for e in entries[:consumer] if e.node.level < node.level], generator)
+
+
+def _renamed(inputs: dict[int, int | None], old: int, new: int) -> dict[int, int | None]:
+    return {
+        new if source == old else source: new if peer == old else peer
+        for source, peer in inputs.items()
+    }
+
+
+def _drawn(choices: Sequence[Any], generator: np.random.Generator) -> Any:
+    if not choices:
+        raise _ImpossibleError
+    return choices[int(generator.integers(len(choices)))]
+
+
+def _width(entry: Entry) -> int:
+    """Channels of a block of one width; 0 of stems and of inverted bottlenecks."""
+    is_plain = isinstance(entry.node, Block) and isinstance(entry.node.channels, int)
+    return entry.node.channels if is_plain else 0
+
+
+def _with_width(entry: Entry, channels: int) -> Block:
+    return dataclasses.replace(entry.node, channels=channels)
+
+
+def _resolution(entry: Entry) -> tuple[int, int]:
+    return entry.node.level, entry.node.spatial_stride
+
+
+def _strength(entry: Entry, source: int, strengths: Strengths) -> float:
+    values = strengths.get(entry.key)
+    return _UNKNOWN_STRENGTH if values is None else values[entry.node.inputs.index(source)]
