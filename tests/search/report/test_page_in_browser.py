@@ -121,6 +121,18 @@ def test_labels_stay_in_their_boxes(browser, run):
         assert outside == []
 
 
+def test_networks_that_could_be_derived_are_shown_by_choice(browser, run):
+    records, address = run
+    with opened(browser, address) as watched:
+        choice = watched.page.get_by_label("Shown", exact=True)
+        for text in choice.locator("option").all_inner_texts():
+            choice.select_option(label=text)
+            threshold = float(text.rsplit(" ", 1)[1])
+            kept = len(list(records[-1].derive(threshold).architecture.connections()))
+            assert watched.page.locator("#found-graph .wire").count() == kept
+        assert watched.problems == []
+
+
 def test_found_networks_lie_beside_table_1(browser, tmp_path):
     derived = folders.write_search(tmp_path / "search")
     with opened(browser, write_report(tmp_path / "search").as_uri()) as watched:
@@ -132,6 +144,7 @@ def test_found_networks_lie_beside_table_1(browser, tmp_path):
         assert [row[-1] for row in rows] == ["0.7500", "–", "0.7000"]
         assert page.locator("#pruning-charts figure > svg circle").count() == 2
         assert not page.locator("#missing").is_visible()
+        assert not page.locator("#found-choice").is_visible()
         assert watched.problems == []
 
 

@@ -1,5 +1,7 @@
 // Costs, pruning, and what was found beside the paper's network.
 
+const WIDEST_BESIDE = 1000; // pixels of a drawing
+
 function showCosts(report, momentOf) {
   const { drawing, timeline, gate } = report.network;
   reveal("costs");
@@ -91,6 +93,8 @@ function showFound({ found }) {
   function show(entry) {
     byId("found-title").textContent = entry.title;
     makeGraph(byId("found-graph"), entry.drawing, { label: entry.title });
+    // Side by side a network of many columns would be too small to read.
+    byId("found-graph").closest(".beside").classList.toggle("stacked", entry.drawing.width > WIDEST_BESIDE);
     graphLegend(byId("found-legend"), entry.drawing.gates.length ? entry.drawing : published.drawing);
     byId("found-table").replaceChildren(comparison([entry, published]));
   }
