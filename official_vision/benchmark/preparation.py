@@ -18,7 +18,7 @@ from official_vision.data.frame_encoding import encode_frame
 from official_vision.data.index import Index
 from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.objects import object_source
-from official_vision.data.prepare import LOCAL_RUNNER, prepare_split, read_manifest
+from official_vision.data.prepare import prepare_split, read_manifest
 from official_vision.data.shard import StoredVideo, encode, parse
 from official_vision.data.streams import FrameStreams, grey, video_streams
 from official_vision.data.video import decode
@@ -64,7 +64,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
 def _speed(manifest: Manifest, split: str, spec: PrepareSpec) -> float:
     with tempfile.TemporaryDirectory() as folder:
         # A shard a video, so that few videos keep all workers busy.
-        spec = dataclasses.replace(spec, output=folder, runner=LOCAL_RUNNER, videos_per_shard=1)
+        spec = dataclasses.replace(spec, output=folder, videos_per_shard=1)
         start = time.perf_counter()
         index = prepare_split(manifest, split, spec, lambda: None)
         elapsed = time.perf_counter() - start

@@ -10,24 +10,21 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import queue
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from official_vision import files
 from official_vision.data.annotations import READERS
-from official_vision.data.decoding_worker import DecodingWorker
+from official_vision.data.beam import write_shards
 from official_vision.data.index import INDEX_FILE, Index
 from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.objects import object_classes, object_fingerprint
-from official_vision.data.shard_task import ShardReport, ShardTask, finished_report, write_shard
+from official_vision.data.shard_task import ShardReport, ShardTask
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
 
 PLAN_FILE = "plan.json"
-LOCAL_RUNNER = "local"
 # What a run that was killed has left behind of files.written_aside.
 _PARTIAL_FILES = ".partial-*"
 # Settings that change nothing in the shards.
@@ -93,7 +90,7 @@ def prepare_split(
     _check_same_plan(folder, manifest, split, spec)
     for leftover in folder.glob(_PARTIAL_FILES):
         leftover.unlink()
-    reports = _run(tasks, spec, on_video)
+    reports = write_shards(tasks, spec, on_video)
     index = _index(manifest, split, spec, reports)
     if not index.num_videos:
         raise UserError(
@@ -105,48 +102,6 @@ def prepare_split(
     else:
         index.write(folder)
     return index
-
-
-def _run(
-    tasks: Sequence[ShardTask], spec: PrepareSpec, on_video: Callable[[], None]
-) -> list[ShardReport]:
-    if spec.runner == LOCAL_RUNNER:
-        return _run_locally(tasks, spec.workers, on_video)
-    # Imported here: Apache Beam is an extra, and slow to import.
-    from official_vision.data.beam import write_shards
-
-    return write_shards(tasks, spec, on_video)
-
-
-def _run_locally(
-    tasks: Sequence[ShardTask], workers: int, on_video: Callable[[], None]
-) -> list[ShardReport]:
-    """Writes shards in `workers` threads, each with a decoding process of its own."""
-    pool = [DecodingWorker() for _ in range(workers)]
-    idle: queue.SimpleQueue = queue.SimpleQueue()
-    for worker in pool:
-        idle.put(worker)
-
-    def run(task: ShardTask) -> ShardReport:
-        finished = finished_report(task)
-        if finished:
-            for _ in task.rows:
-                on_video()
-            return finished
-        worker = idle.get()
-        try:
-            return write_shard(task, worker, on_video)
-        finally:
-            idle.put(worker)
-
-    executor = ThreadPoolExecutor(workers)
-    try:
-        return list(executor.map(run, tasks))
-    finally:
-        # On Ctrl-C the decoders are ended first, so that the threads see it and clean up after them.
-        for worker in pool:
-            worker.close()
-        executor.shutdown(cancel_futures=True)
 
 
 def _settings(spec: PrepareSpec) -> dict[str, Any]:

@@ -39,11 +39,10 @@ class PrepareSpec(Spec):
       object_classes: file that names the stored ids, one a line from id 0; empty leaves them nameless.
       jpeg_quality: of stored frames, 1 to 100.
       videos_per_shard: videos that share one shard file.
-      runner: local (processes on this machine) or a runner of Apache Beam: DirectRunner, FlinkRunner, ...
+      runner: of Apache Beam: DirectRunner (this machine), FlinkRunner, SparkRunner, ...
         All its machines must see `videos` and `output` under the same paths.
-        DirectRunner, Beam's own for one machine, writes the same but takes far longer to start than local.
       runner_options: command-line options of that runner, e.g. ('--flink_master=host:8081',).
-      workers: processes that decode on this machine (local and DirectRunner).
+      workers: processes that decode on this machine (DirectRunner).
       video_timeout_sec: a video that takes longer is left out and named.
       left_out_is_fatal: exit with status 1 when any video was left out (else 3 says that some were).
     """
@@ -84,7 +83,7 @@ class PrepareSpec(Spec):
     object_classes: str = ""
     jpeg_quality: int = setting(95, low=1, high=100)
     videos_per_shard: int = setting(64, low=1)
-    runner: str = "local"
+    runner: str = "DirectRunner"
     runner_options: tuple[str, ...] = ()
     workers: int = setting(2, low=1)
     video_timeout_sec: float = setting(600.0, above=0)

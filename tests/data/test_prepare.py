@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.data import prepare, shard_task
+from official_vision.data import beam, prepare, shard_task
 from official_vision.data.decoding_worker import DecodingFailedError
 from official_vision.data.index import Index
 from official_vision.data.manifest import Label, Manifest, VideoRow
@@ -41,7 +41,7 @@ class FakeWorker:
 @pytest.fixture
 def fake(monkeypatch):
     FakeWorker.log, FakeWorker.broken = [], frozenset()
-    monkeypatch.setattr(prepare, "DecodingWorker", FakeWorker)
+    monkeypatch.setattr(beam, "DecodingWorker", FakeWorker)
     return FakeWorker
 
 
@@ -197,7 +197,12 @@ def test_other_videos_into_the_same_output_are_refused(spec):
 
 @pytest.mark.parametrize(
     "change",
-    [{"workers": 5}, {"video_timeout_sec": 3.0}, {"left_out_is_fatal": True}, {"runner": "local"}],
+    [
+        {"workers": 5},
+        {"video_timeout_sec": 3.0},
+        {"left_out_is_fatal": True},
+        {"runner": "FlinkRunner"},
+    ],
 )
 @pytest.mark.usefixtures("fake")
 def test_settings_without_effect_may_change(spec, change):
