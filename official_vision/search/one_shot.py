@@ -21,7 +21,7 @@ from official_vision.errors import UserError, nearest
 from official_vision.metrics.figures import with_nan, without_nan
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.search import folder as layout
-from official_vision.search.discrete import emptied_blocks, make_discrete
+from official_vision.search.discrete import emptied_blocks, make_discrete, recompute_norms
 from official_vision.search.figures import (
     attention_figures,
     connection_figures,
@@ -109,6 +109,7 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
     _check_done(output, "search", "derive")
     metric, spec = config.train.best_metric, config.search
     trained = load_trained(output / layout.SEARCH_FOLDER, spec.checkpoint)
+    recompute_norms(trained.model, trained)  # as the run's own evaluations do
     before = _figures(trained)
     fingerprints = configuration.read_record(output / layout.SEARCH_FOLDER)["data_fingerprints"]
     found = make_discrete(
