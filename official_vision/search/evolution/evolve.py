@@ -20,11 +20,14 @@ import numpy as np
 from official_vision.architecture.formats import from_json, save_architecture, to_json
 from official_vision.architecture.graph import Architecture
 from official_vision.errors import UserError
+from official_vision.files import write_json
 from official_vision.search.evolution.history import append, keep_settings, read_history
 from official_vision.search.evolution.mutation import mutate
+from official_vision.search.report.population import front_of
 from official_vision.specs.evolution import EvolutionSpec
 
 BEST_FILE = "best.json"
+FRONT_FILE = "front.json"  # records for which no other is as cheap and better, by FLOPs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +102,7 @@ def evolve_with(
         append(folder, records[-1])
     best = max(_alive(records), key=_figure)
     save_architecture(_graph_of(best), folder / BEST_FILE)
+    write_json(folder / FRONT_FILE, front_of(_alive(records)))
     return folder / BEST_FILE
 
 

@@ -103,3 +103,20 @@ def test_a_loss_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(UserError, match="validation_loss"):
         evolve_with(judge, SEED, SPEC, "validation_loss", tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_the_front_holds_the_graphs_that_no_other_beats_at_their_cost(tmp_path):
+    def costed(candidate):
+        flops = float(len(candidate.architecture.nodes))
+        return Outcome(judge(candidate).figure + candidate.id / 100, flops, 1, {})
+
+    evolve_with(costed, SEED, SPEC, "score", tmp_path)
+    records = _records(tmp_path)
+    expected = {
+        one["id"]
+        for one in records
+        if not any(
+            other["flops"] <= one["flops"] and other["figure"] > one["figure"] for other in records
+        )
+    }
+    assert {one["id"] for one in json.loads((tmp_path / "front.json").read_text())} == expected
