@@ -44,6 +44,8 @@ def make_experiment(config: Config) -> config_definitions.ExperimentConfig:
         checkpoint_interval=train.checkpoint_interval,
         validation_interval=train.validation_interval,
         max_to_keep=train.checkpoints_kept,
+        # SIGTERM is heard by preemption.py: Model Garden's handler would restore, save and leave by itself.
+        preemption_on_demand_checkpoint=False,
         recovery_max_trials=-1,  # Model Garden's own guard knows neither the step nor the batch
         best_checkpoint_export_subdir=BEST_FOLDER,
         best_checkpoint_eval_metric=train.best_metric,

@@ -32,7 +32,7 @@ from official_vision.training.optimization import make_optimizer
 from official_vision.training.preemption import sigterm_noted
 from official_vision.training.restore import BEST_FOLDER
 from official_vision.training.skipping import SkippedBatch, batch_after, read_skipped, write_skipped
-from official_vision.training.strategies import is_chief, make_strategy
+from official_vision.training.strategies import is_chief, lost_workers_named, make_strategy
 
 
 def train(config: Config) -> folder.TrainingResult:
@@ -54,6 +54,7 @@ def train(config: Config) -> folder.TrainingResult:
     indexes = _read_indexes(config, architecture)
     folder.check(model_dir, config, architecture, indexes)
     with contextlib.ExitStack() as around:
+        around.enter_context(lost_workers_named(strategy, config.train.model_dir))
         around.enter_context(full_disk_named(model_dir))
         around.enter_context(damage_named(config.train_data.path, indexes["train"]))
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Iterator
+
 import tensorflow as tf
 from official.common import distribute_utils
 
 from official_vision.config import Config
+from official_vision.errors import UserError
+
+# What waiting for another process ends with, and how TensorFlow begins to speak of it in other errors.
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
+_LOST_WORDS = "Collective ops is aborted"
+_REMOTE = re.compile(r"/job:(\w+)/replica:\d+/task:(\d+)")
 
 
 def make_strategy(config: Config) -> tf.distribute.Strategy:
@@ -35,3 +45,35 @@ def is_one_of_many(strategy: tf.distribute.Strategy) -> bool:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes the run's folder."""
     return strategy.extended.should_checkpoint
+
+
+@contextlib.contextmanager
+def lost_workers_named(strategy: tf.distribute.Strategy, model_dir: str) -> Iterator[None]:
+    """Wraps the work of one process of several: the end of another becomes one line.
+
+    TensorFlow notices a closed connection at once, and a machine that fell silent within a minute.
+
+    Args:
+      strategy: of the run.
+      model_dir: the run's folder.
+
+    Raises:
+      UserError: another process can no longer be reached.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if not is_one_of_many(strategy) or not _is_loss(error):
+            raise
+        resolver = strategy.cluster_resolver
+        own = (resolver.task_type, str(resolver.task_id))
+        others = [named for named in _REMOTE.findall(str(error)) if named != own]
+        who = " ".join(others[0]) if others else "another worker"
+        raise UserError(
+            f"A run on several workers needs all of them. Received: no more answer from {who}; its own output "
+            f"may say why. Start all workers again: they go on from the newest checkpoint in {model_dir}."
+        ) from error
+
+
+def _is_loss(error: tf.errors.OpError) -> bool:
+    return isinstance(error, _LOST) or _LOST_WORDS in str(error)
