@@ -43,7 +43,12 @@ package(default_visibility = ["//visibility:public"])
 
 filegroup(
     name = "gin_configs",
-    srcs = glob(["gin_configs/**/*.gin"]),
+    srcs = glob(["gin_configs/**"]),
+)
+
+filegroup(
+    name = "assets",
+    srcs = glob(["official_vision/**/assets/**"]),
 )
 
 filegroup(
@@ -56,6 +61,7 @@ filegroup(
             ".venv/**",
             "bazel-*/**",
             "demo/**",
+            "results/**",
         ],
     ),
 )
@@ -102,6 +108,10 @@ class Sources:
         """Says whether a function in the file has an argument called `fixture`."""
         nodes = ast.walk(self._trees[path])
         return any(isinstance(node, ast.arg) and node.arg == fixture for node in nodes)
+
+    def has_assets(self, path: str) -> bool:
+        """Says whether the file lies beside a folder of assets, which it may read."""
+        return (self._repository / path).with_name("assets").is_dir()
 
     def marks(self, path: str, mark: str) -> bool:
         """Says whether the file uses `pytest.mark.<mark>`."""
@@ -195,6 +205,8 @@ def _rule(sources: Sources, path: str) -> str:
         fields["testonly"] = True
     if path.startswith("tools/"):
         fields["data"] = [":gin_configs"]
+    if sources.has_assets(path):
+        fields["data"] = [":assets"]
     fields["deps"] = sources.dependencies(path)
     return _format("py_binary" if path.startswith("tools/") else "py_library", fields)
 

@@ -34,7 +34,7 @@ MAY_IMPORT = {
 WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture", "metrics")
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
 # Packages that a plain installation may lack: nothing but the code that uses them may need them.
-EXTRAS = {"apache_beam", "gradio", "grpc", "ray", "tensorflow_addons", "tensorflow_serving"}
+EXTRAS = {"gradio", "grpc", "ray", "tensorflow_addons", "tensorflow_serving"}
 
 
 def package_files() -> list[Path]:

@@ -126,9 +126,9 @@ def imported_packages(folder: str) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("official_vision", ("beam", "demo", "ray", "serving")),
-        ("tools", ("beam", "demo", "ray", "serving")),
-        ("tests", ("beam", "demo", "ray", "serving", "dev")),
+        ("official_vision", ("demo", "ray", "serving")),
+        ("tools", ("demo", "ray", "serving")),
+        ("tests", ("demo", "ray", "serving", "dev")),
     ],
 )
 def test_imported_packages_are_declared(folder: str, extras: tuple[str, ...]) -> None:
