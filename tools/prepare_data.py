@@ -44,8 +44,8 @@ def main() -> int:
             "--audit prepares nothing to draw. Received: --audit and --preview. Give one of them."
         )
     spec = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings).prepare
-    # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.data.prepare import read_manifest
+    # Imported late: --help and mistakes are answered at once. Annotations need no TensorFlow.
+    from official_vision.data.annotations import read_manifest
 
     manifest = read_manifest(spec)
     return _audit(manifest, spec) if _AUDIT.value else _prepare(manifest, spec)

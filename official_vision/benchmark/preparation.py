@@ -13,12 +13,13 @@ from typing import Any
 import av
 import tensorflow as tf
 
+from official_vision.data.annotations import read_manifest
 from official_vision.data.flow import dis_flow, tvl1_flow
 from official_vision.data.frame_encoding import encode_frame
 from official_vision.data.index import Index
 from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.objects import object_source
-from official_vision.data.prepare import prepare_split, read_manifest
+from official_vision.data.prepare import prepare_split
 from official_vision.data.shard import StoredVideo, encode, parse
 from official_vision.data.streams import FrameStreams, grey, video_streams
 from official_vision.data.video import decode

@@ -7,7 +7,7 @@ import dataclasses
 import queue
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from official_vision import files
 from official_vision.data.decoding_worker import DecodingFailedError, DecodingWorker
 from official_vision.data.finding import KINDS, Finding, Progress
+from official_vision.data.index import INDEX_FILE
 from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.video import VideoError, VideoInfo, probe
 from official_vision.specs import PrepareSpec
@@ -80,7 +81,7 @@ def audit(
     """Looks at annotations, files and shards; changes nothing.
 
     Args:
-      manifest: all videos, as `prepare.read_manifest` returns them.
+      manifest: all videos, as `annotations.read_manifest` returns them.
       spec: where videos and shards are; how many workers look, and for how long at each video.
       decode: decode every frame, in processes that may crash, and compare their number with the
         header's; otherwise only headers are read.
@@ -89,9 +90,6 @@ def audit(
     Returns:
       The figures of every split, and the findings in the order of KINDS.
     """
-    # Imported here: it starts TensorFlow, which annotations and files do without.
-    from official_vision.data.audit_shards import shard_findings
-
     paths = sorted({row.path for row in manifest.rows})
     with _looking(spec, decode) as look:
         found = progress(look(paths), len(paths), "videos")
@@ -100,7 +98,7 @@ def audit(
     findings += _unlabelled(manifest) + _classes_without_videos(manifest)
     findings += _leakage(manifest, Path(spec.videos), videos)
     missing = {finding.about for finding in findings if finding.kind == "missing"}
-    findings += shard_findings(manifest, spec, missing, progress)
+    findings += _shard_findings(manifest, spec, missing, progress)
     findings += [Finding("mended", *_place_and_note(note)) for note in manifest.notes]
     order = list(KINDS)
     return Audit(
@@ -108,6 +106,17 @@ def audit(
         tuple(_split_audit(manifest, split, videos) for split in manifest.splits()),
         tuple(sorted(findings, key=lambda finding: order.index(finding.kind))),
     )
+
+
+def _shard_findings(
+    manifest: Manifest, spec: PrepareSpec, missing: Collection[str], progress: Progress
+) -> list[Finding]:
+    """Of splits that are prepared; only then TensorFlow is started."""
+    if not any((Path(spec.output) / split / INDEX_FILE).is_file() for split in manifest.splits()):
+        return []
+    from official_vision.data.audit_shards import shard_findings
+
+    return shard_findings(manifest, spec, missing, progress)
 
 
 @contextlib.contextmanager

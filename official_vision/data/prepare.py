@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
-from official_vision.data.annotations import READERS
 from official_vision.data.beam import write_shards
 from official_vision.data.index import INDEX_FILE, Index
 from official_vision.data.manifest import Manifest, VideoRow
@@ -37,17 +36,6 @@ _WITHOUT_EFFECT = (
     "left_out_is_fatal",
 )
 _LIBRARIES = ("av", "opencv-python-headless")
-
-
-def read_manifest(spec: PrepareSpec) -> Manifest:
-    """Reads the annotations that `spec` names."""
-    if not spec.annotations or not spec.output:
-        raise UserError(
-            "PrepareSpec.annotations and PrepareSpec.output must be set. "
-            f"Received: {spec.annotations!r} and {spec.output!r}. Name the annotation file and the output folder."
-        )
-    reader = READERS[spec.annotation_format]
-    return reader(spec.annotations, spec.protocol, spec.videos)
 
 
 def plan_shards(manifest: Manifest, split: str, spec: PrepareSpec) -> tuple[ShardTask, ...]:

@@ -13,6 +13,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
+from matplotlib.patches import Patch
 
 from official_vision import files
 from official_vision.data.index import Index
@@ -21,11 +22,13 @@ from official_vision.data.shard import decode_frame, parse
 _SAMPLES = 6
 _COLUMNS = 4
 _HEIGHT = 128
+_LEGEND_INCHES = 0.5
+_MOST_KEYS = 20
 _PALETTE = plt.get_cmap("tab20")
 
 
 def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike) -> None:
-    """Draws samples spread over a split: a row a video, four frames of every stream.
+    """Draws samples spread over a split: a row a video, four frames of every stream, the objects' colours.
 
     Args:
       output: folder that holds the splits.
@@ -39,24 +42,48 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
     rows = [
         parse(record, index.streams) for number, record in enumerate(records) if number in wanted
     ]
-    figure, axes = plt.subplots(len(rows), 1, figsize=(14, 1.35 * len(rows)), squeeze=False)
+    height = 1.35 * len(rows) + _LEGEND_INCHES
+    figure, axes = plt.subplots(len(rows), 1, figsize=(14, height), squeeze=False)
     for axis, record in zip(axes[:, 0], rows, strict=True):
         axis.imshow(_strip(record, index.streams))
         axis.set_axis_off()
         labels = ", ".join(index.classes[i] for i in record["label_index"].numpy())
         axis.set_title(f"{record['id'].numpy().decode()}: {labels}", fontsize=8, loc="left", pad=2)
-    figure.tight_layout(pad=0.3)
+    figure.tight_layout(pad=0.3, rect=(0, _LEGEND_INCHES / height, 1, 1))
+    if keys := _legend(rows, index):
+        figure.legend(handles=keys, loc="lower left", ncols=10, fontsize=8, frameon=False)
     with files.written_aside(path) as partial:
         figure.savefig(partial, dpi=90, metadata={"Software": None})
     plt.close(figure)
 
 
+def _legend(records: Sequence[dict[str, tf.Tensor]], index: Index) -> list[Patch]:
+    """A key an object id that is shown, the commonest first, as far as two lines hold them."""
+    if "objects" not in index.streams:
+        return []
+    counts = np.zeros(256, int)
+    for record in records:
+        for time in _times(record):
+            ids = decode_frame(record["objects"][time], "objects", record["flow_bound"]).numpy()
+            counts += np.bincount(ids.ravel(), minlength=256)
+    names = dict(enumerate(index.object_classes))
+    colours = object_colours(np.arange(256, dtype=np.uint8)[np.newaxis])[0] / 255
+    shown = [int(number) for number in np.argsort(-counts, kind="stable") if counts[number]]
+    return [
+        Patch(facecolor=colours[number], edgecolor="grey", label=names.get(number, f"id {number}"))
+        for number in shown[:_MOST_KEYS]
+    ]
+
+
+def _times(record: dict[str, tf.Tensor]) -> np.ndarray:
+    return np.linspace(0, len(record["rgb"]) - 1, _COLUMNS).astype(int)
+
+
 def _strip(record: dict[str, tf.Tensor], streams: Sequence[str]) -> np.ndarray:
     """Four frames of every stream side by side, each _HEIGHT pixels high."""
-    times = np.linspace(0, len(record["rgb"]) - 1, _COLUMNS).astype(int)
     pictures = []
     for stream in streams:
-        for time in times:
+        for time in _times(record):
             pixels = decode_frame(record[stream][time], stream, record["flow_bound"]).numpy()
             colours = _as_colours(pixels, stream)
             width = round(colours.shape[1] * _HEIGHT / colours.shape[0])

@@ -22,7 +22,7 @@ class OptimizerSpec(Spec):
       reference_batch_size: the rate is scaled by batch_size / this (linear scaling); None does not scale.
       schedule: cosine, constant, or stepwise (x 0.1 at each of `boundaries`).
       boundaries: steps at which stepwise drops.
-      warmup_steps: linear warm-up from zero.
+      warmup_steps: linear warm-up from zero; fewer than TrainSpec.steps.
       momentum: of sgd and lars.
       weight_decay: on convolution and dense kernels only.
       decay: l2 adds the penalty to the loss; decoupled shrinks weights beside the gradient step

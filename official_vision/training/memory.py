@@ -140,6 +140,6 @@ def told(need: Need, has: tuple[int, str] | None, replicas_here: int = 1) -> str
     if total <= free:
         return line
     return (
-        f"warning: {line}. It may not fit: set TrainSpec.accumulation_steps, TrainSpec.rematerialise = True or "
+        f"warning: {line}. It does not fit: set TrainSpec.accumulation_steps, TrainSpec.rematerialise = True or "
         "TrainSpec.precision = 'mixed_bfloat16', or make DataSpec.batch_size, frames or size smaller."
     )

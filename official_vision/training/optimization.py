@@ -131,6 +131,11 @@ def _config(
     spec: OptimizerSpec, train: TrainSpec, batch_size: int
 ) -> optimization.OptimizationConfig:
     name = _checked_name(spec.name)
+    if spec.warmup_steps >= train.steps:
+        raise UserError(
+            "OptimizerSpec.warmup_steps must end within TrainSpec.steps. "
+            f"Received: {spec.warmup_steps} of {train.steps}. Make the warm-up shorter, or train for longer."
+        )
     settings = {
         "optimizer": {"type": name, name: _optimizer_settings(spec, name)},
         "learning_rate": _schedule(spec, train.steps, scaled_learning_rate(spec, batch_size)),

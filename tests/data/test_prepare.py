@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from official_vision.data import beam, prepare, shard_task
+from official_vision.data.annotations import read_manifest
 from official_vision.data.decoding_worker import DecodingFailedError
 from official_vision.data.index import Index
 from official_vision.data.manifest import Label, Manifest, VideoRow
@@ -240,9 +241,9 @@ def test_labels_are_moved_with_the_span(spec):
 def test_annotations_and_output_must_be_named(tmp_path):
     for missing in (PrepareSpec(output="x"), PrepareSpec(annotations="x")):
         with pytest.raises(UserError, match="must be set"):
-            prepare.read_manifest(missing)
+            read_manifest(missing)
     with pytest.raises(UserError, match=r"no\.csv"):
-        prepare.read_manifest(PrepareSpec(annotations=str(tmp_path / "no.csv"), output="x"))
+        read_manifest(PrepareSpec(annotations=str(tmp_path / "no.csv"), output="x"))
 
 
 def test_real_videos_become_what_they_show(footage, tmp_path):

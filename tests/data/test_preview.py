@@ -1,9 +1,13 @@
 """The sheet of samples: colours that say what they should, and a picture of every sample."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
 
+from official_vision.data import preview
+from official_vision.data.index import Index
 from official_vision.data.preview import draw_preview, flow_colours, object_colours
 
 
@@ -55,3 +59,20 @@ def test_a_split_with_one_video_can_be_drawn(make_split, stored_videos, tmp_path
     folder, _ = make_split(stored_videos(1, length=1))
     draw_preview(folder.parent, folder.name, tmp_path / "sheet.png")
     assert cv2.imread(str(tmp_path / "sheet.png")).shape[1] > 500
+
+
+def test_the_legend_names_what_is_shown_the_commonest_first(make_split, stored_videos):
+    """The stored ids' names are the index's; an id without a name is told by its number."""
+    folder, _ = make_split(stored_videos(2, length=2))
+    index = Index.read(folder)
+    assert "objects" in index.streams
+    frames = [np.full((4, 4), 1, np.uint8), np.zeros((4, 4), np.uint8)]
+    frames[0][0] = 200
+    encoded = [cv2.imencode(".png", own)[1].tobytes() for own in frames]
+    record = {"rgb": encoded, "objects": encoded, "flow_bound": 20.0}
+    index = dataclasses.replace(index, object_classes=("none", "person"))
+    keys = preview._legend([record], index)
+    # Four columns: frames 0, 0, 0 and 1 of two.
+    assert [key.get_label() for key in keys] == ["person", "none", "id 200"]
+    expected = object_colours(np.uint8([[1, 0, 200]]))[0] / 255
+    np.testing.assert_allclose([key.get_facecolor()[:3] for key in keys], expected)

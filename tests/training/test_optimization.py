@@ -192,6 +192,7 @@ def test_penalised_optimizers_do_not_decay_again(name):
         ({"name": "sgd", "decay": "decoupled"}, "adamw, lamb, lars"),
         ({"name": "adafactor"}, "that Model Garden can make"),
         ({"name": "adam_experimental", "ema_decay": 0.9}, "without _experimental"),
+        ({"warmup_steps": STEPS}, "OptimizerSpec.warmup_steps must end within TrainSpec.steps"),
         ({"schedule": "stepwise"}, "OptimizerSpec.boundaries must be rising"),
         ({"schedule": "stepwise", "boundaries": (5, 5)}, "rising"),
         ({"name": "tfa:LAMB", "ema_decay": 0.9}, "OptimizerSpec.ema_decay"),

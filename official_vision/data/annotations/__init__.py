@@ -11,6 +11,9 @@ from official_vision.data.annotations.moments_in_time import read_moments_in_tim
 from official_vision.data.annotations.reader import Reader
 from official_vision.data.annotations.toyota_smarthome import PROTOCOLS, read_toyota_smarthome
 from official_vision.data.annotations.ucf101 import SPLITS, read_ucf101
+from official_vision.data.manifest import Manifest
+from official_vision.errors import UserError
+from official_vision.specs import PrepareSpec
 
 READERS: dict[str, Reader] = {
     "csv": Reader(read_csv),
@@ -22,3 +25,18 @@ READERS: dict[str, Reader] = {
     "toyota_smarthome": Reader(read_toyota_smarthome, tuple(PROTOCOLS)),
     "ucf101": Reader(read_ucf101, SPLITS),
 }
+
+
+def read_manifest(spec: PrepareSpec) -> Manifest:
+    """Reads the annotations that `spec` names.
+
+    Raises:
+      UserError: they or the output are not named, can't be read, or break their format's rules.
+    """
+    if not spec.annotations or not spec.output:
+        raise UserError(
+            "PrepareSpec.annotations and PrepareSpec.output must be set. "
+            f"Received: {spec.annotations!r} and {spec.output!r}. Name the annotation file and the output folder."
+        )
+    reader = READERS[spec.annotation_format]
+    return reader(spec.annotations, spec.protocol, spec.videos)
