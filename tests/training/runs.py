@@ -50,8 +50,13 @@ def frames_of(scene, seed, streams=STREAMS):
     return encoded
 
 
-def write_split(folder, scenes, *, seed=0, streams=STREAMS, classes=CLASSES, same_pixels=False):
-    """Writes a prepared split: video i shows scenes[i] and has the label of that number."""
+def write_split(
+    folder, scenes, *, seed=0, streams=STREAMS, classes=CLASSES, same_pixels=False, bounds=None
+):
+    """Writes a prepared split: video i shows scenes[i] and has the label of that number.
+
+    `bounds` gives videos by number another greatest flow than 20 pixels.
+    """
     folder.mkdir(parents=True)
     shard = folder / "shard-00000-of-00001.tfrecord"
     with tf.io.TFRecordWriter(str(shard)) as writer:
@@ -59,7 +64,8 @@ def write_split(folder, scenes, *, seed=0, streams=STREAMS, classes=CLASSES, sam
             pixels = frames_of(0 if same_pixels else scene, 0 if same_pixels else seed + number)
             frames = {name: pixels[name] for name in streams}
             labels = [(scene, classes[scene], -1.0, -1.0)]
-            stored = StoredVideo(f"v{number}", number, 25.0, labels, 20.0, frames)
+            bound = (bounds or {}).get(number, 20.0)
+            stored = StoredVideo(f"v{number}", number, 25.0, labels, bound, frames)
             writer.write(encode(stored))
     entry = ShardEntry(shard.name, len(scenes), shard.stat().st_size, sha256(shard))
     ids = tuple(f"v{number}" for number in range(len(scenes)))

@@ -1,0 +1,82 @@
+"""The whole step of a small network: compiled by XLA, overflowing in float16, moved by addons' optimizers."""
+
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_vision.modeling.precision import in_precision
+from tests.training import steps
+
+EVERYTHING = {
+    "learning_rate": 0.01,
+    "gradient_clip_norm": 1.0,
+    "accumulation_steps": 2,
+    "ema_decay": 0.9,
+    "weight_decay": 1e-2,
+}
+
+
+@pytest.mark.slow
+def test_the_whole_step_compiles_with_xla():
+    """Two optimizers, parts, clipping, decay and the moving average: three steps equal to uncompiled ones."""
+    found = []
+    for jit in (False, True):
+        task = steps.make_task({"name": "adam", "learning_rate": 0.05}, **EVERYTHING)
+        model, optimizer = steps.start(task)
+        steps.prepare(model, optimizer)  # for both: it counts as a step of Adam's
+        before = steps.weights(model)
+        step = tf.function(
+            lambda given, task=task, model=model, optimizer=optimizer: task.train_step(
+                given, model, optimizer
+            )[task.loss],
+            jit_compile=jit,
+        )
+        losses = [float(step(steps.batch())) for _ in range(3)]
+        assert losses[2] < losses[0]
+        assert len(steps.moved(before, steps.weights(model))) > 20
+        found.append((losses, steps.weights(model)))
+    (losses, weights), (compiled_losses, compiled) = found
+    np.testing.assert_allclose(compiled_losses, losses, rtol=1e-5)
+    for name, value in weights.items():  # measured: 2e-6 of the greatest
+        np.testing.assert_allclose(
+            compiled[name], value, atol=2e-5 * np.abs(value).max() + 1e-9, err_msg=name
+        )
+
+
+@pytest.mark.slow
+def test_an_overflow_in_float16_is_passed_over():
+    """The scale is halved until gradients are finite; till then no weight moves, and then they do."""
+    with in_precision("mixed_float16"):
+        task = steps.make_task(precision="mixed_float16", learning_rate=0.01)
+        model, optimizer = steps.start(task)
+        scale = optimizer._loss_scale.current_loss_scale
+        scale.assign(2.0**40)  # beyond float16, whose greatest number is 65504
+        step = tf.function(lambda given: task.train_step(given, model, optimizer)[task.loss])
+        trained = {steps.name_of(variable) for variable in model.trainable_variables}
+        before = steps.weights(model)
+        skipped = 0
+        while not steps.moved(before, steps.weights(model)) & trained:
+            expected = float(scale) / 2
+            assert np.isfinite(float(step(steps.batch())))
+            if not steps.moved(before, steps.weights(model)) & trained:
+                assert float(scale) == expected
+                skipped += 1
+                assert int(optimizer.iterations) == skipped  # schedules count it
+            assert skipped < 45
+        assert skipped > 10
+        assert int(optimizer.iterations) == skipped + 1
+        assert all(np.isfinite(value).all() for value in steps.weights(model).values())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="tensorflow-addons is not made for it")
+@pytest.mark.parametrize(
+    ("name", "rate"), [("AdamW", 1e-3), ("LAMB", 1e-2), ("MovingAverage", 1e-2)]
+)
+def test_optimizers_of_addons_train_a_network(name, rate):
+    task = steps.make_task(name=f"tfa:{name}", learning_rate=rate, weight_decay=0.0)
+    losses, _ = steps.after(task, steps=12)
+    assert losses[-1] < 0.7 * losses[0]
+    assert np.isfinite(losses).all()
