@@ -1,6 +1,9 @@
-"""Model Garden's moving average of weights, exchanged with the weights without rounding."""
+"""Moving averages of weights, exchanged with the weights without rounding."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 from official.modeling import optimization
@@ -35,3 +38,32 @@ def _exchange(average: tf.Variable, weight: tf.Variable) -> tf.Variable:
     average.assign(weight)
     weight.assign(kept)
     return average
+
+
+def addon_average(optimizer: Any) -> Any:
+    """Finds tensorflow-addons' wrapper that averages (MovingAverage, SWA), inside loss scaling; else None."""
+    while optimizer is not None and not isinstance(
+        optimizer, optimization.ExponentialMovingAverage
+    ):
+        if hasattr(optimizer, "assign_average_vars"):
+            return optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", None)
+    return None
+
+
+def exchange_addon_averages(optimizer: Any, weights: Sequence[tf.Variable]) -> None:
+    """Puts the averages of an addon's wrapper in the weights' place, and the second time back.
+
+    Model Garden's trainer knows its own average alone; without this, scores would be those of weights
+    that were never averaged.
+
+    Args:
+      optimizer: of the run; one without such averages changes nothing.
+      weights: that it moves.
+    """
+    wrapper = addon_average(optimizer)
+    if wrapper is None:
+        return
+    wrapper._create_all_weights(weights)  # a run that goes on has taken no step yet
+    pairs = [(wrapper.get_slot(weight, "average"), weight) for weight in weights]
+    _exchange_all(tf.distribute.get_strategy(), pairs)

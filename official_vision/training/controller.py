@@ -7,7 +7,6 @@ from pathlib import Path
 
 import orbit
 from official.core import config_definitions
-from official.modeling import optimization
 
 from official_vision import files
 from official_vision.errors import StoppedError
@@ -96,9 +95,8 @@ class Controller(orbit.Controller):
         try:
             return super().evaluate(steps)
         except StoppedError:
-            if isinstance(self.trainer.optimizer, optimization.ExponentialMovingAverage):
-                with self.strategy.scope():  # evaluation had put the averages in the weights' place
-                    self.trainer.optimizer.swap_weights()
+            with self.strategy.scope():
+                self.trainer.put_weights_back()
             self._leave()
 
     def _train_n_steps(self, num_steps: int) -> None:

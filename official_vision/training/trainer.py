@@ -9,7 +9,9 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 from official.core import base_trainer
+from official.modeling import optimization
 
+from official_vision.training.averaging import exchange_addon_averages
 from official_vision.training.observation import stopwatch as activities
 from official_vision.training.observation.stopwatch import Stopwatch
 from official_vision.training.precise_norm import recompute_statistics
@@ -82,6 +84,7 @@ class Trainer(base_trainer.Trainer):
         """Starts the clock of an evaluation; recomputes batch norm's statistics where that is set."""
         self._began = time.monotonic()
         super().eval_begin()
+        exchange_addon_averages(self.optimizer, self.model.trainable_variables)
         if count := self.task.config.train.precise_batch_norm_batches:
             data = self.distribute_dataset(self.task.statistics_inputs, self.config.task.train_data)
             recompute_statistics(self.model, itertools.islice(data, count), self._forward)
@@ -91,9 +94,16 @@ class Trainer(base_trainer.Trainer):
         """Batch norm sees a batch; averaged weights, where they are kept, are in place by then."""
         self.strategy.run(lambda given: self.model(given[0], training=True), args=(inputs,))
 
+    def put_weights_back(self) -> None:
+        """Ends an evaluation that was broken off: averages are still in the weights' place."""
+        if isinstance(self.optimizer, optimization.ExponentialMovingAverage):
+            self.optimizer.swap_weights()
+        exchange_addon_averages(self.optimizer, self.model.trainable_variables)
+
     def eval_end(self, aggregated_logs: Any = None) -> dict[str, Any]:
         """Returns the evaluation's figures; keeping the best checkpoint is part of its time."""
         logs = super().eval_end(aggregated_logs)
+        exchange_addon_averages(self.optimizer, self.model.trainable_variables)
         self._stopwatch.add(activities.EVALUATION, time.monotonic() - self._began)
         return logs
 

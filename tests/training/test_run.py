@@ -117,6 +117,30 @@ def test_averaged_weights_are_what_is_evaluated(trained):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="tensorflow-addons is not made for it")
+def test_an_addons_average_is_what_is_evaluated_and_kept_as_the_best(data, graph, tmp_path):
+    """Without the exchange the best checkpoint would hold the weights of the newest."""
+    settings = {"name": "tfa:MovingAverage", "learning_rate": 0.02, "validation_interval": 8}
+    config = runs.config(data, tmp_path, graph, steps=8, **settings)
+    result = train(config)
+    best, newest = evaluation.load_trained(tmp_path), tf.train.latest_checkpoint(str(tmp_path))
+    averaged, last = runs.weights(best.checkpoint), runs.weights(newest)
+    reader = tf.train.load_checkpoint(newest)
+    slots = [
+        n for n in reader.get_variable_to_shape_map() if "OPTIMIZER_SLOT" in n and "average" in n
+    ]
+    assert len(slots) > 20
+    for slot in slots:
+        kernel = f"{slot.split('/.OPTIMIZER_SLOT')[0]}/.ATTRIBUTES/VARIABLE_VALUE"
+        np.testing.assert_array_equal(averaged[kernel], reader.get_tensor(slot), err_msg=kernel)
+    assert any(np.abs(averaged[name] - last[name]).max() > 1e-3 for name in last)
+    assert evaluated(best).figures["mAP"] == pytest.approx(result.best["mAP"], abs=1e-6)
+    # An evaluation that is made up for, by a process that has taken no step.
+    (tmp_path / "evaluated.json").unlink()
+    assert train(config).figures == pytest.approx(result.figures, abs=1e-6)
+
+
+@pytest.mark.slow
 def test_fine_tuning_with_other_classes_names_what_was_left(trained, graph, tmp_path, capsys):
     runs.write_split(tmp_path / "train", [0, 1, 2, 0], classes=runs.CLASSES[:3])
     runs.write_split(tmp_path / "validation", [0, 1, 2], classes=runs.CLASSES[:3])

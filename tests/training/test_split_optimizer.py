@@ -1,6 +1,7 @@
 """Two optimizers in one: which moves what, by hand; clipping, skipped steps, checkpoints."""
 
 import dataclasses
+import sys
 
 import numpy as np
 import pytest
@@ -154,6 +155,16 @@ def test_settings_of_all_weights_take_no_scope(name, value):
     assert f"architecture/OptimizerSpec.{name}" in str(raised.value)
     assert "Received:" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="tensorflow-addons is not made for it")
+@pytest.mark.parametrize("side", ["network", "architecture"])
+def test_an_addons_average_of_some_weights_is_refused(side):
+    """Its averages would be evaluated beside weights that belong to none."""
+    wrapper = dataclasses.replace(SGD, name="tfa:MovingAverage")
+    pair = (wrapper, SGD) if side == "network" else (SGD, wrapper)
+    with pytest.raises(UserError, match=r"tfa:MovingAverage.*OptimizerSpec\.ema_decay"):
+        make_optimizer(pair[0], TrainSpec(steps=100), 16, pair[1])
 
 
 def test_a_checkpoint_holds_both(tmp_path):
