@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from official_vision import files
 from official_vision.data.preview import flow_colours, object_colours
 from official_vision.serving.explain import Explanation
+from official_vision.serving.figures import save_png
 from official_vision.serving.gate_sheet import GATES_ROW, draw_gate_row, gate_rows
 from official_vision.serving.gates import GateValues
 
@@ -73,13 +73,7 @@ def write_sheet(
     """
     path = Path(path)
     figure = make_figure(title, explanation, labels, pictures)
-    with warnings.catch_warnings(), files.written_aside(path) as partial:
-        # Names in scripts that the font lacks are drawn as boxes.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        try:
-            figure.savefig(partial, dpi=100, metadata={"Software": None})
-        finally:
-            plt.close(figure)
+    save_png(figure, path)
     page = to_html(title, explanation, labels, path.read_bytes())
     files.write_text(path.with_suffix(".html"), page)
 

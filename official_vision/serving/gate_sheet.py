@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 
 import matplotlib
@@ -13,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from official_vision import files
+from official_vision.serving.figures import save_png
 from official_vision.serving.gates import GateValues
 
 GATES_ROW = 2.2  # inches, as all lengths here
@@ -41,13 +40,7 @@ def write_gates(
     drawn = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
     for row, own in zip(drawn, rows, strict=True):
         draw_gate_row(row, own, names)
-    with warnings.catch_warnings(), files.written_aside(path) as partial:
-        # Names in scripts that the font lacks are drawn as boxes.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        try:
-            figure.savefig(partial, dpi=100, metadata={"Software": None})
-        finally:
-            plt.close(figure)
+    save_png(figure, path)
 
 
 def gate_rows(gates: Sequence[GateValues]) -> list[list[GateValues]]:

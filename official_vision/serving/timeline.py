@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 
 import matplotlib
@@ -14,7 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from official_vision import files
+from official_vision.serving.figures import missing_glyphs_allowed, save_png
 
 _MOST_CLASSES = 12
 # More columns than pixels would hide short peaks at random.
@@ -44,14 +43,9 @@ def draw_timeline(
       labels: class names.
       samples: (time, rgb uint8 [height, width, 3]) of the frames to show.
     """
-    with warnings.catch_warnings(), files.written_aside(path) as partial:
-        # Names in scripts that the font lacks are drawn as boxes.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with missing_glyphs_allowed():  # which are missed as soon as the layout is worked out
         figure = make_figure(title, scores, times_sec, labels, samples)
-        try:
-            figure.savefig(partial, dpi=100, metadata={"Software": None})
-        finally:
-            plt.close(figure)
+    save_png(figure, path)
 
 
 def make_figure(

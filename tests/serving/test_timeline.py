@@ -141,6 +141,7 @@ def test_short_peaks_of_a_long_video_are_seen(figure):
 def test_the_file_is_written_without_a_warning(tmp_path):
     path = tmp_path / "new" / "clip.timeline.png"
     shown = samples(3, duration=3)
+    plt.close("all")  # what other tests have left
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         draw_timeline(path, "\u6620\u753b.mp4", np.eye(3), np.arange(4.0), LABELS[:3], shown)
