@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import tensorflow as tf
+import tf_keras
 from official.modeling import optimization
+
+from official_vision.training.split_optimizer import SplitOptimizer
 
 
 class ExactMovingAverage(optimization.ExponentialMovingAverage):
@@ -40,30 +43,32 @@ def _exchange(average: tf.Variable, weight: tf.Variable) -> tf.Variable:
     return average
 
 
-def addon_average(optimizer: Any) -> Any:
-    """Finds tensorflow-addons' wrapper that averages (MovingAverage, SWA), inside loss scaling; else None."""
-    while optimizer is not None and not isinstance(
-        optimizer, optimization.ExponentialMovingAverage
-    ):
-        if hasattr(optimizer, "assign_average_vars"):
-            return optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", None)
-    return None
-
-
 def exchange_addon_averages(optimizer: Any, weights: Sequence[tf.Variable]) -> None:
-    """Puts the averages of an addon's wrapper in the weights' place, and the second time back.
+    """Puts the averages of an addon's wrapper (MovingAverage, SWA) in the weights' place, the second time back.
 
     Model Garden's trainer knows its own average alone; without this, scores would be those of weights
-    that were never averaged.
+    that were never averaged. Of two optimizers either may average what it moves.
 
     Args:
       optimizer: of the run; one without such averages changes nothing.
       weights: that it moves.
     """
-    wrapper = addon_average(optimizer)
-    if wrapper is None:
+    for wrapper, own in _averaging_parts(optimizer, weights):
+        wrapper._create_all_weights(own)  # a run that goes on has taken no step yet
+        pairs = [(wrapper.get_slot(weight, "average"), weight) for weight in own]
+        _exchange_all(tf.distribute.get_strategy(), pairs)
+
+
+def _averaging_parts(
+    optimizer: Any, weights: Sequence[tf.Variable]
+) -> Iterator[tuple[Any, list[tf.Variable]]]:
+    """The wrappers inside loss scaling and among two optimizers, each with the weights that it moves."""
+    if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
+        yield from _averaging_parts(optimizer.inner_optimizer, weights)
+    elif isinstance(optimizer, SplitOptimizer):
+        for part, own in optimizer.parts(weights):
+            yield from _averaging_parts(part, own)
+    elif isinstance(optimizer, optimization.ExponentialMovingAverage):
         return
-    wrapper._create_all_weights(weights)  # a run that goes on has taken no step yet
-    pairs = [(wrapper.get_slot(weight, "average"), weight) for weight in weights]
-    _exchange_all(tf.distribute.get_strategy(), pairs)
+    elif hasattr(optimizer, "assign_average_vars") and weights:
+        yield optimizer, list(weights)

@@ -11,7 +11,7 @@ from official.modeling.optimization.configs.optimization_config import Optimizer
 from official_vision.errors import UserError, nearest
 from official_vision.specs import OptimizerSpec, TrainSpec
 from official_vision.training import addons
-from official_vision.training.averaging import ExactMovingAverage, addon_average
+from official_vision.training.averaging import ExactMovingAverage
 from official_vision.training.split_optimizer import SplitOptimizer
 
 LearningRateSchedule = tf_keras.optimizers.schedules.LearningRateSchedule
@@ -92,21 +92,10 @@ def _two_optimizers(
         dataclasses.replace(architecture, **alone, decay="l2"),
     )
     parts = [_one_optimizer(own, train, batch_size) for own in specs]
-    for own, optimizer in zip(specs, parts, strict=True):
-        _no_average_of_some(optimizer, own.name)
     optimizer = SplitOptimizer(*parts, spec.gradient_clip_norm)
     if spec.ema_decay is None:
         return optimizer
     return ExactMovingAverage(optimizer, trainable_weights_only=False, average_decay=spec.ema_decay)
-
-
-def _no_average_of_some(optimizer: tf_keras.optimizers.Optimizer, name: str) -> None:
-    if addon_average(optimizer) is not None:
-        raise UserError(
-            "An average covers all weights together. "
-            f"Received: OptimizerSpec.name = {name!r} beside an optimizer for strengths and peers. "
-            "Set OptimizerSpec.ema_decay in its place."
-        )
 
 
 def _built(

@@ -74,6 +74,15 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
                 optimizer.apply_gradients(own, name=name, experimental_aggregate_gradients=False)
         return tf.no_op()
 
+    def parts(
+        self, weights: Iterable[tf.Variable]
+    ) -> list[tuple[tf_keras.optimizers.Optimizer, list[tf.Variable]]]:
+        """Returns both optimizers, each with those of `weights` that it moves."""
+        groups: dict[bool, list[tf.Variable]] = {False: [], True: []}
+        for weight in weights:
+            groups[is_architecture_variable(weight)].append(weight)
+        return [(self._network, groups[False]), (self._architecture, groups[True])]
+
     @property
     def iterations(self) -> tf.Variable:
         """Steps taken."""

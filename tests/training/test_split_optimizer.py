@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from official_vision.errors import UserError
 from official_vision.specs import OptimizerSpec, TrainSpec
+from official_vision.training.averaging import exchange_addon_averages
 from official_vision.training.optimization import make_optimizer
 from official_vision.training.split_optimizer import SplitOptimizer
 from tests.modeling import small
@@ -159,12 +160,24 @@ def test_settings_of_all_weights_take_no_scope(name, value):
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tensorflow-addons is not made for it")
 @pytest.mark.parametrize("side", ["network", "architecture"])
-def test_an_addons_average_of_some_weights_is_refused(side):
-    """Its averages would be evaluated beside weights that belong to none."""
-    wrapper = dataclasses.replace(SGD, name="tfa:MovingAverage")
+def test_an_addons_average_of_either_is_exchanged_with_its_own_weights_alone(side):
+    wrapper = dataclasses.replace(SGD, name="tfa:MovingAverage", learning_rate=1.0)
     pair = (wrapper, SGD) if side == "network" else (SGD, wrapper)
-    with pytest.raises(UserError, match=r"tfa:MovingAverage.*OptimizerSpec\.ema_decay"):
-        make_optimizer(pair[0], TrainSpec(steps=100), 16, pair[1])
+    made = make_optimizer(pair[0], TrainSpec(steps=100), 16, pair[1])
+    moved = variables()
+    for _ in range(2):
+        step(made, moved, [[1.0, 0.0]] * 3)
+    before = [variable.numpy() for variable in moved]
+    exchange_addon_averages(made, moved)
+    averaged = [0] if side == "network" else [1, 2]
+    for number, (variable, raw) in enumerate(zip(moved, before, strict=True)):
+        if number in averaged:  # 1, after each step .99 of itself and .01 of 0 and of -1
+            np.testing.assert_allclose(variable, [0.99 * 0.99 - 0.01, 1.0], rtol=1e-5)
+        else:
+            np.testing.assert_array_equal(variable, raw)
+    exchange_addon_averages(made, moved)
+    for variable, raw in zip(moved, before, strict=True):
+        np.testing.assert_array_equal(variable, raw)
 
 
 def test_a_checkpoint_holds_both(tmp_path):
