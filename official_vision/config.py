@@ -8,7 +8,7 @@ import logging
 import os
 import re
 import tokenize
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,27 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
     if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
         raise UserError(f"The file must hold a run's settings under 'config'. Received: {path}.")
     return record
+
+
+def differences(
+    before: Mapping[str, Mapping[str, Any]], now: Config, sections: Iterable[str]
+) -> list[str]:
+    """Compares settings with those that a run began with.
+
+    Args:
+      before: a dict a section, as of `Config.to_dict`.
+      now: settings.
+      sections: of them that count.
+
+    Returns:
+      "section.name was A, is B" for each that differs.
+    """
+    return [
+        f"{section}.{name} was {before[section].get(name)!r}, is {value!r}"
+        for section in sections
+        for name, value in now.to_dict()[section].items()
+        if before[section].get(name) != value
+    ]
 
 
 def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:

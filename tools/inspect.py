@@ -121,21 +121,15 @@ def _network() -> tuple[Config, Architecture, Learned | None]:
 
 def _setting(settings: Config) -> Setting:
     """What the costs depend on besides the graph."""
+    import dataclasses  # not above: it needs Python's own `inspect`, which is handed over to first
+
     from absl import flags
 
-    from official_vision.architecture.cost import Setting
+    from official_vision.training.cost_setting import setting_of
 
-    asked, model, clip = flags.FLAGS, settings.model, settings.validation_data
-    return Setting(
-        gate=model.gate,
-        frames=clip.frames if asked.frames is None else asked.frames,
-        size=clip.size if asked.size is None else asked.size,
-        num_classes=model.num_classes,
-        num_object_classes=model.num_object_classes,
-        frame_pooling=model.frame_pooling,
-        flow_source=model.flow_source,
-        flow_iterations=model.flow_iterations,
-    )
+    asked = {name: flags.FLAGS[name].value for name in ("frames", "size")}
+    given = {name: value for name, value in asked.items() if value is not None}
+    return dataclasses.replace(setting_of(settings.model, settings.validation_data), **given)
 
 
 def _derive(learned: Learned, threshold: float, path: str) -> None:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from official_vision.architecture.cost import Setting
-from official_vision.architecture.count import Count, convolution, dense, max_pool
+from official_vision.architecture.count import convolution, dense, max_pool
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.plan import NodePlan, gate_sources, make_plan
 
@@ -103,10 +103,6 @@ def connection_costs(architecture: Architecture, setting: Setting) -> Connection
     return ConnectionCosts(maps, gates, "arithmetic")
 
 
-def _arithmetic(count: Count) -> float:
-    return float(count.flops + count.elementwise)
-
-
 def _carried(own: NodePlan, position: int, setting: Setting) -> float:
     """Scaling a map, and its share of the 1x1 convolution to the fused width."""
     fusion, positions = own.fusion, setting.positions(own.input_stride)
@@ -116,7 +112,7 @@ def _carried(own: NodePlan, position: int, setting: Setting) -> float:
     cost = float(positions * width)
     if width in fusion.convolved_widths:
         shared = convolution(positions, 1, width, fusion.target_channels)
-        cost += _arithmetic(shared) / fusion.input_channels.count(width)
+        cost += shared.arithmetic / fusion.input_channels.count(width)
     return cost
 
 
@@ -124,7 +120,7 @@ def _pooled(own: NodePlan, position: int, setting: Setting) -> float:
     ratio, width = own.fusion.pool_ratios[position], own.fusion.input_channels[position]
     if ratio == 1:
         return 0.0
-    return _arithmetic(max_pool(setting.positions(own.input_stride), ratio**2, width))
+    return float(max_pool(setting.positions(own.input_stride), ratio**2, width).arithmetic)
 
 
 def _gate(own: NodePlan, position: int, peer: NodePlan, setting: Setting) -> float:
@@ -133,4 +129,4 @@ def _gate(own: NodePlan, position: int, peer: NodePlan, setting: Setting) -> flo
     squashing = float(setting.frames * width)
     if setting.gate == "static":
         return squashing
-    return squashing + _arithmetic(dense(setting.frames, peer.output_channels, width))
+    return squashing + dense(setting.frames, peer.output_channels, width).arithmetic

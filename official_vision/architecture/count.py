@@ -36,6 +36,11 @@ class Count:
         """All parameters, moving averages included."""
         return self.trainable + self.moving
 
+    @property
+    def arithmetic(self) -> int:
+        """All operations, of layers and elementwise."""
+        return self.flops + self.elementwise
+
     def __add__(self, other: Count) -> Count:
         mine, others = dataclasses.astuple(self), dataclasses.astuple(other)
         return Count(*(a + b for a, b in zip(mine, others, strict=True)))

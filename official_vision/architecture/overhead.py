@@ -135,14 +135,13 @@ def _compare(choice: str, plain: Cost, gated: Cost) -> Overhead:
         for part in gated.parts
         if part.role == "connection" and part.node in kept
     )
-    arithmetic = base.flops + base.elementwise
     return Overhead(
         choice,
         flops=100 * added.flops / base.flops,
-        arithmetic=100 * (added.flops + added.elementwise + scaling) / arithmetic,
-        unshared=100 * (added.flops + _unshared(gated)) / arithmetic,
+        arithmetic=100 * (added.arithmetic + scaling) / base.arithmetic,
+        unshared=100 * (added.flops + _unshared(gated)) / base.arithmetic,
         parameters=100 * added.parameters / base.parameters,
         kept_nodes=kept,
         parameters_with_kept=100 * (whole.parameters / base.parameters - 1),
-        arithmetic_with_kept=100 * ((whole.flops + whole.elementwise) / arithmetic - 1),
+        arithmetic_with_kept=100 * (whole.arithmetic / base.arithmetic - 1),
     )

@@ -172,8 +172,8 @@ def _node_rows(
 
 def _amounts(count: Count, whole: Count) -> tuple[str, str, str]:
     """Parameters, GFLOPs and the share of all GFLOPs, elementwise arithmetic included."""
-    flops = count.flops + count.elementwise
-    share = flops / (whole.flops + whole.elementwise)
+    flops = count.arithmetic
+    share = flops / whole.arithmetic
     return f"{count.parameters:,}", f"{flops / 1e9:.3f}", f"{share:.1%}"
 
 
@@ -206,7 +206,7 @@ def _inputs(cost: Cost, index: int, strengths: Mapping[tuple[int, int], float | 
 def _totals(whole: Count) -> str:
     return (
         f"total: {whole.parameters:,} parameters ({whole.trainable:,} trainable), "
-        f"{(whole.flops + whole.elementwise) / 1e9:.2f} GFLOPs a clip "
+        f"{whole.arithmetic / 1e9:.2f} GFLOPs a clip "
         f"({whole.flops / 1e9:.2f} in convolutions and fully connected layers, 2 a multiply-add), "
         f"{whole.activation_bytes / 2**20:.0f} MiB of float32 activations a clip in training"
     )

@@ -44,47 +44,52 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
     ]
     height = 1.35 * len(rows) + _LEGEND_INCHES
     figure, axes = plt.subplots(len(rows), 1, figsize=(14, height), squeeze=False)
-    for axis, record in zip(axes[:, 0], rows, strict=True):
-        axis.imshow(_strip(record, index.streams))
+    samples = [_decoded(record, index.streams) for record in rows]
+    for axis, record, sample in zip(axes[:, 0], rows, samples, strict=True):
+        axis.imshow(_strip(sample))
         axis.set_axis_off()
         labels = ", ".join(index.classes[i] for i in record["label_index"].numpy())
         axis.set_title(f"{record['id'].numpy().decode()}: {labels}", fontsize=8, loc="left", pad=2)
     figure.tight_layout(pad=0.3, rect=(0, _LEGEND_INCHES / height, 1, 1))
-    if keys := _legend(rows, index):
+    if keys := _legend(samples, index):
         figure.legend(handles=keys, loc="lower left", ncols=10, fontsize=8, frameon=False)
     with files.written_aside(path) as partial:
         figure.savefig(partial, dpi=90, metadata={"Software": None})
     plt.close(figure)
 
 
-def _legend(records: Sequence[dict[str, tf.Tensor]], index: Index) -> list[Patch]:
+def _decoded(record: dict[str, tf.Tensor], streams: Sequence[str]) -> dict[str, list[np.ndarray]]:
+    """_COLUMNS frames of every stream, spread over the video."""
+    times = np.linspace(0, len(record["rgb"]) - 1, _COLUMNS).astype(int)
+    return {
+        stream: [
+            decode_frame(record[stream][time], stream, record["flow_bound"]).numpy()
+            for time in times
+        ]
+        for stream in streams
+    }
+
+
+def _legend(samples: Sequence[dict[str, list[np.ndarray]]], index: Index) -> list[Patch]:
     """A key an object id that is shown, the commonest first, as far as two lines hold them."""
-    if "objects" not in index.streams:
+    shown = [ids.ravel() for sample in samples for ids in sample.get("objects", ())]
+    if not shown:
         return []
-    counts = np.zeros(256, int)
-    for record in records:
-        for time in _times(record):
-            ids = decode_frame(record["objects"][time], "objects", record["flow_bound"]).numpy()
-            counts += np.bincount(ids.ravel(), minlength=256)
+    counts = np.bincount(np.concatenate(shown), minlength=256)
     names = dict(enumerate(index.object_classes))
     colours = object_colours(np.arange(256, dtype=np.uint8)[np.newaxis])[0] / 255
-    shown = [int(number) for number in np.argsort(-counts, kind="stable") if counts[number]]
+    order = [int(number) for number in np.argsort(-counts, kind="stable") if counts[number]]
     return [
         Patch(facecolor=colours[number], edgecolor="grey", label=names.get(number, f"id {number}"))
-        for number in shown[:_MOST_KEYS]
+        for number in order[:_MOST_KEYS]
     ]
 
 
-def _times(record: dict[str, tf.Tensor]) -> np.ndarray:
-    return np.linspace(0, len(record["rgb"]) - 1, _COLUMNS).astype(int)
-
-
-def _strip(record: dict[str, tf.Tensor], streams: Sequence[str]) -> np.ndarray:
-    """Four frames of every stream side by side, each _HEIGHT pixels high."""
+def _strip(sample: dict[str, list[np.ndarray]]) -> np.ndarray:
+    """A sample's frames of every stream side by side, each _HEIGHT pixels high."""
     pictures = []
-    for stream in streams:
-        for time in _times(record):
-            pixels = decode_frame(record[stream][time], stream, record["flow_bound"]).numpy()
+    for stream, frames in sample.items():
+        for pixels in frames:
             colours = _as_colours(pixels, stream)
             width = round(colours.shape[1] * _HEIGHT / colours.shape[0])
             pictures.append(cv2.resize(colours, (width, _HEIGHT), interpolation=cv2.INTER_NEAREST))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -275,6 +275,16 @@ def _spatial_average(x: tf.Tensor) -> tf.Tensor:
 def is_architecture_variable(variable: tf.Variable) -> bool:
     """Tells connection strengths w and peer logits h by name; a replica's end in /replica_1."""
     return not {"strength_logits", "peer_logits"}.isdisjoint(re.split("[/:]", variable.name))
+
+
+def weights_and_connections(
+    variables: Iterable[tf.Variable],
+) -> tuple[list[tf.Variable], list[tf.Variable]]:
+    """Parts variables: the network's weights, and w and h."""
+    groups: tuple[list[tf.Variable], list[tf.Variable]] = ([], [])
+    for variable in variables:
+        groups[is_architecture_variable(variable)].append(variable)
+    return groups
 
 
 def _own_name(variable: tf.Variable) -> str:

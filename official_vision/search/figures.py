@@ -15,6 +15,7 @@ from official_vision.architecture.overhead import (
     PAPER_PARAMETERS_PERCENT,
     peer_overheads,
 )
+from official_vision.training.observation.connection_log import mean_entropy_share
 
 # Title, stage and key of the networks that search.json tells of.
 NETWORKS = (
@@ -53,12 +54,10 @@ def attention_figures(architecture: Architecture, setting: Setting) -> dict[str,
 
 def connection_figures(learned: Learned, setting: Setting) -> dict[str, float | None]:
     """How decided a one-shot network is, and the share of its connections' cost that it would keep."""
-    choices = [choice.entropy_share for choice in learned.choices().values()]
-    shares = [share for share in choices if share is not None]
     strengths = [strength for row in learned.strengths.values() for strength in row]
     costs = connection_costs(learned.architecture, setting)
     return {
-        "peer_entropy_share": sum(shares) / len(shares) if shares else None,
+        "peer_entropy_share": mean_entropy_share(learned),
         "weakest_strength": min(strengths, default=None),
         "strongest_strength": max(strengths, default=None),
         "expected_cost_share": costs.expected(

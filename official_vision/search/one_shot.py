@@ -33,7 +33,7 @@ from official_vision.specs import ConnectivitySpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.evaluate import Trained, load_trained, score_clips
 from official_vision.training.folder import RESULT_FILE
-from official_vision.training.restore import find_checkpoint
+from official_vision.training.restore import ARCHITECTURE_FILE, find_checkpoint
 from official_vision.training.run import train
 
 ALL = "all"
@@ -168,7 +168,7 @@ def _retrain(config: Config, output: Path, note: Callable[[str], None]) -> dict[
     """Trains the discrete network."""
     _check_done(output, "derive", "retrain")
     derived = read_architecture(output / layout.DERIVED_FILE)
-    begun = output / layout.RETRAIN_FOLDER / "architecture.json"
+    begun = output / layout.RETRAIN_FOLDER / ARCHITECTURE_FILE
     if begun.is_file() and read_architecture(begun).nodes != derived.nodes:
         raise UserError(
             f"A discrete network is retrained in a folder of its own. Received: {begun.parent}, which trains the "

@@ -137,12 +137,7 @@ def _check_same(run: Run) -> None:
     if not (run.folder / configuration.CONFIG_JSON).is_file():
         return
     before = configuration.read(run.folder).to_dict()
-    differences = [
-        f"{section}.{name} was {before[section].get(name)!r}, is {value!r}"
-        for section, values in run.config.to_dict().items()
-        for name, value in values.items()
-        if before[section].get(name) != value
-    ]
+    differences = configuration.differences(before, run.config, before)
     if differences:
         raise UserError(
             f"A study goes on with the settings it began with. Received: {run.folder}, in which "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -111,26 +111,23 @@ def load_answerer(path: str | os.PathLike) -> Answerer:
     description = read_description(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
-        serve = loaded.signatures[SIGNATURE]
+        ask = _asking(loaded, SIGNATURE, _ANSWERS)
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise _not_whole(folder, error) from error
+    ask_gates, gates = None, [gate_name(gate) for gate in description.gates]
+    if gates and GATES_SIGNATURE in loaded.signatures:
+        ask_gates = _asking(loaded, GATES_SIGNATURE, gates)
+    return Answerer(folder, description, None, ask, ask_gates)
+
+
+def _asking(loaded: Any, signature: str, names: Sequence[str]) -> Ask:
+    """A signature as a function; `names` are the answers wanted of it."""
+    serve = loaded.signatures[signature]
 
     def ask(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
         # `loaded` owns the weights: the function alone would not keep them.
         answer = serve(**{name: tf.constant(x) for name, x in streams.items()})
-        return {name: answer[name].numpy() for name in _ANSWERS if loaded is not None}
-
-    return Answerer(folder, description, None, ask, _gates(loaded, description))
-
-
-def _gates(loaded: Any, description: Description) -> Ask | None:
-    if GATES_SIGNATURE not in loaded.signatures or not description.gates:
-        return None
-    serve = loaded.signatures[GATES_SIGNATURE]
-
-    def ask(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        answer = serve(**{name: tf.constant(x) for name, x in streams.items()})
-        return {name: x.numpy() for name, x in answer.items() if loaded is not None}
+        return {name: answer[name].numpy() for name in names if loaded is not None}
 
     return ask
 

@@ -152,8 +152,7 @@ def _stem_share(trained: Trained, network: AssembleNet) -> float:
     """Share of all arithmetic of a clip that the stems do."""
     setting = setting_of(trained.config.model, trained.config.validation_data)
     cost = estimate(network.architecture, setting)
-    stems, whole = cost.of_role("stem"), cost.total
-    return round((stems.flops + stems.elementwise) / (whole.flops + whole.elementwise), 4)
+    return round(cost.of_role("stem").arithmetic / cost.total.arithmetic, 4)
 
 
 def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> Index:

@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from official_vision.errors import UserError
-from official_vision.modeling.network import is_architecture_variable
+from official_vision.modeling.network import weights_and_connections
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +44,7 @@ def check_sides(variables: Sequence[tf.Variable]) -> None:
     Raises:
       UserError: there is no weight, or neither w nor h, among them.
     """
-    connections = sum(map(is_architecture_variable, variables))
-    weights = len(variables) - connections
+    weights, connections = map(len, weights_and_connections(variables))
     if not weights or not connections:
         raise UserError(
             "Bilevel updates need weights, and strengths or peers to learn. Received: "
@@ -61,8 +60,7 @@ def split_sides(inputs: tuple[Any, Any], variables: Sequence[tf.Variable]) -> li
       inputs: a batch of each half.
       variables: that train.
     """
-    weights = [v for v in variables if not is_architecture_variable(v)]
-    connections = [v for v in variables if is_architecture_variable(v)]
+    weights, connections = weights_and_connections(variables)
     return [Side(inputs[0], weights, False), Side(inputs[1], connections, True)]
 
 

@@ -56,12 +56,7 @@ def check(
     if not (model_dir / configuration.CONFIG_JSON).is_file():
         return
     record = configuration.read_record(model_dir)
-    differences = [
-        f"{section}.{name} was {record['config'][section].get(name)!r}, is {value!r}"
-        for section in _FIXED_SECTIONS
-        for name, value in config.to_dict()[section].items()
-        if record["config"][section].get(name) != value
-    ]
+    differences = configuration.differences(record["config"], config, _FIXED_SECTIONS)
     architecture_path = model_dir / ARCHITECTURE_FILE
     if architecture_path.is_file():
         saved = from_json(architecture_path.read_text(encoding="utf-8"), str(architecture_path))

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
-from official_vision.modeling.network import is_architecture_variable
+from official_vision.modeling.network import is_architecture_variable, weights_and_connections
 
 _GradientAndVariable = tuple[tf.Tensor, tf.Variable]
 
@@ -78,10 +78,8 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
         self, weights: Iterable[tf.Variable]
     ) -> list[tuple[tf_keras.optimizers.Optimizer, list[tf.Variable]]]:
         """Returns both optimizers, each with those of `weights` that it moves."""
-        groups: dict[bool, list[tf.Variable]] = {False: [], True: []}
-        for weight in weights:
-            groups[is_architecture_variable(weight)].append(weight)
-        return [(self._network, groups[False]), (self._architecture, groups[True])]
+        own = weights_and_connections(weights)
+        return list(zip((self._network, self._architecture), own, strict=True))
 
     @property
     def iterations(self) -> tf.Variable:

@@ -1,20 +1,17 @@
 """tools/demo_app.py as a user runs it."""
 
-import os
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
 import pytest
 
+from tests.e2e.commands import ENVIRONMENT, REPOSITORY
 from tests.serving import exports
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TOOL = [sys.executable, str(REPOSITORY / "tools" / "demo_app.py")]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 
 
 def error_line(*flags):

@@ -1,20 +1,16 @@
 """tools/evaluate.py as a user runs it: score once, then judge, pool and fuse kept scores."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from official_vision.files import read_json
+from tests.e2e.commands import ENVIRONMENT, REPOSITORY
 from tests.training import untrained
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-# A user has not set what tests/conftest.py sets for tests.
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 # Loads a tool as the command line does, and says which packages that took.
 WATCHED = """
 import runpy, sys

@@ -1,7 +1,6 @@
 """tools/export.py and tools/predict.py as a user runs them."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -13,11 +12,8 @@ import numpy as np
 import pytest
 
 from official_vision.specs import PrepareSpec
+from tests.e2e.commands import ENVIRONMENT, REPOSITORY
 from tests.serving import exports
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-# A user has not set what tests/conftest.py sets for tests.
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 
 
 def command(tool, *flags, **settings):

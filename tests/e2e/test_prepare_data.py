@@ -6,16 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from official_vision.data.index import Index
+from tests.e2e.commands import ENVIRONMENT, REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TOOL = [sys.executable, "tools/prepare_data.py"]
 # As on a user's machine: the command itself chooses how much TensorFlow says.
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 
 
 def command(folder, footage, output="out", **settings):

@@ -1,19 +1,16 @@
 """From official files to a trained network by the recipes, as a user types the commands."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from official_vision.data.index import Index
 from tests.data.annotations.official_files import write_charades
+from tests.e2e.commands import ENVIRONMENT, REPOSITORY
 from tests.training import runs, untrained
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 SMALL_DATA = {"DataSpec.frames": 4, "DataSpec.size": 32, "DataSpec.batch_size": 2}
 SMALL_RUN = {
     "OptimizerSpec.warmup_steps": 0,

@@ -1,19 +1,14 @@
 """tools/search.py as a user runs it: killed and gone on with, its result trained, its mistakes."""
 
 import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from official_vision.architecture.formats import read_architecture
+from tests.e2e.commands import command, start
 from tests.training import runs
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 SETTINGS = """
 ModelSpec.architecture = '{folder}/small.json'
 ModelSpec.num_classes = 4
@@ -50,26 +45,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-def start(*flags, tool="search"):
-    return subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "tools" / f"{tool}.py"), *flags],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )
-
-
-def command(*flags, tool="search"):
-    process = start(*flags, tool=tool)
-    stdout, stderr = process.communicate(timeout=300)
-    return process.returncode, stdout, stderr
-
-
 @pytest.mark.slow
 def test_killed_it_goes_on_and_what_it_finds_is_trained(folder):
     flags = [f"--gin_file={folder}/search.gin"]
-    process = start(*flags)
+    process = start("search", *flags)
     checkpoint = folder / "found" / "search" / "ckpt-2.index"
     deadline = time.monotonic() + 200
     while not checkpoint.is_file():
@@ -80,7 +59,7 @@ def test_killed_it_goes_on_and_what_it_finds_is_trained(folder):
     process.communicate()
     latencies = (folder / "found" / "search" / "connection_latency.json").read_bytes()
 
-    status, stdout, stderr = command(*flags)
+    status, stdout, stderr = command("search", *flags)
     assert (status, stderr) == (0, "")
     assert "resuming" in stdout
     assert (folder / "found" / "search" / "connection_latency.json").read_bytes() == latencies
@@ -99,12 +78,12 @@ def test_killed_it_goes_on_and_what_it_finds_is_trained(folder):
 
     # The very same settings train the network that was found.
     status, stdout, stderr = command(
+        "train",
         *flags,
         f"--gin_bindings=ModelSpec.architecture = '{folder}/found/derived.json'",
         f"--gin_bindings=TrainSpec.model_dir = '{folder}/again'",
         "--gin_bindings=TrainSpec.steps = 1",
         "--gin_bindings=ConnectivitySpec.updates = 'joint'",
-        tool="train",
     )
     assert (status, stderr) == (0, "")
     assert "trained to step 1" in stdout
@@ -123,7 +102,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("flags", "words"), MISTAKES)
 def test_a_mistake_is_one_line_and_status_1(folder, flags, words):
     given = f"--gin_bindings=SearchSpec.output = '{folder}/mistakes'"
-    status, _, stderr = command(f"--gin_file={folder}/search.gin", given, *flags)
+    status, _, stderr = command("search", f"--gin_file={folder}/search.gin", given, *flags)
     assert status == 1
     (line,) = stderr.strip().splitlines()
     assert line.startswith("error: ")

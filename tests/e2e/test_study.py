@@ -1,17 +1,13 @@
 """A study as a user runs it: one variant that trains, and one that can't be trained."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.e2e.commands import ENVIRONMENT, REPOSITORY
 from tests.training import runs
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 
 
 @pytest.fixture(scope="module")

@@ -1,40 +1,19 @@
 """tools/train.py and tools/evaluate.py as a user runs them."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
+from tests.e2e.commands import REPOSITORY, command, start
 from tests.training import runs
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 TOOLS = sorted(path.stem for path in (REPOSITORY / "tools").glob("*.py"))
-# A user has not set what tests/conftest.py sets for tests.
-ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
-
-
-def start(tool, *flags):
-    return subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "tools" / f"{tool}.py"), *flags],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    )
-
-
-def command(tool, *flags):
-    process = start(tool, *flags)
-    stdout, stderr = process.communicate(timeout=300)
-    assert "Traceback" not in stderr, stderr
-    return process.returncode, stdout, stderr
 
 
 @pytest.fixture(scope="module")

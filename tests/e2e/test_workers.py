@@ -1,23 +1,20 @@
 """Two processes over loopback train one network, as TF_CONFIG tells them; and one of them is killed."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.e2e import commands
+from tests.e2e.commands import REPOSITORY
 from tests.training import runs
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {
-    k: v for k, v in os.environ.items() if k not in ("TF_CONFIG", "TF_CPP_MIN_LOG_LEVEL")
-}
+ENVIRONMENT = {name: value for name, value in commands.ENVIRONMENT.items() if name != "TF_CONFIG"}
 pytestmark = pytest.mark.slow
 
 

@@ -23,7 +23,7 @@ from official_vision.errors import UserError
 from official_vision.files import write_json
 from official_vision.search.evolution.history import append, keep_settings, read_history
 from official_vision.search.evolution.mutation import mutate
-from official_vision.search.report.population import front_of
+from official_vision.search.evolution.ranking import best_of, front_of
 from official_vision.specs.evolution import EvolutionSpec
 
 BEST_FILE = "best.json"
@@ -100,7 +100,7 @@ def evolve_with(
         candidate = next_candidate(records, seed_graph, spec)
         records.append(_evaluated(evaluate, candidate, spec, metric))
         append(folder, records[-1])
-    best = max(_alive(records), key=_figure)
+    best = best_of(_alive(records))
     save_architecture(_graph_of(best), folder / BEST_FILE)
     write_json(folder / FRONT_FILE, front_of(_alive(records)))
     return folder / BEST_FILE
@@ -116,7 +116,7 @@ def next_candidate(
         return _founder(number, seed_graph, generator, spec)
     alive = _alive(records)[-spec.population :]
     drawn = generator.choice(len(alive), min(spec.tournament, len(alive)), replace=False)
-    parent = max((alive[i] for i in sorted(drawn.tolist())), key=_figure)
+    parent = best_of([alive[i] for i in drawn.tolist()])
     strengths = {int(node): values for node, values in parent["strengths"].items()}
     child = mutate(_graph_of(parent), generator, strengths, spec.guided, f"child_{number}")
     return Candidate(number, child.architecture, parent["id"], child.origin, child.words)
@@ -168,10 +168,6 @@ def _alive(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "Train the given architecture alone first."
         )
     return good
-
-
-def _figure(record: dict[str, Any]) -> float:
-    return record["figure"]
 
 
 def _graph_of(record: dict[str, Any]) -> Architecture:

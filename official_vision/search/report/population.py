@@ -9,10 +9,11 @@ from typing import Any
 
 from official_vision.architecture.formats import from_dict
 from official_vision.errors import UserError
+from official_vision.search.evolution.history import POPULATION_FILE
+from official_vision.search.evolution.ranking import best_of, front_of, sign_of
 from official_vision.search.report.drawing import draw_network
 from official_vision.training.observation.jsonlines import read_lines
 
-POPULATION_FILE = "population.jsonl"
 _MOST_SIBLINGS = (
     12  # of a generation that are drawn, the best ones; the page tells how many are not
 )
@@ -55,7 +56,7 @@ def _described(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     report["facts"] += _facts(scored, best_of(scored), len(lineage))
     report["evolution"] = {
         "metric": metric,
-        "is_loss": _sign(metric) < 0,
+        "is_loss": sign_of(metric) < 0,
         "children": [_row(child) for child in children.values()],
         "best_so_far": _best_so_far(scored),
         "front": [child["id"] for child in front_of(scored)],
@@ -64,32 +65,6 @@ def _described(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "drawings": [_drawing(child) for child in lineage],
     }
     return report
-
-
-def best_of(children: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """Returns the child with the best figure, the earliest of equals; of a loss, the lowest."""
-    return max(children, key=lambda child: (_sign(child["metric"]) * child["figure"], -child["id"]))
-
-
-def front_of(children: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Returns the children for which no other is as cheap and better, or as good and cheaper.
-
-    In the order of their FLOPs; of equals, the earliest.
-    """
-    front: list[Mapping[str, Any]] = []
-    order = sorted(
-        children,
-        key=lambda child: (
-            child["flops"],
-            -_sign(child["metric"]) * child["figure"],
-            child["id"],
-        ),
-    )
-    for child in order:
-        sign = _sign(child["metric"])
-        if not front or sign * child["figure"] > sign * front[-1]["figure"]:
-            front.append(child)
-    return front
 
 
 def lineage_of(children: Mapping[int, Mapping[str, Any]], last: int) -> list[Mapping[str, Any]]:
@@ -126,10 +101,6 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _sign(metric: str) -> float:
-    return -1.0 if "loss" in metric else 1.0
-
-
 def _is_scored(child: Mapping[str, Any]) -> bool:
     figure = child["figure"]
     is_number = isinstance(figure, (int, float)) and math.isfinite(figure)
@@ -164,7 +135,7 @@ def _best_so_far(scored: Sequence[Mapping[str, Any]]) -> list[list[float]]:
     """(id, figure) each time that a child is better than all before it, and at the end."""
     points: list[list[float]] = []
     for child in sorted(scored, key=lambda child: child["id"]):
-        sign = _sign(child["metric"])
+        sign = sign_of(child["metric"])
         if not points or sign * child["figure"] > sign * points[-1][1]:
             points.append([child["id"], child["figure"]])
     last = max(child["id"] for child in scored)
@@ -183,7 +154,7 @@ def _generations(
             for child in children.values()
             if parent is not None and child["parent"] == parent and child["id"] != ancestor["id"]
         ]
-        sign = _sign(ancestor["metric"])
+        sign = sign_of(ancestor["metric"])
         others.sort(
             key=lambda child: (
                 not _is_scored(child),

@@ -10,6 +10,7 @@ from official_vision.architecture.connectivity import Learned
 from official_vision.architecture.cost import Setting, estimate
 from official_vision.architecture.graph import Architecture
 from official_vision.search.figures import NETWORKS, cost_figures
+from official_vision.search.report.timeline import evenly_chosen
 
 _MOST_THRESHOLDS = 48
 _DIGITS = 6
@@ -21,11 +22,7 @@ def thresholds_of(learned: Learned) -> list[float]:
     Of many, an even choice in their order.
     """
     known = sorted({strength for row in learned.strengths.values() for strength in row})
-    values = [0.0, *known]
-    if len(values) <= _MOST_THRESHOLDS:
-        return values
-    last, count = len(values) - 1, _MOST_THRESHOLDS - 1
-    return [values[(number * last + count // 2) // count] for number in range(_MOST_THRESHOLDS)]
+    return evenly_chosen([0.0, *known], _MOST_THRESHOLDS)
 
 
 def pruning(learned: Learned, setting: Setting) -> list[dict[str, Any]]:
@@ -87,5 +84,4 @@ def connection_table(architecture: Architecture, setting: Setting) -> list[dict[
 
 def arithmetic(architecture: Architecture, setting: Setting) -> int:
     """Returns all operations of a network for a clip, in the unit of `connection_table`."""
-    whole = estimate(architecture, setting).total
-    return whole.flops + whole.elementwise
+    return estimate(architecture, setting).total.arithmetic

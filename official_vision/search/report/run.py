@@ -35,6 +35,11 @@ def describe_run(folder: Path) -> dict[str, Any]:
     Raises:
       UserError: no run, or records that do not fit its network.
     """
+    return _described(folder, None)
+
+
+def _described(folder: Path, derived: Architecture | None) -> dict[str, Any]:
+    """A run's folder; what was found in it is `derived`, or else what could be derived."""
     config = configuration.read(folder)
     architecture = read_architecture(folder / ARCHITECTURE_FILE)
     setting = setting_of(config.model, config.validation_data)
@@ -59,14 +64,20 @@ def describe_run(folder: Path) -> dict[str, Any]:
             "step": records[-1].source["step"],
             "measured": [],
         }
-        report["found"] = {
-            "entries": found.derivable(records[-1], setting),
-            "published": found.published(architecture, setting),
-        }
+        if derived is None:
+            report["found"] = {
+                "entries": found.derivable(records[-1], setting),
+                "published": found.published(architecture, setting),
+            }
         missing.append(
             "Accuracy against kept connections: nothing has been derived and evaluated in this folder. A one-shot "
             "search (tools/search.py) does both."
         )
+    if derived is not None:
+        report["found"] = {
+            "entries": found.derived(derived, setting),
+            "published": found.published(derived, setting),
+        }
     report["missing"] = missing
     return report
 
@@ -77,7 +88,9 @@ def describe_search(folder: Path) -> dict[str, Any]:
     Raises:
       UserError: no search, or records that do not fit its network.
     """
-    report = describe_run(folder / search_folder.SEARCH_FOLDER)
+    path = folder / search_folder.DERIVED_FILE
+    derived = read_architecture(path) if path.is_file() else None
+    report = _described(folder / search_folder.SEARCH_FOLDER, derived)
     report["kind"] = "one-shot search"
     stages = search_folder.stages_of(folder)
     report["facts"].insert(0, ["Stages done", ", ".join(stages) or "none yet"])
@@ -85,15 +98,7 @@ def describe_search(folder: Path) -> dict[str, Any]:
     if len(networks) > 1 and "pruning" in report:
         report["pruning"]["measured"] = networks
         report["missing"].pop()
-    derived_path = folder / search_folder.DERIVED_FILE
-    if derived_path.is_file():
-        config = configuration.read(folder / search_folder.SEARCH_FOLDER)
-        setting = setting_of(config.model, config.validation_data)
-        derived = read_architecture(derived_path)
-        report["found"] = {
-            "entries": found.derived(derived, setting),
-            "published": found.published(derived, setting),
-        }
+    if derived is not None:
         report["facts"].append(["Found", _sizes(derived)])
     retrained = stages.get("retrain", {})
     if retrained.get("kept_score_percent") is not None:

@@ -15,10 +15,15 @@ _DIGITS = 4
 
 def thinned(records: Sequence[Learned]) -> list[Learned]:
     """At most MOST_MOMENTS of the records, evenly chosen, the first and the last among them."""
-    if len(records) <= MOST_MOMENTS:
-        return list(records)
-    last, count = len(records) - 1, MOST_MOMENTS - 1
-    return [records[(number * last + count // 2) // count] for number in range(MOST_MOMENTS)]
+    return evenly_chosen(records, MOST_MOMENTS)
+
+
+def evenly_chosen(values: Sequence[Any], most: int) -> list[Any]:
+    """Returns at most `most` of the values in their order, the first and the last among them."""
+    if len(values) <= most:
+        return list(values)
+    last, count = len(values) - 1, most - 1
+    return [values[(number * last + count // 2) // count] for number in range(most)]
 
 
 def timeline(records: Sequence[Learned]) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from official_vision.errors import UserError
+from official_vision.search.evolution.ranking import best_of, front_of
 from official_vision.search.report.page import describe
-from official_vision.search.report.population import best_of, front_of, mutation_words
+from official_vision.search.report.population import mutation_words
 from tests.search.report import folders
 
 
