@@ -13,6 +13,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from official_vision.errors import UserError
+from official_vision.files import write_text
 
 # What TensorFlow raises for damaged checkpoints; a cut-off data file is an IndexError.
 READ_ERRORS = (ValueError, RuntimeError, IndexError, tf.errors.OpError)
@@ -97,13 +98,14 @@ def forget_damaged(folder: str | os.PathLike, newest: str | None) -> None:
     state = tf.train.get_checkpoint_state(str(folder))
     if state and state.model_checkpoint_path == newest:
         return
-    tf.compat.v1.train.update_checkpoint_state(
+    listed = tf.compat.v1.train.generate_checkpoint_state_proto(
         str(folder),
         Path(newest).name,
         all_model_checkpoint_paths=[Path(path).name for path in kept],
         all_model_checkpoint_timestamps=[Path(f"{path}.index").stat().st_mtime for path in kept],
         last_preserved_timestamp=0.0,
     )
+    write_text(Path(folder) / "checkpoint", str(listed))
 
 
 @contextlib.contextmanager

@@ -21,6 +21,16 @@ from official_vision.training.checkpoints import (
 )
 
 
+@pytest.fixture(autouse=True)
+def is_silent(caplog, monkeypatch):
+    """A user's terminal gets our lines alone: no warning of TensorFlow about the calls made here."""
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    yield
+    assert [
+        record.getMessage() for record in caplog.get_records("call") if record.name == "tensorflow"
+    ] == []
+
+
 @pytest.fixture
 def saved(tmp_path):
     """Three checkpoints of a variable that holds its step; 9 and 10 sort otherwise as text."""
