@@ -57,6 +57,14 @@ _THREADS = flags.DEFINE_integer(
 )
 
 
+_COMPILED_FLOW = flags.DEFINE_bool(
+    "compiled_flow",
+    False,
+    "XLA compiles the flow that the SavedModel computes: about three times as fast; TF Serving needs "
+    "--xla_cpu_compilation_enabled then.",
+)
+
+
 def main() -> None:
     """Writes the next version and says how near it is to the model."""
     if not _MODEL_DIR.value or not _OUTPUT.value:
@@ -76,6 +84,7 @@ def main() -> None:
         clips=_CLIPS.value,
         limit=_LIMIT.value,
         threads=_THREADS.value,
+        compiled_flow=_COMPILED_FLOW.value,
     )
     exported = export(_MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value, options)
     print(f"exported {exported.path}, each file asked in a fresh process without our code:")

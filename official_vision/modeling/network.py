@@ -50,7 +50,9 @@ class AssembleNet(tf_keras.Model):
         self.plan = make_plan(architecture, spec.num_object_classes)
         self._alive = architecture.live_nodes(gated_by_peers=spec.gate == "peer")
         if spec.flow_source == "computed" and "flow" in architecture.streams:
-            self.flow = RepresentationFlow(spec.flow_iterations, name="flow")
+            self.flow = RepresentationFlow(
+                spec.flow_iterations, compiled=spec.flow_compiled, name="flow"
+            )
         widths = {plan.index: plan.output_channels for plan in self.plan}
         self.node_layers = {
             str(plan.index): self._make_node(plan, widths)

@@ -61,6 +61,8 @@ class ExportOptions:
       clips: of the validation split, on which the files must answer as the network does.
       limit: largest difference of a score; None takes the format's own of LIMITS.
       threads: of TFLite's interpreter when it is timed.
+      compiled_flow: XLA compiles the flow that the SavedModel computes; TF Serving then needs its flag
+        --xla_cpu_compilation_enabled.
     """
 
     precision: str = "float32"
@@ -70,6 +72,7 @@ class ExportOptions:
     clips: int = 8
     limit: float | None = None
     threads: int = 1
+    compiled_flow: bool = False
 
     def limit_of(self, format_name: str) -> float:
         """Returns the largest difference that a format may have."""
@@ -200,7 +203,11 @@ def _inference_network(
     model: AssembleNet, options: ExportOptions, discrete: bool, precision: str = "float32"
 ) -> AssembleNet:
     return inference_network(
-        model, discrete=discrete, precision=precision, threshold=options.threshold
+        model,
+        discrete=discrete,
+        precision=precision,
+        threshold=options.threshold,
+        compiled_flow=options.compiled_flow,
     )
 
 
@@ -225,7 +232,13 @@ class _Export:
         if precision != "float32":
             network = _inference_network(self.trained.model, self.options, self.discrete, precision)
         clip = self.trained.config.validation_data
-        module = ServingModule(network, self.index.classes, [str(described), str(labels)], clip)
+        module = ServingModule(
+            network,
+            self.index.classes,
+            [str(described), str(labels)],
+            clip,
+            self.options.compiled_flow,
+        )
         tf.saved_model.save(module, str(folder), signatures=module.signatures())
         self._warm_up(folder)
         described.unlink()  # copied into assets/ by now

@@ -27,6 +27,7 @@ def inference_network(
     discrete: bool,
     precision: str = "float32",
     threshold: float = 0.0,
+    compiled_flow: bool = False,
 ) -> AssembleNet:
     """Makes the network that answers in a server or on a device.
 
@@ -36,19 +37,25 @@ def inference_network(
         and so do nodes that nothing reads any more.
       precision: float32 or bfloat16.
       threshold: strength in [0, 1]; read when `discrete`.
+      compiled_flow: XLA compiles a computed flow, in whatever runs the network; not every server has it.
     """
-    return folded(to_discrete(model, threshold) if discrete else model, precision)
+    network = folded(to_discrete(model, threshold) if discrete else model, precision)
+    if hasattr(network, "flow"):
+        network.flow.compiled = compiled_flow
+    return network
 
 
 @contextlib.contextmanager
-def without_bit_sets(model: AssembleNet) -> Iterator[None]:
+def in_tflite_operations(model: AssembleNet) -> Iterator[None]:
     """Within, what is traced of the network has only operations that TFLite has, and the same result."""
     stems = [layer for layer in model.node_layers.values() if isinstance(layer, ObjectStem)]
-    before = [stem.uses_bit_sets for stem in stems]
+    settings = [(stem, "uses_bit_sets") for stem in stems]
+    settings += [(model.flow, "compiled")] if hasattr(model, "flow") else []
+    before = [getattr(*own) for own in settings]
     try:
-        for stem in stems:
-            stem.uses_bit_sets = False
+        for own in settings:
+            setattr(*own, False)
         yield
     finally:
-        for stem, own in zip(stems, before, strict=True):
-            stem.uses_bit_sets = own
+        for own, value in zip(settings, before, strict=True):
+            setattr(*own, value)

@@ -25,6 +25,7 @@ class _Untracked:
     """A plain object: tf.Module tracks, and would save, what its attributes hold otherwise."""
 
     model: AssembleNet
+    flow: RepresentationFlow
 
 
 class ServingModule(tf.Module):
@@ -50,19 +51,26 @@ class ServingModule(tf.Module):
     """
 
     def __init__(
-        self, model: AssembleNet, labels: Sequence[str], assets: Sequence[str], clip: DataSpec
+        self,
+        model: AssembleNet,
+        labels: Sequence[str],
+        assets: Sequence[str],
+        clip: DataSpec,
+        compiled_flow: bool = False,
     ):
         """Args:
         model: the network.
         labels: class names.
         assets: files that travel in the SavedModel's assets folder.
         clip: how clips are cut from records, and the size of frames.
+        compiled_flow: XLA compiles the flow that rgb and encoded compute.
         """
         super().__init__()
         self.weights = model.variables
         self.labels = tf.constant(list(labels))
         self.assets = [tf.saved_model.Asset(path) for path in assets]
-        self._network = _Untracked(model)
+        flow = RepresentationFlow(model.spec.flow_iterations, compiled=compiled_flow)
+        self._network = _Untracked(model, flow)
         self._gates = tuple(gate_name(gate) for gate in gates_of(model))
         self._clip = dataclasses.replace(clip, views=1, crops=1)
         streams = input_signature(model.streams)
@@ -106,7 +114,7 @@ class ServingModule(tf.Module):
         rgb, wanted = checked_in_graph(streams)["rgb"], self._network.model.streams
         fed = {"rgb": rgb}
         if "flow" in wanted:
-            fed["flow"] = RepresentationFlow(self._network.model.spec.flow_iterations)(rgb)
+            fed["flow"] = self._network.flow(rgb)
         if "objects" in wanted:
             fed["objects"] = tf.fill(tf.shape(rgb)[:-1], tf.constant(UNLABELLED, tf.uint8))
         return self.serve(fed)

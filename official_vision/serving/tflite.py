@@ -15,7 +15,7 @@ import tensorflow as tf
 from official_vision.errors import UserError
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving.held_out import HeldOutClips
-from official_vision.serving.inference import without_bit_sets
+from official_vision.serving.inference import in_tflite_operations
 from official_vision.training.task import scores_of
 
 FORMATS = ("float32", "float16", "dynamic", "int8")
@@ -60,7 +60,13 @@ def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
     Raises:
       UserError: the converter can't express the network.
     """
-    with tempfile.TemporaryDirectory() as folder, _quiet(), without_bit_sets(model):
+    if format_name == "int8" and hasattr(model, "flow"):
+        # The converter's calibration ends the process at a loop, without a word.
+        raise UserError(
+            "Full int8 has no place for the flow's loop. Received: ModelSpec.flow_source = 'computed'. "
+            "Choose --tflite=dynamic, or train with stored flow."
+        )
+    with tempfile.TemporaryDirectory() as folder, _quiet(), in_tflite_operations(model):
         module = _OneClip(model, clips)
         tf.saved_model.save(module, folder, signatures={_SIGNATURE: module.concrete})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])

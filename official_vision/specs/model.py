@@ -25,6 +25,8 @@ class ModelSpec(Spec):
       activation: sigmoid for several labels a clip, softmax for exactly one.
       flow_source: stored (the flow stream of the data) or computed (from rgb, inside the model).
       flow_iterations: TV-L1 iterations of the computed flow (Piergiovanni & Ryoo 2019).
+      flow_compiled: XLA compiles the computed flow, which then takes a third of the time; False where
+        TensorFlow has no XLA.
       dropout_rate: of the features before the classifier, 0 to 1.
     """
 
@@ -38,4 +40,5 @@ class ModelSpec(Spec):
     activation: str = setting("sigmoid", choices=("sigmoid", "softmax"))
     flow_source: str = setting("stored", choices=("stored", "computed"))
     flow_iterations: int = setting(40, low=1)
+    flow_compiled: bool = True
     dropout_rate: float = setting(0.5, low=0, high=0.99)

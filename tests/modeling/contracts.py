@@ -141,6 +141,7 @@ CONTRACTS = (
             "step_tau": 0.2,
             "weight_lambda": 0.2,
             "tightness_theta": 0.4,
+            "compiled": False,
         },
         lambda: [twins.maps(2, FRAMES, 6, 6, 3)],
         frames=False,

@@ -136,3 +136,10 @@ def test_half_precision_does_not_reach_the_flow() -> None:
         tf_keras.mixed_precision.set_global_policy("float32")
     assert found.dtype == tf.float32
     np.testing.assert_array_equal(found, expected)
+
+
+def test_pairs_one_by_one_are_all_at_once_under_xla() -> None:
+    clips = (40 * twins.maps(2, 4, 9, 12, 3) + 100).astype(np.float32)
+    found = [RepresentationFlow(20, compiled=compiled)(clips).numpy() for compiled in (True, False)]
+    assert np.abs(found[0]).max() > 0.5
+    np.testing.assert_allclose(*found, atol=1e-4)
