@@ -73,11 +73,8 @@ class RepresentationFlow(Layer):
         grey = _stretched(tf.reduce_mean(tf.cast(rgb, tf.float32), axis=-1))
         first = tf.reshape(grey[:, :-1], [-1, height, width])
         second = tf.reshape(grey[:, 1:], [-1, height, width])
-        if self.compiled:
-            components = self._solve(first, second)
-        else:
-            components = self._solve_one_by_one(first, second)
-        flow = tf.stack(tf.unstack(components), axis=-1)
+        solve = self._solve if self.compiled else self._solve_one_by_one
+        flow = tf.stack(tf.unstack(solve(first, second)), axis=-1)
         flow = tf.reshape(flow, [batch, frames - 1, height, width, 2])
         padded = tf.concat([flow, tf.zeros([batch, 1, height, width, 2])], axis=1)
         last_from = tf.maximum(frames - 2, 0)
