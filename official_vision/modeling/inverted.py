@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -68,7 +69,10 @@ class InvertedBottleneck(ResidualModule):
     def _inner(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
         y = tf.nn.relu(self.first_norm(self.first(x), training=training))
         if self.stride > 1:
-            y = self.temporal(self.middle(y), frames)
-            return tf.nn.relu(self.temporal_norm(y, training=training))
+            over_time = functools.partial(self._over_time, training=training)
+            return time_axis.over_time(self.middle(y), frames, over_time)
         y = time_axis.merge_time(self.middle(time_axis.split_time(y, frames)))
         return tf.nn.relu(self.middle_norm(y, training=training))
+
+    def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+        return tf.nn.relu(self.temporal_norm(self.temporal(x), training=training))

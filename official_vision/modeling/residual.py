@@ -5,6 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
+from official_vision.modeling import frames as time_axis
 from official_vision.modeling.convolution import (
     TemporalConvolution,
     batch_norm,
@@ -79,16 +80,16 @@ class _Bottleneck(ResidualModule):
     def _first_convolution(self) -> tf_keras.layers.Layer:
         return spatial_convolution(self.channels, 1, name="first")
 
-    def _apply_first(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
-        del frames  # frames are independent of each other in a 2-D module
-        return self.first(x)
-
     def _build_inner(self, input_shape: tf.TensorShape) -> tf.TensorShape:
         return build_path(input_shape, self.first, self.first_norm, self.middle, self.middle_norm)
 
     def _inner(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
-        y = tf.nn.relu(self.first_norm(self._apply_first(x, frames), training=training))
+        y = self._begin(x, frames, training)
         return tf.nn.relu(self.middle_norm(self.middle(y), training=training))
+
+    def _begin(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
+        del frames  # frames are independent of each other in a 2-D module
+        return tf.nn.relu(self.first_norm(self.first(x), training=training))
 
 
 @register
@@ -118,5 +119,6 @@ class ResidualModule2Plus1D(_Bottleneck):
     def _first_convolution(self) -> tf_keras.layers.Layer:
         return TemporalConvolution(self.channels, 3, self.temporal_dilation, name="first")
 
-    def _apply_first(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
-        return self.first(x, frames)
+    def _begin(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
+        begin = super()._begin
+        return time_axis.over_time(x, frames, lambda y: begin(y, frames, training))

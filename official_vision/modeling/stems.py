@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
+from official_vision.modeling import frames as time_axis
 from official_vision.modeling.convolution import (
     TemporalConvolution,
     batch_norm,
@@ -75,8 +78,13 @@ class ConvolutionalStem(Layer):
         """
         y = tf.nn.relu(self.spatial_norm(self.spatial(x), training=training))
         if self.temporal_kernel_size:
-            y = tf.nn.relu(self.temporal_norm(self.temporal(y, frames), training=training))
+            y = time_axis.over_time(
+                y, frames, functools.partial(self._over_time, training=training)
+            )
         return tf.nn.max_pool2d(y, self.pool_size, 2, "SAME") if self.pool_size else y
+
+    def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+        return tf.nn.relu(self.temporal_norm(self.temporal(x), training=training))
 
 
 @register

@@ -75,6 +75,7 @@ CONTRACTS = (
         TemporalConvolution,
         lambda: {"filters": 4, "kernel_size": 5, "dilation": 2},
         lambda: [_maps(3)],
+        frames=False,
     ),
     Contract(
         ResidualModule2D,

@@ -14,6 +14,7 @@ from official_vision.modeling.convolution import (
     kernel_initializer,
     spatial_convolution,
 )
+from official_vision.modeling.frames import over_time
 from tests.modeling import twins
 
 
@@ -63,7 +64,7 @@ def test_temporal_convolution(frames: int, dilation: int, size: int, batch: int)
     """Also where the dilation reaches beyond the clip, and clips never see each other."""
     x = twins.maps(batch * frames, 2, 3, 4)
     layer = TemporalConvolution(5, size, dilation)
-    y = layer(x, frames)
+    y = over_time(tf.constant(x), frames, layer)
     expected = twins.temporal_convolution(x, twins.value(layer.kernel), frames, dilation)
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
