@@ -122,9 +122,10 @@ class ObjectStem(Layer):
         for row in range(OBJECT_POOL):
             for column in range(OBJECT_POOL):
                 corner = tf.cast(padded[:, row::OBJECT_POOL, column::OBJECT_POOL], tf.int32)
-                lit = tf.one_hot(corner, self.num_object_classes, dtype=self.compute_dtype)
+                # Whole numbers: TFLite's ONE_HOT of 8-bit quantised floats gives 0.5 where 1 belongs.
+                lit = tf.one_hot(corner, self.num_object_classes, dtype=tf.int32)
                 pooled = lit if pooled is None else tf.maximum(pooled, lit)
-        return pooled
+        return tf.cast(pooled, self.compute_dtype)
 
     def _spread(self, windows: tf.Tensor) -> tf.Tensor:
         bits = tf.bitwise.left_shift(tf.ones_like(windows), windows % _WORD)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +192,7 @@ def _network(
     network = _inference_network(model, options, discrete=True)
     found = network_scores(network, clips)
     difference = max(float(np.abs(found[name] - expected[name]).max()) for name in expected)
-    if difference <= options.limit_of("float32"):
+    if difference <= min(options.limit_of("float32"), LIMITS["float32"]):
         return network, True, ["each gate keeps its most probable peer alone: no score changes"]
     note = (
         "peers are not decided: each gate keeps all its candidates, since its most probable peer alone "
@@ -259,28 +261,47 @@ class _Export:
 
     def tflite(self, folder: Path, format_name: str) -> Parity:
         path = folder / f"model_{format_name}.tflite"
-        path.write_bytes(tflite.convert(self.network, format_name, self.clips))
+        content = tflite.convert(self.network, format_name, self.clips)
+        path.write_bytes(content)
+        parts = (lambda: self._with_kinds_in_float(content)) if format_name == "int8" else None
 
         def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
-            try:
-                return tflite_answers(path, clips, xnnpack=True, threads=self.options.threads)
-            except StrangerFailedError as error:
-                note = f"{path.name} runs without XNNPACK only, slower: with it, {error}"
-                if note not in self.notes:
-                    self.notes.append(note)
-                return tflite_answers(path, clips, xnnpack=False, threads=self.options.threads)
+            return self._lite_answers(path, clips)
 
-        return self._checked(f"TFLite {format_name}", format_name, answers, path.stat().st_size)
+        name, size = f"TFLite {format_name}", path.stat().st_size
+        return self._checked(name, format_name, answers, size, parts)
+
+    def _lite_answers(self, path: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+        try:
+            return tflite_answers(path, clips, xnnpack=True, threads=self.options.threads)
+        except StrangerFailedError as error:
+            note = f"{path.name} runs without XNNPACK only, slower: with it, {error}"
+            if note not in self.notes:
+                self.notes.append(note)
+            return tflite_answers(path, clips, xnnpack=False, threads=self.options.threads)
+
+    def _with_kinds_in_float(self, content: bytes) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+        """Answers of int8 files that compute one kind of operation in floats, by that kind."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "partly_quantised.tflite"
+            files_by_kind = tflite.with_kinds_in_float(self.network, self.clips, content)
+            for kind, own in files_by_kind:
+                path.write_bytes(own)
+                yield kind, tflite_answers(path, self.clips, xnnpack=False)[0]
 
     def _checked(
-        self, name: str, format_name: str, answers: parity.Answers, size_bytes: int
+        self,
+        name: str,
+        format_name: str,
+        answers: parity.Answers,
+        size_bytes: int,
+        parts: parity.Parts = None,
     ) -> Parity:
         found, seconds = answers(self.clips)
         own = parity.compare(
             self.expected, found, self.clips, size_bytes=size_bytes, seconds_a_clip=seconds
         )
         limit, model = self.options.limit_of(format_name), self.trained.model
-        parity.check(
-            own, limit, name, lambda clips: network_scores(model, clips), answers, self.clips
-        )
+        expected_of = functools.partial(network_scores, model)
+        parity.check(own, limit, name, expected_of, answers, self.clips, parts)
         return own

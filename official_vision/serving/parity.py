@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from official_vision.serving.held_out import HeldOutClips
 
 # Clips -> (scores and frame_scores, seconds a clip).
 Answers = Callable[[HeldOutClips], tuple[Mapping[str, np.ndarray], float]]
+# -> (what was left exact, scores and frame_scores).
+Parts = Callable[[], Iterable[tuple[str, Mapping[str, np.ndarray]]]] | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,31 +81,57 @@ def check(
     expected_of: Callable[[HeldOutClips], Mapping[str, np.ndarray]],
     answers: Answers,
     clips: HeldOutClips,
+    parts: Parts = None,
 ) -> None:
-    """Refuses a file that answers too differently, and says which stream is to blame.
+    """Refuses a file that answers too differently, and says which stream and operation is to blame.
+
+    Args:
+      parity: of the file.
+      limit: largest difference of a score.
+      name: of the file, for people.
+      expected_of: the network's answers.
+      answers: the file's.
+      clips: on which both were asked.
+      parts: gives answers of files in which one kind of operation is exact, by that kind; None where the
+        format has no such files. It is called when a file is refused.
 
     Raises:
       UserError: a score differs by more than `limit`, or is no number.
     """
     if parity.difference <= limit:
         return
-    blame = ""
-    if len(clips.streams) > 1:
-        left = {}
-        for stream in clips.streams:
-            blanked = clips.without(stream)
-            expected, (found, _) = expected_of(blanked), answers(blanked)
-            left[stream] = max(float(np.abs(found[k] - expected[k]).max()) for k in expected)
-        worst = min(left, key=left.get)
-        blame = (
-            f" Without the stream {worst} the difference would be {left[worst]:.1e}, "
-            f"without any other at least {sorted(left.values())[1]:.1e}."
-        )
+    blame = _blamed_stream(expected_of, answers, clips) if len(clips.streams) > 1 else ""
+    if parts is not None:
+        left = {kind: _difference(expected_of(clips), found) for kind, found in parts()}
+        blame += _least(left, "With {} in floats", "with") if left else ""
     raise UserError(
         f"An exported file must answer as the model does: {name} within {limit:g}. "
         f"Received: a difference of {parity.difference:g}.{blame} Nothing was exported; "
         "--limit allows more, --precision or --tflite choose another format."
     )
+
+
+def _blamed_stream(
+    expected_of: Callable[[HeldOutClips], Mapping[str, np.ndarray]],
+    answers: Answers,
+    clips: HeldOutClips,
+) -> str:
+    left = {}
+    for stream in clips.streams:
+        blanked = clips.without(stream)
+        left[stream] = _difference(expected_of(blanked), answers(blanked)[0])
+    return _least(left, "Without the stream {}", "without")
+
+
+def _least(left: Mapping[str, float], sentence: str, others: str) -> str:
+    """Says whose change leaves the least difference, and what a change of any other leaves at least."""
+    worst, *rest = sorted(left, key=left.get)
+    said = sentence.format(worst) + f" the difference would be {left[worst]:.1e}"
+    return f" {said}{f', {others} any other at least {left[rest[0]]:.1e}' if rest else ''}."
+
+
+def _difference(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> float:
+    return max(float(np.abs(found[name] - expected[name]).max()) for name in expected)
 
 
 def _map_difference(expected: np.ndarray, found: np.ndarray, labels: np.ndarray) -> float | None:

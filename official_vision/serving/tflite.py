@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
 import os
@@ -20,6 +21,11 @@ from official_vision.training.task import scores_of
 
 FORMATS = ("float32", "float16", "dynamic", "int8")
 _SIGNATURE = "serving_default"
+# Their results are values of their inputs as they were.
+_MOVES = (
+    *("QUANTIZE", "RESHAPE", "TRANSPOSE", "STRIDED_SLICE", "CONCATENATION", "PAD"),
+    *("MAX_POOL_2D", "REDUCE_MAX"),
+)
 
 
 class _OneClip(tf.Module):
@@ -66,11 +72,7 @@ def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
             "Full int8 has no place for the flow's loop. Received: ModelSpec.flow_source = 'computed'. "
             "Choose --tflite=dynamic, or train with stored flow."
         )
-    with tempfile.TemporaryDirectory() as folder, _quiet(), in_tflite_operations(model):
-        module = _OneClip(model, clips)
-        tf.saved_model.save(module, folder, signatures={_SIGNATURE: module.concrete})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
-        _configure(converter, format_name, clips)
+    with _converter(model, format_name, clips) as converter:
         try:
             return converter.convert()
         except Exception as error:  # the converter's own classes are not public
@@ -79,6 +81,54 @@ def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
                 f"The network must be expressible in TFLite. Received, for {format_name}: {reason}. "
                 "Nothing was exported."
             ) from error
+
+
+def with_kinds_in_float(
+    model: AssembleNet, clips: HeldOutClips, content: bytes
+) -> Iterator[tuple[str, bytes]]:
+    """Yields (kind of operation, int8 file that computes that kind alone in floats): what rounding costs.
+
+    Args:
+      model, clips: as for `convert`.
+      content: the int8 file, whose kinds are tried, the most frequent first.
+    """
+    debugging = tf.lite.experimental
+    with _converter(model, "int8", clips) as converter:
+        # Calibrates once; each kind is then another conversion.
+        debugger = debugging.QuantizationDebugger(converter=converter, debug_dataset=list)
+        for kind in rounding_kinds(content):
+            debugger.options = debugging.QuantizationDebugOptions(denylisted_ops=[kind])
+            yield kind, debugger.get_nondebug_quantized_model()
+
+
+def rounding_kinds(content: bytes) -> list[str]:
+    """Returns the kinds of a file's operations that round to 8 bits, most frequent first."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    found = schema.ModelT.InitFromPackedBuf(content, 0)
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+    counts: collections.Counter[str] = collections.Counter()
+    for graph in found.subgraphs:
+        for operation in graph.operators:
+            code = found.operatorCodes[operation.opcodeIndex]
+            # Codes from 127 on lie in the newer of the two fields.
+            kind = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            output = graph.tensors[operation.outputs[0]]
+            if output.type == schema.TensorType.INT8 and kind not in _MOVES:
+                counts[kind] += 1
+    return [kind for kind, _ in counts.most_common()]
+
+
+@contextlib.contextmanager
+def _converter(
+    model: AssembleNet, format_name: str, clips: HeldOutClips
+) -> Iterator[tf.lite.TFLiteConverter]:
+    with tempfile.TemporaryDirectory() as folder, _quiet(), in_tflite_operations(model):
+        module = _OneClip(model, clips)
+        tf.saved_model.save(module, folder, signatures={_SIGNATURE: module.concrete})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+        _configure(converter, format_name, clips)
+        yield converter
 
 
 def _configure(converter: tf.lite.TFLiteConverter, format_name: str, clips: HeldOutClips) -> None:

@@ -173,6 +173,14 @@ def test_a_file_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_wide_limit_makes_no_gate_discrete(run, tmp_path):
+    """What --limit allows a file is not what auto calls no change."""
+    version = export(run[0], tmp_path, options=ExportOptions(limit=2.0))
+    assert "peers are not decided" in version.notes[0]
+    assert version.parities["SavedModel"].difference < 1e-4
+
+
+@pytest.mark.slow
 def test_a_discrete_file_in_half_precision_is_near(run, tmp_path):
     options = ExportOptions(precision="bfloat16", peers="discrete")
     version = export(run[0], tmp_path, options=options)

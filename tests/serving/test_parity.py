@@ -52,6 +52,16 @@ def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
     return {name: own + wrong for name, own in EXPECTED.items()}, 0.1
 
 
+def test_the_operations_that_are_to_blame_are_named() -> None:
+    """Kinds of operations that were left exact, and what the rest then got wrong."""
+    wrong, _ = answers(CLIPS)
+    found = {"MUL": changed("scores", (0, 1), 0.3), "CONV_2D": changed("scores", (1, 0), 0.35)}
+    with pytest.raises(UserError) as caught:
+        parity.check(figures(wrong), 0.01, "it", lambda _: EXPECTED, answers, CLIPS, found.items)
+    assert "With CONV_2D in floats the difference would be 5.0e-02" in str(caught.value)
+    assert "with any other at least 1.0e-01." in str(caught.value)
+
+
 def test_the_stream_that_is_to_blame_is_named() -> None:
     found, _ = answers(CLIPS)
     with pytest.raises(UserError) as caught:

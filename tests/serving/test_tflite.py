@@ -1,0 +1,80 @@
+"""What TFLite's 8-bit kernels make of a network's parts, and which kinds of operations round."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from official_vision.modeling.stems import ObjectStem
+from official_vision.serving import tflite
+from official_vision.serving.held_out import network_scores
+from official_vision.serving.inference import inference_network
+from tests.modeling import small
+from tests.serving.test_inference import Clips
+
+CLASSES = 7
+
+
+def quantised(function: tf.types.experimental.GenericFunction, examples: list) -> Interpreter:
+    """The function in full int8."""
+    concrete = function.get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([example] for example in examples)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    return Interpreter(model_content=converter.convert())
+
+
+def test_object_maps_are_exact_in_int8() -> None:
+    """Each class weighs its own power of 2; one-hot maps of 8-bit floats were 0.5 where 1 belongs."""
+    stem = ObjectStem(CLASSES, uses_bit_sets=False)
+    kernel = tf.constant(2.0 ** -np.arange(CLASSES), tf.float32)[:, tf.newaxis]
+
+    @tf.function(input_signature=[tf.TensorSpec([1, 8, 8], tf.uint8)])
+    def weigh(ids: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(tf.reshape(stem(ids), [-1, CLASSES]), kernel)
+
+    generator = np.random.default_rng(0)
+    examples = [generator.integers(0, 9, (1, 8, 8)).astype(np.uint8) for _ in range(8)]
+    examples.append(np.zeros((1, 8, 8), np.uint8))
+    interpreter = quantised(weigh, examples)
+    interpreter.allocate_tensors()
+    for ids in examples:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], ids)
+        interpreter.invoke()
+        found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        # Two steps of 8 bits over 0 .. 2.
+        np.testing.assert_allclose(found, weigh(ids), atol=2 * 2 / 255)
+
+
+@pytest.mark.slow
+def test_a_kind_in_floats_rounds_less() -> None:
+    network = inference_network(small.network(small.architecture(peers=True)), discrete=False)
+    clips = WithFlow()
+    expected = network_scores(network, clips)["scores"]
+    content = tflite.convert(network, "int8", clips)
+    kinds = tflite.rounding_kinds(content)
+    assert {"CONV_2D", "MUL", "FULLY_CONNECTED", "MEAN"} <= set(kinds)
+    assert not {"ONE_HOT", "QUANTIZE", "RESHAPE"} & set(kinds)
+    assert tflite.rounding_kinds(tflite.convert(network, "float32", clips)) == []
+    partly = dict(tflite.with_kinds_in_float(network, clips, content))
+    assert list(partly) == kinds
+    for kind, own in partly.items():
+        assert kind not in tflite.rounding_kinds(own)
+    left = {kind: np.abs(scores(own, clips) - expected).mean() for kind, own in partly.items()}
+    assert left["CONV_2D"] < np.abs(scores(content, clips) - expected).mean()
+
+
+class WithFlow(Clips):
+    """Clips of all streams."""
+
+    def clip(self, number: int) -> dict[str, np.ndarray]:
+        flow = np.random.default_rng(number).normal(0, 2, (1, 4, 24, 24, 2)).astype(np.float32)
+        return super().clip(number) | {"flow": flow}
+
+
+def scores(content: bytes, clips: Clips) -> np.ndarray:
+    runner = Interpreter(model_content=content).get_signature_runner()
+    return np.concatenate([runner(**clips.clip(number))["scores"] for number in range(len(clips))])
