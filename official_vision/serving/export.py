@@ -109,10 +109,11 @@ def export(
       options: what to write; None for a SavedModel in float32.
 
     Raises:
-      UserError: no run, no checkpoint, data that is not the run's, or a file that does not answer as
-        the network does.
+      UserError: no run, no checkpoint, data that is not the run's, a file that does not answer as the
+        network does, or a folder that can't be written.
     """
     options = options or ExportOptions()
+    _make_folder(Path(output))  # a minute's work would end there otherwise
     trained = load_trained(model_dir, checkpoint)
     index = _index_of_run(model_dir, trained)
     data = trained.config.validation_data
@@ -172,6 +173,16 @@ def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> Index:
             f"prepared anew since {model_dir} was trained. Train again, or bring the old data back."
         )
     return index
+
+
+def _make_folder(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"--output must be a folder that can be written. Received: {output} ({error.strerror}). "
+            "Name another."
+        ) from error
 
 
 def _next_version(output: Path) -> int:
