@@ -24,7 +24,9 @@ def decoded_frames(frames: tf.Tensor, size: int) -> tf.Tensor:
       size: of the square that is left, in pixels.
 
     Returns:
-      uint8 [batch, time, size, size, 3], once an assertion holds that every frame could be decoded.
+      uint8 [batch, time, size, size, 3], once an assertion holds that every frame could be decoded. A
+      JPEG file that begins and ends as one, but whose entropy-coded data is cut or changed, is decoded as
+      far as it goes: libjpeg only warns, and neither TensorFlow nor Pillow tells.
     """
     shape = tf.shape(frames)
     one = (tf.TensorSpec([size, size, 3], tf.uint8), tf.TensorSpec([], tf.bool))

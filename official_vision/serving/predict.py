@@ -151,11 +151,17 @@ class Predictor:
                 f". Stems are {share:.1%} of the arithmetic: sharing them could save at most "
                 f"{share * overlap / self.window_frames:.1%}"
             )
+        fed = self.description.streams
+        once = ["decoding", *(name for name in ("flow", "objects") if name in fed)]
+        anew = "the network's stems"
+        if "flow" not in fed and any("(flow)" in name for name in self.description.nodes):
+            # Its grey scale is stretched by the extremes of what is fed together.
+            anew = "the flow that the network computes, whose grey scale is a batch's own, and its stems"
         return (
-            f"windows overlap by {overlap} of {self.window_frames} frames: decoding, flow and objects are "
-            "computed once a frame, the network's stems anew in each window (an rgb stem convolves over "
-            f"time and sees a window's own edges; an exported file takes whole clips){worth}; "
-            f"--stride={self.window_frames} computes each once"
+            f"windows overlap by {overlap} of {self.window_frames} frames: {_listed(once)} "
+            f"{'is' if len(once) == 1 else 'are'} done once a frame, {anew} anew in each window (an rgb "
+            f"stem convolves over time and sees a window's own edges; an exported file takes whole clips)"
+            f"{worth}; --stride={self.window_frames} computes each once"
         )
 
     def _checked_clip(self) -> DataSpec:
@@ -246,6 +252,10 @@ def to_text(prediction: Prediction, most: int = 5) -> str:
             f"{prediction.labels[i]:<{width}}  {prediction.scores[i]:5.3f}  {shown or '-'}"
         )
     return "\n".join(lines)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _batches(items: Iterator, size: int) -> Iterator[list]:
