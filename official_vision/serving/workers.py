@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
+import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -69,14 +71,22 @@ def _tend(
             item = waiting.get_nowait()
         except queue.Empty:
             break
-        pool = pool or ProcessPoolExecutor(1, context)
+        pool = pool or ProcessPoolExecutor(1, context, _end_quietly_when_interrupted)
         try:
             results.put((item, pool.submit(work, item).result()))
         except BrokenProcessPool:
             pool.shutdown(wait=False)
             pool = None
             results.put((item, WorkerCrashedError("the worker's process crashed.")))
+        except SystemExit:  # the worker was interrupted, and so is the caller
+            results.put((item, KeyboardInterrupt()))
+            break
         except Exception as error:  # raised again by `spread`, in the caller's thread
             results.put((item, error))
     if pool:
         pool.shutdown()
+
+
+def _end_quietly_when_interrupted() -> None:
+    """Ctrl-C reaches the workers as well: they clean up after themselves, and the caller says what happened."""
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(1))

@@ -2,6 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +40,50 @@ def test_a_crash_costs_its_item_alone():
     assert isinstance(results["crash"], WorkerCrashedError)
     assert str(results["mistake"]) == "a mistake. Received: one."
     assert not isinstance(results["mistake"], WorkerCrashedError)
+
+
+def wait_long(path):
+    """Leaves a file while it works, which is gone after it, however it ends."""
+    Path(path).write_text("")
+    try:
+        time.sleep(60)
+    finally:
+        Path(path).unlink()
+
+
+COMMAND = """
+import sys
+from official_vision import cli
+from official_vision.serving.workers import spread
+from tests.serving.test_workers import wait_long
+
+if __name__ == "__main__":
+    names, sys.argv[1:] = sys.argv[1:], []
+    cli.run(lambda: list(spread(wait_long, names, 2)))
+"""
+
+
+def test_an_interrupt_ends_all_workers_in_one_line(tmp_path):
+    """A terminal's Ctrl-C goes to every process of the command."""
+    script, working = tmp_path / "command.py", [tmp_path / "a", tmp_path / "b"]
+    script.write_text(COMMAND)
+    root = str(Path(__file__).parents[2])
+    command = subprocess.Popen(
+        [sys.executable, str(script), *map(str, working), str(tmp_path / "c")],
+        env={**os.environ, "PYTHONPATH": root},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    last = time.monotonic() + 60
+    while not all(path.exists() for path in working) and time.monotonic() < last:
+        time.sleep(0.1)
+    os.killpg(command.pid, signal.SIGINT)
+    _, said = command.communicate(timeout=30)
+    assert command.returncode == 130
+    assert said.startswith("interrupted: ")
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["command.py"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
