@@ -113,9 +113,9 @@ def export(
         network does, or a folder that can't be written.
     """
     options = options or ExportOptions()
-    _make_folder(Path(output))  # a minute's work would end there otherwise
     trained = load_trained(model_dir, checkpoint)
     index = _index_of_run(model_dir, trained)
+    _make_folder(Path(output))  # a minute's work would end there otherwise
     data = trained.config.validation_data
     clips = read_clips(data, index, trained.model.streams, options.clips)
     expected = network_scores(trained.model, clips)

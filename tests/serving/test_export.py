@@ -172,10 +172,10 @@ def test_a_file_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
     assert list((tmp_path / "export").iterdir()) == []
 
 
-def test_an_output_that_is_no_folder_is_refused_before_the_work(tmp_path):
+def test_an_output_that_is_no_folder_is_refused_before_the_work(run, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"--output must be a folder .*Received: .*file"):
-        export(tmp_path / "no run", tmp_path / "file" / "export")
+        export(run[0], tmp_path / "file" / "export")
 
 
 @pytest.mark.slow
