@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from official_vision.architecture.derive import Derivation, derive
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.plan import make_plan
@@ -110,3 +112,17 @@ def connection_strengths(
         own = learned.get(index, node.strengths) or (None,) * len(node.inputs)
         for source, strength in zip(node.inputs, own, strict=True):
             yield source, index, strength
+
+
+# One definition for checkpoints and models: a threshold that is exactly a connection's strength keeps it
+# wherever it was read. In numpy: TensorFlow would take hold of the accelerator, on which a run may train.
+def strengths_of(logits: np.ndarray) -> tuple[float, ...]:
+    """Returns sigmoid(w) in float64."""
+    return tuple(np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64))).tolist())
+
+
+def distribution_of(logits: np.ndarray) -> tuple[float, ...]:
+    """Returns softmax(h) in float64."""
+    values = np.asarray(logits, np.float64)
+    powers = np.exp(values - values.max())
+    return tuple((powers / powers.sum()).tolist())

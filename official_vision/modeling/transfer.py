@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import tf_keras
 
+from official_vision.architecture.connectivity import distribution_of, strengths_of
 from official_vision.architecture.derive import derive
 from official_vision.modeling.block import ConvolutionalBlock
 from official_vision.modeling.fusion import WeightedFusion
@@ -21,7 +22,7 @@ from official_vision.modeling.network import AssembleNet
 def learned_strengths(model: AssembleNet) -> dict[int, tuple[float, ...]]:
     """Returns sigmoid(w) of each block's connections, by node; blocks of one input have none."""
     return {
-        index: tuple(block.fusion.learned_strengths().numpy().tolist())
+        index: strengths_of(block.fusion.strength_logits.numpy())
         for index, block in model.blocks().items()
         if block.fusion.is_weighted
     }
@@ -30,7 +31,7 @@ def learned_strengths(model: AssembleNet) -> dict[int, tuple[float, ...]]:
 def peer_distributions(model: AssembleNet) -> dict[int, tuple[tuple[float, ...], ...]]:
     """Returns softmax(h), a row a connection over `NodePlan.candidates`, of one-shot blocks by node."""
     return {
-        index: tuple(tuple(gate.peer_distribution().numpy().tolist()) for gate in block.gates)
+        index: tuple(distribution_of(gate.peer_logits.numpy()) for gate in block.gates)
         for index, block in model.blocks().items()
         if any(isinstance(gate, PeerAttentionGate) for gate in block.gates)
     }

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision import config as configuration
-from official_vision.architecture.connectivity import Learned
+from official_vision.architecture.connectivity import Learned, distribution_of, strengths_of
 from official_vision.architecture.formats import read_architecture
 from official_vision.architecture.graph import Block
 from official_vision.architecture.plan import NodePlan, make_plan
@@ -50,7 +50,7 @@ def learned_connectivity(model_dir: str | os.PathLike, which: str = "best") -> L
     }
     read = _reader(checkpoint)
     strengths = {
-        index: _sigmoid(read(_STRENGTHS.format(node=index), len(block.inputs)))
+        index: strengths_of(read(_STRENGTHS.format(node=index), len(block.inputs)))
         for index, (block, _) in blocks.items()
         if len(block.inputs) > 1
     }
@@ -103,14 +103,4 @@ def _unfit(checkpoint: str, reason: str) -> UserError:
 def _distributions(read: _Read, index: int, own: NodePlan) -> tuple[tuple[float, ...], ...]:
     """softmax(h) of each of a block's connections."""
     keys = [_PEERS.format(node=index, position=p) for p in range(len(own.fusion.inputs))]
-    return tuple(_softmax(read(key, len(own.candidates))) for key in keys)
-
-
-# In numpy: a TensorFlow operation would take hold of the accelerator, on which the run may still train.
-def _sigmoid(logits: np.ndarray) -> tuple[float, ...]:
-    return tuple(np.exp(-np.logaddexp(0, -logits)).tolist())
-
-
-def _softmax(logits: np.ndarray) -> tuple[float, ...]:
-    powers = np.exp(logits - logits.max())
-    return tuple((powers / powers.sum()).tolist())
+    return tuple(distribution_of(read(key, len(own.candidates))) for key in keys)
