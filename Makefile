@@ -5,6 +5,7 @@
 #   make demo         prepare, train, evaluate, export and predict, with files in demo/
 #   make results-planted   the study of docs/results.md: 20 runs of about a minute, in results/
 #   make results-ablation  kinds of attention and of graphs compared: 24 runs of two to four minutes
+#   make results-evolution guided and random evolution compared: 10 runs of about five minutes
 #   make test         lint and every test
 #   make test-quick   lint and the tests that take seconds
 #   make lint         ruff alone
@@ -14,7 +15,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results-planted results-ablation test test-quick lint lock build-files clean
+.PHONY: help install demo results-planted results-ablation results-evolution test test-quick lint lock build-files clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -108,6 +109,21 @@ results-ablation: results/planted/shards/validation/index.json
 		--variant='none-without-objects: $(WITHOUT_OBJECTS); ModelSpec.gate = "none"' \
 		--variant='two-stream: $(TWO_STREAM); ModelSpec.gate = "none"' \
 		--variant='slowfast: $(SLOWFAST); ModelSpec.gate = "none"' --output=results/ablation
+
+EVOLUTION_SEEDS := 0 1 2 3 4
+EVOLUTIONS := $(foreach seed,$(EVOLUTION_SEEDS),guided-$(seed) random-$(seed))
+
+# One after the other; each goes on where it was stopped.
+results-evolution: results/planted/shards/validation/index.json
+	for name in $(EVOLUTIONS); do seed=$${name#*-}; guided=True; \
+		case $$name in random-*) guided=False;; esac; \
+		$(BIN)/python tools/search.py --gin_file=gin_configs/studies/evolution.gin \
+			--gin_bindings="SearchSpec.output = 'results/evolution/$$name'" \
+			--gin_bindings="EvolutionSpec.guided = $$guided" --gin_bindings="EvolutionSpec.seed = $$seed" \
+			--gin_bindings="TrainSpec.seed = $$seed" --gin_bindings="train/DataSpec.seed = $$seed" || exit 1; \
+	done
+	$(BIN)/python tools/search.py $(EVOLUTIONS:%=--compare=results/evolution/%) \
+		--picture=results/evolution/comparison.png
 
 lint: $(INSTALLED)
 	$(BIN)/python -m ruff check $(SOURCES)

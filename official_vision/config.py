@@ -52,6 +52,7 @@ _SECTIONS: dict[str, tuple[type[specs.Spec], str]] = {
     "evaluation": (specs.EvaluationSpec, ""),
     "connectivity": (specs.ConnectivitySpec, ""),
     "search": (specs.SearchSpec, ""),
+    "evolution": (specs.EvolutionSpec, ""),
 }
 _CLASSES = {spec_class.__name__: spec_class for spec_class, _ in _SECTIONS.values()}
 _SCOPES = {
@@ -81,6 +82,7 @@ class Config:
     architecture_optimizer: specs.OptimizerSpec | None = None
     connectivity: specs.ConnectivitySpec = dataclasses.field(default_factory=specs.ConnectivitySpec)
     search: specs.SearchSpec = dataclasses.field(default_factory=specs.SearchSpec)
+    evolution: specs.EvolutionSpec = dataclasses.field(default_factory=specs.EvolutionSpec)
 
     def __post_init__(self) -> None:
         if self.architecture_optimizer is None:

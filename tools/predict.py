@@ -146,7 +146,7 @@ def _predict(
     # Imported late: --help and mistakes are answered before TensorFlow starts.
     from official_vision.data.video import VideoError
     from official_vision.serving.job import Job, load, run_job
-    from official_vision.serving.workers import WorkerCrashedError, spread
+    from official_vision.workers import WorkerCrashedError, spread
 
     options = _options()
     # Settings that the file can't follow are said once, before the first video.

@@ -1,15 +1,16 @@
 """Searches for a network's connections and peers: search --gin_file=FILE [--stage=search|derive|retrain|all].
 
-Trains an over-connected network, keeps what it chose and trains that. Running the same command again
-goes on where it was.
+SearchSpec.method one_shot trains an over-connected network, keeps what it chose and trains that; evolution
+trains many graphs, each a changed one of those before it. Running the same command again goes on where it was.
 
-What is found, SearchSpec.output/derived.json, is an architecture like any other:
+What is found, derived.json or best.json in SearchSpec.output, is an architecture like any other:
 tools/train.py --gin_file=FILE --gin_bindings='ModelSpec.architecture = "OUTPUT/derived.json"'.
 """
 
 from absl import flags
 
 from official_vision import cli, config
+from official_vision.errors import UserError
 
 cli.define_gin_flags()
 flags.adopt_module_key_flags(cli)
@@ -22,6 +23,12 @@ flags.DEFINE_string(
 flags.DEFINE_multi_string(
     "agreement", [], "Folders of searches, two or more: tells how far what they found agrees."
 )
+flags.DEFINE_multi_string(
+    "compare",
+    [],
+    "Folders of evolutions, two or more: tells what each setting found, over seeds.",
+)
+flags.DEFINE_string("picture", "", "With --compare: PNG file, figures by graphs tried and by cost.")
 
 
 def main() -> None:
@@ -37,11 +44,30 @@ def main() -> None:
 
         print(describe_agreement(asked.agreement))
         return
+    if asked.compare:
+        from official_vision.search.evolution.comparison import compare_evolutions
+
+        print(compare_evolutions(asked.compare, asked.picture))
+        return
     settings = config.load(asked.gin_file, asked.gin_bindings)
     # Imported after the settings are checked: a mistake is answered before TensorFlow starts.
+    if settings.search.method == "evolution":
+        _refuse_stage(asked.stage)
+        from official_vision.search.evolution.search import evolve
+
+        print(evolve(settings))
+        return
     from official_vision.search.one_shot import one_shot
 
     print(one_shot(settings, asked.stage))
+
+
+def _refuse_stage(stage: str) -> None:
+    if stage != "all":
+        raise UserError(
+            f"An evolution has no stages. Received: --stage={stage}. Leave it away, or set "
+            "SearchSpec.method = 'one_shot'."
+        )
 
 
 if __name__ == "__main__":

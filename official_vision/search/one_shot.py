@@ -38,7 +38,7 @@ from official_vision.training.run import train
 
 ALL = "all"
 # Sections that say nothing about how a network is trained.
-_ELSEWHERE = ("prepare", "search")
+_ELSEWHERE = ("prepare", "search", "evolution")
 
 
 def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = print) -> Path:

@@ -5,6 +5,7 @@ The classes are plain Python: `ModelSpec(depth=26)` works anywhere. `config.py` 
 
 from official_vision.specs.data import DataSpec
 from official_vision.specs.evaluation import EvaluationSpec
+from official_vision.specs.evolution import EvolutionSpec
 from official_vision.specs.model import ModelSpec
 from official_vision.specs.optimization import OptimizerSpec
 from official_vision.specs.preparation import PrepareSpec
@@ -16,6 +17,7 @@ __all__ = [
     "ConnectivitySpec",
     "DataSpec",
     "EvaluationSpec",
+    "EvolutionSpec",
     "ModelSpec",
     "OptimizerSpec",
     "PrepareSpec",

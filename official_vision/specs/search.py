@@ -47,7 +47,9 @@ class SearchSpec(Spec):
     It trains in folders of its own below `output`, whatever TrainSpec.model_dir says.
 
     Attributes:
-      method: one_shot (AssembleNet++, A.2: one over-connected network learns w and h).
+      method: one_shot (AssembleNet++, A.2: one over-connected network learns w and h) or evolution
+        (AssembleNet: many graphs, each trained for TrainSpec.steps; EvolutionSpec has its settings, and of
+        those below only output counts).
       output: folder of the search.
       candidates: connections that one-shot begins with: all (every earlier node into every block, as
         far as levels and resolutions allow), lower (nodes of lower levels, as in the published
@@ -64,7 +66,7 @@ class SearchSpec(Spec):
       retrain_warmup_steps: of that training.
     """
 
-    method: str = setting("one_shot", choices=("one_shot",))
+    method: str = setting("one_shot", choices=("one_shot", "evolution"))
     output: str = ""
     candidates: str = setting("all", choices=("all", "lower", "own", "file:PATH"))
     checkpoint: str = setting("latest", choices=("latest", "best"))

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "cli": {"errors"},
+    "workers": {"errors"},
     "specs": _BASE,
     "architecture": _BASE,
     "config": _BASE | {"specs"},
@@ -27,8 +28,8 @@ MAY_IMPORT = {
     "modeling": _FACTS,
     "data": _FACTS,
     "training": _FACTS | {"metrics", "modeling", "data", "config"},
-    "serving": _FACTS | {"metrics", "modeling", "data", "config", "training"},
-    "search": _FACTS | {"metrics", "modeling", "data", "config", "training"},
+    "serving": _FACTS | {"workers", "metrics", "modeling", "data", "config", "training"},
+    "search": _FACTS | {"workers", "metrics", "modeling", "data", "config", "training"},
     "benchmark": _FACTS | {"modeling", "data", "config", "training", "search", "serving"},
 }
 WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture", "metrics")

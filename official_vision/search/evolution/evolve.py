@@ -1,8 +1,8 @@
 """Evolution with an evaluator of the caller's: founders, tournaments, a history that survives a kill.
 
 The oldest graph leaves the population (regularised evolution, Real et al., AAAI 2019): a graph that was
-lucky once doesn't stay for ever. Each graph depends on the seed, its number and the records before it
-alone, so a search that was killed goes on as if it had not been.
+lucky once doesn't stay for ever. Each graph depends on the seed, its number and the records before its
+round alone, so a search that was killed goes on as if it had not been, wherever graphs are evaluated.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -58,29 +58,58 @@ class Outcome:
       flops: of a forward pass.
       parameters: of the network.
       strengths: learned sigmoid(w) of each block's inputs, by node.
+      seconds: that the evaluation took.
+      inherited: weights that training began with those of the parent.
     """
 
     figure: float
     flops: float
     parameters: int
     strengths: dict[int, tuple[float, ...]]
+    seconds: float = 0.0
+    inherited: int = 0
+
+
+class Evaluator(Protocol):
+    """Where graphs are evaluated."""
+
+    def submit(self, candidate: Candidate) -> Future[Outcome]:
+        """Begins an evaluation; what it raises makes the graph a failed one."""
+
+
+class InTurn:
+    """Evaluates each graph at once, in the caller's thread."""
+
+    def __init__(self, evaluate: Callable[[Candidate], Outcome]):
+        self._evaluate = evaluate
+
+    def submit(self, candidate: Candidate) -> Future[Outcome]:
+        """As in `Evaluator`."""
+        future: Future[Outcome] = Future()
+        try:
+            future.set_result(self._evaluate(candidate))
+        except Exception as error:  # the caller's business, as it would be of another process
+            future.set_exception(error)
+        return future
 
 
 def evolve_with(
-    evaluate: Callable[[Candidate], Outcome],
+    evaluator: Evaluator,
     seed_graph: Architecture,
     spec: EvolutionSpec,
     metric: str,
     folder: Path,
+    note: Callable[[Sequence[dict[str, Any]]], None] = lambda _: None,
 ) -> Path:
-    """Evolves graphs, one after the other; a graph whose evaluation fails is recorded and passed over.
+    """Evolves graphs, a round after the other; a graph whose evaluation fails is recorded and passed over.
 
     Args:
-      evaluate: trains and judges a graph.
+      evaluator: trains and judges graphs; those of a round at the same time.
       seed_graph: number 0 of the first population, from which random changes make the others.
       spec: numbers of graphs, guidance, seed.
       metric: name of the figure, for the record.
       folder: of population.jsonl; an evolution that it holds goes on.
+      note: is told of all records after each new one.
 
     Returns:
       Path of the best graph's architecture file.
@@ -94,31 +123,74 @@ def evolve_with(
         )
     folder.mkdir(parents=True, exist_ok=True)
     graph = json.loads(to_json(seed_graph))
-    keep_settings(folder, {**spec.to_dict(), "metric": metric, "seed_graph": graph})
+    keep_settings(folder, {**spec.of_the_result(), "metric": metric, "seed_graph": graph})
     records = read_history(folder)
     while len(records) < spec.population + spec.children:
-        candidate = next_candidate(records, seed_graph, spec)
-        records.append(_evaluated(evaluate, candidate, spec, metric))
-        append(folder, records[-1])
-    best = best_of(_alive(records))
+        round_of = _round(records, seed_graph, spec)
+        for candidate, future in [(one, evaluator.submit(one)) for one in round_of]:
+            records.append(_record(candidate, future, spec, metric))
+            append(folder, records[-1])
+            note(records)
+    best = best_of(alive(records))
     save_architecture(_graph_of(best), folder / BEST_FILE)
-    write_json(folder / FRONT_FILE, front_of(_alive(records)))
+    write_json(folder / FRONT_FILE, front_of(alive(records)))
     return folder / BEST_FILE
 
 
-def next_candidate(
+def _round(
     records: list[dict[str, Any]], seed_graph: Architecture, spec: EvolutionSpec
-) -> Candidate:
-    """Returns the graph that follows the records; the same for the same records."""
+) -> list[Candidate]:
+    """The graphs that are evaluated next; of a round that was cut short, those that are left."""
     number = len(records)
+    if number < spec.population:
+        numbers = range(number, spec.population)
+    else:
+        end = _first_of_round(number, spec) + spec.at_once
+        numbers = range(number, min(end, spec.population + spec.children))
+    return [next_candidate(records, seed_graph, spec, own) for own in numbers]
+
+
+def _first_of_round(number: int, spec: EvolutionSpec) -> int:
+    """The number of the first child of the round to which child `number` belongs."""
+    return number - (number - spec.population) % spec.at_once
+
+
+def still_needed(records: list[dict[str, Any]], spec: EvolutionSpec) -> set[int]:
+    """Returns the graphs from which one may yet inherit: parents of this round or the next, and the best."""
+    number = len(records)
+    if number <= spec.population:
+        return set(range(number))
+    before = population_of(records[: _first_of_round(number, spec)], spec)
+    after = population_of(records, spec)
+    return {record["id"] for record in (*before, *after, best_of(alive(records)))}
+
+
+def population_of(
+    records: Sequence[dict[str, Any]], spec: EvolutionSpec
+) -> Sequence[dict[str, Any]]:
+    """Returns the youngest graphs that were evaluated: those from which parents are drawn."""
+    return alive(records)[-spec.population :]
+
+
+def next_candidate(
+    records: list[dict[str, Any]], seed_graph: Architecture, spec: EvolutionSpec, number: int
+) -> Candidate:
+    """Returns graph `number`: the same for the same records of the rounds before its own."""
     generator = np.random.default_rng([spec.seed, number])
     if number < spec.population:
         return _founder(number, seed_graph, generator, spec)
-    alive = _alive(records)[-spec.population :]
-    drawn = generator.choice(len(alive), min(spec.tournament, len(alive)), replace=False)
-    parent = best_of([alive[i] for i in drawn.tolist()])
+    living = population_of(records[: _first_of_round(number, spec)], spec)
+    drawn = generator.choice(len(living), min(spec.tournament, len(living)), replace=False)
+    parent = best_of([living[i] for i in drawn.tolist()])
     strengths = {int(node): values for node, values in parent["strengths"].items()}
-    child = mutate(_graph_of(parent), generator, strengths, spec.guided, f"child_{number}")
+    child = mutate(
+        _graph_of(parent),
+        generator,
+        strengths,
+        spec.guided,
+        f"child_{number}",
+        spec.connections_share,
+    )
     return Candidate(number, child.architecture, parent["id"], child.origin, child.words)
 
 
@@ -130,17 +202,16 @@ def _founder(
     return Candidate(number, graph, None, {}, {"kind": "first population"})
 
 
-def _evaluated(
-    evaluate: Callable[[Candidate], Outcome], candidate: Candidate, spec: EvolutionSpec, metric: str
+def _record(
+    candidate: Candidate, future: Future[Outcome], spec: EvolutionSpec, metric: str
 ) -> dict[str, Any]:
-    began = time.monotonic()
     outcome, reason = None, ""
     try:
-        outcome = evaluate(candidate)
+        outcome = future.result()
         if not math.isfinite(outcome.figure):
             reason = f"{metric} is {outcome.figure}"
     except Exception as error:  # whatever a graph's training does, the search goes on
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
     good = outcome if not reason else None
     return {
         "id": candidate.id,
@@ -151,15 +222,21 @@ def _evaluated(
         "metric": metric,
         "flops": good.flops if good else None,
         "parameters": good.parameters if good else None,
+        "inherited": good.inherited if good else None,
         "strengths": {str(k): list(v) for k, v in good.strengths.items()} if good else {},
-        "seconds": round(time.monotonic() - began, 3),
-        "round": max(0, candidate.id - spec.population + 1),
+        "seconds": round(good.seconds, 3) if good else None,
+        "round": max(0, (candidate.id - spec.population) // spec.at_once + 1),
         "status": "failed" if reason else "evaluated",
         "reason": reason,
     }
 
 
-def _alive(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def alive(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns the records of graphs that were evaluated.
+
+    Raises:
+      UserError: there are none.
+    """
     good = [record for record in records if record["status"] == "evaluated"]
     if not good:
         raise UserError(

@@ -24,7 +24,7 @@ def keep_settings(folder: Path, settings: dict[str, Any]) -> None:
     if not path.exists():
         write_json(path, settings)
         return
-    begun = read_json(path)
+    begun = read_settings(folder)
     names = sorted(n for n in {*begun, *settings} if begun.get(n) != settings.get(n))
     if names:
         changes = "; ".join(f"{n}: {begun.get(n)} then, {settings.get(n)} now" for n in names)
@@ -32,6 +32,11 @@ def keep_settings(folder: Path, settings: dict[str, Any]) -> None:
             f"An evolution goes on with the settings that it began with. Received: {changes[:400]}. "
             f"Restore them, or name another folder than {folder}."
         )
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Returns what an evolution depends on, as it began."""
+    return read_json(folder / SETTINGS_FILE)
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ DILATIONS = (1, 2, 4, 8)
 # Most connections that one change takes away.
 _MOST_DROPPED = 3
 _ATTEMPTS = 200
+_CONNECTIONS = "connections"
 # What a connection without a learned strength counts as: neither weak nor strong.
 _UNKNOWN_STRENGTH = 0.5
 
@@ -51,6 +52,7 @@ def mutate(
     strengths: Strengths,
     guided: bool,
     name: str,
+    connections_share: float = 0.5,
 ) -> Mutation:
     """Returns a child that differs from its parent by one change.
 
@@ -62,15 +64,17 @@ def mutate(
       guided: connections to drop are drawn with probabilities proportional to 1 - strength;
         otherwise, all alike.
       name: of the child.
+      connections_share: how probable a change of connections is; the other kinds share the rest.
 
     Raises:
       UserError: strengths that don't fit the graph, or no change of it was found.
     """
     _check_strengths(parent, strengths)
     known = strengths if guided else {}
-    kinds = tuple(_CHANGES)
+    others = [kind for kind in _CHANGES if kind != _CONNECTIONS]
     for _ in range(_ATTEMPTS):
-        kind = kinds[generator.integers(len(kinds))]
+        of_connections = generator.random() < connections_share
+        kind = _CONNECTIONS if of_connections else _drawn(others, generator)
         entries = opened(parent)
         try:
             words = _CHANGES[kind](entries, generator, known)
@@ -193,7 +197,7 @@ _CHANGES: dict[str, Callable[..., dict[str, Any]]] = {
     "split": _split,
     "merge": _merge,
     "dilation": _dilate,
-    "connections": _rewire,
+    _CONNECTIONS: _rewire,
     "peer": _change_peer,
 }
 

@@ -7,7 +7,7 @@ import pytest
 from official_vision.architecture.formats import read_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.errors import UserError
-from official_vision.search.evolution.evolve import Outcome, evolve_with
+from official_vision.search.evolution.evolve import InTurn, Outcome, evolve_with
 from official_vision.specs.evolution import EvolutionSpec
 
 SEED = Architecture(
@@ -47,7 +47,7 @@ def _records(folder):
 
 
 def test_it_climbs_above_the_first_population_and_writes_the_best(tmp_path):
-    best = evolve_with(judge, SEED, SPEC, "score", tmp_path)
+    best = evolve_with(InTurn(judge), SEED, SPEC, "score", tmp_path)
     records = _records(tmp_path)
     assert len(records) == 34
     top = max(record["figure"] for record in records)
@@ -58,7 +58,7 @@ def test_it_climbs_above_the_first_population_and_writes_the_best(tmp_path):
 
 
 def test_a_killed_evolution_goes_on_as_if_undisturbed(tmp_path):
-    evolve_with(judge, SEED, SPEC, "score", tmp_path / "whole")
+    evolve_with(InTurn(judge), SEED, SPEC, "score", tmp_path / "whole")
 
     def killed(candidate):
         if candidate.id == 11:
@@ -66,10 +66,10 @@ def test_a_killed_evolution_goes_on_as_if_undisturbed(tmp_path):
         return judge(candidate)
 
     with pytest.raises(KeyboardInterrupt):
-        evolve_with(killed, SEED, SPEC, "score", tmp_path / "cut")
+        evolve_with(InTurn(killed), SEED, SPEC, "score", tmp_path / "cut")
     with open(tmp_path / "cut" / "population.jsonl", "a") as file:
         file.write('{"id": 11, "par')  # what a kill in the middle of a write leaves
-    evolve_with(judge, SEED, SPEC, "score", tmp_path / "cut")
+    evolve_with(InTurn(judge), SEED, SPEC, "score", tmp_path / "cut")
     assert _records(tmp_path / "cut") == _records(tmp_path / "whole")
 
 
@@ -81,7 +81,7 @@ def test_failures_are_recorded_and_never_become_parents(tmp_path):
             return Outcome(float("nan"), 1.0, 1, {})
         return judge(candidate)
 
-    evolve_with(often_fails, SEED, SPEC, "score", tmp_path)
+    evolve_with(InTurn(often_fails), SEED, SPEC, "score", tmp_path)
     records = _records(tmp_path)
     failed = {r["id"]: r["reason"] for r in records if r["status"] == "failed"}
     assert failed == {
@@ -93,15 +93,15 @@ def test_failures_are_recorded_and_never_become_parents(tmp_path):
 
 
 def test_other_settings_are_refused_with_the_differences(tmp_path):
-    evolve_with(judge, SEED, SPEC, "score", tmp_path)
+    evolve_with(InTurn(judge), SEED, SPEC, "score", tmp_path)
     other = EvolutionSpec(population=4, children=30, tournament=3, founder_changes=2)
     with pytest.raises(UserError, match="tournament: 2 then, 3 now"):
-        evolve_with(judge, SEED, other, "score", tmp_path)
+        evolve_with(InTurn(judge), SEED, other, "score", tmp_path)
 
 
 def test_a_loss_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(UserError, match="validation_loss"):
-        evolve_with(judge, SEED, SPEC, "validation_loss", tmp_path / "new")
+        evolve_with(InTurn(judge), SEED, SPEC, "validation_loss", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -110,7 +110,7 @@ def test_the_front_holds_the_graphs_that_no_other_beats_at_their_cost(tmp_path):
         flops = float(len(candidate.architecture.nodes))
         return Outcome(judge(candidate).figure + candidate.id / 100, flops, 1, {})
 
-    evolve_with(costed, SEED, SPEC, "score", tmp_path)
+    evolve_with(InTurn(costed), SEED, SPEC, "score", tmp_path)
     records = _records(tmp_path)
     expected = {
         one["id"]

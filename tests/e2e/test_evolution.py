@@ -1,0 +1,129 @@
+"""tools/search.py with method evolution as a user runs it: killed and gone on with, drawn, its mistakes."""
+
+import json
+import time
+
+import pytest
+import tensorflow as tf
+
+from official_vision.architecture.formats import read_architecture
+from tests.e2e.commands import command, start
+from tests.training import runs
+
+SETTINGS = """
+SearchSpec.method = 'evolution'
+SearchSpec.output = '{folder}/found'
+EvolutionSpec.population = 2
+EvolutionSpec.children = 1
+EvolutionSpec.tournament = 2
+EvolutionSpec.at_once = 2
+EvolutionSpec.seed = 3
+ModelSpec.architecture = '{folder}/small.json'
+ModelSpec.num_classes = 4
+ModelSpec.num_object_classes = 4
+ModelSpec.activation = 'softmax'
+ModelSpec.gate = 'none'
+DataSpec.frames = 4
+DataSpec.size = 32
+DataSpec.batch_size = 4
+train/DataSpec.path = '{folder}/data/train'
+validation/DataSpec.path = '{folder}/data/validation'
+TrainSpec.steps = 4
+TrainSpec.steps_per_loop = 1
+TrainSpec.checkpoint_interval = 2
+TrainSpec.validation_interval = 4
+TrainSpec.pictures = False
+OptimizerSpec.learning_rate = 0.05
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("evolution")
+    runs.write_data(folder / "data")
+    runs.save_small(folder)
+    (folder / "search.gin").write_text(SETTINGS.format(folder=folder))
+    return folder
+
+
+def records(folder):
+    lines = (folder / "population.jsonl").read_text().splitlines()
+    return [{**json.loads(line), "seconds": 0} for line in lines]
+
+
+def kill_when(process, path):
+    """Kills the command as soon as the path is there."""
+    deadline = time.monotonic() + 200
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_to_the_same_population(folder):
+    flags = [f"--gin_file={folder}/search.gin"]
+    other = f"--gin_bindings=SearchSpec.output = '{folder}/killed'"
+    kill_when(
+        start("search", *flags, other), folder / "killed" / "children" / "00002" / "ckpt-2.index"
+    )
+    for output, binding in ((folder / "killed", [other]), (folder / "found", [])):
+        status, stdout, stderr = command("search", *flags, *binding)
+        assert (status, stderr) == (0, "")
+        best = max(record["figure"] for record in records(output))
+        assert f"mAP {best:.4f} at" in stdout.splitlines()[-2]
+    whole = records(folder / "found")
+    assert records(folder / "killed") == whole
+    assert [record["status"] for record in whole] == ["evaluated"] * 3
+    assert all(record["inherited"] > 0 for record in whole[2:])
+    # What is found is a graph that was tried, and its run's own figure is the record's.
+    top = max(whole, key=lambda record: (record["figure"], -record["id"]))
+    assert (
+        json.loads((folder / "found" / "best.json").read_text())["nodes"]
+        == top["architecture"]["nodes"]
+    )
+    result = json.loads(
+        (folder / "found" / "children" / f"{top['id']:05d}" / "result.json").read_text()
+    )
+    assert result["figures"]["mAP"] == top["figure"]
+    assert read_architecture(folder / "found" / "best.json").live_nodes(gated_by_peers=False)
+    # The same weights too: training is repeated to the bit.
+    last = [
+        tf.train.load_checkpoint(
+            tf.train.latest_checkpoint(str(folder / name / "children" / "00002"))
+        )
+        for name in ("found", "killed")
+    ]
+    for key in last[0].get_variable_to_shape_map():
+        if key.startswith("model/"):
+            assert (last[0].get_tensor(key) == last[1].get_tensor(key)).all()
+
+    status, stdout, stderr = command("search", f"--report={folder}/found")
+    assert (status, stderr) == (0, "")
+    assert (folder / "found" / "report.html").is_file()
+    picture = folder / "compared.png"
+    compared = [f"--compare={folder}/{name}" for name in ("found", "killed")]
+    status, stdout, stderr = command("search", *compared, f"--picture={picture}")
+    assert (status, stderr) == (0, "")
+    assert f"{best:.4f} ± 0.0000" in stdout
+    assert picture.stat().st_size > 10_000
+
+
+MISTAKES = [
+    (["--stage=derive"], "An evolution has no stages"),
+    (["--gin_bindings=EvolutionSpec.childs = 3"], "Did you mean 'children'?"),
+    (["--gin_bindings=EvolutionSpec.backend = 'dask'"], "processes, ray"),
+    (["--compare=one"], "Name two or more"),
+]
+
+
+@pytest.mark.parametrize(("flags", "words"), MISTAKES)
+def test_a_mistake_is_one_line_and_status_1(folder, flags, words):
+    given = f"--gin_bindings=SearchSpec.output = '{folder}/mistakes'"
+    status, _, stderr = command("search", f"--gin_file={folder}/search.gin", given, *flags)
+    assert status == 1
+    (line,) = stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    assert words in line
