@@ -143,9 +143,23 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
             "figures": after,
         },
     }
+    if spec.curve_shares:
+        figures["curve"] = [_curve_point(trained, config, s, note) for s in spec.curve_shares]
     if found.architecture.is_discrete() and config.model.gate == "peer":
         figures["attention"] = attention_figures(found.architecture, setting)
     return figures
+
+
+def _curve_point(
+    trained: Trained, config: Config, share: float, note: Callable[[str], None]
+) -> dict[str, Any]:
+    """Figures of the network that keeps a share of its connections, not trained again."""
+    metric = config.train.best_metric
+    found = make_discrete(trained, dataclasses.replace(config.search, keep_share=share), {})
+    score = _figures(dataclasses.replace(trained, model=found.model)).get(metric)
+    cost = cost_figures(found.architecture, setting_of(config.model, config.validation_data))
+    note(f"{cost['connections']} connections: {metric} {score:.4f}")
+    return {"share": share, **cost, "steps": trained.step, "score": score}
 
 
 def _derivation(config: Config, output: Path) -> dict[str, Any]:
@@ -156,6 +170,7 @@ def _derivation(config: Config, output: Path) -> dict[str, Any]:
         "checkpoint": checkpoint,
         "threshold": spec.threshold,
         "keep_share": spec.keep_share,
+        "curve_shares": list(spec.curve_shares),
     }
 
 

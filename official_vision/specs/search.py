@@ -59,6 +59,8 @@ class SearchSpec(Spec):
       threshold: connections weaker than this go; a block keeps its strongest.
       keep_share: share of all connections to keep, strongest first, in place of `threshold`; None
         leaves it to the threshold.
+      curve_shares: shares of connections at which the network is evaluated besides, discrete and not
+        trained again: accuracy against kept connections. Each takes as long as an evaluation.
       retrain_weights: inherited (from the one-shot network) or fresh (as the search began).
       retrain_steps: of training the discrete network.
       retrain_learning_rate: of that training; None is OptimizerSpec.learning_rate. Where strengths have
@@ -72,6 +74,7 @@ class SearchSpec(Spec):
     checkpoint: str = setting("latest", choices=("latest", "best"))
     threshold: float = setting(0.3, low=0, high=1)
     keep_share: float | None = setting(None, above=0, high=1)
+    curve_shares: tuple[float, ...] = setting((), above=0, high=1)
     retrain_weights: str = setting("inherited", choices=("inherited", "fresh"))
     retrain_steps: int = setting(200, low=1)
     retrain_learning_rate: float | None = setting(None, above=0)

@@ -29,7 +29,10 @@ def settings_of(data, graph, output, **search):
         connectivity=ConnectivitySpec(
             peer_entropy_weight=0.1, strength_entropy_weight=0.2, cost_weight=0.1
         ),
-        search=SearchSpec(output=str(output), **{"keep_share": 0.8, "retrain_steps": 4} | search),
+        search=SearchSpec(
+            output=str(output),
+            **{"keep_share": 0.8, "curve_shares": (0.8, 0.3), "retrain_steps": 4} | search,
+        ),
     )
 
 
@@ -98,6 +101,11 @@ def test_the_derived_network_is_what_was_learned(searched):
     strengths = sorted((s for row in learned.strengths.values() for s in row), reverse=True)
     assert len(strengths) == 7
     assert stages["derive"]["threshold"] == pytest.approx(strengths[5])  # ceil(0.8 * 7) stay
+    same, fewer = stages["derive"]["curve"]
+    assert {**stages["derive"]["derived"], **same} == {**same, **stages["derive"]["derived"]}
+    kept = learned.derive(strengths[2]).architecture  # ceil(0.3 * 7)
+    assert fewer["connections"] == len(list(kept.connections())) < same["connections"]
+    assert fewer["score"] != same["score"]
     assert derived.provenance["learned"]["updates"] == "joint"
     assert derived.provenance["learned"]["mAP"] == stages["search"]["one_shot"]["score"]
     assert derived.provenance["space"]["candidates"] == "all"

@@ -14,6 +14,7 @@ from official_vision.search.report.timeline import evenly_chosen
 
 _MOST_THRESHOLDS = 48
 _DIGITS = 6
+CURVE_TITLE = "discrete, other shares kept"
 
 
 def thresholds_of(learned: Learned) -> list[float]:
@@ -55,9 +56,14 @@ def measured(stages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     for title, stage, key in NETWORKS:
         network = stages.get(stage, {}).get(key)
         if network:
-            wanted = ("nodes", "connections", "flops", "parameters", "steps", "score")
-            rows.append({"title": title, **{name: network[name] for name in wanted}})
-    return rows
+            rows.append(_row(title, network))
+    curve = stages.get("derive", {}).get("curve", ())
+    return rows + [_row(CURVE_TITLE, network) for network in curve]
+
+
+def _row(title: str, network: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = ("nodes", "connections", "flops", "parameters", "steps", "score")
+    return {"title": title, **{name: network[name] for name in wanted}}
 
 
 def connection_table(architecture: Architecture, setting: Setting) -> list[dict[str, Any]]:

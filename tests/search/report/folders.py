@@ -71,7 +71,8 @@ def write_search(folder: Path):
     one_shot = {**NETWORK, "score": 0.75}
     write_stage(folder, config, "search", {"metric": "mAP", "one_shot": one_shot})
     smaller = {**NETWORK, "connections": kept}
-    write_stage(folder, config, "derive", {"derived": {**smaller, "score": None}})
+    curve = [{**NETWORK, "connections": kept - 1, "share": 0.4, "score": 0.3}]
+    write_stage(folder, config, "derive", {"derived": {**smaller, "score": None}, "curve": curve})
     retrained = {"retrained": {**smaller, "score": 0.7, "steps": 4}}
     shares = {"kept_score_percent": 100 * 0.7 / 0.75, "steps_percent": 20.0}
     write_stage(folder, config, "retrain", {**retrained, **shares})

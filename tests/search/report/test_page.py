@@ -104,6 +104,7 @@ def test_a_search_shows_what_it_measured_and_found(tmp_path):
         (5, 0.75),
         (kept, None),
         (kept, 0.7),
+        (kept - 1, 0.3),
     ]
     (entry,) = data["found"]["entries"]
     assert entry["figures"]["connections"] == kept == len(entry["drawing"]["connections"])

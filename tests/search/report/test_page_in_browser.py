@@ -141,8 +141,8 @@ def test_found_networks_lie_beside_table_1(browser, tmp_path):
         assert page.locator("#found-graph .wire").count() == kept
         assert page.locator("#published-graph .wire").count() == 46
         rows = table(page, "#pruning-table")
-        assert [row[-1] for row in rows] == ["0.7500", "–", "0.7000"]
-        assert page.locator("#pruning-charts figure > svg circle").count() == 2
+        assert [row[-1] for row in rows] == ["0.7500", "–", "0.7000", "0.3000"]
+        assert page.locator("#pruning-charts figure > svg circle").count() == 3
         assert not page.locator("#missing").is_visible()
         assert not page.locator("#found-choice").is_visible()
         assert watched.problems == []

@@ -49,7 +49,7 @@ function showPruning({ pruning }) {
       series: scored.map((row) => ({ name: row.title, kind: "dots", points: [[row.connections, row.score]],
         width: 6, stroke: colour((looks[row.title] ?? ["flow"])[0]), hollow: (looks[row.title] ?? [])[1],
         titles: [`${row.title}: ${row.score.toFixed(4)}`] })),
-      entries: scored.map((row) => ({ label: `${row.title} (${row.steps} steps)`,
+      entries: scored.filter((row, place) => scored.findIndex((own) => own.title === row.title) === place).map((row) => ({ label: `${row.title} (${row.steps} steps)`,
         sample: sample({ stroke: colour((looks[row.title] ?? ["flow"])[0]), width: 0, dot: 5 }) })) }));
   }
   const line = (key) => points.map((point) => [point.connections, point[key]]).reverse();
