@@ -113,6 +113,7 @@ class AssembleNet(tf_keras.Model):
         features: Mapping[str, tf.Tensor],
         training: bool | None = None,
         dropout_seeds: tf.Tensor | None = None,
+        stems: Mapping[str, tf.Tensor] | None = None,
     ) -> dict[str, tf.Tensor]:
         """Classifies clips.
 
@@ -122,12 +123,14 @@ class AssembleNet(tf_keras.Model):
             [batch, time, height, width].
           training: batch norm uses the batch's statistics, and dropout is on.
           dropout_seeds: int32 [batch, 2], of each clip's dropout; None leaves it to TensorFlow's state.
+          stems: outputs of stems that are known already, as `endpoints` names and shapes them; streams that
+            these alone read may be missing from the features.
 
         Returns:
           logits, float32 [batch, num_classes], and frame_logits, float32 [batch, time, num_classes].
         """
-        frames = time_axis.sizes(features[self.streams[0]])[1]
-        return self.classify(self.endpoints(features, training), frames, training, dropout_seeds)
+        endpoints = self.endpoints(features, training, stems)
+        return self.classify(endpoints, self._frames(features), training, dropout_seeds)
 
     @tf.autograph.experimental.do_not_convert
     def classify(
@@ -153,18 +156,21 @@ class AssembleNet(tf_keras.Model):
 
     @tf.autograph.experimental.do_not_convert
     def endpoints(
-        self, features: Mapping[str, tf.Tensor], training: bool | None = None
+        self,
+        features: Mapping[str, tf.Tensor],
+        training: bool | None = None,
+        stems: Mapping[str, tf.Tensor] | None = None,
     ) -> dict[str, tf.Tensor]:
         """Walks the graph once; arguments as in `call`.
 
         Returns:
           Every live node's output by its index as text, [batch * time, height, width, channels].
         """
-        streams, frames = self._prepared(features)
-        outputs: dict[str, tf.Tensor] = {}
+        streams, frames = self._prepared(features), self._frames(features)
+        outputs: dict[str, tf.Tensor] = dict(stems or {})
         shared = _Shared(outputs)
         for plan in self.plan:
-            if plan.index not in self._alive:
+            if plan.index not in self._alive or str(plan.index) in outputs:
                 continue
             node, layer = self.architecture.nodes[plan.index], self.node_layers[str(plan.index)]
             if not isinstance(node, Stem):
@@ -191,21 +197,52 @@ class AssembleNet(tf_keras.Model):
             return layer(*tensors, frames, training=training)
         return rematerialised(lambda *again: layer(*again, frames, training=training), *tensors)
 
-    def _prepared(
-        self, features: Mapping[str, tf.Tensor]
-    ) -> tuple[dict[str, tf.Tensor], int | tf.Tensor]:
-        """Each stem kind's input, [batch * time, height, width, ...], and the number of frames."""
+    def framewise_stems(self) -> tuple[str, ...]:
+        """Returns the stems of which overlapping clips could share a frame's output, as `endpoints` names them.
+
+        They see one frame of flow that is fed, and nothing over time. Object stems do so too: pooling ids
+        anew costs less than handing on a channel a class. Empty where no other stream is fed.
+        """
+        if not {"flow"} < {*self.streams}:
+            return ()
+        nodes = self.architecture.nodes
+        layers = {i: own for i, own in self.node_layers.items() if isinstance(nodes[int(i)], Stem)}
+        return tuple(
+            index
+            for index, layer in layers.items()
+            if nodes[int(index)].kind == "flow" and not layer.temporal_kernel_size
+        )
+
+    def stem_outputs(self, flow: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the outputs of `framewise_stems`, [batch * time, height, width, channels], at inference.
+
+        Args:
+          flow: [batch, time, height, width, 2] in pixels a frame.
+        """
+        merged, frames = time_axis.merge_time(flow), time_axis.sizes(flow)[1]
+        return {
+            index: self.node_layers[index](merged, frames, training=False)
+            for index in self.framewise_stems()
+        }
+
+    def _frames(self, features: Mapping[str, tf.Tensor]) -> int | tf.Tensor:
+        """Time, a scalar."""
+        fed = next(name for name in self.streams if name in features)
+        return time_axis.sizes(features[fed])[1]
+
+    def _prepared(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Each stem kind's input, [batch * time, height, width, ...]."""
         streams = {}
         if "rgb" in features:
             normalised = model_inputs.normalise_rgb(features["rgb"], self.compute_dtype)
             streams["rgb"] = time_axis.merge_time(normalised)
         if hasattr(self, "flow"):
             streams["flow"] = time_axis.merge_time(self.flow(features["rgb"]))
-        elif "flow" in self.streams:
+        elif "flow" in features:
             streams["flow"] = time_axis.merge_time(features["flow"])
-        if "objects" in self.streams:
+        if "objects" in features:
             streams["object"] = time_axis.merge_time(features["objects"])
-        return streams, time_axis.sizes(features[self.streams[0]])[1]
+        return streams
 
     def blocks(self) -> dict[int, tf_keras.layers.Layer]:
         """Returns the convolutional blocks by node index."""

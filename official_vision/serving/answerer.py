@@ -25,6 +25,7 @@ from official_vision.serving.gates import GateValues, with_values
 
 SIGNATURE = "serving_default"
 GATES_SIGNATURE = "gates"
+STEMS_SIGNATURE, FROM_STEMS_SIGNATURE = "frame_stems", "from_stems"
 Ask = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
 _ANSWERS = ("scores", "frame_scores")
 
@@ -39,6 +40,9 @@ class Answerer:
       frames: of a clip, where the file takes no other number (TFLite); None where it is free.
       ask: features -> scores [batch, classes] and frame_scores [batch, time, classes].
       ask_gates: features -> each gate's multipliers by its name; None where the file keeps them to itself.
+      ask_stems: flow -> what its stems make of each frame, by the description's names; None where the file
+        shares no stems.
+      ask_from_stems: these and the other streams -> as `ask`.
     """
 
     path: Path
@@ -46,6 +50,8 @@ class Answerer:
     frames: int | None
     ask: Ask
     ask_gates: Ask | None
+    ask_stems: Callable[[Mapping[str, Any]], dict[str, tf.Tensor]] | None = None
+    ask_from_stems: Ask | None = None
 
     def __call__(self, **streams: Any) -> dict[str, np.ndarray]:
         """Answers one request; a request that fails leaves the next one untouched.
@@ -80,14 +86,40 @@ class Answerer:
         opened = self._asked(self.ask_gates, streams)
         return [with_values(own, opened[gate_name(own)][0]) for own in self.description.gates]
 
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names of what `frame_stems` returns; empty where overlapping clips can share nothing."""
+        return self.description.shared_stems if self.ask_stems else ()
+
+    def frame_stems(self, flow: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns what flow stems make of each frame, [batch, time, height, width, channels] by name.
+
+        Args:
+          flow: float32 [batch, time, height, width, 2] in pixels a frame.
+
+        Raises:
+          UserError: the file can't compute them.
+        """
+        return self._guarded(self.ask_stems, {"flow": flow})
+
+    def from_stems(self, **fed: Any) -> dict[str, np.ndarray]:
+        """Answers as a call does, from all streams but flow and what `frame_stems` made of that.
+
+        Raises:
+          UserError: the file can't compute it.
+        """
+        return self._guarded(self.ask_from_stems, fed)
+
     def _asked(self, ask: Ask, streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        values = check_streams(streams, input_signature(self.description.streams))
+        return self._guarded(ask, check_streams(streams, input_signature(self.description.streams)))
+
+    def _guarded(self, ask: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
         try:
             return ask(values)
         except UserError:  # a ValueError that says enough
             raise
         except (tf.errors.OpError, ValueError, TypeError, RuntimeError) as error:
-            shapes = {name: values[name].shape for name in values}
+            shapes = {name: tuple(values[name].shape) for name in values}
             raise UserError(
                 f"{self.path} must be fed clips that it can compute. Received: {shapes} "
                 f"({_first_line(error)}). Feed the size that it was exported for."
@@ -117,7 +149,14 @@ def load_answerer(path: str | os.PathLike) -> Answerer:
     ask_gates, gates = None, [gate_name(gate) for gate in description.gates]
     if gates and GATES_SIGNATURE in loaded.signatures:
         ask_gates = _asking(loaded, GATES_SIGNATURE, gates)
-    return Answerer(folder, description, None, ask, ask_gates)
+    answerer = Answerer(folder, description, None, ask, ask_gates)
+    if not description.shared_stems or STEMS_SIGNATURE not in loaded.signatures:
+        return answerer
+    return dataclasses.replace(
+        answerer,
+        ask_stems=lambda fed: loaded.signatures[STEMS_SIGNATURE](**fed),
+        ask_from_stems=_asking(loaded, FROM_STEMS_SIGNATURE, _ANSWERS),
+    )
 
 
 def _asking(loaded: Any, signature: str, names: Sequence[str]) -> Ask:

@@ -53,7 +53,9 @@ class Description:
       clip: frames, step, size and filling of the clips that it was evaluated on.
       nodes: each node's name, for people; empty in files that were exported before these were told.
       gates: of the network, likewise.
-      stem_share: of a clip's arithmetic, in [0, 1], that the stems do; None in those files.
+      stem_share: of a clip's arithmetic, in [0, 1], that those stems do whose output overlapping windows
+        don't share; None in those files.
+      shared_stems: outputs of the others, by the names of `stem_name`.
     """
 
     labels: tuple[str, ...]
@@ -63,11 +65,17 @@ class Description:
     nodes: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()
     stem_share: float | None = None
+    shared_stems: tuple[str, ...] = ()
 
 
 def gate_name(gate: Gate) -> str:
     """Returns the name of a gate's output in an exported file: gate_0_4 gates what node 4 reads of node 0."""
     return f"gate_{gate.source}_{gate.target}"
+
+
+def stem_name(node: str) -> str:
+    """Returns the name of a stem's output in an exported file."""
+    return f"stem_{node}"
 
 
 def gates_to_list(gates: list[Gate]) -> list[dict[str, Any]]:
@@ -153,6 +161,7 @@ def _described(values: Mapping[str, Any]) -> Description:
         tuple(values.get("nodes", ())),
         tuple(gates_from_list(values.get("gates", []))),
         values.get("stem_share"),
+        tuple(values.get("shared_stems", ())),
     )
 
 

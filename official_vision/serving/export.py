@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from official_vision import config as configuration
 from official_vision import files
-from official_vision.architecture.cost import estimate
+from official_vision.architecture.cost import estimate, total
 from official_vision.architecture.formats import to_json
 from official_vision.data.index import Index
 from official_vision.data.input import read_index
@@ -28,6 +28,7 @@ from official_vision.serving.description import (
     MODEL_FILE,
     feeding_to_dict,
     gates_to_list,
+    stem_name,
 )
 from official_vision.serving.gates import gates_of, node_names
 from official_vision.serving.held_out import HeldOutClips, network_scores, read_clips
@@ -149,16 +150,19 @@ def describe(trained: Trained, index: Index, network: AssembleNet) -> dict[str, 
         "nodes": list(node_names(network.architecture)),
         "gates": gates_to_list(gates_of(network)),
         "stem_share": _stem_share(trained, network),
+        "shared_stems": [stem_name(index) for index in network.framewise_stems()],
         "checkpoint": {"path": trained.checkpoint, "step": trained.step},
         "data_fingerprint": index.fingerprint,
     }
 
 
 def _stem_share(trained: Trained, network: AssembleNet) -> float:
-    """Share of all arithmetic of a clip that the stems do."""
+    """Share of all arithmetic of a clip that the stems do which overlapping windows don't share."""
     setting = setting_of(trained.config.model, trained.config.validation_data)
     cost = estimate(network.architecture, setting)
-    return round(cost.of_role("stem").arithmetic / cost.total.arithmetic, 4)
+    shared = {int(index) for index in network.framewise_stems()}
+    own = total(p.count for p in cost.parts if p.role == "stem" and p.node not in shared)
+    return round(own.arithmetic / cost.total.arithmetic, 4)
 
 
 def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> Index:

@@ -14,7 +14,7 @@ from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving.checks import checked_in_graph
 from official_vision.serving.decoding import decoded_frames, middle_clips
-from official_vision.serving.description import gate_name
+from official_vision.serving.description import gate_name, stem_name
 from official_vision.serving.gates import gate_openings, gates_of
 from official_vision.specs import DataSpec
 from official_vision.training.task import scores_of
@@ -45,9 +45,15 @@ class ServingModule(tf.Module):
     gates            as serving_default, but answers with each gated connection's multipliers, float32
                      [batch, time, channels], by the names of `gate_name`; where there are gates
 
+    frame_stems      flow alone: answers with what flow stems make of each frame, [batch, time, height, width,
+                     channels] by the names of `stem_name`; where there are stems that see one frame at a
+                     time, and other streams
+    from_stems       these answers and all streams but flow: for who has frames in several clips
+
     A request that is empty, whose streams disagree, that holds NaN or what can't be decoded is refused by
     name.
-    The others return scores [batch, classes], frame_scores [batch, time, classes] and labels [classes].
+    All but gates and frame_stems return scores [batch, classes], frame_scores [batch, time, classes] and
+    labels [classes].
     """
 
     def __init__(
@@ -74,7 +80,16 @@ class ServingModule(tf.Module):
         self._gates = tuple(gate_name(gate) for gate in gates_of(model))
         self._clip = dataclasses.replace(clip, views=1, crops=1)
         streams = input_signature(model.streams)
-        # One function that the others call: the network lies in the file once, and is traced once.
+        # Functions that the others call: the network lies in the file once, and is traced once.
+        self._stems = model.framewise_stems()
+        if self._stems:
+            rest = {
+                name: spec for name, spec in streams.items() if name != "flow"
+            } | _stem_signature(model)
+            self.serve_stems = tf.function(
+                self._serve_stems, input_signature=[{"flow": streams["flow"]}]
+            )
+            self.serve_from_stems = tf.function(self._serve_from_stems, input_signature=[rest])
         self.serve = tf.function(self._serve, input_signature=[streams])
         self.serve_gates = tf.function(self._serve_gates, input_signature=[streams])
         self.serve_rgb = tf.function(self._serve_rgb, input_signature=[input_signature(("rgb",))])
@@ -90,10 +105,46 @@ class ServingModule(tf.Module):
             found |= {"rgb": self.serve_rgb, "encoded": self.serve_encoded}
         if self._gates:
             found["gates"] = self.serve_gates
+        if self._stems:
+            found |= {"frame_stems": self.serve_stems, "from_stems": self.serve_from_stems}
         return found
 
     def _serve(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        outputs = self._network.model(checked_in_graph(streams), training=False)
+        checked = checked_in_graph(streams)
+        if not self._stems:
+            return self._answer(checked, {})
+        stems = self.serve_stems({"flow": checked.pop("flow")})
+        return self.serve_from_stems(checked | stems)
+
+    def _serve_stems(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        flow = checked_in_graph(streams)["flow"]
+        made = self._network.model.stem_outputs(flow)
+        return {
+            stem_name(index): time_axis.split_time(made[index], tf.shape(flow)[1])
+            for index in self._stems
+        }
+
+    def _serve_from_stems(self, fed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        stems = {index: fed[stem_name(index)] for index in self._stems}
+        names = {stem_name(index) for index in self._stems}
+        checked = checked_in_graph({name: x for name, x in fed.items() if name not in names})
+        first = next(iter(checked))
+        clips = tf.shape(checked[first])[:2]
+        checks = [
+            tf.debugging.Assert(
+                tf.reduce_all(tf.equal(tf.shape(x)[:2], clips)),
+                [f"{stem_name(i)} must have the batch and time of {first}. Received:", tf.shape(x)],
+            )
+            for i, x in stems.items()
+        ]
+        with tf.control_dependencies([check for check in checks if check is not None]):
+            merged = {index: time_axis.merge_time(x) for index, x in stems.items()}
+        return self._answer(checked, merged)
+
+    def _answer(
+        self, streams: dict[str, tf.Tensor], stems: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        outputs = self._network.model(streams, training=False, stems=stems)
         activation = self._network.model.spec.activation
         return {
             "scores": scores_of(outputs["logits"], activation),
@@ -124,3 +175,15 @@ class ServingModule(tf.Module):
 
     def _serve_records(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.serve(middle_clips(records, self._network.model.streams, self._clip))
+
+
+def _stem_signature(model: AssembleNet) -> dict[str, tf.TensorSpec]:
+    names = {index: stem_name(index) for index in model.framewise_stems()}
+    return {
+        name: tf.TensorSpec(
+            [None, None, None, None, model.plan[int(index)].output_channels],
+            model.compute_dtype,
+            name,
+        )
+        for index, name in names.items()
+    }

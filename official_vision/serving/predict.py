@@ -15,6 +15,7 @@ from official_vision.errors import UserError
 from official_vision.serving.answerer import load_answerer
 from official_vision.serving.feeding import Feeder
 from official_vision.serving.gates import GateValues
+from official_vision.serving.sharing import StemSharer
 from official_vision.serving.windows import (
     POOLINGS,
     ScoreMerger,
@@ -112,9 +113,10 @@ class Predictor:
         labels, options = self.description.labels, self.options
         kept = _Kept(on_frame)
         merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
+        sharer = StemSharer(self._serve) if self._shares_stems else None
         cut = windows(kept.noting(self.feeder.streams(video)), self.window_frames, self.stride)
         for batch in _batches(self.feeder.clips(cut), options.batch_size):
-            answer = self._serve(**_stacked([features for _, features in batch]))
+            answer = self._answers(batch, sharer)
             pooled.add(answer["scores"])
             for (frames, _), own in zip(batch, answer["frame_scores"], strict=True):
                 merger.add(frames, own)
@@ -124,6 +126,18 @@ class Predictor:
         return Prediction(
             str(video), labels, times, frame_scores, pooled.scores(), found, kept.samples()
         )
+
+    @property
+    def _shares_stems(self) -> bool:
+        return self.stride < self.window_frames and bool(self._serve.stems)
+
+    def _answers(
+        self, batch: list[tuple[np.ndarray, dict[str, tf.Tensor]]], sharer: StemSharer | None
+    ) -> dict[str, np.ndarray]:
+        # A clip that outlasts its video repeats frames, of which some have no motion then.
+        if sharer and all((np.diff(frames) > 0).all() for frames, _ in batch):
+            return sharer(batch)
+        return self._serve(**_stacked([features for _, features in batch]))
 
     @property
     def has_gates(self) -> bool:
@@ -148,19 +162,21 @@ class Predictor:
         share, worth = self.description.stem_share, ""
         if share is not None:
             worth = (
-                f". Stems are {share:.1%} of the arithmetic: sharing them could save at most "
+                f". These stems are {share:.1%} of the arithmetic: sharing them could save at most "
                 f"{share * overlap / self.window_frames:.1%}"
             )
         fed = self.description.streams
         once = ["decoding", *(name for name in ("flow", "objects") if name in fed)]
-        anew = "the network's stems"
+        if self._shares_stems:
+            once.append(f"flow's {'stem' if len(self._serve.stems) == 1 else 'stems'}")
+        anew = "the other stems of the network" if self._shares_stems else "the network's stems"
         if "flow" not in fed and any("(flow)" in name for name in self.description.nodes):
             # Its grey scale is stretched by the extremes of what is fed together.
             anew = "the flow that the network computes, whose grey scale is a batch's own, and its stems"
         return (
             f"windows overlap by {overlap} of {self.window_frames} frames: {_listed(once)} "
             f"{'is' if len(once) == 1 else 'are'} done once a frame, {anew} anew in each window (an rgb "
-            f"stem convolves over time and sees a window's own edges; an exported file takes whole clips)"
+            f"stem convolves over time and sees a window's own edges)"
             f"{worth}; --stride={self.window_frames} computes each once"
         )
 

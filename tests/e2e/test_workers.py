@@ -101,7 +101,7 @@ def test_two_workers_train_as_one_device(make):
         assert evaluation["figures"][name] == pytest.approx(value, abs=1e-6), name
 
 
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [0])  # the chief; 1, tried by hand, takes CI as long again
 def test_one_of_two_is_killed_and_the_pair_goes_on(make, victim):
     settings = {"steps_per_loop": 5, "validation_interval": 1000, "checkpoint_interval": 5}
     gin_file = make(f"killed_{victim}", steps=60, strategy="multi_worker_mirrored", **settings)

