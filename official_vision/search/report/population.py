@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +83,35 @@ def mutation_words(mutation: Any) -> str:
     if not mutation:
         return _FOUNDER
     if isinstance(mutation, Mapping):
+        if mutation.get("kind") in _WORDS:
+            return _WORDS[mutation["kind"]](mutation)
         return ", ".join(
             str(value) if name in ("kind", "words") else f"{name.replace('_', ' ')} {_plain(value)}"
             for name, value in mutation.items()
             if value is not None
         )
     return _plain(mutation)
+
+
+def _rewired(mutation: Mapping[str, Any]) -> str:
+    parts = [(verb, mutation[verb]) for verb in ("added", "dropped") if mutation[verb]]
+    return "; ".join(f"{verb} {', '.join(map(_link, links))}" for verb, links in parts)
+
+
+def _link(ends: Sequence[int]) -> str:
+    return f"{ends[0]} → {ends[1]}"
+
+
+# What evolution does (search/evolution/mutation.py), by kind; numbers are the parent's nodes.
+_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "connections": _rewired,
+    "dilation": lambda m: f"dilation of node {m['node']}: {m['to']}, was {m['from']}",
+    "split": lambda m: f"node {m['node']} split: {' and '.join(map(str, m['channels']))} channels",
+    "merge": lambda m: (
+        f"nodes {' and '.join(map(str, m['nodes']))} merged: {m['channels']} channels"
+    ),
+    "peer": lambda m: f"peer of {_link(m['connection'])}: {m['to']}, was {m['from']}",
+}
 
 
 def _plain(value: Any) -> str:

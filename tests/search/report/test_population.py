@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from official_vision.errors import UserError
+from official_vision.search.evolution.mutation import mutate
 from official_vision.search.evolution.ranking import best_of, front_of
 from official_vision.search.report.page import describe
 from official_vision.search.report.population import mutation_words
+from tests.search.evolution.test_mutation import PEERED
 from tests.search.report import folders
 
 
@@ -59,13 +62,28 @@ def test_the_front_is_what_no_other_child_beats(pairs):
     ("mutation", "words"),
     [
         (None, "first population"),
-        ({"kind": "split", "node": 3, "channels": [2, 2]}, "split, node 3, channels 2 2"),
+        (
+            {"kind": "split", "node": 3, "channels": [2, 2]},
+            "node 3 split: 2 and 2 channels",
+        ),
+        ({"kind": "connections", "dropped": [[0, 3]], "added": []}, "dropped 0 → 3"),
+        (
+            {"kind": "connections", "dropped": [[0, 3]], "added": [[1, 3], [2, 4]]},
+            "added 1 → 3, 2 → 4; dropped 0 → 3",
+        ),
         ({"kind": "drop", "strength": 0.12345, "to": None}, "drop, strength 0.123"),
         ("merge", "merge"),
     ],
 )
 def test_mutations_in_words(mutation, words):
     assert mutation_words(mutation) == words
+
+
+def test_whatever_evolution_does_has_words():
+    for seed in range(60):
+        words = mutate(PEERED, np.random.default_rng(seed), {}, True, "c").words
+        assert "[" not in mutation_words(words)
+        assert words["kind"] not in mutation_words(words).split(",")  # not as a bare name
 
 
 def test_a_population_without_an_evaluated_child(tmp_path):
