@@ -1,4 +1,9 @@
-"""Measures this machine: benchmark --what=input|prepare [--gin_file=FILE] [--json=PATH].
+"""Measures this machine: benchmark --what=forward|train|input|prepare [--gin_file=FILE] [--json=PATH].
+
+forward, train: seconds of an exported network's pass, or of a whole training step with its peak memory, in float32
+and bfloat16; clips/s, GFLOP/s and their share of the matrix products of the same run. On generated clips, as
+DataSpec says. --compare=FILE sets other settings beside these, --grow=frames=8,16,32 (or size, batch, width) tells
+how cost grows.
 
 input: clips a second a core of feeding, beside Model Garden's reader on the same shards in the same
 run; bytes a clip; decodings a used frame. Reads train/DataSpec.path, or generates videos without it.
@@ -6,12 +11,21 @@ prepare: video-seconds a second of preparation with 1 to PrepareSpec.workers pro
 each part. Reads PrepareSpec.annotations and videos; writes nothing that stays.
 """
 
+import pathlib
+
 from absl import flags
 
 from official_vision import cli, config, files
 from official_vision.errors import UserError
 
-_WHAT = flags.DEFINE_string("what", None, "What to measure: input or prepare.")
+_WHAT = flags.DEFINE_string("what", None, "What to measure: forward, train, input or prepare.")
+_COMPARE = flags.DEFINE_multi_string(
+    "compare", [], "Of forward and train: gin files of networks to set beside that of --gin_file."
+)
+_GROW = flags.DEFINE_string(
+    "grow", None, "Of forward and train: NAME=VALUE,VALUE,... of frames, size, batch or width."
+)
+_PICTURE = flags.DEFINE_string("picture", None, "With --grow: PNG file of times and arithmetic.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Rounds in which all that is compared runs in turn.")
 _BATCHES = flags.DEFINE_integer("batches", 4, "Batches of each in a round.")
 _VIDEOS = flags.DEFINE_integer("videos", 4, "Videos of the first split that are prepared.")
@@ -35,7 +49,35 @@ def _prepare(settings: config.Config) -> tuple[dict, str]:
     return result, preparation_text(result)
 
 
-_BENCHMARKS = {"input": _input, "prepare": _prepare}
+def _network(settings: config.Config) -> tuple[dict, str]:
+    from official_vision.benchmark.growth import draw_growth, exponents, grown, growth_text
+    from official_vision.benchmark.network import measure_networks, network_text
+
+    if _GROW.value and _COMPARE.value:
+        raise UserError(
+            "--grow is of one network. Received: --compare too. Leave one of them away."
+        )
+    if _GROW.value:
+        result = measure_networks(
+            grown(settings, _GROW.value), _WHAT.value, _ROUNDS.value, in_processes=False
+        )
+        if _PICTURE.value:
+            draw_growth(result, _PICTURE.value)
+        result["exponents"] = exponents(result)
+        return result, f"{network_text(result)}\n{growth_text(result)}"
+    configs = {_stem(flags.FLAGS.gin_file) or "default": settings}
+    for path in _COMPARE.value:
+        configs[_stem([path])] = config.load([path], flags.FLAGS.gin_bindings)
+    result = measure_networks(configs, _WHAT.value, _ROUNDS.value)
+    return result, network_text(result)
+
+
+def _stem(paths: list[str]) -> str:
+    return "+".join(pathlib.Path(path).stem for path in paths)
+
+
+_OF_NETWORKS = ("forward", "train")
+_BENCHMARKS = {"forward": _network, "train": _network, "input": _input, "prepare": _prepare}
 
 
 def main() -> None:
@@ -47,6 +89,15 @@ def main() -> None:
     for flag in (_ROUNDS, _BATCHES, _VIDEOS):
         if flag.value < 1:
             raise UserError(f"--{flag.name} must be at least 1. Received: {flag.value}. Raise it.")
+    if _WHAT.value not in _OF_NETWORKS and (_GROW.value or _COMPARE.value or _PICTURE.value):
+        name = "grow" if _GROW.value else "compare" if _COMPARE.value else "picture"
+        raise UserError(
+            f"--{name} is of forward and train. Received: --what={_WHAT.value}. Leave it away."
+        )
+    if _PICTURE.value and not _GROW.value:
+        raise UserError(
+            f"--picture shows what --grow measures. Received: --picture={_PICTURE.value} alone. Add --grow."
+        )
     settings = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
     result, text = _BENCHMARKS[_WHAT.value](settings)
     print(text)

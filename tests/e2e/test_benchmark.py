@@ -74,9 +74,11 @@ def test_preparation_is_measured(tmp_path: Path, footage: dict[str, Path]) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "--what must be one of input, prepare. Received: None."),
-        (["--what=x"], "--what must be one of input, prepare. Received: 'x'."),
+        ([], "--what must be one of forward, train, input, prepare. Received: None."),
+        (["--what=x"], "--what must be one of forward, train, input, prepare. Received: 'x'."),
         (["--what=input", "--rounds=0"], "--rounds must be at least 1. Received: 0."),
+        (["--what=train", "--picture=a.png"], "--picture shows what --grow measures."),
+        (["--what=input", "--grow=size=1,2"], "--grow is of forward and train."),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], words: str) -> None:

@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "training": _FACTS | {"metrics", "modeling", "data", "config"},
     "serving": _FACTS | {"workers", "metrics", "modeling", "data", "config", "training"},
     "search": _FACTS | {"workers", "metrics", "modeling", "data", "config", "training"},
-    "benchmark": _FACTS | {"modeling", "data", "config", "training", "search", "serving"},
+    "benchmark": _FACTS
+    | {"workers", "modeling", "data", "config", "training", "search", "serving"},
 }
 WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture", "metrics")
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
