@@ -80,7 +80,9 @@ def _settings(folder: Path) -> dict[str, Any]:
             f"An evolution's folder holds {SETTINGS_FILE}. Received: {folder}, which lacks it. "
             "Name the folder that SearchSpec.output gave it."
         )
-    return read_settings(folder)
+    settings = read_settings(folder)
+    graph = {n: own for n, own in settings["seed_graph"].items() if n != "provenance"}
+    return {**settings, "seed_graph": graph}
 
 
 def _finished(folder: Path, total: int) -> Records:
