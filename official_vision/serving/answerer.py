@@ -16,6 +16,8 @@ from official_vision.errors import UserError
 from official_vision.modeling.inputs import input_signature
 from official_vision.serving.checks import check_streams
 from official_vision.serving.description import (
+    DEFAULT_SIGNATURE,
+    STREAMS_SIGNATURE,
     Description,
     gate_name,
     read_description,
@@ -23,7 +25,6 @@ from official_vision.serving.description import (
 )
 from official_vision.serving.gates import GateValues, with_values
 
-SIGNATURE = "serving_default"
 GATES_SIGNATURE = "gates"
 STEMS_SIGNATURE, FROM_STEMS_SIGNATURE = "frame_stems", "from_stems"
 Ask = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
@@ -143,7 +144,7 @@ def load_answerer(path: str | os.PathLike) -> Answerer:
     description = read_description(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
-        ask = _asking(loaded, SIGNATURE, _ANSWERS)
+        ask = _asking(loaded, STREAMS_SIGNATURE, _ANSWERS)
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise _not_whole(folder, error) from error
     ask_gates, gates = None, [gate_name(gate) for gate in description.gates]
@@ -186,7 +187,7 @@ def _tflite(path: Path) -> Answerer:
         resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=resolver)
-        runner = interpreter.get_signature_runner(SIGNATURE)
+        runner = interpreter.get_signature_runner(DEFAULT_SIGNATURE)
         shapes = {k: tuple(v["shape"]) for k, v in runner.get_input_details().items()}
     except (ValueError, RuntimeError) as error:
         raise _not_whole(path, error) from error

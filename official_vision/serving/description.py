@@ -18,6 +18,8 @@ from official_vision.specs import DataSpec, PrepareSpec
 
 ASSETS_FOLDER = "assets"  # TensorFlow's name
 MODEL_FILE = "model.json"
+# Of a SavedModel: clients that have a video alone ask the first, those that have every stream the second.
+DEFAULT_SIGNATURE, STREAMS_SIGNATURE = "serving_default", "streams"
 LABELS_FILE = "labels.txt"
 _PREPARATION = ("short_side", "fps", "flow", "flow_bound", "objects")
 # With a default, so that files exported before these were settings are still read.

@@ -14,7 +14,12 @@ from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving.checks import checked_in_graph
 from official_vision.serving.decoding import decoded_frames, middle_clips
-from official_vision.serving.description import gate_name, stem_name
+from official_vision.serving.description import (
+    DEFAULT_SIGNATURE,
+    STREAMS_SIGNATURE,
+    gate_name,
+    stem_name,
+)
 from official_vision.serving.gates import gate_openings, gates_of
 from official_vision.specs import DataSpec
 from official_vision.training.task import scores_of
@@ -34,15 +39,15 @@ class ServingModule(tf.Module):
     The Keras model itself is not tracked by the module, only its variables: saving a Keras model would
     trace every layer by itself, for minutes, and load them all again.
 
-    serving_default  every stream of the network: rgb uint8 [batch, time, height, width, 3] in 0..255,
-                     flow float32 [batch, time, height, width, 2] in pixels a frame, objects uint8 ids
-                     [batch, time, height, width]; every size is free
-    rgb              rgb alone: flow is computed (TV-L1), objects are unlabelled
+    serving_default  rgb uint8 [batch, time, height, width, 3] in 0..255 alone: flow is computed (TV-L1), objects
+                     are unlabelled; of a network without rgb, as streams
+    streams          every stream of the network: rgb, flow float32 [batch, time, height, width, 2] in
+                     pixels a frame, objects uint8 ids [batch, time, height, width]; every size is free
     encoded          frames, string [batch, time]: JPEG or PNG files, cut and resized as in
-                     evaluation, then as rgb
+                     evaluation, then as serving_default
     sequence_example records, string [batch], of data/shard.py with every stream of the network: their
                      middle clip, as evaluation with one view and one crop takes it
-    gates            as serving_default, but answers with each gated connection's multipliers, float32
+    gates            as streams, but answers with each gated connection's multipliers, float32
                      [batch, time, channels], by the names of `gate_name`; where there are gates
 
     frame_stems      flow alone: answers with what flow stems make of each frame, [batch, time, height, width,
@@ -100,9 +105,11 @@ class ServingModule(tf.Module):
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """Returns the functions by the names that clients call them by."""
-        found = {"serving_default": self.serve, "sequence_example": self.serve_records}
+        found = {STREAMS_SIGNATURE: self.serve, "sequence_example": self.serve_records}
         if "rgb" in self._network.model.streams:
-            found |= {"rgb": self.serve_rgb, "encoded": self.serve_encoded}
+            found |= {DEFAULT_SIGNATURE: self.serve_rgb, "encoded": self.serve_encoded}
+        else:
+            found[DEFAULT_SIGNATURE] = self.serve
         if self._gates:
             found["gates"] = self.serve_gates
         if self._stems:

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from official_vision.errors import UserError
+from official_vision.serving.description import STREAMS_SIGNATURE
 
 Ask = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
-_SIGNATURE = "serving_default"
 _ANSWERS = ("scores", "frame_scores")
 _MOST_BYTES = 64 << 20  # of an answer: an address that sends without end must not fill the memory
 
@@ -50,7 +50,7 @@ def _rest(address: str, timeout_sec: float) -> Ask:
 
     def ask(streams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         body = {
-            "signature_name": _SIGNATURE,
+            "signature_name": STREAMS_SIGNATURE,
             "inputs": {name: value.tolist() for name, value in streams.items()},
         }
         headers = {"Content-Type": "application/json"}
@@ -115,7 +115,7 @@ def _grpc(target: str, timeout_sec: float, model_name: str) -> Ask:
     def ask(streams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         request = predict_pb2.PredictRequest()
         request.model_spec.name = model_name
-        request.model_spec.signature_name = _SIGNATURE
+        request.model_spec.signature_name = STREAMS_SIGNATURE
         for name, value in streams.items():
             request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
         sizes = [(f"grpc.max_{way}_message_length", -1) for way in ("send", "receive")]

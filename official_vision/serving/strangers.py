@@ -41,7 +41,7 @@ _SAVED_MODEL = (
     _COMMON
     + """
 import tensorflow as tf
-serve = tf.saved_model.load(path).signatures["serving_default"]
+serve = tf.saved_model.load(path).signatures["streams"]
 def run(clip):
     answer = serve(**{name: tf.constant(x) for name, x in clip.items()})
     return {name: answer[name].numpy() for name in answers}

@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from official_vision.serving.description import DEFAULT_SIGNATURE, STREAMS_SIGNATURE
+
 WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
 def write_warm_up(folder: Path, streams: Mapping[str, np.ndarray]) -> bool:
-    """Writes one request for serving_default.
+    """Writes a request for streams, and where there is rgb one for serving_default.
 
     Args:
       folder: of the SavedModel.
@@ -30,15 +32,17 @@ def write_warm_up(folder: Path, streams: Mapping[str, np.ndarray]) -> bool:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError:
         return False
-    request = predict_pb2.PredictRequest()
-    request.model_spec.signature_name = "serving_default"
-    for name, values in streams.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
-    log = prediction_log_pb2.PredictionLog(
-        predict_log=prediction_log_pb2.PredictLog(request=request)
-    )
+    asked = {STREAMS_SIGNATURE: streams}
+    if "rgb" in streams:
+        asked[DEFAULT_SIGNATURE] = {"rgb": streams["rgb"]}
     path = folder / WARM_UP_FILE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(log.SerializeToString())
+        for signature, fed in asked.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.signature_name = signature
+            for name, values in fed.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+            log = prediction_log_pb2.PredictLog(request=request)
+            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
     return True

@@ -83,7 +83,7 @@ def save_known_answers(folder):
     path = folder / "model.json"
     path.write_text(json.dumps(description()))
     module = KnownAnswers([path])
-    tf.saved_model.save(module, str(folder / "1"), signatures={"serving_default": module.serve})
+    tf.saved_model.save(module, str(folder / "1"), signatures={"streams": module.serve})
     path.unlink()
     return folder
 

@@ -35,7 +35,7 @@ import numpy as np
 import tensorflow as tf
 folder, clips = sys.argv[1:]
 loaded = tf.saved_model.load(folder)
-serve = loaded.signatures["serving_default"]
+serve = loaded.signatures["streams"]
 answers = []
 clips = np.load(clips, allow_pickle=False)
 for size in sorted({name.split("-")[1] for name in clips}):
@@ -213,7 +213,7 @@ def test_tflite_files_answer_as_the_network(run, tmp_path):
 
 
 def test_rgb_alone_gets_its_flow_computed_and_no_objects(exported, run):
-    serve = tf.saved_model.load(str(exported[0].path)).signatures["rgb"]
+    serve = tf.saved_model.load(str(exported[0].path)).signatures["serving_default"]
     rgb = clip(2, 3, 32, 48)["rgb"]
     fed = {
         "rgb": rgb,
@@ -237,11 +237,15 @@ def test_a_record_of_a_shard_is_cut_as_in_evaluation(exported, run, split):
 def test_warm_up_requests_are_what_the_signature_takes(exported):
     """Read back with TF Serving's own messages and answered, as the server does when it starts."""
     path = exported[0].path / "assets.extra" / "tf_serving_warmup_requests"
-    (record,) = tf.data.TFRecordDataset(str(path))
-    request = PredictionLog.FromString(record.numpy()).predict_log.request
-    serve = tf.saved_model.load(str(exported[0].path)).signatures[request.model_spec.signature_name]
-    fed = {name: tf.constant(tf.make_ndarray(own)) for name, own in request.inputs.items()}
-    assert serve(**fed)["scores"].shape == (1, len(exports.LABELS))
+    signatures = tf.saved_model.load(str(exported[0].path)).signatures
+    asked = {}
+    for record in tf.data.TFRecordDataset(str(path)):
+        request = PredictionLog.FromString(record.numpy()).predict_log.request
+        fed = {name: tf.constant(tf.make_ndarray(own)) for name, own in request.inputs.items()}
+        name = request.model_spec.signature_name
+        assert signatures[name](**fed)["scores"].shape == (1, len(exports.LABELS))
+        asked[name] = set(fed)
+    assert asked == {"streams": {"rgb", "flow", "objects"}, "serving_default": {"rgb"}}
 
 
 def test_encoded_frames_are_cut_and_resized_as_in_evaluation(exported):
@@ -251,7 +255,7 @@ def test_encoded_frames_are_cut_and_resized_as_in_evaluation(exported):
     frames = tf.constant([[tf.io.encode_png(frame).numpy() for frame in rgb[0]]])
     middle = tf.image.resize(rgb[0, :, :, 8:56], (32, 32))
     fed = tf.cast(tf.round(middle), tf.uint8)[tf.newaxis]
-    expected = signatures["rgb"](rgb=fed)["frame_scores"]
+    expected = signatures["serving_default"](rgb=fed)["frame_scores"]
     found = signatures["encoded"](frames=frames)["frame_scores"]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -313,7 +317,7 @@ def test_saved_model_cli_shows_the_signature(exported):
             "--tag_set",
             "serve",
             "--signature_def",
-            "serving_default",
+            "streams",
         ],
         capture_output=True,
         text=True,

@@ -51,7 +51,7 @@ def asked(tmp_path, command):
     not list(LIBRARIES.glob("libtensorflow_cc.so.?")),
     reason="this build of TensorFlow has no libtensorflow_cc",
 )
-@pytest.mark.parametrize("signature", ["serving_default", "gates"])
+@pytest.mark.parametrize("signature", ["streams", "gates"])
 def test_the_c_library_gets_the_networks_numbers(
     exported, run, clip, expected, tmp_path, signature
 ):
@@ -82,7 +82,7 @@ def test_saved_model_cli_gets_the_networks_numbers(exported, clip, expected, tmp
     asked(
         tmp_path,
         [str(CLI), "run", "--dir", str(exported[0].path), "--tag_set", "serve", "--signature_def",
-         "serving_default", "--inputs", inputs, "--outdir", str(tmp_path)],
+         "streams", "--inputs", inputs, "--outdir", str(tmp_path)],
     )  # fmt: skip
     for name, own in expected.items():
         np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), own, atol=1e-5)
