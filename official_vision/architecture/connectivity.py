@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from official_vision.architecture.derive import Derivation, derive
 from official_vision.architecture.graph import Architecture
@@ -115,14 +113,21 @@ def connection_strengths(
 
 
 # One definition for checkpoints and models: a threshold that is exactly a connection's strength keeps it
-# wherever it was read. In numpy: TensorFlow would take hold of the accelerator, on which a run may train.
-def strengths_of(logits: np.ndarray) -> tuple[float, ...]:
-    """Returns sigmoid(w) in float64."""
-    return tuple(np.exp(-np.logaddexp(0, -np.asarray(logits, np.float64))).tolist())
+# wherever it was read. TensorFlow would take hold of the accelerator, on which a run may train.
+def strengths_of(logits: Iterable[float]) -> tuple[float, ...]:
+    """Returns sigmoid(w), in double precision."""
+    return tuple(_sigmoid(float(logit)) for logit in logits)
 
 
-def distribution_of(logits: np.ndarray) -> tuple[float, ...]:
-    """Returns softmax(h) in float64."""
-    values = np.asarray(logits, np.float64)
-    powers = np.exp(values - values.max())
-    return tuple((powers / powers.sum()).tolist())
+def _sigmoid(logit: float) -> float:
+    power = math.exp(-abs(logit))
+    return (1.0 if logit >= 0 else power) / (1.0 + power)
+
+
+def distribution_of(logits: Iterable[float]) -> tuple[float, ...]:
+    """Returns softmax(h), in double precision."""
+    values = [float(logit) for logit in logits]
+    greatest = max(values)
+    powers = [math.exp(value - greatest) for value in values]
+    total = math.fsum(powers)
+    return tuple(power / total for power in powers)
