@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from official_vision.benchmark.garden import garden_dataset
 from official_vision.benchmark.scenes import SPLIT, write_scenes
+from official_vision.benchmark.spread import spread
 from official_vision.config import Config
 from official_vision.data import clip, span
 from official_vision.data.index import Index
@@ -113,11 +114,11 @@ def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str
     return {
         "rounds": rounds,
         "clips_a_round": clips,
-        "clips_a_core_second": {name: _spread(values) for name, values in speeds.items()},
+        "clips_a_core_second": {name: spread(values) for name, values in speeds.items()},
         "clips_a_second": {
-            name: _spread([clips / wall for _, wall in pairs]) for name, pairs in seconds.items()
+            name: spread([clips / wall for _, wall in pairs]) for name, pairs in seconds.items()
         },
-        "times_garden_rgb": {name: _spread(values) for name, values in ratios.items()},
+        "times_garden_rgb": {name: spread(values) for name, values in ratios.items()},
     }
 
 
@@ -132,10 +133,6 @@ def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
     for _ in iterator:
         pass
     return time.process_time() - core, time.perf_counter() - wall
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def _bytes(spec: DataSpec, index: Index) -> dict[str, dict[str, float]]:

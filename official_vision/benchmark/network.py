@@ -18,6 +18,7 @@ import tensorflow as tf
 from official.core import config_definitions
 
 from official_vision.architecture.cost import estimate
+from official_vision.benchmark.spread import spread
 from official_vision.config import Config
 from official_vision.modeling.builder import build_model, resolve_architecture
 from official_vision.modeling.inputs import input_signature
@@ -191,14 +192,10 @@ def _row(own: Contender, seconds: Sequence[float], data: DataSpec) -> dict[str, 
         "size": data.size,
         "batch_size": data.batch_size,
         "gflop": own.flops / 1e9,
-        "seconds": _spread(seconds),
-        "clips_a_second": _spread([own.clips / s for s in seconds]),
-        "gflops": _spread([own.flops / s / 1e9 for s in seconds]),
+        "seconds": spread(seconds),
+        "clips_a_second": spread([own.clips / s for s in seconds]),
+        "gflops": spread([own.flops / s / 1e9 for s in seconds]),
     }
-
-
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "least": min(values), "most": max(values)}
 
 
 def _alone(config: Config, precision: str) -> dict[str, float]:

@@ -18,6 +18,7 @@ from official_vision.data.decoding_worker import (
 from official_vision.data.frame_encoding import encode_video
 from official_vision.data.manifest import VideoRow
 from official_vision.specs import PrepareSpec
+from tests.processes import alive
 
 ROW = VideoRow("id", "carphone_pristine.mp4", "train", (), 0.0, 0.2)
 
@@ -115,15 +116,6 @@ def test_the_child_ends_with_its_parent():
     while time.monotonic() < deadline and alive(child):
         time.sleep(0.1)
     assert not alive(child)
-
-
-def alive(pid):
-    """Whether the process runs; one that has ended may still be listed until it is collected."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_children_do_not_load_tensorflow():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -28,3 +29,23 @@ def command(tool, *flags):
     stdout, stderr = process.communicate(timeout=300)
     assert "Traceback" not in stderr, stderr
     return process.returncode, stdout, stderr
+
+
+def refusal(tool, *flags):
+    """Returns the one line that a command ends with, with status 1, when it is misused."""
+    status, _, stderr = command(tool, *flags)
+    assert status == 1
+    (line,) = stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def kill_when(process, path):
+    """Kills the command as soon as the path is there."""
+    deadline = time.monotonic() + 200
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()

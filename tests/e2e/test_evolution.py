@@ -1,13 +1,12 @@
 """tools/search.py with method evolution as a user runs it: killed and gone on with, drawn, its mistakes."""
 
 import json
-import time
 
 import pytest
 import tensorflow as tf
 
 from official_vision.architecture.formats import read_architecture
-from tests.e2e.commands import command, start
+from tests.e2e.commands import command, kill_when, refusal, start
 from tests.training import runs
 
 SETTINGS = """
@@ -49,17 +48,6 @@ def folder(tmp_path_factory):
 def records(folder):
     lines = (folder / "population.jsonl").read_text().splitlines()
     return [{**json.loads(line), "seconds": 0} for line in lines]
-
-
-def kill_when(process, path):
-    """Kills the command as soon as the path is there."""
-    deadline = time.monotonic() + 200
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.kill()
-    process.communicate()
 
 
 @pytest.mark.slow
@@ -122,8 +110,4 @@ MISTAKES = [
 @pytest.mark.parametrize(("flags", "words"), MISTAKES)
 def test_a_mistake_is_one_line_and_status_1(folder, flags, words):
     given = f"--gin_bindings=SearchSpec.output = '{folder}/mistakes'"
-    status, _, stderr = command("search", f"--gin_file={folder}/search.gin", given, *flags)
-    assert status == 1
-    (line,) = stderr.strip().splitlines()
-    assert line.startswith("error: ")
-    assert words in line
+    assert words in refusal("search", f"--gin_file={folder}/search.gin", given, *flags)

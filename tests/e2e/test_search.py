@@ -1,12 +1,11 @@
 """tools/search.py as a user runs it: killed and gone on with, its result trained, its mistakes."""
 
 import json
-import time
 
 import pytest
 
 from official_vision.architecture.formats import read_architecture
-from tests.e2e.commands import command, start
+from tests.e2e.commands import command, kill_when, refusal, start
 from tests.training import runs
 
 SETTINGS = """
@@ -48,15 +47,7 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 def test_killed_it_goes_on_and_what_it_finds_is_trained(folder):
     flags = [f"--gin_file={folder}/search.gin"]
-    process = start("search", *flags)
-    checkpoint = folder / "found" / "search" / "ckpt-2.index"
-    deadline = time.monotonic() + 200
-    while not checkpoint.is_file():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    process.kill()
-    process.communicate()
+    kill_when(start("search", *flags), folder / "found" / "search" / "ckpt-2.index")
     latencies = (folder / "found" / "search" / "connection_latency.json").read_bytes()
 
     status, stdout, stderr = command("search", *flags)
@@ -102,8 +93,4 @@ MISTAKES = [
 @pytest.mark.parametrize(("flags", "words"), MISTAKES)
 def test_a_mistake_is_one_line_and_status_1(folder, flags, words):
     given = f"--gin_bindings=SearchSpec.output = '{folder}/mistakes'"
-    status, _, stderr = command("search", f"--gin_file={folder}/search.gin", given, *flags)
-    assert status == 1
-    (line,) = stderr.strip().splitlines()
-    assert line.startswith("error: ")
-    assert words in line
+    assert words in refusal("search", f"--gin_file={folder}/search.gin", given, *flags)

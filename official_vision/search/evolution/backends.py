@@ -36,9 +36,8 @@ def evaluator_of(spec: EvolutionSpec, evaluate: Evaluate) -> Iterator[Evaluator]
         with contextlib.closing(_Ray(spec, evaluate)) as cluster:
             yield cluster
         return
-    os.environ.setdefault(
-        "TF_CPP_MIN_LOG_LEVEL", "3"
-    )  # read by TensorFlow when a process imports it
+    # Read by TensorFlow when a process imports it.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with Workers(evaluate, spec.at_once, _GRAPHS_A_PROCESS) as processes:
         yield processes
 

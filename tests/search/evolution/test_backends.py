@@ -13,6 +13,7 @@ from official_vision.errors import UserError
 from official_vision.search.evolution.backends import evaluator_of
 from official_vision.search.evolution.evolve import InTurn, evolve_with
 from official_vision.specs import EvolutionSpec
+from tests.processes import alive
 from tests.search.evolution.test_evolve import SEED, judge
 
 SPEC = EvolutionSpec(population=3, children=7, tournament=2, founder_changes=2, at_once=3)
@@ -70,21 +71,13 @@ def test_an_interrupt_ends_the_processes(tmp_path):
             time.sleep(0.05)
         raise KeyboardInterrupt
     process = int(marks[0].name.split("-")[1])
-    while _is_alive(process):
+    while alive(process):
         assert time.monotonic() - began < 50
         time.sleep(0.05)
 
 
 class _Numbered:
     id = 0
-
-
-def _is_alive(process):
-    try:
-        with open(f"/proc/{process}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 @pytest.mark.slow
