@@ -43,13 +43,14 @@ _TFLITE = flags.DEFINE_multi_enum(
 _CLIPS = flags.DEFINE_integer(
     "clips",
     8,
-    "Clips of the validation split that files are checked, timed and calibrated on.",
+    "Clips of the validation split that files are checked and timed on; int8 is calibrated on as many others.",
     lower_bound=1,
 )
 _LIMIT = flags.DEFINE_float(
     "limit",
     None,
-    "Largest difference of a score from the network's; each format has its own by default.",
+    "Largest difference of a score from the network's, of int8 in a typical clip; each format has its own "
+    "by default.",
     lower_bound=0,
 )
 _THREADS = flags.DEFINE_integer(

@@ -10,6 +10,7 @@ import tf_keras
 
 from official_vision.modeling.convolution import spatial_convolution
 from official_vision.modeling.layer import Layer, build_inside, feature_maps, register
+from official_vision.modeling.sums import sum_of
 
 _INITIAL_DEVIATION = 0.01
 
@@ -83,10 +84,10 @@ class WeightedFusion(Layer):
         scaled = [_scale(x, factor) for x, factor in zip(inputs, multipliers, strict=True)]
         fused = []
         for width, positions in self.groups:
-            group = tf.add_n([scaled[position] for position in positions])
+            group = sum_of([scaled[position] for position in positions])
             convolution = self.convolutions.get(str(width))
             fused.append(convolution(group) if convolution else group)
-        return tf.add_n(fused)
+        return sum_of(fused)
 
     def _multipliers(self, gates: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
         """Strength times gate for each input: both are tiny beside the maps that they scale."""

@@ -18,6 +18,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.layer import Layer, build_inside, register
+from official_vision.modeling.sums import sum_of
 
 INITIAL_DEVIATION = 0.01
 
@@ -150,4 +151,4 @@ class PeerAttentionGate(Layer):
         if self._narrow:
             beside = tf.concat([sources[position] for position in self._narrow], axis=-1)
             mixed.append(self.maps(beside * tf.gather(distribution, self._candidate_of_row)))
-        return tf.sigmoid(self.dense(tf.add_n(mixed)))
+        return tf.sigmoid(self.dense(sum_of(mixed)))

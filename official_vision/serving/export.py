@@ -45,7 +45,9 @@ from official_vision.training.cost_setting import setting_of
 from official_vision.training.evaluate import Trained, load_trained
 
 # Largest difference of a score from the network's, of a SavedModel by its precision and of TFLite files.
+# Of int8 it is a typical clip's: activations far out of the ranges' middle make single clips differ more.
 LIMITS = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02, "dynamic": 0.1, "int8": 0.2}
+_MEASURES = {"int8": "typical_difference"}
 PARITY_FILE = "parity.json"
 PEERS = ("auto", "discrete", "all")
 SAVED_MODEL = "SavedModel"
@@ -61,8 +63,10 @@ class ExportOptions:
         discrete where that leaves all scores within the limit.
       threshold: connections of a discrete network that are weaker go, in [0, 1].
       tflite: formats of serving.tflite.FORMATS to write beside it.
-      clips: of the validation split, on which the files must answer as the network does.
-      limit: largest difference of a score; None takes the format's own of LIMITS.
+      clips: of the validation split, on which the files must answer as the network does; int8 takes its
+        ranges from as many others.
+      limit: largest difference of a score, of int8 in a typical clip; None takes the format's own of
+        LIMITS.
       threads: of TFLite's interpreter when it is timed.
       compiled_flow: XLA compiles the flow that the SavedModel computes; TF Serving then needs its flag
         --xla_cpu_compilation_enabled.
@@ -118,12 +122,12 @@ def export(
     index = _index_of_run(model_dir, trained)
     _make_folder(Path(output))  # a minute's work would end there otherwise
     data = trained.config.validation_data
-    clips = read_clips(data, index, trained.model.streams, options.clips)
+    clips, others = read_clips(data, index, trained.model.streams, 2 * options.clips).halves()
     expected = network_scores(trained.model, clips)
     network, discrete, notes = _network(trained.model, clips, expected, options)
     path = Path(output) / str(_next_version(Path(output)))
     with files.folder_written_aside(path) as partial:
-        work = _Export(trained, index, clips, expected, options, network, discrete, notes)
+        work = _Export(trained, index, clips, others, expected, options, network, discrete, notes)
         parities = {SAVED_MODEL: work.saved_model(partial)}
         for format_name in options.tflite:
             parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
@@ -230,11 +234,12 @@ def _inference_network(
 
 @dataclasses.dataclass(frozen=True)
 class _Export:
-    """What all files of a version are made of; `network` is in float32."""
+    """What all files of a version are made of; `network` is in float32, `others` are for calibration."""
 
     trained: Trained
     index: Index
     clips: HeldOutClips
+    others: HeldOutClips
     expected: Mapping[str, np.ndarray]
     options: ExportOptions
     network: AssembleNet
@@ -276,7 +281,7 @@ class _Export:
 
     def tflite(self, folder: Path, format_name: str) -> Parity:
         path = folder / f"model_{format_name}.tflite"
-        content = tflite.convert(self.network, format_name, self.clips)
+        content = tflite.convert(self.network, format_name, self.others)
         path.write_bytes(content)
         parts = (lambda: self._with_kinds_in_float(content)) if format_name == "int8" else None
 
@@ -299,7 +304,7 @@ class _Export:
         """Answers of int8 files that compute one kind of operation in floats, by that kind."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "partly_quantised.tflite"
-            files_by_kind = tflite.with_kinds_in_float(self.network, self.clips, content)
+            files_by_kind = tflite.with_kinds_in_float(self.network, self.others, content)
             for kind, own in files_by_kind:
                 path.write_bytes(own)
                 yield kind, tflite_answers(path, self.clips, xnnpack=False)[0]
@@ -318,5 +323,6 @@ class _Export:
         )
         limit, model = self.options.limit_of(format_name), self.trained.model
         expected_of = functools.partial(network_scores, model)
-        parity.check(own, limit, name, expected_of, answers, self.clips, parts)
+        measure = _MEASURES.get(format_name, "difference")
+        parity.check(own, limit, name, expected_of, answers, self.clips, parts, measure)
         return own

@@ -34,6 +34,16 @@ class HeldOutClips:
         """Returns the streams of one clip, with a batch axis of 1."""
         return {name: values[number : number + 1] for name, values in self.streams.items()}
 
+    def halves(self) -> tuple[HeldOutClips, HeldOutClips]:
+        """Returns every second clip and the others; twice the same where there is one clip."""
+        if len(self) == 1:
+            return self, self
+        return self._every_second(0), self._every_second(1)
+
+    def _every_second(self, first: int) -> HeldOutClips:
+        streams = {name: values[first::2] for name, values in self.streams.items()}
+        return HeldOutClips(streams, self.labels[first::2])
+
     def without(self, stream: str) -> HeldOutClips:
         """Returns the clips with one stream blanked."""
         blanked = blank_stream({k: tf.constant(v) for k, v in self.streams.items()}, stream)

@@ -9,6 +9,7 @@ from official_vision.modeling.folding import folded
 from official_vision.modeling.gates import PeerAttentionGate
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.stems import ObjectStem
+from official_vision.modeling.sums import in_pairs
 from official_vision.modeling.transfer import to_discrete
 
 
@@ -55,7 +56,8 @@ def in_tflite_operations(model: AssembleNet) -> Iterator[None]:
     try:
         for own in settings:
             setattr(*own, False)
-        yield
+        with in_pairs():
+            yield
     finally:
         for own, value in zip(settings, before, strict=True):
             setattr(*own, value)

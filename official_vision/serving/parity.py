@@ -14,6 +14,8 @@ from official_vision.serving.held_out import HeldOutClips
 
 # Clips -> (scores and frame_scores, seconds a clip).
 Answers = Callable[[HeldOutClips], tuple[Mapping[str, np.ndarray], float]]
+# Figures of `Parity` that a limit may hold for, of each clip's greatest difference.
+MEASURES = {"difference": np.max, "typical_difference": np.mean}
 # -> (what was left exact, scores and frame_scores).
 Parts = Callable[[], Iterable[tuple[str, Mapping[str, np.ndarray]]]] | None
 
@@ -24,6 +26,7 @@ class Parity:
 
     Attributes:
       difference: greatest of any score or frame score.
+      typical_difference: mean over clips of the greatest in each.
       top_1_agreement: share of clips whose best class is the same.
       map_difference: mean average precision of the file less the network's; None where no clip of the
         sample has a label.
@@ -33,6 +36,7 @@ class Parity:
     """
 
     difference: float
+    typical_difference: float
     top_1_agreement: float
     map_difference: float | None
     clips: int
@@ -47,9 +51,9 @@ class Parity:
         """Returns one line for people."""
         change = "" if self.map_difference is None else f", mAP {self.map_difference:+.4f}"
         return (
-            f"scores within {self.difference:.1e}, best class the same in {self.top_1_agreement:.0%} of "
-            f"{self.clips} clips{change}, {self.size_bytes / 1e6:.1f} MB, "
-            f"{1e3 * self.seconds_a_clip:.0f} ms a clip"
+            f"scores within {self.difference:.1e} ({self.typical_difference:.1e} in a typical clip), "
+            f"best class the same in {self.top_1_agreement:.0%} of {self.clips} clips{change}, "
+            f"{self.size_bytes / 1e6:.1f} MB, {1e3 * self.seconds_a_clip:.1f} ms a clip"
         )
 
 
@@ -62,10 +66,11 @@ def compare(
     seconds_a_clip: float,
 ) -> Parity:
     """Compares two answers to the same clips: scores [clips, classes], frame_scores [clips, time, classes]."""
-    differences = [np.abs(found[name] - expected[name]).max() for name in expected]
+    by_clip = _differences(expected, found)
     same = expected["scores"].argmax(axis=-1) == found["scores"].argmax(axis=-1)
     return Parity(
-        float(np.max(differences)),  # NaN, where there is one, unlike Python's max
+        float(by_clip.max()),
+        float(by_clip.mean()),
         float(same.mean()),
         _map_difference(expected["scores"], found["scores"], clips.labels),
         len(clips),
@@ -82,45 +87,47 @@ def check(
     answers: Answers,
     clips: HeldOutClips,
     parts: Parts = None,
+    measure: str = "difference",
 ) -> None:
     """Refuses a file that answers too differently, and says which stream and operation is to blame.
 
     Args:
       parity: of the file.
-      limit: largest difference of a score.
+      limit: of the measure.
       name: of the file, for people.
       expected_of: the network's answers.
       answers: the file's.
       clips: on which both were asked.
       parts: gives answers of files in which one kind of operation is exact, by that kind; None where the
         format has no such files. It is called when a file is refused.
+      measure: one of MEASURES.
 
     Raises:
-      UserError: a score differs by more than `limit`, or is no number.
+      UserError: the measure is more than `limit`, or no number.
     """
-    if parity.difference <= limit:
+    received = getattr(parity, measure)
+    if received <= limit:
         return
-    blame = _blamed_stream(expected_of, answers, clips) if len(clips.streams) > 1 else ""
+
+    def difference(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> float:
+        return float(MEASURES[measure](_differences(expected, found)))
+
+    blame = ""
+    if len(clips.streams) > 1:
+        blanked = {stream: clips.without(stream) for stream in clips.streams}
+        left = {
+            stream: difference(expected_of(own), answers(own)[0]) for stream, own in blanked.items()
+        }
+        blame = _least(left, "Without the stream {}", "without")
     if parts is not None:
-        left = {kind: _difference(expected_of(clips), found) for kind, found in parts()}
+        left = {kind: difference(expected_of(clips), found) for kind, found in parts()}
         blame += _least(left, "With {} in floats", "with") if left else ""
+    where = " in a typical clip" if measure == "typical_difference" else ""
     raise UserError(
-        f"An exported file must answer as the model does: {name} within {limit:g}. "
-        f"Received: a difference of {parity.difference:g}.{blame} Nothing was exported; "
+        f"An exported file must answer as the model does: {name} within {limit:g}{where}. "
+        f"Received: a difference of {received:g}{where}.{blame} Nothing was exported; "
         "--limit allows more, --precision or --tflite choose another format."
     )
-
-
-def _blamed_stream(
-    expected_of: Callable[[HeldOutClips], Mapping[str, np.ndarray]],
-    answers: Answers,
-    clips: HeldOutClips,
-) -> str:
-    left = {}
-    for stream in clips.streams:
-        blanked = clips.without(stream)
-        left[stream] = _difference(expected_of(blanked), answers(blanked)[0])
-    return _least(left, "Without the stream {}", "without")
 
 
 def _least(left: Mapping[str, float], sentence: str, others: str) -> str:
@@ -130,8 +137,10 @@ def _least(left: Mapping[str, float], sentence: str, others: str) -> str:
     return f" {said}{f', {others} any other at least {left[rest[0]]:.1e}' if rest else ''}."
 
 
-def _difference(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> float:
-    return max(float(np.abs(found[name] - expected[name]).max()) for name in expected)
+def _differences(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Each clip's greatest difference, [clips]; NaN where there is one, unlike Python's max."""
+    by_name = [np.abs(found[name] - own).reshape(len(own), -1) for name, own in expected.items()]
+    return np.concatenate(by_name, axis=1).max(axis=1)
 
 
 def _map_difference(expected: np.ndarray, found: np.ndarray, labels: np.ndarray) -> float | None:

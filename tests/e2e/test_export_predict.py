@@ -139,7 +139,7 @@ def test_a_run_is_exported_and_predicts(run, footage, tmp_path):
     assert done.stderr == ""
     first, file, note = done.stdout.splitlines()
     assert first.startswith(f"exported {output / '1'}, ")
-    assert float(re.search(r"SavedModel: scores within (\S+),", file)[1]) <= 1e-5
+    assert float(re.search(r"SavedModel: scores within (\S+) \(", file)[1]) <= 1e-5
     assert "peers are not decided" in note
     done = command("predict", f"--model={output}", f"--video={footage['bikes']}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -33,6 +33,7 @@ def test_figures_by_hand() -> None:
     """Clip 2 now prefers class 1, which costs class 0 its order: clip 2 ranks after clip 1."""
     own = figures(changed("scores", (2, 0), 0.1))
     assert own.difference == pytest.approx(0.4)
+    assert own.typical_difference == pytest.approx(0.4 / 3)
     assert own.top_1_agreement == pytest.approx(2 / 3)
     # Class 0: positives at ranks 1 and 3: (1 + 2 / 3) / 2; class 1 stays at 1.
     assert own.map_difference == pytest.approx((5 / 6 + 1) / 2 - 1)
@@ -43,6 +44,7 @@ def test_frame_scores_count_and_what_is_no_number_is_seen() -> None:
     assert figures(changed("frame_scores", (1, 1, 0), 0.75)).difference == pytest.approx(0.25)
     lost = figures(changed("scores", (0, 0), np.nan))
     assert np.isnan(lost.difference)
+    assert np.isnan(lost.typical_difference)
     assert lost.map_difference is None
 
 
@@ -77,3 +79,23 @@ def test_within_the_limit_nothing_is_said(limit: float) -> None:
     asked = []
     parity.check(own, limit, "it", asked.append, asked.append, CLIPS)
     assert not asked  # nobody is to blame, and nothing is computed again
+
+
+def test_a_typical_clip_may_be_within_what_a_single_one_is_not() -> None:
+    own = figures(changed("frame_scores", (1, 0, 1), 0.5 + 0.3))
+    typical = "typical_difference"
+    parity.check(own, 0.101, "it", answers, answers, CLIPS, measure=typical)
+    with pytest.raises(
+        UserError, match=r"within 0.099 in a typical clip. Received: a difference of 0.1 "
+    ):
+        parity.check(own, 0.099, "it", lambda _: EXPECTED, answers, CLIPS, measure=typical)
+
+
+def test_halves_share_no_clip() -> None:
+    clips = HeldOutClips({"rgb": np.arange(5)[:, np.newaxis]}, np.arange(5)[:, np.newaxis] + 10)
+    first, second = clips.halves()
+    assert first.streams["rgb"].ravel().tolist() == [0, 2, 4]
+    assert second.streams["rgb"].ravel().tolist() == [1, 3]
+    assert second.labels.ravel().tolist() == [11, 13]
+    alone = HeldOutClips({"rgb": np.arange(1)}, np.zeros([1, 2]))
+    assert alone.halves() == (alone, alone)

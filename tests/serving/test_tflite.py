@@ -8,6 +8,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from official_vision.modeling.stems import ObjectStem
+from official_vision.modeling.sums import in_pairs, sum_of
 from official_vision.serving import tflite
 from official_vision.serving.held_out import network_scores
 from official_vision.serving.inference import inference_network
@@ -49,6 +50,31 @@ def test_object_maps_are_exact_in_int8() -> None:
         np.testing.assert_allclose(found, weigh(ids), atol=2 * 2 / 255)
 
 
+def worst_sum_in_int8() -> float:
+    """Greatest error, in steps of the result, of a sum that is narrower than what is added."""
+    generator = np.random.default_rng(0)
+    parts = [generator.uniform(0, 10, (16, 8)).astype(np.float32)]
+    parts += [(0.5 - parts[0]) * 0.5, (0.5 - parts[0]) * 0.4]
+
+    @tf.function(input_signature=[tf.TensorSpec([3, 16, 8])])
+    def add(x: tf.Tensor) -> tf.Tensor:
+        return sum_of(tf.unstack(tf.nn.relu(x) - tf.nn.relu(-x)))
+
+    interpreter = quantised(add, [np.stack(parts)])
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.stack(parts))
+    interpreter.invoke()
+    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    return np.abs(found - sum(parts)).max() / (np.ptp(sum(parts)) / 255)
+
+
+def test_sums_in_pairs_keep_the_range_of_what_is_added() -> None:
+    """A step of a part is ten of the result; ADD_N would clip the parts to the result's range."""
+    with in_pairs():
+        assert worst_sum_in_int8() < 3 * 10
+    assert worst_sum_in_int8() > 100
+
+
 @pytest.mark.slow
 def test_a_kind_in_floats_rounds_less() -> None:
     network = inference_network(small.network(small.architecture(peers=True)), discrete=False)
@@ -64,11 +90,14 @@ def test_a_kind_in_floats_rounds_less() -> None:
     for kind, own in partly.items():
         assert kind not in tflite.rounding_kinds(own)
     left = {kind: np.abs(scores(own, clips) - expected).mean() for kind, own in partly.items()}
-    assert left["CONV_2D"] < np.abs(scores(content, clips) - expected).mean()
+    assert left["CONV_2D"] < 0.8 * np.abs(scores(content, clips) - expected).mean()
 
 
 class WithFlow(Clips):
-    """Clips of all streams."""
+    """Clips of all streams; of fewer, the rounding of the scores themselves would hide the rest."""
+
+    def __len__(self) -> int:
+        return 8
 
     def clip(self, number: int) -> dict[str, np.ndarray]:
         flow = np.random.default_rng(number).normal(0, 2, (1, 4, 24, 24, 2)).astype(np.float32)
