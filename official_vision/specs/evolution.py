@@ -19,7 +19,8 @@ class EvolutionSpec(Spec):
       founder_changes: random changes that make a graph of the first population from the given one.
       connections_share: how many of a hundred children have other connections than their parent, as a
         share; the others have a block split, two merged, another dilation or another peer.
-      guided: drop weak connections rather than strong ones; False for plain random mutation.
+      guided: keep each connection with its learned strength as the probability; False for random mutation,
+        which drops as many, whichever.
       seed: of all chance; child number n draws from (seed, n).
       at_once: children evaluated at the same time; parents are drawn from the population before them.
       backend: where children are trained: processes (on this machine) or ray (on a Ray cluster; each

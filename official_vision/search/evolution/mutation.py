@@ -17,8 +17,6 @@ from official_vision.errors import UserError
 from official_vision.search.evolution.graph_edit import Entry, closed, opened
 
 DILATIONS = (1, 2, 4, 8)
-# Most connections that one change takes away.
-_MOST_DROPPED = 3
 _ATTEMPTS = 200
 _CONNECTIONS = "connections"
 # What a connection without a learned strength counts as: neither weak nor strong.
@@ -61,8 +59,8 @@ def mutate(
       generator: all chance comes from it.
       strengths: learned sigmoid(w) in [0, 1] of each block's inputs, by node, in the order of
         `Block.inputs`; blocks may be missing (`transfer.learned_strengths` leaves out single inputs).
-      guided: connections to drop are drawn with probabilities proportional to 1 - strength;
-        otherwise, all alike.
+      guided: a change of connections keeps each with its strength as the probability; otherwise as
+        many go, whichever.
       name: of the child.
       connections_share: how probable a change of connections is; the other kinds share the rest.
 
@@ -70,7 +68,7 @@ def mutate(
       UserError: strengths that don't fit the graph, or no change of it was found.
     """
     _check_strengths(parent, strengths)
-    known = strengths if guided else {}
+    known = strengths if guided else _shuffled(strengths, generator)
     others = [kind for kind in _CHANGES if kind != _CONNECTIONS]
     for _ in range(_ATTEMPTS):
         of_connections = generator.random() < connections_share
@@ -98,6 +96,16 @@ def _check_strengths(parent: Architecture, strengths: Strengths) -> None:
                 f"Received: {list(values)} for node {index} of {parent.name}. "
                 "Use those learned by this very graph."
             )
+
+
+def _shuffled(strengths: Strengths, generator: np.random.Generator) -> Strengths:
+    """The same numbers, each of some other connection."""
+    values = generator.permutation([value for row in strengths.values() for value in row])
+    ends = np.cumsum([len(row) for row in strengths.values()], dtype=int)
+    return {
+        node: values[end - len(row) : end].tolist()
+        for (node, row), end in zip(strengths.items(), ends.tolist(), strict=True)
+    }
 
 
 def _unlearned(graph: Architecture) -> tuple[Any, ...]:
@@ -159,14 +167,17 @@ def _dilate(entries: list[Entry], generator: np.random.Generator, _: Strengths) 
 def _rewire(
     entries: list[Entry], generator: np.random.Generator, strengths: Strengths
 ) -> dict[str, Any]:
-    """Drops up to three connections, the weak rather than the strong, and tries others."""
-    links = [(source, entry.key) for entry in entries for source in entry.inputs]
-    odds = 1.0 - np.array([_strength(e, s, strengths) for e in entries for s in e.inputs])
-    number = min(int(generator.integers(_MOST_DROPPED + 1)), np.count_nonzero(odds))
-    drawn = (
-        generator.choice(len(links), number, replace=False, p=odds / odds.sum()) if number else ()
-    )
-    dropped = [links[position] for position in sorted(int(p) for p in drawn)]
+    """Keeps each connection with its strength as the probability, and tries about as many others as go.
+
+    The connection-learning-guided mutation of AssembleNet (Ryoo et al., ICLR 2020, section 3.3).
+    """
+    dropped = [
+        (source, entry.key)
+        for entry in entries
+        for source in entry.inputs
+        if generator.random() >= _strength(entry, source, strengths)
+    ]
+    number = len(dropped)
     free = [
         (a.key, b.key)
         for place, b in enumerate(entries)
