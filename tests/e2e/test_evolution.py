@@ -88,6 +88,9 @@ def test_killed_it_goes_on_to_the_same_population(folder):
         if key.startswith("model/"):
             assert (last[0].get_tensor(key) == last[1].get_tensor(key)).all()
 
+    longer = "--gin_bindings=TrainSpec.steps = 5"
+    assert "train.steps: 4 then, 5 now" in refusal("search", *flags, longer)
+
     status, stdout, stderr = command("search", f"--report={folder}/found")
     assert (status, stderr) == (0, "")
     assert (folder / "found" / "report.html").is_file()

@@ -61,7 +61,8 @@ def grouped(folders: Sequence[Path]) -> dict[str, list[Records]]:
       UserError: no finished evolution in a folder, or unequal budgets.
     """
     settings = [_settings(folder) for folder in folders]
-    differing = [n for n in settings[0] if any(own.get(n) != settings[0][n] for own in settings)]
+    names = dict.fromkeys(name for own in settings for name in own)
+    differing = [n for n in names if any(own.get(n) != settings[0].get(n) for own in settings)]
     if uneven := {"population", "children", "metric"} & {*differing}:
         raise UserError(
             "Evolutions are compared at equal budgets and by one figure. Received: other values of "
@@ -69,7 +70,8 @@ def grouped(folders: Sequence[Path]) -> dict[str, list[Records]]:
         )
     groups: dict[str, list[Records]] = {}
     for folder, own in zip(folders, settings, strict=True):
-        name = ", ".join(f"{n} {_shown(own[n])}" for n in differing if n != "seed") or "all"
+        shown = [n for n in differing if n.rpartition(".")[-1] != "seed"]
+        name = ", ".join(f"{n} {_shown(own.get(n))}" for n in shown) or "all"
         groups.setdefault(name, []).append(_finished(folder, own["population"] + own["children"]))
     return groups
 

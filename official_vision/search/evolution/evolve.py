@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
@@ -100,6 +101,7 @@ def evolve_with(
     metric: str,
     folder: Path,
     note: Callable[[Sequence[dict[str, Any]]], None] = lambda _: None,
+    settings: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> Path:
     """Evolves graphs, a round after the other; a graph whose evaluation fails is recorded and passed over.
 
@@ -110,6 +112,8 @@ def evolve_with(
       metric: name of the figure, for the record.
       folder: of population.jsonl; an evolution that it holds goes on.
       note: is told of all records after each new one.
+      settings: what the evaluation depends on besides, in plain JSON values; they may not change while an
+        evolution goes on.
 
     Returns:
       Path of the best graph's architecture file.
@@ -123,7 +127,8 @@ def evolve_with(
         )
     folder.mkdir(parents=True, exist_ok=True)
     graph = json.loads(to_json(seed_graph))
-    keep_settings(folder, {**spec.of_the_result(), "metric": metric, "seed_graph": graph})
+    own = {**spec.of_the_result(), "metric": metric, "seed_graph": graph}
+    keep_settings(folder, {**settings, **own})
     records = read_history(folder)
     while len(records) < spec.population + spec.children:
         round_of = _round(records, seed_graph, spec)

@@ -22,6 +22,12 @@ from official_vision.search.evolution.ranking import best_of, front_of
 from official_vision.training.observation.progress import clock
 
 PICTURE_FILE = "front.png"
+_SECTIONS_OF_TRAINING = (
+    *("model", "train_data", "validation_data", "train"),
+    *("optimizer", "architecture_optimizer", "connectivity"),
+)
+# Set anew for each graph.
+_OF_EACH_GRAPH = ("model.architecture", "train.model_dir")
 
 
 def evolve(config: Config, note: Callable[[str], None] = print) -> Path:
@@ -53,7 +59,9 @@ def evolve(config: Config, note: Callable[[str], None] = print) -> Path:
 
     seed_graph = resolve_architecture(config.model)
     with evaluator_of(spec, functools.partial(evaluate, config)) as evaluator:
-        best = evolve_with(evaluator, seed_graph, spec, metric, output, told)
+        best = evolve_with(
+            evaluator, seed_graph, spec, metric, output, told, _settings_of_training(config)
+        )
     records = alive(read_history(output))
     draw_front(records, metric, output / PICTURE_FILE)
     found, first = best_of(records), best_of([r for r in records if r["parent"] is None])
@@ -62,6 +70,16 @@ def evolve(config: Config, note: Callable[[str], None] = print) -> Path:
         f"{found['flops'] / 1e9:.3g} GFLOPs; of the first population {first['figure']:.4f}; {best}"
     )
     return output
+
+
+def _settings_of_training(config: Config) -> dict[str, Any]:
+    """What a graph's figures depend on besides the graph, as "section.name"."""
+    return {
+        f"{section}.{name}": value
+        for section, settings in config.to_dict().items()
+        for name, value in settings.items()
+        if section in _SECTIONS_OF_TRAINING and f"{section}.{name}" not in _OF_EACH_GRAPH
+    }
 
 
 def _line(records: Sequence[Mapping[str, Any]], total: int, at_once: int) -> str:

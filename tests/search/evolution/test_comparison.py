@@ -29,7 +29,8 @@ def folders(tmp_path_factory):
         for seed in (0, 1):
             spec = dataclasses.replace(SPEC, guided=guided, seed=seed)
             names.append(folder / f"{guided}-{seed}")
-            evolve_with(InTurn(judge), SEED, spec, "score", names[-1])
+            seeds = {"train.seed": seed, "train.steps": 20}
+            evolve_with(InTurn(judge), SEED, spec, "score", names[-1], settings=seeds)
     return names
 
 
@@ -54,6 +55,16 @@ def test_a_row_is_the_mean_and_deviation_over_seeds(folders):
         ):
             deviation = abs(values[0] - values[1]) / 2**0.5  # of two values
             assert f"{sum(values) / 2:.4f} ± {deviation:.4f}" in line
+
+
+def test_other_training_makes_another_row(folders, tmp_path):
+    spec = dataclasses.replace(SPEC, seed=2)
+    evolve_with(InTurn(judge), SEED, spec, "score", tmp_path, settings={"train.steps": 30})
+    groups = grouped([folders[0], folders[1], tmp_path])
+    assert {name: len(runs) for name, runs in groups.items()} == {
+        "train.steps 20": 2,
+        "train.steps 30": 1,
+    }
 
 
 def test_the_best_so_far_never_falls_and_passes_failures_over():

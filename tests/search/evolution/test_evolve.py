@@ -97,6 +97,9 @@ def test_other_settings_are_refused_with_the_differences(tmp_path):
     other = EvolutionSpec(population=4, children=30, tournament=3, founder_changes=2)
     with pytest.raises(UserError, match="tournament: 2 then, 3 now"):
         evolve_with(InTurn(judge), SEED, other, "score", tmp_path)
+    longer = {"train.steps": 30}
+    with pytest.raises(UserError, match=r"train\.steps: None then, 30 now"):
+        evolve_with(InTurn(judge), SEED, SPEC, "score", tmp_path, settings=longer)
 
 
 def test_a_loss_is_refused_before_anything_is_written(tmp_path):
