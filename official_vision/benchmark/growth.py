@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from official_vision import files
 from official_vision.config import Config
 from official_vision.errors import UserError
+from official_vision.pictures import save_png
 
 _OF_DATA = {"frames": "frames", "size": "size", "batch": "batch_size"}
 _WIDTH = "width"
@@ -90,7 +89,6 @@ def growth_text(result: Mapping[str, Any]) -> str:
 def draw_growth(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draws times over the values, and the time that arithmetic alone would take from the first value on."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     fitted = exponents(result)
     for number, precision in enumerate(result["gemm_gflops"]):
@@ -110,5 +108,4 @@ def draw_growth(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     )
     axes.grid(alpha=0.3)
     axes.legend()
-    with files.written_aside(path) as partial:
-        figure.savefig(partial, format="png", dpi=110, metadata={"Software": None})
+    save_png(figure, path)

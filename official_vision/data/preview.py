@@ -8,23 +8,21 @@ from pathlib import Path
 
 import cv2
 import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from official_vision import files
 from official_vision.data.index import Index
 from official_vision.data.shard import decode_frame, parse
+from official_vision.pictures import save_png
 
 _SAMPLES = 6
 _COLUMNS = 4
 _HEIGHT = 128
 _LEGEND_INCHES = 0.5
 _MOST_KEYS = 20
-_PALETTE = plt.get_cmap("tab20")
+_PALETTE = matplotlib.colormaps["tab20"]
 
 
 def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike) -> None:
@@ -43,7 +41,8 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
         parse(record, index.streams) for number, record in enumerate(records) if number in wanted
     ]
     height = 1.35 * len(rows) + _LEGEND_INCHES
-    figure, axes = plt.subplots(len(rows), 1, figsize=(14, height), squeeze=False)
+    figure = Figure(figsize=(14, height))
+    axes = figure.subplots(len(rows), 1, squeeze=False)
     samples = [_decoded(record, index.streams) for record in rows]
     for axis, record, sample in zip(axes[:, 0], rows, samples, strict=True):
         axis.imshow(_strip(sample))
@@ -53,9 +52,7 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
     figure.tight_layout(pad=0.3, rect=(0, _LEGEND_INCHES / height, 1, 1))
     if keys := _legend(samples, index):
         figure.legend(handles=keys, loc="lower left", ncols=10, fontsize=8, frameon=False)
-    with files.written_aside(path) as partial:
-        figure.savefig(partial, dpi=90, metadata={"Software": None})
-    plt.close(figure)
+    save_png(figure, path)
 
 
 def _decoded(record: dict[str, tf.Tensor], streams: Sequence[str]) -> dict[str, list[np.ndarray]]:

@@ -9,18 +9,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import cv2
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from official_vision import files
 from official_vision.data.preview import flow_colours, object_colours
+from official_vision.pictures import save_png
 from official_vision.serving.explain import Explanation
-from official_vision.serving.figures import save_png
 from official_vision.serving.gate_sheet import GATES_ROW, draw_gate_row, gate_rows
 from official_vision.serving.gates import GateValues
 
@@ -87,7 +83,7 @@ def make_figure(
     """Returns what `write_sheet` saves: a row of frames a stream, bars, and gates over time."""
     gates = gate_rows(explanation.gates)
     heights = [_FRAME_ROW] * len(explanation.maps) + [_BARS_ROW] + [GATES_ROW] * len(gates)
-    figure = plt.figure(figsize=(_WIDTH, sum(heights) + 0.6), layout="constrained")
+    figure = Figure(figsize=(_WIDTH, sum(heights) + 0.6), layout="constrained")
     label, score = labels[explanation.label_index], explanation.scores[explanation.label_index]
     figure.suptitle(f"{title}\n{label}: {score:.3f}", fontsize=11, parse_math=False)
     rows = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]

@@ -5,14 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from official_vision.serving.figures import save_png
+from official_vision.pictures import save_png
 from official_vision.serving.gates import GateValues
 
 GATES_ROW = 2.2  # inches, as all lengths here
@@ -35,7 +31,7 @@ def write_gates(
       names: of the network's nodes.
     """
     rows = gate_rows(gates)
-    figure = plt.figure(figsize=(_WIDTH, GATES_ROW * len(rows) + 0.5), layout="constrained")
+    figure = Figure(figsize=(_WIDTH, GATES_ROW * len(rows) + 0.5), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
     drawn = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
     for row, own in zip(drawn, rows, strict=True):

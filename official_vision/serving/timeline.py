@@ -5,15 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-import matplotlib
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from official_vision.serving.figures import missing_glyphs_allowed, save_png
+from official_vision.pictures import missing_glyphs_allowed, save_png
 
 _MOST_CLASSES = 12
 # More columns than pixels would hide short peaks at random.
@@ -58,7 +54,7 @@ def make_figure(
     """Returns what `draw_timeline` saves: axes for the frames, for nothing, for scores and their scale."""
     shown = np.argsort(-scores.max(axis=0), kind="stable")[:_MOST_CLASSES]
     heights = [_strip_height(samples), _ROW_HEIGHT * len(shown)]
-    figure = plt.figure(figsize=(_WIDTH, sum(heights) + 1.2), layout="constrained")
+    figure = Figure(figsize=(_WIDTH, sum(heights) + 1.2), layout="constrained")
     figure.suptitle(_shortened(title, _LONGEST_TITLE), fontsize=10, parse_math=False)
     grid = {"height_ratios": heights, "width_ratios": [1, 0.012]}
     (strip, corner), (rows, scale) = figure.subplots(2, 2, gridspec_kw=grid)

@@ -14,6 +14,7 @@ PACKAGE = REPOSITORY / "official_vision"
 
 _BASE = {"errors", "files"}
 _FACTS = _BASE | {"architecture", "specs"}
+_TOOLS = {"workers", "pictures"}
 # A folder or file of the package -> what of the package it may import beside itself.
 MAY_IMPORT = {
     "__init__": set(),
@@ -21,17 +22,17 @@ MAY_IMPORT = {
     "files": {"errors"},
     "cli": {"errors"},
     "workers": {"errors"},
+    "pictures": _BASE,
     "specs": _BASE,
     "architecture": _BASE,
     "config": _BASE | {"specs"},
     "metrics": _BASE | {"specs"},
     "modeling": _FACTS,
-    "data": _FACTS,
+    "data": _FACTS | {"pictures"},
     "training": _FACTS | {"metrics", "modeling", "data", "config"},
-    "serving": _FACTS | {"workers", "metrics", "modeling", "data", "config", "training"},
-    "search": _FACTS | {"workers", "metrics", "modeling", "data", "config", "training"},
-    "benchmark": _FACTS
-    | {"workers", "modeling", "data", "config", "training", "search", "serving"},
+    "serving": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
+    "search": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
+    "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
 WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture", "metrics")
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}

@@ -3,9 +3,10 @@
 import itertools
 import warnings
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.image import imread
 
 from official_vision.serving.timeline import draw_timeline, make_figure
 
@@ -19,19 +20,11 @@ def samples(count=6, height=48, width=64, duration=10.0):
     return [((i + 0.5) / count * duration, 40 * pictures[i]) for i in range(count)]
 
 
-@pytest.fixture
-def figure():
-    """Makes figures and closes them."""
-    made = []
-
-    def make(*arguments):
-        made.append(make_figure(*arguments))
-        made[-1].canvas.draw()
-        return made[-1]
-
-    yield make
-    for each in made:
-        plt.close(each)
+def figure(*arguments):
+    """A figure whose layout has been worked out."""
+    made = make_figure(*arguments)
+    FigureCanvasAgg(made).draw()
+    return made
 
 
 def axes_of(figure):
@@ -74,7 +67,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_lies_over_anything_else(figure, case):
+def test_nothing_lies_over_anything_else(case):
     title, labels, shown = CASES[case]
     scores = np.random.default_rng(0).uniform(size=(50, len(labels)))
     drawn = figure(title, scores, np.linspace(0, shown[-1][0] * 12 / 11, 51), labels, shown)
@@ -97,7 +90,7 @@ def test_nothing_lies_over_anything_else(figure, case):
     assert rows.get_position().width > 0.6
 
 
-def test_the_strongest_classes_are_drawn_with_their_scores(figure):
+def test_the_strongest_classes_are_drawn_with_their_scores():
     scores = np.random.default_rng(1).uniform(size=(30, 20))
     times = np.arange(31) / 10
     drawn = figure("clip.mp4", scores, times, LABELS, samples(duration=3))
@@ -116,7 +109,7 @@ def test_the_strongest_classes_are_drawn_with_their_scores(figure):
     assert [axis.get_title() for axis in frames] == [f"{t:.1f} s" for t, _ in samples(duration=3)]
 
 
-def test_marks_stand_at_the_times_of_the_samples(figure):
+def test_marks_stand_at_the_times_of_the_samples():
     at = [0.1, 0.7, 2.9]
     shown = [(time, picture) for time, (_, picture) in zip(at, samples(3), strict=True)]
     rows = axes_of(figure("clip.mp4", np.zeros((30, 1)), np.arange(31) / 10, ["a"], shown))[1]
@@ -124,7 +117,7 @@ def test_marks_stand_at_the_times_of_the_samples(figure):
     assert rows.get_xlim() == (0, 3.0)
 
 
-def test_short_peaks_of_a_long_video_are_seen(figure):
+def test_short_peaks_of_a_long_video_are_seen():
     scores = np.zeros((100_000, 1))
     scores[77_777] = 1
     times = np.arange(100_001) / 25
@@ -141,12 +134,10 @@ def test_short_peaks_of_a_long_video_are_seen(figure):
 def test_the_file_is_written_without_a_warning(tmp_path):
     path = tmp_path / "new" / "clip.timeline.png"
     shown = samples(3, duration=3)
-    plt.close("all")  # what other tests have left
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         draw_timeline(path, "\u6620\u753b.mp4", np.eye(3), np.arange(4.0), LABELS[:3], shown)
-    picture = plt.imread(path)
+    picture = imread(path)
     assert picture.shape[1] == 1000
     assert len(np.unique(picture.reshape(-1, picture.shape[2]), axis=0)) > 20
     assert [each.name for each in path.parent.iterdir()] == [path.name]
-    assert not plt.get_fignums()

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from official_vision import files
 from official_vision.errors import UserError
+from official_vision.pictures import save_png
 from official_vision.search.evolution.evolve import alive
 from official_vision.search.evolution.history import (
     POPULATION_FILE,
@@ -141,7 +140,6 @@ def best_so_far(records: Records) -> list[float]:
 def draw(groups: Groups, path: str | os.PathLike) -> None:
     """Draws each evolution's best figure over the graphs tried, and its front of figure and cost."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
     progress, fronts = figure.subplots(1, 2)
     for number, (name, runs) in enumerate(groups.items()):
         colour = f"C{number}"
@@ -163,5 +161,4 @@ def draw(groups: Groups, path: str | os.PathLike) -> None:
     for axes in (progress, fronts):
         axes.grid(alpha=0.3)
         axes.legend()
-    with files.written_aside(path) as partial:
-        figure.savefig(partial, format="png", dpi=110, metadata={"Software": None})
+    save_png(figure, path)

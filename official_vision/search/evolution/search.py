@@ -7,13 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from official_vision import files
 from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.modeling.builder import resolve_architecture
+from official_vision.pictures import save_png
 from official_vision.search.evolution.backends import evaluator_of
 from official_vision.search.evolution.child import evaluate, forget_weights
 from official_vision.search.evolution.evolve import alive, evolve_with, still_needed
@@ -107,7 +106,6 @@ def _line(records: Sequence[Mapping[str, Any]], total: int, at_once: int) -> str
 def draw_front(records: Sequence[Mapping[str, Any]], metric: str, path: Path) -> None:
     """Draws all graphs by cost and figure, the first population apart, and the front."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     first = [record for record in records if record["parent"] is None]
     later = [record for record in records if record["parent"] is not None]
@@ -121,5 +119,4 @@ def draw_front(records: Sequence[Mapping[str, Any]], metric: str, path: Path) ->
     axes.set_ylabel(f"{metric} after the budget of one graph")
     axes.grid(alpha=0.3)
     axes.legend()
-    with files.written_aside(path) as partial:
-        figure.savefig(partial, format="png", dpi=120, metadata={"Software": None})
+    save_png(figure, path)

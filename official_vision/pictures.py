@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Iterator
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from official_vision import files
@@ -22,14 +21,14 @@ def missing_glyphs_allowed() -> Iterator[None]:
 
 
 def save_png(figure: Figure, path: str | os.PathLike) -> None:
-    """Writes a figure, the same bytes for the same drawing, and closes it.
+    """Writes a figure whole or not at all, the same bytes for the same drawing.
 
     Args:
-      figure: it can't be drawn again.
+      figure: made without pyplot, which would keep it in memory.
       path: of the PNG.
+
+    Raises:
+      UserError: the file can't be written.
     """
     with missing_glyphs_allowed(), files.written_aside(path) as partial:
-        try:
-            figure.savefig(partial, dpi=100, metadata={"Software": None})
-        finally:
-            plt.close(figure)
+        figure.savefig(partial, format="png", dpi=100, metadata={"Software": None})
