@@ -69,22 +69,29 @@ def mutate(
     """
     _check_strengths(parent, strengths)
     known = strengths if guided else _shuffled(strengths, generator)
-    others = [kind for kind in _CHANGES if kind != _CONNECTIONS]
-    for _ in range(_ATTEMPTS):
-        of_connections = generator.random() < connections_share
-        kind = _CONNECTIONS if of_connections else _drawn(others, generator)
-        entries = opened(parent)
-        try:
-            words = _CHANGES[kind](entries, generator, known)
-            child, origin = closed(parent, entries, name)
-        except (_ImpossibleError, ArchitectureError):
-            continue
-        if child.nodes != _unlearned(parent) and not _falls_idle(parent, child, origin):
-            return Mutation(child, {"kind": kind, **words}, origin)
+    # A kind is drawn once and tried until it gives a valid graph: a rewiring often leaves a node idle,
+    # and other kinds drawn in its place would take over most of its share.
+    for kind in _kinds_in_order(connections_share, generator):
+        for _ in range(_ATTEMPTS):
+            entries = opened(parent)
+            try:
+                words = _CHANGES[kind](entries, generator, known)
+                child, origin = closed(parent, entries, name)
+            except (_ImpossibleError, ArchitectureError):
+                continue
+            if child.nodes != _unlearned(parent) and not _falls_idle(parent, child, origin):
+                return Mutation(child, {"kind": kind, **words}, origin)
     raise UserError(
-        f"A graph must allow a change. Received: {parent.name}, none in {_ATTEMPTS} tries. "
+        f"A graph must allow a change. Received: {parent.name}, none in {_ATTEMPTS} tries of each kind. "
         "Start from a graph of more blocks."
     )
+
+
+def _kinds_in_order(connections_share: float, generator: np.random.Generator) -> list[str]:
+    of_connections = generator.random() < connections_share
+    others = [kind for kind in _CHANGES if kind != _CONNECTIONS]
+    others = [others[place] for place in generator.permutation(len(others))]
+    return [_CONNECTIONS, *others] if of_connections else [*others, _CONNECTIONS]
 
 
 def _check_strengths(parent: Architecture, strengths: Strengths) -> None:

@@ -107,6 +107,16 @@ def test_every_kind_of_change_happens():
     assert kinds == {"split", "merge", "dilation", "connections", "peer"}
 
 
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_changes_of_connections_have_the_share_that_was_asked(share):
+    kinds = Counter(
+        mutate(SEED, np.random.default_rng(s), {}, True, "c", share).words["kind"]
+        for s in range(400)
+    )
+    # Four standard deviations of a binomial draw.
+    assert kinds["connections"] / 400 == pytest.approx(share, abs=0.09)
+
+
 def test_strengths_of_another_graph_are_refused():
     with pytest.raises(UserError, match="node 7"):
         mutate(SEED, np.random.default_rng(0), {7: (0.5,)}, True, "c")
