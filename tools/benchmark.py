@@ -1,9 +1,12 @@
-"""Measures this machine: benchmark --what=forward|train|input|prepare [--gin_file=FILE] [--json=PATH].
+"""Measures this machine: benchmark --what=forward|train|search|export|input|prepare [--gin_file=FILE] [--json=PATH].
 
 forward, train: seconds of an exported network's pass, or of a whole training step with its peak memory, in float32
 and bfloat16; clips/s, GFLOP/s and their share of the matrix products of the same run. On generated clips, as
 DataSpec says. --compare=FILE sets other settings beside these, --grow=frames=8,16,32 (or size, batch, width) tells
-how cost grows.
+how cost grows, --profile=FOLDER where time goes: by node, stream and kind of operation, as a table, a picture
+(profile.png), figures (profile.json) and a trace for TensorBoard.
+search: a training step of the given graph without and with gates, and of the over-connected one, joint and bilevel.
+export: every file that tools/export.py can write: time to write, size, time a clip, difference from the Keras model.
 
 input: clips a second a core of feeding, beside Model Garden's reader on the same shards in the same
 run; bytes a clip; decodings a used frame. Reads train/DataSpec.path, or generates videos without it.
@@ -12,18 +15,26 @@ each part. Reads PrepareSpec.annotations and videos; writes nothing that stays.
 """
 
 import pathlib
+import sys
 
 from absl import flags
 
 from official_vision import cli, config, files
 from official_vision.errors import UserError
 
-_WHAT = flags.DEFINE_string("what", None, "What to measure: forward, train, input or prepare.")
+_WHAT = flags.DEFINE_string(
+    "what", None, "What to measure: forward, train, search, export, input or prepare."
+)
 _COMPARE = flags.DEFINE_multi_string(
     "compare", [], "Of forward and train: gin files of networks to set beside that of --gin_file."
 )
 _GROW = flags.DEFINE_string(
     "grow", None, "Of forward and train: NAME=VALUE,VALUE,... of frames, size, batch or width."
+)
+_PROFILE = flags.DEFINE_string(
+    "profile",
+    None,
+    "Of forward and train: folder for where time goes, and for TensorBoard's trace.",
 )
 _PICTURE = flags.DEFINE_string("picture", None, "With --grow: PNG file of times and arithmetic.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Rounds in which all that is compared runs in turn.")
@@ -49,27 +60,57 @@ def _prepare(settings: config.Config) -> tuple[dict, str]:
     return result, preparation_text(result)
 
 
-def _network(settings: config.Config) -> tuple[dict, str]:
-    from official_vision.benchmark.growth import draw_growth, exponents, grown, growth_text
-    from official_vision.benchmark.network import measure_networks, network_text
+def _search(settings: config.Config) -> tuple[dict, str]:
+    from official_vision.benchmark.network import network_text
+    from official_vision.benchmark.search import measure_search
 
-    if _GROW.value and _COMPARE.value:
-        raise UserError(
-            "--grow is of one network. Received: --compare too. Leave one of them away."
-        )
+    result = measure_search(settings, _ROUNDS.value)
+    return result, network_text(result)
+
+
+def _export(settings: config.Config) -> tuple[dict, str]:
+    from official_vision.benchmark.exports import exports_text, measure_exports
+
+    result = measure_exports(settings, _ROUNDS.value, lambda line: print(line, file=sys.stderr))
+    return result, exports_text(result)
+
+
+def _network(settings: config.Config) -> tuple[dict, str]:
     if _GROW.value:
-        result = measure_networks(
-            grown(settings, _GROW.value), _WHAT.value, _ROUNDS.value, in_processes=False
-        )
-        if _PICTURE.value:
-            draw_growth(result, _PICTURE.value)
-        result["exponents"] = exponents(result)
-        return result, f"{network_text(result)}\n{growth_text(result)}"
+        return _growth(settings)
     configs = {_stem(flags.FLAGS.gin_file) or "default": settings}
     for path in _COMPARE.value:
         configs[_stem([path])] = config.load([path], flags.FLAGS.gin_bindings)
+    if _PROFILE.value:
+        return _profile(configs)
+    from official_vision.benchmark.network import measure_networks, network_text
+
     result = measure_networks(configs, _WHAT.value, _ROUNDS.value)
     return result, network_text(result)
+
+
+def _growth(settings: config.Config) -> tuple[dict, str]:
+    from official_vision.benchmark.growth import draw_growth, exponents, grown, growth_text
+    from official_vision.benchmark.network import measure_networks, network_text
+
+    configs = grown(settings, _GROW.value)
+    result = measure_networks(configs, _WHAT.value, _ROUNDS.value, in_processes=False)
+    if _PICTURE.value:
+        draw_growth(result, _PICTURE.value)
+    result["exponents"] = exponents(result)
+    return result, f"{network_text(result)}\n{growth_text(result)}"
+
+
+def _profile(configs: dict[str, config.Config]) -> tuple[dict, str]:
+    folder = pathlib.Path(_PROFILE.value)
+    files.check_writable(folder / "profile.json", "--profile")
+    from official_vision.benchmark.profile import measure_profiles, profile_text
+    from official_vision.benchmark.profile_picture import draw_profiles
+
+    result = measure_profiles(configs, _WHAT.value, _ROUNDS.value, folder)
+    draw_profiles(result, folder / "profile.png")
+    files.write_json(folder / "profile.json", result)
+    return result, f"{profile_text(result)}\n{folder}: profile.png, profile.json, traces"
 
 
 def _stem(paths: list[str]) -> str:
@@ -77,11 +118,17 @@ def _stem(paths: list[str]) -> str:
 
 
 _OF_NETWORKS = ("forward", "train")
-_BENCHMARKS = {"forward": _network, "train": _network, "input": _input, "prepare": _prepare}
+_BENCHMARKS = {
+    "forward": _network,
+    "train": _network,
+    "search": _search,
+    "export": _export,
+    "input": _input,
+    "prepare": _prepare,
+}
 
 
-def main() -> None:
-    """Prints the figures."""
+def _check_flags() -> None:
     if _WHAT.value not in _BENCHMARKS:
         raise UserError(
             f"--what must be one of {', '.join(_BENCHMARKS)}. Received: {_WHAT.value!r}. Name one."
@@ -89,15 +136,25 @@ def main() -> None:
     for flag in (_ROUNDS, _BATCHES, _VIDEOS):
         if flag.value < 1:
             raise UserError(f"--{flag.name} must be at least 1. Received: {flag.value}. Raise it.")
-    if _WHAT.value not in _OF_NETWORKS and (_GROW.value or _COMPARE.value or _PICTURE.value):
-        name = "grow" if _GROW.value else "compare" if _COMPARE.value else "picture"
+    ways = [flag for flag in (_GROW, _COMPARE, _PROFILE, _PICTURE) if flag.value]
+    if _WHAT.value not in _OF_NETWORKS and ways:
         raise UserError(
-            f"--{name} is of forward and train. Received: --what={_WHAT.value}. Leave it away."
+            f"--{ways[0].name} is of forward and train. Received: --what={_WHAT.value}. Leave it away."
         )
     if _PICTURE.value and not _GROW.value:
         raise UserError(
             f"--picture shows what --grow measures. Received: --picture={_PICTURE.value} alone. Add --grow."
         )
+    if _GROW.value and (_COMPARE.value or _PROFILE.value):
+        other = "compare" if _COMPARE.value else "profile"
+        raise UserError(
+            f"--grow times one network. Received: --{other} too. Leave one of them away."
+        )
+
+
+def main() -> None:
+    """Prints the figures."""
+    _check_flags()
     settings = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
     result, text = _BENCHMARKS[_WHAT.value](settings)
     print(text)

@@ -7,10 +7,12 @@ does then touches all of them alike.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,9 @@ from official_vision.workers import Workers
 PRECISIONS = ("float32", "bfloat16")
 FORWARD, TRAIN = "forward", "train"
 _PASSES = {FORWARD: 1, TRAIN: 3}  # a backward pass costs two forward passes
+_PASSES_OF_CONNECTIONS = (
+    2  # of a bilevel step's second batch: no gradients of convolutions' weights
+)
 _MATRIX = 2048  # rows of the matrices whose product is the peak: beyond caches, 0.04 s on 2 cores
 
 
@@ -83,16 +88,16 @@ def measure_networks(
         for name, config in configs.items()
         for precision in precisions
     ]
-    peaks = [_matrix_product(precision) for precision in precisions]
-    first = [_seconds(own.run) for own in contenders]
-    seconds = _in_turn([*peaks, *contenders], rounds)
+    peaks = [matrix_product(precision) for precision in precisions]
+    first = [seconds_of(own.run) for own in contenders]
+    seconds = in_turn([*peaks, *contenders], rounds)
     gemm = {
         peak.precision: peak.flops / statistics.median(own) / 1e9
         for peak, own in zip(peaks, seconds, strict=False)
     }
     rows = []
     for own, times, begun in zip(contenders, seconds[len(peaks) :], first, strict=True):
-        data = _data_of(configs[own.name], what)
+        data = data_of(configs[own.name], what)
         row = _row(own, times, data) | {"first_call_seconds": begun}
         row["share_of_gemm"] = row["gflops"]["median"] / gemm[own.precision]
         if what == TRAIN and in_processes:
@@ -110,22 +115,30 @@ def contender(name: str, config: Config, what: str, precision: str) -> Contender
       what: forward or train.
       precision: one of PRECISIONS.
     """
-    data = _data_of(config, what)
+    data = data_of(config, what)
+    clips, passes = data.batch_size, _PASSES[what]
+    if what == TRAIN and _is_bilevel(config):
+        clips, passes = 2 * clips, passes + _PASSES_OF_CONNECTIONS
     architecture = resolve_architecture(config.model)
     cost = estimate(architecture, setting_of(config.model, data)).total.flops
-    flops = float(cost) * data.batch_size * _PASSES[what]
+    flops = float(cost) * data.batch_size * passes
     make = _training_step if what == TRAIN else _forward_pass
-    return Contender(name, precision, data.batch_size, flops, make(config, precision, data))
+    return Contender(name, precision, clips, flops, make(config, precision, data))
 
 
-def _data_of(config: Config, what: str) -> DataSpec:
+def _is_bilevel(config: Config) -> bool:
+    return config.connectivity.updates == "bilevel"  # a step then takes two batches
+
+
+def data_of(config: Config, what: str) -> DataSpec:
+    """Returns the settings of the clips that a forward pass or a training step takes."""
     return config.train_data if what == TRAIN else config.validation_data
 
 
 def _forward_pass(config: Config, precision: str, data: DataSpec) -> Callable[[], Any]:
     model = build_model(config.model)
     network = inference_network(model, discrete=False, precision=precision, compiled_flow=True)
-    features = _clips(network, data)
+    features = noise_clips(network, data)
     answer = tf.function(lambda given: network(given, training=False)["logits"])
     return lambda: answer(features).numpy()
 
@@ -145,12 +158,14 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
         optimizer.shadow_copy(model)
     rows, classes = data.batch_size, config.model.num_classes
     labels = {"labels": tf.one_hot(np.arange(rows) % classes, classes), "mask": tf.ones(rows)}
-    batch = (_clips(model, data), labels)
-    step = tf.function(lambda given: task.train_step(given, model, optimizer)[task.loss])
-    return lambda: step(batch).numpy()
+    batch = (noise_clips(model, data), labels)
+    batch = (batch, batch) if _is_bilevel(config) else batch
+    # Partial, not a lambda: all lambdas of this line would count as one that is traced again and again.
+    step = tf.function(functools.partial(task.train_step, model=model, optimizer=optimizer))
+    return lambda: step(batch)[task.loss].numpy()
 
 
-def _clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
+def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
     """Noise in the shape of clips: no time here depends on what they show."""
     random = np.random.default_rng(0)
     shapes = input_signature(model.streams, data.batch_size, data.frames, data.size)
@@ -162,25 +177,27 @@ def _clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
     return {name: tf.constant(drawn[name](tuple(own.shape))) for name, own in shapes.items()}
 
 
-def _matrix_product(precision: str) -> Contender:
+def matrix_product(precision: str) -> Contender:
+    """Makes the matrix product whose speed is this machine's peak."""
     left, right = (tf.cast(tf.random.normal([_MATRIX, _MATRIX]), precision) for _ in range(2))
     product = tf.function(lambda: tf.reduce_sum(tf.matmul(left, right)[0]))
     product()
     return Contender("GEMM", precision, 0, 2.0 * _MATRIX**3, lambda: product().numpy())
 
 
-def _seconds(run: Callable[[], Any]) -> float:
+def seconds_of(run: Callable[[], Any]) -> float:
+    """Returns what one call takes."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
-def _in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
+def in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
     """Seconds of each contender's calls."""
     seconds: list[list[float]] = [[] for _ in contenders]
     for _ in range(rounds):
         for own, contender_ in zip(seconds, contenders, strict=True):
-            own.append(_seconds(contender_.run))
+            own.append(seconds_of(contender_.run))
     return seconds
 
 
@@ -190,7 +207,7 @@ def _row(own: Contender, seconds: Sequence[float], data: DataSpec) -> dict[str, 
         "precision": own.precision,
         "frames": data.frames,
         "size": data.size,
-        "batch_size": data.batch_size,
+        "batch_size": own.clips,
         "gflop": own.flops / 1e9,
         "seconds": spread(seconds),
         "clips_a_second": spread([own.clips / s for s in seconds]),
@@ -213,6 +230,15 @@ def _first_step(asked: tuple[Config, str]) -> float:
     """Takes a training step; returns the process's greatest memory so far, in MiB."""
     config, precision = asked
     contender("alone", config, TRAIN, precision).run()
+    return _peak_mebibytes()
+
+
+def _peak_mebibytes() -> float:
+    """Of this process alone: ru_maxrss begins with the peak of the process that started it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

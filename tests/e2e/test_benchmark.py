@@ -74,11 +74,20 @@ def test_preparation_is_measured(tmp_path: Path, footage: dict[str, Path]) -> No
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "--what must be one of forward, train, input, prepare. Received: None."),
-        (["--what=x"], "--what must be one of forward, train, input, prepare. Received: 'x'."),
+        (
+            [],
+            "--what must be one of forward, train, search, export, input, prepare. Received: None.",
+        ),
+        (
+            ["--what=x"],
+            "--what must be one of forward, train, search, export, input, prepare. Received: 'x'.",
+        ),
         (["--what=input", "--rounds=0"], "--rounds must be at least 1. Received: 0."),
         (["--what=train", "--picture=a.png"], "--picture shows what --grow measures."),
         (["--what=input", "--grow=size=1,2"], "--grow is of forward and train."),
+        (["--what=search", "--profile=x"], "--profile is of forward and train."),
+        (["--what=train", "--profile=x", "--grow=size=1,2"], "--grow times one network."),
+        (["--what=forward", "--profile=README.md"], "--profile "),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], words: str) -> None:
