@@ -108,6 +108,12 @@ def sha256(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
+def size_bytes(path: str | os.PathLike) -> int:
+    """Returns the size of a file, or of all files below a folder."""
+    path = Path(path)
+    return sum(own.stat().st_size for own in (path, *path.rglob("*")) if own.is_file())
+
+
 def sha256_of_folder(path: str | os.PathLike) -> str:
     """Returns one SHA-256 of all files below a folder: of their relative paths and contents."""
     folder = Path(path)

@@ -31,4 +31,4 @@ def save_png(figure: Figure, path: str | os.PathLike) -> None:
       UserError: the file can't be written.
     """
     with missing_glyphs_allowed(), files.written_aside(path) as partial:
-        figure.savefig(partial, format="png", dpi=100, metadata={"Software": None})
+        figure.savefig(partial, format="png", dpi="figure", metadata={"Software": None})

@@ -14,19 +14,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from official_vision import files
 from official_vision.benchmark.network import PRECISIONS, noise_clips, seconds_of
 from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.network import AssembleNet
-from official_vision.serving import tflite
+from official_vision.serving import parity, tflite
 from official_vision.serving.held_out import HeldOutClips, network_scores
 from official_vision.serving.inference import inference_network
 from official_vision.serving.module import ServingModule
 from official_vision.serving.strangers import (
     StrangerFailedError,
+    fastest_tflite_answers,
     saved_model_answers,
-    tflite_answers,
 )
 
 EXPORT = "export"
@@ -112,11 +113,8 @@ def _keras_seconds(model: AssembleNet, clips: HeldOutClips) -> float:
 
 
 def _lite_answers(path: Path, clips: HeldOutClips) -> Answers:
-    threads = os.cpu_count() or 1
-    try:
-        return tflite_answers(path, clips, xnnpack=True, threads=threads)
-    except StrangerFailedError:
-        return tflite_answers(path, clips, xnnpack=False, threads=threads)
+    found, seconds, _ = fastest_tflite_answers(path, clips, threads=os.cpu_count() or 1)
+    return found, seconds
 
 
 def _measured(
@@ -131,14 +129,13 @@ def _measured(
             found, seconds = file.answers(path, clips)
         except (UserError, StrangerFailedError) as error:
             return {"refused": str(error)}
-        parts = [own for own in (path, *path.rglob("*")) if own.is_file()]
-        size = sum(own.stat().st_size for own in parts)
-    difference = max(float(np.abs(found[name] - expected[name]).max()) for name in expected)
+        size = files.size_bytes(path)
+    own = parity.compare(expected, found, clips, size_bytes=size, seconds_a_clip=seconds)
     return {
         "write_seconds": written,
-        "mebibytes": size / _MEBIBYTE,
-        "seconds": seconds,
-        "difference": difference,
+        "mebibytes": own.size_bytes / _MEBIBYTE,
+        "seconds": own.seconds_a_clip,
+        "difference": own.difference,
     }
 
 

@@ -36,9 +36,8 @@ from official_vision.workers import Workers
 PRECISIONS = ("float32", "bfloat16")
 FORWARD, TRAIN = "forward", "train"
 _PASSES = {FORWARD: 1, TRAIN: 3}  # a backward pass costs two forward passes
-_PASSES_OF_CONNECTIONS = (
-    2  # of a bilevel step's second batch: no gradients of convolutions' weights
-)
+# Of a bilevel step's second batch: no gradients of convolutions' weights.
+_PASSES_OF_CONNECTIONS = 2
 _MATRIX = 2048  # rows of the matrices whose product is the peak: beyond caches, 0.04 s on 2 cores
 
 
@@ -88,9 +87,9 @@ def measure_networks(
         for name, config in configs.items()
         for precision in precisions
     ]
-    peaks = [matrix_product(precision) for precision in precisions]
+    peaks = [_matrix_product(precision) for precision in precisions]
     first = [seconds_of(own.run) for own in contenders]
-    seconds = in_turn([*peaks, *contenders], rounds)
+    seconds = _in_turn([*peaks, *contenders], rounds)
     gemm = {
         peak.precision: peak.flops / statistics.median(own) / 1e9
         for peak, own in zip(peaks, seconds, strict=False)
@@ -177,8 +176,7 @@ def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
     return {name: tf.constant(drawn[name](tuple(own.shape))) for name, own in shapes.items()}
 
 
-def matrix_product(precision: str) -> Contender:
-    """Makes the matrix product whose speed is this machine's peak."""
+def _matrix_product(precision: str) -> Contender:
     left, right = (tf.cast(tf.random.normal([_MATRIX, _MATRIX]), precision) for _ in range(2))
     product = tf.function(lambda: tf.reduce_sum(tf.matmul(left, right)[0]))
     product()
@@ -192,7 +190,7 @@ def seconds_of(run: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
+def _in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
     """Seconds of each contender's calls."""
     seconds: list[list[float]] = [[] for _ in contenders]
     for _ in range(rounds):

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from official_vision import files
+from official_vision.pictures import save_png
 from official_vision.search.study import ExpectedPeers, Outcome, Variant
 
 
@@ -100,5 +99,4 @@ def draw(rows: Sequence[Row], metric: str, path: Path) -> None:
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(f"{metric} at the end of training (dots: seeds; line: their mean)")
     axes.grid(axis="x", alpha=0.3)
-    with files.written_aside(path) as partial:
-        FigureCanvasAgg(figure).print_png(str(partial))
+    save_png(figure, path)

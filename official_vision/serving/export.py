@@ -36,7 +36,7 @@ from official_vision.serving.inference import has_candidates, inference_network
 from official_vision.serving.module import ServingModule
 from official_vision.serving.parity import Parity
 from official_vision.serving.strangers import (
-    StrangerFailedError,
+    fastest_tflite_answers,
     saved_model_answers,
     tflite_answers,
 )
@@ -265,7 +265,7 @@ class _Export:
         self._warm_up(folder)
         described.unlink()  # copied into assets/ by now
         labels.unlink()
-        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        size = files.size_bytes(folder)
 
         def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
             return saved_model_answers(folder, clips)
@@ -292,13 +292,11 @@ class _Export:
         return self._checked(name, format_name, answers, size, parts)
 
     def _lite_answers(self, path: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
-        try:
-            return tflite_answers(path, clips, xnnpack=True, threads=self.options.threads)
-        except StrangerFailedError as error:
-            note = f"{path.name} runs without XNNPACK only, slower: with it, {error}"
-            if note not in self.notes:
-                self.notes.append(note)
-            return tflite_answers(path, clips, xnnpack=False, threads=self.options.threads)
+        found, seconds, reason = fastest_tflite_answers(path, clips, self.options.threads)
+        note = f"{path.name} runs without XNNPACK only, slower: with it, {reason}"
+        if reason and note not in self.notes:
+            self.notes.append(note)
+        return found, seconds
 
     def _with_kinds_in_float(self, content: bytes) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """Answers of int8 files that compute one kind of operation in floats, by that kind."""

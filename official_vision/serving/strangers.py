@@ -105,6 +105,27 @@ def tflite_answers(
     return _ask(_TFLITE, path, clips, "xnnpack" if xnnpack else "plain", str(threads))
 
 
+def fastest_tflite_answers(
+    path: Path, clips: HeldOutClips, threads: int = 1
+) -> tuple[dict[str, np.ndarray], float, str]:
+    """Asks a TFLite file with XNNPACK, or where that crashes without it.
+
+    Args:
+      path, clips, threads: as of `tflite_answers`.
+
+    Returns:
+      What `tflite_answers` does, and why XNNPACK did not answer; empty where it did.
+
+    Raises:
+      StrangerFailedError: the plain kernels fail too.
+    """
+    try:
+        return *tflite_answers(path, clips, xnnpack=True, threads=threads), ""
+    except StrangerFailedError as error:
+        plain = tflite_answers(path, clips, xnnpack=False, threads=threads)
+        return *plain, str(error)
+
+
 def _ask(
     script: str, path: Path, clips: HeldOutClips, *arguments: str
 ) -> tuple[dict[str, np.ndarray], float]:

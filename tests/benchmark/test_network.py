@@ -65,7 +65,7 @@ def test_contenders_take_turns():
     rivals = [
         Contender(name, "float32", 1, 1.0, lambda name=name: order.append(name)) for name in "abc"
     ]
-    seconds = network.in_turn(rivals, 3)
+    seconds = network._in_turn(rivals, 3)
     assert order == list("abcabcabc")
     assert [len(own) for own in seconds] == [3, 3, 3]
 
