@@ -52,11 +52,10 @@ def resize(stream: str, cut: tf.Tensor, box: tf.Tensor, size: int, flip: tf.Tens
     if stream == "objects":
         # Mirrored last: half-way positions take the pixel on the same side whether mirrored or not.
         return _mirrored(tf.image.resize(cut, [size, size], "nearest"), flip)
-    # Mirrored first, while rgb is of one byte and, mostly, of fewer pixels.
-    # What tf.image.resize does, without its dozens of small operations for every frame.
-    resized = tf.raw_ops.ResizeBilinear(
-        images=_mirrored(cut, flip), size=[size, size], half_pixel_centers=True
-    )
+    # Mirrored first, while rgb is of one byte and, mostly, of fewer pixels. What tf.image.resize does,
+    # without its dozens of small operations for every frame; of bytes it would take twice as long.
+    pixels = tf.cast(_mirrored(cut, flip), tf.float32)
+    resized = tf.raw_ops.ResizeBilinear(images=pixels, size=[size, size], half_pixel_centers=True)
     if stream == "rgb":
         return tf.cast(tf.round(resized), tf.uint8)
     ratio = tf.cast(size, tf.float32) / tf.cast(tf.stack([box[3], box[2]]), tf.float32)
@@ -64,7 +63,12 @@ def resize(stream: str, cut: tf.Tensor, box: tf.Tensor, size: int, flip: tf.Tens
 
 
 def _mirrored(frames: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
-    return tf.cond(flip, lambda: tf.reverse(frames, axis=[2]), lambda: frames)
+    def mirror() -> tf.Tensor:
+        # As rows of pixels: of three axes and three channels TensorFlow has a kernel six times as fast.
+        rows = tf.reshape(frames, [-1, tf.shape(frames)[2], frames.shape[3]])
+        return tf.reshape(tf.reverse(rows, axis=[1]), tf.shape(frames))
+
+    return tf.cond(flip, mirror, lambda: frames)
 
 
 def evaluation_box(height: tf.Tensor, width: tf.Tensor, position: tf.Tensor) -> tf.Tensor:

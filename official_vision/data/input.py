@@ -156,8 +156,8 @@ class _Reader:
         self._skipped = skipped
 
     def record(self, position: tf.Tensor) -> Record:
-        """The parsed record at a position; an empty one where it can't be read."""
-        return or_blank(lambda: parse(self._table.read(position), self.streams))
+        """The parsed record at a position."""
+        return parse(self._table.read(position), self.streams)
 
     def example(self, position: tf.Tensor, cut: Callable[[], Example]) -> Example:
         """What `cut` returns; a masked row where it fails."""
@@ -183,10 +183,11 @@ class _Reader:
 def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) -> tf.data.Dataset:
     spec = reader.spec
 
-    def example(number: tf.Tensor, position: tf.Tensor, record: Record) -> Example:
+    def example(number: tf.Tensor, position: tf.Tensor) -> Example:
         seeds = _seeds(spec, number)
 
         def cut() -> Example:
+            record = reader.record(position)
             start = span.random_start(num_frames(record, reader.streams), spec, seeds[0])
             size = frame_size(record, start, reader.streams)
             box = geometry.random_box(*size, spec.min_crop_area, seeds[1])
@@ -204,11 +205,8 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
             return mix_batch(features, targets, spec, _seeds(spec, numbers[0])[4])
         return features, targets
 
-    records = numbered.map(
-        lambda number, position: (number, position, reader.record(position)), **_PARALLEL
-    )
     return (
-        records.map(example, **_PARALLEL)
+        numbered.map(example, **_PARALLEL)
         .batch(batch, drop_remainder=True)
         .map(finished, **_PARALLEL)
     )
@@ -242,7 +240,10 @@ def _evaluation_examples(
 
     pipelines, own_number = context.num_input_pipelines, context.input_pipeline_id
     positions = tf.data.Dataset.range(num_videos).shard(pipelines, own_number)
-    records = positions.map(lambda position: (position, reader.record(position)), **_PARALLEL)
+    # A record is read once for all its cuts; an unreadable one is empty, and then so is each cut.
+    records = positions.map(
+        lambda position: (position, or_blank(lambda: reader.record(position))), **_PARALLEL
+    )
     examples = records.flat_map(every_cut).map(example, **_PARALLEL)
     # Every pipeline and replica gets as many batches as the fullest one, the rest filled and masked.
     own = len(range(own_number, num_videos, pipelines)) * len(cuts)

@@ -26,6 +26,7 @@ ENCODED_KEYS = {"rgb": "image/encoded", "flow": "flow/encoded", "objects": "obje
 CHANNELS = {"rgb": 3, "flow": 2, "objects": 1}  # of decoded frames
 _DCT = "INTEGER_ACCURATE"
 _LEAST_DECODED = 16  # columns of a JPEG
+_BLOCK = 16  # columns that a JPEG of half-width colours codes together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,11 +171,12 @@ def _decode_jpeg_box(encoded: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
 
     A column more on either side is decoded and dropped: colours are stored at half the width, and
     interpolating them at a border of the decoded part would differ from the whole picture. Of very
-    narrow parts they are not interpolated at all.
+    narrow parts they are not interpolated at all. What begins between two blocks TensorFlow would
+    copy once more, a tenth of the decoder's time.
     """
     top, left, height, width = tf.unstack(box)
     whole_width = _jpeg_size(encoded)[1]
-    begin = tf.maximum(tf.minimum(left - 1, whole_width - _LEAST_DECODED), 0)
+    begin = tf.maximum(tf.minimum(left - 1, whole_width - _LEAST_DECODED), 0) // _BLOCK * _BLOCK
     right = tf.minimum(tf.maximum(left + width + 1, begin + _LEAST_DECODED), whole_width)
     wider = tf.stack([top, begin, height, right - begin])
     decoded = tf.io.decode_and_crop_jpeg(encoded, wider, channels=3, dct_method=_DCT)
