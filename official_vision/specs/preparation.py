@@ -81,7 +81,7 @@ class PrepareSpec(Spec):
     object_id_offset: int = 0
     object_unlabelled_id: int | None = None
     object_classes: str = ""
-    jpeg_quality: int = setting(95, low=1, high=100)
+    jpeg_quality: int = setting(90, low=1, high=100)
     videos_per_shard: int = setting(64, low=1)
     runner: str = "DirectRunner"
     runner_options: tuple[str, ...] = ()
