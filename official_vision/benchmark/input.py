@@ -70,7 +70,9 @@ def _generated(config: Config, folder: Path) -> str:
     data, prepare = config.train_data, config.prepare
     frames = (data.frames - 1) * data.frame_stride + 1 + _SPARE_FRAMES
     height = prepare.short_side // 2 * 2
-    manifest = write_scenes(folder / "videos", _SCENES, frames, height, height * 4 // 3 // 2 * 2)
+    # Model Garden's reader needs a batch of videos at least.
+    scenes = max(_SCENES, data.batch_size)
+    manifest = write_scenes(folder / "videos", scenes, frames, height, height * 4 // 3 // 2 * 2)
     prepare = dataclasses.replace(
         prepare, videos=str(folder / "videos"), output=str(folder / "shards"), videos_per_shard=2
     )

@@ -2,12 +2,14 @@
 
 import collections
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+import tensorflow as tf
 
 from official_vision.data.index import Index
 from tests.e2e.commands import ENVIRONMENT, REPOSITORY
@@ -198,16 +200,61 @@ def comparable(folder):
     }
 
 
+def finished_shards(folder):
+    """Which file each shard is that has its report: one written again would be another file."""
+    reports = (folder / "out").rglob("shard-*.json")
+    shards = {path: path.with_suffix(".tfrecord") for path in reports}
+    return {
+        path: (found.st_ino, found.st_mtime_ns)
+        for path in (*shards, *shards.values())
+        if (found := path.stat())
+    }
+
+
 @pytest.mark.slow
-def test_kill_9_at_any_time_and_the_next_run_gives_the_same_bytes(tmp_path, footage, undisturbed):
+def test_kill_9_at_any_time_redoes_shards_in_flight_alone_and_gives_the_same_bytes(
+    tmp_path, footage, undisturbed
+):
     annotate(tmp_path, spans(20))
-    for wait in (0.0, 0.13, 0.31):
+    chance = random.Random(7)
+    finished = {}
+    for _ in range(3):
         process = started(tmp_path, footage)
-        time.sleep(wait)
+        time.sleep(chance.random() * 0.4)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=60)
+        found = finished_shards(tmp_path)
+        assert found.items() >= finished.items()
+        finished = found
+    assert 0 < len(finished) <= 20
     assert run(tmp_path, footage).returncode == 0
+    assert finished_shards(tmp_path).items() >= finished.items()
     assert comparable(tmp_path) == comparable(undisturbed)
+
+
+class AbortsOnWidePictures(tf.Module):
+    """A segmentation network that takes its process along."""
+
+    @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8, "frame")])
+    def ids(self, frame):
+        def abort():
+            with tf.control_dependencies([tf.raw_ops.Abort(error_msg="as a broken kernel would")]):
+                return tf.constant(0)
+
+        wide = tf.shape(frame)[2] > 2 * tf.shape(frame)[1]
+        zero = tf.cond(wide, abort, lambda: tf.constant(0))
+        return {"ids": tf.zeros_like(frame[..., 0], tf.int32) + zero}
+
+
+@pytest.mark.slow
+def test_a_segmentation_network_that_crashes_leaves_out_its_video_alone(tmp_path, footage):
+    network = AbortsOnWidePictures()
+    tf.saved_model.save(network, str(tmp_path / "net"), signatures={"serving_default": network.ids})
+    annotate(tmp_path, [*spans(1), "carphone_pristine.mp4,ride;x,train,0,0.3,c"])
+    done = run(tmp_path, footage, objects=f"saved_model:{tmp_path}/net", workers=1)
+    assert done.returncode == 3, done.stderr
+    assert "bikes.mp4: the decoder crashed (exit status -6)." in done.stderr
+    assert Index.read(tmp_path / "out" / "train").videos == ("c",)
 
 
 @pytest.mark.slow
