@@ -6,7 +6,8 @@ import pytest
 
 from official_vision import config
 from official_vision.benchmark.input import input_text, measure_input
-from official_vision.benchmark.scenes import write_scenes
+from official_vision.benchmark.scenes import SPLIT, write_scenes
+from official_vision.data.prepare import prepare_split
 from official_vision.data.video import decode
 from official_vision.errors import UserError
 
@@ -61,10 +62,23 @@ def test_the_table_says_it(result):
     assert "batches of 2, 2 rounds of 2 clips, generated data" in text
 
 
-def test_too_few_videos_are_explained(settings):
-    big = dataclasses.replace(settings.train_data, batch_size=64)
-    with pytest.raises(UserError, match=r"Received: 8 videos, DataSpec\.batch_size = 64"):
-        measure_input(dataclasses.replace(settings, train_data=big), rounds=1, batches=1)
+def test_as_many_videos_are_generated_as_a_batch_holds(settings):
+    big = dataclasses.replace(settings.train_data, batch_size=9)
+    result = measure_input(dataclasses.replace(settings, train_data=big), rounds=1, batches=1)
+    assert (result["videos"], result["clips_a_round"]) == (9, 9)
+
+
+def test_too_few_videos_are_explained(settings, tmp_path):
+    manifest = write_scenes(tmp_path / "videos", 2, 16, 40, 54)
+    spec = dataclasses.replace(
+        settings.prepare, videos=str(tmp_path / "videos"), output=str(tmp_path / "shards")
+    )
+    prepare_split(manifest, SPLIT, spec, lambda: None)
+    data = dataclasses.replace(
+        settings.train_data, path=str(tmp_path / "shards" / SPLIT), batch_size=64
+    )
+    with pytest.raises(UserError, match=r"Received: 2 videos, DataSpec\.batch_size = 64"):
+        measure_input(dataclasses.replace(settings, train_data=data), rounds=1, batches=1)
 
 
 def test_scenes_move(tmp_path):
