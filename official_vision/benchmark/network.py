@@ -28,8 +28,10 @@ from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.precision import in_precision
 from official_vision.serving.inference import inference_network
 from official_vision.specs import DataSpec
+from official_vision.training import graph_passes
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.optimization import make_optimizer
+from official_vision.training.optimizer_state import make_state
 from official_vision.training.task import VideoTask
 from official_vision.workers import Workers
 
@@ -155,13 +157,19 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
         )
     if config.optimizer.ema_decay:  # as Model Garden's trainer begins
         optimizer.shadow_copy(model)
+    make_state(optimizer, task.trained)  # as ours does
     rows, classes = data.batch_size, config.model.num_classes
     labels = {"labels": tf.one_hot(np.arange(rows) % classes, classes), "mask": tf.ones(rows)}
     batch = (noise_clips(model, data), labels)
     batch = (batch, batch) if _is_bilevel(config) else batch
     # Partial, not a lambda: all lambdas of this line would count as one that is traced again and again.
     step = tf.function(functools.partial(task.train_step, model=model, optimizer=optimizer))
-    return lambda: step(batch)[task.loss].numpy()
+
+    def run() -> Any:
+        with graph_passes.left_out():  # as our trainer does
+            return step(batch)[task.loss].numpy()
+
+    return run
 
 
 def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:

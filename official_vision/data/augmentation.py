@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import tensorflow as tf
-from official.vision.ops import augment
 
 from official_vision.architecture.streams import NEUTRAL
 from official_vision.specs import DataSpec
@@ -102,6 +101,9 @@ def colour_operation(rgb: tf.Tensor, name: str, magnitude: float, sign: int) -> 
     Returns:
       uint8 [time, height, width, 3].
     """
+    # Imported late: Model Garden's other tasks come with it, half a second of every start.
+    from official.vision.ops import augment
+
     strength = magnitude / 10
     if name == "identity":
         return tf.identity(rgb)

@@ -96,4 +96,8 @@ class TemporalConvolution(Layer):
         Returns:
           [batch, time, pixels, filters].
         """
-        return tf.nn.conv2d(x, self.kernel, 1, "SAME", dilations=[self.dilation, 1])
+        return self.convolution_op(x, self.kernel)
+
+    def convolution_op(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Convolves x with a given kernel: what Keras's own convolutions name so."""
+        return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=[self.dilation, 1])

@@ -44,8 +44,7 @@ class AssembleNet(tf_keras.Model):
         super().__init__(**{"autocast": False, **kwargs})
         self.architecture = architecture
         self.spec = spec
-        # Training may set it: blocks and stems then keep no activations for the backward pass.
-        self.rematerialises = False
+        self._rematerialises = False  # blocks and stems keep no activations for the backward pass
         self.streams = model_inputs.streams_of(architecture, spec)
         self.plan = make_plan(architecture, spec.num_object_classes)
         self._alive = architecture.live_nodes(gated_by_peers=spec.gate == "peer")
@@ -105,6 +104,18 @@ class AssembleNet(tf_keras.Model):
             hidden,
             name="head",
         )
+
+    def rematerialise(self, what: str) -> None:
+        """Says what training computes again in the backward pass; gradients stay the same.
+
+        Args:
+          what: nothing, norms (inside residual modules: the last convolution too) or everything (inside
+            blocks and stems).
+        """
+        self._rematerialises = what == "everything"
+        for block in self.blocks().values():
+            for module in block.modules:
+                module.recomputes = what == "norms"
 
     # Control flow here depends on the graph alone: AutoGraph would read every layer's source in vain.
     @tf.autograph.experimental.do_not_convert
@@ -193,7 +204,7 @@ class AssembleNet(tf_keras.Model):
         frames: int | tf.Tensor,
         training: bool | None,
     ) -> tf.Tensor:
-        if not (training and self.rematerialises):
+        if not (training and self._rematerialises):
             return layer(*tensors, frames, training=training)
         return rematerialised(lambda *again: layer(*again, frames, training=training), *tensors)
 

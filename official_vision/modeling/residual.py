@@ -12,6 +12,12 @@ from official_vision.modeling.convolution import (
     spatial_convolution,
 )
 from official_vision.modeling.layer import Layer, build_path, register
+from official_vision.modeling.recomputation import (
+    can_recompute,
+    convolved,
+    norm_relu_convolution,
+    residual_end,
+)
 
 
 class ResidualModule(Layer):
@@ -27,6 +33,8 @@ class ResidualModule(Layer):
         self.output_channels = output_channels
         self.stride = stride
         self.projects = projects
+        # Training may set it: batch norms inside are computed again in the backward pass.
+        self.recomputes = False
         self.last = spatial_convolution(output_channels, 1, name="last")
         self.last_norm = batch_norm(starts_at_zero=True, name="last_norm")
         if projects:
@@ -52,11 +60,13 @@ class ResidualModule(Layer):
         Returns:
           [batch * time, ceil(height / stride), ceil(width / stride), output channels].
         """
-        shortcut = (
-            self.projection_norm(self.projection(x), training=training) if self.projects else x
-        )
-        y = self.last_norm(self.last(self._inner(x, frames, training)), training=training)
-        return tf.nn.relu(y + shortcut)
+        y = convolved(self.last, self._inner(x, frames, training), training)
+        return tf.nn.relu(self.last_norm(y, training=training) + self._shortcut(x, training))
+
+    def _shortcut(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+        if not self.projects:
+            return x
+        return self.projection_norm(convolved(self.projection, x, training), training=training)
 
 
 class _Bottleneck(ResidualModule):
@@ -83,13 +93,28 @@ class _Bottleneck(ResidualModule):
     def _build_inner(self, input_shape: tf.TensorShape) -> tf.TensorShape:
         return build_path(input_shape, self.first, self.first_norm, self.middle, self.middle_norm)
 
+    def call(
+        self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None = None
+    ) -> tf.Tensor:
+        norms = (self.first_norm, self.middle_norm, self.last_norm)
+        if not (self.recomputes and all(can_recompute(norm, training) for norm in norms)):
+            return super().call(x, frames, training)
+        y = norm_relu_convolution(self._first(x, frames), self.first_norm, self.middle)
+        shortcut = self._shortcut(x, training)
+        return residual_end(y, shortcut, self.middle_norm, self.last, self.last_norm)
+
+    def _first(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
+        """The first convolution in training."""
+        del frames  # frames are independent of each other in a 2-D module
+        return convolved(self.first, x, training=True)
+
     def _inner(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
-        y = self._begin(x, frames, training)
-        return tf.nn.relu(self.middle_norm(self.middle(y), training=training))
+        y = convolved(self.middle, self._begin(x, frames, training), training)
+        return tf.nn.relu(self.middle_norm(y, training=training))
 
     def _begin(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
-        del frames  # frames are independent of each other in a 2-D module
-        return tf.nn.relu(self.first_norm(self.first(x), training=training))
+        del frames
+        return tf.nn.relu(self.first_norm(convolved(self.first, x, training), training=training))
 
 
 @register
@@ -118,6 +143,10 @@ class ResidualModule2Plus1D(_Bottleneck):
 
     def _first_convolution(self) -> tf_keras.layers.Layer:
         return TemporalConvolution(self.channels, 3, self.temporal_dilation, name="first")
+
+    def _first(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
+        first = super()._first
+        return time_axis.over_time(x, frames, lambda y: first(y, frames))
 
     def _begin(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
         begin = super()._begin

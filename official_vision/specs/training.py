@@ -25,8 +25,9 @@ class TrainSpec(Spec):
       best_metric: evaluation figure by which the best checkpoint is kept, e.g. mAP, charades_mAP or top_1.
       accumulation_steps: parts of a batch, one after the other, whose gradients make one step: the
         memory of a part. Batch norm sees the parts, and counts each in its moving averages.
-      rematerialise: compute blocks' and stems' activations again in the backward pass instead of keeping
-        them: less memory for about a third more arithmetic, the same gradients.
+      rematerialise: what the backward pass computes again instead of keeping it, with the same gradients.
+        norms: inside residual modules, of bottleneck networks on one device; for a twelfth more arithmetic.
+        everything: inside blocks and stems; for a third more arithmetic.
       frozen: regular expressions over names of weights (node_00/spatial/kernel); those neither move nor
         decay, and a batch norm frozen whole runs with its moving statistics. '^(?!head)' trains the
         classifier alone.
@@ -53,7 +54,7 @@ class TrainSpec(Spec):
     checkpoints_kept: int = setting(3, low=1)
     best_metric: str = "mAP"
     accumulation_steps: int = setting(1, low=1)
-    rematerialise: bool = False
+    rematerialise: str = setting("nothing", choices=("nothing", "norms", "everything"))
     frozen: tuple[str, ...] = ()
     precise_batch_norm_batches: int = setting(0, low=0)
     label_smoothing: float = setting(0.0, low=0, high=0.99)

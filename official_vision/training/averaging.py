@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
-import tf_keras
 from official.modeling import optimization
 
-from official_vision.training.split_optimizer import SplitOptimizer
+from official_vision.training.optimizer_state import moving_parts
 
 
 class ExactMovingAverage(optimization.ExponentialMovingAverage):
@@ -53,22 +52,8 @@ def exchange_addon_averages(optimizer: Any, weights: Sequence[tf.Variable]) -> N
       optimizer: of the run; one without such averages changes nothing.
       weights: that it moves.
     """
-    for wrapper, own in _averaging_parts(optimizer, weights):
-        wrapper._create_all_weights(own)  # a run that goes on has taken no step yet
-        pairs = [(wrapper.get_slot(weight, "average"), weight) for weight in own]
-        _exchange_all(tf.distribute.get_strategy(), pairs)
-
-
-def _averaging_parts(
-    optimizer: Any, weights: Sequence[tf.Variable]
-) -> Iterator[tuple[Any, list[tf.Variable]]]:
-    """The wrappers inside loss scaling and among two optimizers, each with the weights that it moves."""
-    if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
-        yield from _averaging_parts(optimizer.inner_optimizer, weights)
-    elif isinstance(optimizer, SplitOptimizer):
-        for part, own in optimizer.parts(weights):
-            yield from _averaging_parts(part, own)
-    elif isinstance(optimizer, optimization.ExponentialMovingAverage):
-        return
-    elif hasattr(optimizer, "assign_average_vars") and weights:
-        yield optimizer, list(weights)
+    for wrapper, own in moving_parts(optimizer, weights):
+        if hasattr(wrapper, "assign_average_vars"):
+            wrapper._create_all_weights(own)  # a run that goes on has taken no step yet
+            pairs = [(wrapper.get_slot(weight, "average"), weight) for weight in own]
+            _exchange_all(tf.distribute.get_strategy(), pairs)

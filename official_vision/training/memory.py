@@ -61,7 +61,7 @@ def need_of(config: Config, architecture: Architecture, replicas: int) -> Need:
     cost = estimate(architecture, setting_of(model, data))
     clips = -(-data.batch_size // replicas)
     in_memory = -(-clips // train.accumulation_steps)
-    of_clip = _rematerialised(cost) if train.rematerialise else _kept(cost.total.activation_bytes)
+    of_clip = _KEPT[train.rematerialise](cost)
     weights = 4 * cost.total.parameters
     trainable = 4 * cost.total.trainable
     average = weights if config.optimizer.ema_decay else 0
@@ -75,18 +75,26 @@ def need_of(config: Config, architecture: Architecture, replicas: int) -> Need:
     )
 
 
-def _kept(activation_bytes: int) -> int:
-    return _KEPT_PER_ACTIVATION * activation_bytes
+def _all(cost: Cost) -> int:
+    return _KEPT_PER_ACTIVATION * cost.total.activation_bytes
 
 
-def _rematerialised(cost: Cost) -> int:
+def _without_norms(cost: Cost) -> int:
+    """Outputs of convolutions and sums alone."""
+    return cost.total.activation_bytes
+
+
+def _between_nodes(cost: Cost) -> int:
     """Nodes' outputs and their pools stay; of the inside of nodes, the greatest one's at a time."""
     outputs = 0
     for index in cost.alive:
         frames, height, width, channels = cost.shape(index)
         outputs += 4 * frames * height * width * channels
-    inside = max(_kept(cost.of_node(index).activation_bytes) for index in cost.alive)
-    return outputs + cost.of_role("pool").activation_bytes + inside
+    inside = max(cost.of_node(index).activation_bytes for index in cost.alive)
+    return outputs + cost.of_role("pool").activation_bytes + _KEPT_PER_ACTIVATION * inside
+
+
+_KEPT = {"nothing": _all, "norms": _without_norms, "everything": _between_nodes}
 
 
 def _slots(config: Config) -> int:
@@ -140,6 +148,6 @@ def told(need: Need, has: tuple[int, str] | None, replicas_here: int = 1) -> str
     if total <= free:
         return line
     return (
-        f"warning: {line}. It does not fit: set TrainSpec.accumulation_steps, TrainSpec.rematerialise = True or "
+        f"warning: {line}. It does not fit: set TrainSpec.accumulation_steps, TrainSpec.rematerialise = 'norms' or "
         "TrainSpec.precision = 'mixed_bfloat16', or make DataSpec.batch_size, frames or size smaller."
     )

@@ -59,7 +59,7 @@ class VideoTask(base_task.Task):
         self.evaluated: tuple[VideoScores, Evaluation] | None = None  # the newest
         self._note = note
         self._streams: tuple[str, ...] = ()
-        self._trained: list[tf.Variable] = []
+        self.trained: list[tf.Variable] = []  # the weights that move
         self.terms: ConnectionTerms | None = None  # what a search adds to the loss
         self._kernels: list[tf.Variable] = []
 
@@ -67,13 +67,13 @@ class VideoTask(base_task.Task):
         """Builds the network, frozen as TrainSpec says."""
         train = self.config.train
         model = build_model(self.config.model, self.architecture)
-        model.rematerialises = train.rematerialise
+        model.rematerialise(train.rematerialise)
         self._streams = model.streams
         # Found by name, which inside a replica is another one.
-        self._trained = freeze(model, train.frozen)
+        self.trained = freeze(model, train.frozen)
         if self.config.connectivity.updates == "bilevel":
-            check_sides(self._trained)
-        moving = {variable.ref() for variable in self._trained}
+            check_sides(self.trained)
+        moving = {variable.ref() for variable in self.trained}
         self._kernels = [kernel for kernel in model.kernels() if kernel.ref() in moving]
         return model
 
@@ -126,6 +126,8 @@ class VideoTask(base_task.Task):
             input_context=input_context,
         )
 
+    # AutoGraph would read the source of all that a step calls: nothing there depends on tensors' values.
+    @tf.autograph.experimental.do_not_convert
     def train_step(
         self,
         inputs: tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]],
@@ -147,9 +149,9 @@ class VideoTask(base_task.Task):
         """
         del metrics
         if self.config.connectivity.updates == "bilevel":
-            sides = split_sides(inputs, self._trained)
+            sides = split_sides(inputs, self.trained)
         else:
-            sides = [Side(inputs, self._trained, has_terms=True)]
+            sides = [Side(inputs, self.trained, has_terms=True)]
         pairs: list[tuple[tf.Tensor | None, tf.Variable]] = []
         losses = []
         for side in sides:

@@ -11,9 +11,11 @@ import tf_keras
 from official.core import base_trainer
 from official.modeling import optimization
 
+from official_vision.training import graph_passes
 from official_vision.training.averaging import exchange_addon_averages
 from official_vision.training.observation import stopwatch as activities
 from official_vision.training.observation.stopwatch import Stopwatch
+from official_vision.training.optimizer_state import make_state
 from official_vision.training.precise_norm import recompute_statistics
 
 # Wrappers of optimizers keep the one that they wrap under one of these names.
@@ -38,6 +40,13 @@ class Trainer(base_trainer.Trainer):
         self._stopwatch = stopwatch
         self._began = 0.0
         super().__init__(*settings, **others)
+        if self.optimizer is not None:
+            make_state(self.optimizer, self.task.trained)
+
+    def train(self, num_steps: tf.Tensor) -> dict[str, Any]:
+        """Takes steps; see Model Garden's trainer."""
+        with graph_passes.left_out():
+            return super().train(num_steps)
 
     def train_loop_begin(self) -> None:
         """Starts the clock of a loop."""

@@ -13,6 +13,7 @@ from official.core import config_definitions
 
 from official_vision.training.freezing import name_of
 from official_vision.training.optimization import make_optimizer
+from official_vision.training.optimizer_state import make_state
 from official_vision.training.task import VideoTask
 from tests.modeling import small
 from tests.training import runs
@@ -49,6 +50,7 @@ def start(task: VideoTask, seed: int = 0) -> tuple[tf_keras.Model, Any]:
     )
     if task.config.optimizer.ema_decay:  # as Model Garden's trainer begins
         optimizer.shadow_copy(model)
+    make_state(optimizer, task.trained)
     return model, optimizer
 
 
@@ -61,22 +63,12 @@ def after(
     step = tf.function(
         lambda given: task.train_step(given, model, optimizer)[task.loss], jit_compile=jit
     )
-    if jit:  # slots cannot be made inside a compiled function
-        prepare(model, optimizer)
     losses = [float(step(inputs)) for _ in range(steps)]
     return losses, weights(model)
 
 
 def weights(model: tf_keras.Model) -> dict[str, np.ndarray]:
     return {name_of(variable): variable.numpy() for variable in model.variables}
-
-
-def prepare(model: tf_keras.Model, optimizer: Any) -> None:
-    """Makes the slots by a step of zeros, which is then taken back."""
-    before = model.get_weights()
-    zeros = [(tf.zeros_like(v), v) for v in model.trainable_variables]
-    optimizer.apply_gradients(zeros)
-    model.set_weights(before)
 
 
 def assert_close(

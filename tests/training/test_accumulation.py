@@ -69,7 +69,7 @@ from tests.training import steps
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 task = steps.make_task({"name": "adam", "learning_rate": 0.01}, accumulation_steps=2,
-                       rematerialise=True, ema_decay=0.9, gradient_clip_norm=1.0)
+                       rematerialise="everything", ema_decay=0.9, gradient_clip_norm=1.0)
 features, targets = steps.batch()
 targets["mask"] = tf.ones_like(targets["mask"])
 one_losses, one = steps.after(task, 3, inputs=(features, targets))

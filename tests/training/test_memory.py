@@ -19,7 +19,8 @@ def test_a_part_of_a_batch_needs_its_share_of_activations():
     assert need(batch_size=8, accumulation_steps=4).activations * 4 == whole.activations
     assert need(replicas=2, batch_size=8).activations * 2 == whole.activations
     assert need(batch_size=8, precision="mixed_bfloat16").activations * 2 == whole.activations
-    assert need(batch_size=8, rematerialise=True).activations < whole.activations
+    assert need(batch_size=8, rematerialise="norms").activations * 2 == whole.activations
+    assert need(batch_size=8, rematerialise="everything").activations < whole.activations
     assert need(batch_size=8, accumulation_steps=4).gradients == 2 * whole.gradients
 
 

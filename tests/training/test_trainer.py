@@ -30,6 +30,7 @@ class SlowTask(base_task.Task):
     def __init__(self, seconds):
         super().__init__(config_definitions.TaskConfig())
         self.pause = sleep(seconds)
+        self.trained = []
 
     def train_step(self, inputs, model, optimizer, metrics=None):
         del model, optimizer, metrics

@@ -29,7 +29,6 @@ def test_the_whole_step_compiles_with_xla():
     for jit in (False, True):
         task = steps.make_task({"name": "adam", "learning_rate": 0.05}, **EVERYTHING)
         model, optimizer = steps.start(task)
-        steps.prepare(model, optimizer)  # for both: it counts as a step of Adam's
         before = steps.weights(model)
         step = tf.function(
             lambda given, task=task, model=model, optimizer=optimizer: task.train_step(

@@ -1,0 +1,68 @@
+"""Kernels' gradients as matrix products, beside TensorFlow's own and by hand."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_vision.modeling import kernel_gradient
+from official_vision.modeling.kernel_gradient import (
+    has_matrix_products,
+    spatial_kernel_gradient,
+    temporal_kernel_gradient,
+)
+
+
+def maps(*shape, seed=0, dtype=tf.float32):
+    return tf.cast(tf.random.stateless_normal(shape, [seed, 1]), dtype)
+
+
+@pytest.fixture(params=["matrices", "kernels"])
+def either_way(request, monkeypatch):
+    """Both ways of computing, whatever the width."""
+    least = 0 if request.param == "matrices" else 2**60
+    for name in ("_LEAST_POINTWISE", "_LEAST_TEMPORAL", "_LEAST_SPATIAL"):
+        monkeypatch.setitem(getattr(kernel_gradient, name), "float32", least)
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "stride", "height", "width"),
+    [(1, 1, 4, 5), (1, 2, 5, 4), (3, 1, 4, 5), (3, 2, 5, 5), (7, 2, 9, 8)],
+)
+@pytest.mark.usefixtures("either_way")
+def test_spatial_is_what_the_tape_finds(kernel_size, stride, height, width):
+    x, kernel = maps(3, height, width, 6), maps(kernel_size, kernel_size, 6, 4, seed=1)
+    with tf.GradientTape() as tape:
+        tape.watch(kernel)
+        y = tf.nn.conv2d(x, kernel, stride, "SAME")
+    dy = maps(*y.shape, seed=2)
+    found = spatial_kernel_gradient(x, dy, kernel_size, stride)
+    np.testing.assert_allclose(found, tape.gradient(y, kernel, dy), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5])
+@pytest.mark.parametrize(("kernel_size", "dilation"), [(3, 1), (3, 4), (5, 2)])
+@pytest.mark.usefixtures("either_way")
+def test_temporal_by_hand(frames, kernel_size, dilation):
+    x, dy = maps(2, frames, 3, 6), maps(2, frames, 3, 4, seed=1)
+    expected = np.zeros((kernel_size, 1, 6, 4))
+    for tap in range(kernel_size):
+        for t in range(frames):
+            seen = t + dilation * (tap - kernel_size // 2)
+            if 0 <= seen < frames:
+                expected[tap, 0] += np.einsum("bpi,bpo->io", x[:, seen], dy[:, t])
+    found = temporal_kernel_gradient(x, dy, kernel_size, dilation)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_wide_convolutions_are_matrix_products_and_strided_3x3_ones_never():
+    def wide(filters, kernel_size, stride=1, is_temporal=False, dtype=tf.float32):
+        x = maps(1, 2, 2, 512, dtype=dtype)
+        return has_matrix_products(x, filters, kernel_size, stride, is_temporal)
+
+    assert wide(2048, 1)
+    assert not wide(64, 1)
+    assert wide(64, 1, dtype=tf.bfloat16)
+    assert wide(512, 3)
+    assert not wide(512, 3, stride=2)
+    assert wide(256, 3, is_temporal=True)
+    assert not wide(2048, 7)

@@ -1,0 +1,80 @@
+"""Convolutions with gradients of their own, and norms computed again: what is computed, kept and chosen."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_vision.modeling.convolution import (
+    TemporalConvolution,
+    batch_norm,
+    spatial_convolution,
+)
+from official_vision.modeling.recomputation import can_recompute, convolved
+from tests.modeling import small
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (spatial_convolution(512, 1), (2, 3, 2, 512)),
+        (spatial_convolution(512, 3), (2, 3, 2, 512)),
+        (TemporalConvolution(512, 3, 2), (1, 4, 3, 512)),
+    ],
+    ids=["1x1", "3x3", "temporal"],
+)
+def test_a_wide_convolution_trains_as_the_layer_does(layer, shape):
+    x = tf.random.stateless_normal(shape, [1, 2])
+    layer(x)
+
+    def gradients(call):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = call()
+            loss = tf.reduce_sum(tf.sin(y))
+        return y, *tape.gradient(loss, (x, layer.kernel))
+
+    found = gradients(lambda: convolved(layer, x, training=True))
+    for own, expected in zip(found, gradients(lambda: layer(x)), strict=True):
+        scale = np.abs(expected).max()
+        np.testing.assert_allclose(own / scale, expected / scale, atol=1e-5)
+
+
+def graph_of(what, trainable=True):
+    """Names of the operations of a training step's gradients."""
+    model = small.network(small.architecture())
+    model.rematerialise(what)
+    for block in model.blocks().values():
+        for module in block.modules:
+            module.middle_norm.trainable = trainable
+    features = small.clips()
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model(features, training=True)["logits"])
+        return tape.gradient(loss, model.trainable_variables)
+
+    graph = step.get_concrete_function().graph
+    return [operation.type for operation in graph.get_operations()]
+
+
+def test_two_norms_of_a_module_are_computed_again():
+    modules = 4 * 2
+    kept, again = (graph_of(what).count("FusedBatchNormV3") for what in ("nothing", "norms"))
+    assert again == kept + 2 * modules
+
+
+def test_a_frozen_norm_is_left_as_it_is():
+    kept = graph_of("nothing", trainable=False)
+    again = graph_of("norms", trainable=False)
+    assert kept.count("FusedBatchNormV3") == again.count("FusedBatchNormV3")
+
+
+def test_norms_of_one_device_in_training_can_be_computed_again():
+    norm = batch_norm()
+    norm.build([None, None, None, 3])
+    assert can_recompute(norm, training=True)
+    assert not can_recompute(norm, training=False)
+    assert not can_recompute(norm, training=None)
+    norm.trainable = False
+    assert not can_recompute(norm, training=True)
