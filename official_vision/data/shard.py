@@ -16,10 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
 
 import tensorflow as tf
 
 from official_vision.data.flow import CODES, ZERO_CODE
+from official_vision.data.frame_lists import record_blocks
+from official_vision.data.records import append_record
 
 WHOLE_VIDEO = -1.0
 ENCODED_KEYS = {"rgb": "image/encoded", "flow": "flow/encoded", "objects": "objects/encoded"}
@@ -39,7 +43,7 @@ class StoredVideo:
       labels: (class index, class name, start, end) with seconds, WHOLE_VIDEO for both ends of a
         label that holds throughout.
       flow_bound: greatest stored displacement in pixels.
-      frames: encoded bytes of each stream, one a frame.
+      frames: for each stream the file of its encoded frames, as data/frame_lists.py writes it.
     """
 
     id: str
@@ -47,28 +51,27 @@ class StoredVideo:
     fps: float
     labels: Sequence[tuple[int, str, float, float]]
     flow_bound: float
-    frames: dict[str, list[bytes]]
+    frames: dict[str, Path]
 
 
-def encode(video: StoredVideo) -> bytes:
-    """Returns the video as a serialised SequenceExample."""
-    example = tf.train.SequenceExample()
-    context = example.context.feature
-    context["clip/id"].bytes_list.value.append(video.id.encode())
-    context["clip/video"].int64_list.value.append(video.video)
-    context["clip/fps"].float_list.value.append(video.fps)
-    context["flow/bound"].float_list.value.append(video.flow_bound)
+def write(video: StoredVideo, file: BinaryIO) -> None:
+    """Appends a video's record to a shard, block by block: its frames are never in memory together.
+
+    Equal videos give equal bytes: those of tf.train.SequenceExample, serialised deterministically.
+    """
+    context = tf.train.Features()
+    feature = context.feature
+    feature["clip/id"].bytes_list.value.append(video.id.encode())
+    feature["clip/video"].int64_list.value.append(video.video)
+    feature["clip/fps"].float_list.value.append(video.fps)
+    feature["flow/bound"].float_list.value.append(video.flow_bound)
     # An empty feature still has a kind; readers of variable length ask for it.
-    context["clip/label/index"].int64_list.value.extend(label[0] for label in video.labels)
-    context["clip/label/text"].bytes_list.value.extend(label[1].encode() for label in video.labels)
-    context["clip/label/start"].float_list.value.extend(label[2] for label in video.labels)
-    context["clip/label/end"].float_list.value.extend(label[3] for label in video.labels)
-    for stream, frames in video.frames.items():
-        feature_list = example.feature_lists.feature_list[ENCODED_KEYS[stream]]
-        for frame in frames:
-            feature_list.feature.add().bytes_list.value.append(frame)
-    # Deterministic order of the context's keys: equal videos give equal bytes.
-    return example.SerializeToString(deterministic=True)
+    feature["clip/label/index"].int64_list.value.extend(label[0] for label in video.labels)
+    feature["clip/label/text"].bytes_list.value.extend(label[1].encode() for label in video.labels)
+    feature["clip/label/start"].float_list.value.extend(label[2] for label in video.labels)
+    feature["clip/label/end"].float_list.value.extend(label[3] for label in video.labels)
+    lists = {ENCODED_KEYS[stream]: path for stream, path in video.frames.items()}
+    append_record(file, *record_blocks(context.SerializeToString(deterministic=True), lists))
 
 
 def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]:
