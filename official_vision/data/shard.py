@@ -113,7 +113,11 @@ def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]
 
 
 def decode_frame(
-    encoded: tf.Tensor, stream: str, flow_bound: tf.Tensor, box: tf.Tensor | None = None
+    encoded: tf.Tensor,
+    stream: str,
+    flow_bound: tf.Tensor,
+    box: tf.Tensor | None = None,
+    window: tuple[tf.Tensor, tf.Tensor] | None = None,
 ) -> tf.Tensor:
     """Decodes one frame, or a box of it.
 
@@ -122,11 +126,14 @@ def decode_frame(
       stream: rgb, flow or objects.
       flow_bound: of the record, in pixels.
       box: int32 [top, left, height, width], equal to cutting it out of the whole frame; None for all.
+      window: `jpeg_window` of the box, for a frame that is known to be a JPEG; None looks at the frame.
 
     Returns:
       rgb: uint8 [height, width, 3]; flow: float32 [height, width, 2] in pixels; objects: uint8 ids
       [height, width, 1].
     """
+    if window is not None:
+        return _decode_jpeg_box(encoded, box, window)
     if stream == "rgb":
         return _decode_rgb(encoded, box)
     image = tf.io.decode_png(encoded, channels=1)
@@ -150,8 +157,12 @@ def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]
     return size[0] // 2 if stream == "flow" else size[0], size[1]
 
 
+def all_jpegs(encoded: tf.Tensor) -> tf.Tensor:
+    """Whether all of [frames] rgb are JPEGs, a scalar bool; other writers may have chosen PNGs."""
+    return tf.reduce_all(_is_jpeg(encoded))
+
+
 def _is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    """rgb is stored as JPEGs; other writers may have chosen PNGs, which lose nothing."""
     return tf.strings.substr(encoded, 0, 1) == b"\xff"
 
 
@@ -169,26 +180,36 @@ def _decode_rgb(encoded: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
         return tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT)  # takes PNGs as well
     return tf.cond(
         _is_jpeg(encoded),
-        lambda: _decode_jpeg_box(encoded, box),
+        lambda: _decode_jpeg_box(encoded, box, jpeg_window(encoded, box)),
         lambda: _cut(tf.io.decode_png(encoded, channels=3), box),
     )
 
 
-def _decode_jpeg_box(encoded: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-    """Decodes a box without the transforms and colours of the blocks outside it.
+def jpeg_window(encoded: tf.Tensor, box: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """What to decode of a JPEG, and of all JPEGs of its width, for a box.
 
     A column more on either side is decoded and dropped: colours are stored at half the width, and
     interpolating them at a border of the decoded part would differ from the whole picture. Of very
     narrow parts they are not interpolated at all. What begins between two blocks TensorFlow would
     copy once more, a tenth of the decoder's time.
+
+    Returns:
+      int32 [top, left, height, width] to decode, and the column in it at which the box begins.
     """
     top, left, height, width = tf.unstack(box)
     whole_width = _jpeg_size(encoded)[1]
     begin = tf.maximum(tf.minimum(left - 1, whole_width - _LEAST_DECODED), 0) // _BLOCK * _BLOCK
     right = tf.minimum(tf.maximum(left + width + 1, begin + _LEAST_DECODED), whole_width)
-    wider = tf.stack([top, begin, height, right - begin])
+    return tf.stack([top, begin, height, right - begin]), left - begin
+
+
+def _decode_jpeg_box(
+    encoded: tf.Tensor, box: tf.Tensor, window: tuple[tf.Tensor, tf.Tensor]
+) -> tf.Tensor:
+    """Decodes a box without the transforms and colours of the blocks outside it."""
+    wider, begin = window
     decoded = tf.io.decode_and_crop_jpeg(encoded, wider, channels=3, dct_method=_DCT)
-    return decoded[:, left - begin : left - begin + width]
+    return decoded[:, begin : begin + box[3]]
 
 
 def _cut(image: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
