@@ -89,10 +89,9 @@ def _decode_each_once(
 
     if stream == "rgb":
         # Worked out once instead of in every frame, which took a twentieth of the time.
-        encoded = tf.gather(record[stream], firsts)
         frames = tf.cond(
-            all_jpegs(encoded),
-            lambda: decoded(jpeg_window(encoded[0], box)),
+            all_jpegs(record[stream]),
+            lambda: decoded(jpeg_window(record[stream][firsts[0]], box)),
             lambda: decoded(None),
         )
     else:
