@@ -174,4 +174,5 @@ def diagnose(table: RecordTable, index: Index, position: int) -> str:
 
 
 def _described(table: RecordTable, index: Index, position: int, reason: str) -> str:
-    return f"{index.videos[position]!r} in {table.place(position)[0]}: {reason}"
+    path, offset = table.place(position)
+    return f"{index.videos[position]!r} at byte {offset} of {path}: {reason}"
