@@ -203,7 +203,7 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
         return features, targets
 
     # Clips of a batch are made side by side; a further batch is begun before one ends.
-    at_once = 1 + -(-os.cpu_count() // batch)
+    at_once = 1 + -(-(os.cpu_count() or 1) // batch)
     batches = numbered.batch(batch, drop_remainder=True)
     return batches.map(whole, num_parallel_calls=at_once, deterministic=True)
 
