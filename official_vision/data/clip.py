@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from official_vision.data import geometry, span
-from official_vision.data.shard import CHANNELS, all_jpegs, decode_frame, encoded_size, jpeg_window
+from official_vision.data.shard import CHANNELS, decode_frame, encoded_size, jpeg_window
 from official_vision.specs import DataSpec
 
 
@@ -80,22 +80,16 @@ def _decode_each_once(
     chosen = tf.math.unsorted_segment_min(tf.range(count), places, tf.size(firsts))
     rows = tf.gather(numbers, chosen)
 
-    def decoded(window: tuple[tf.Tensor, tf.Tensor] | None) -> tf.Tensor:
-        def frame(row: tf.Tensor) -> tf.Tensor:
-            cut = _sum_of_parts(record, stream, row, box, window)
-            return geometry.resize(stream, cut[tf.newaxis], box, size, flip)[0]
-
-        return tf.map_fn(frame, rows, fn_output_signature=signature)
-
+    window = None
     if stream == "rgb":
         # Worked out once instead of in every frame, which took a twentieth of the time.
-        frames = tf.cond(
-            all_jpegs(record[stream]),
-            lambda: decoded(jpeg_window(record[stream][firsts[0]], box)),
-            lambda: decoded(None),
-        )
-    else:
-        frames = decoded(None)
+        window = jpeg_window(encoded_size(record[stream][firsts[0]], stream)[1], box)
+
+    def frame(row: tf.Tensor) -> tf.Tensor:
+        cut = _sum_of_parts(record, stream, row, box, window)
+        return geometry.resize(stream, cut[tf.newaxis], box, size, flip)[0]
+
+    frames = tf.map_fn(frame, rows, fn_output_signature=signature)
     repeated = tf.size(firsts) < count
     return tf.cond(repeated, lambda: tf.gather(frames, places), lambda: frames)
 

@@ -126,16 +126,14 @@ def decode_frame(
       stream: rgb, flow or objects.
       flow_bound: of the record, in pixels.
       box: int32 [top, left, height, width], equal to cutting it out of the whole frame; None for all.
-      window: `jpeg_window` of the box, for a frame that is known to be a JPEG; None looks at the frame.
+      window: `jpeg_window` of the box, where it is known; else a JPEG's header is looked at.
 
     Returns:
       rgb: uint8 [height, width, 3]; flow: float32 [height, width, 2] in pixels; objects: uint8 ids
       [height, width, 1].
     """
-    if window is not None:
-        return _decode_jpeg_box(encoded, box, window)
     if stream == "rgb":
-        return _decode_rgb(encoded, box)
+        return _decode_rgb(encoded, box, window)
     image = tf.io.decode_png(encoded, channels=1)
     if stream == "objects":
         return _cut(image, box)
@@ -157,12 +155,8 @@ def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]
     return size[0] // 2 if stream == "flow" else size[0], size[1]
 
 
-def all_jpegs(encoded: tf.Tensor) -> tf.Tensor:
-    """Whether all of [frames] rgb are JPEGs, a scalar bool; other writers may have chosen PNGs."""
-    return tf.reduce_all(_is_jpeg(encoded))
-
-
 def _is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    """rgb is stored as JPEGs; other writers may have chosen PNGs, which lose nothing."""
     return tf.strings.substr(encoded, 0, 1) == b"\xff"
 
 
@@ -175,18 +169,20 @@ def _png_size(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)[::-1]
 
 
-def _decode_rgb(encoded: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
+def _decode_rgb(
+    encoded: tf.Tensor, box: tf.Tensor | None, window: tuple[tf.Tensor, tf.Tensor] | None
+) -> tf.Tensor:
     if box is None:
         return tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT)  # takes PNGs as well
     return tf.cond(
         _is_jpeg(encoded),
-        lambda: _decode_jpeg_box(encoded, box, jpeg_window(encoded, box)),
+        lambda: _decode_jpeg_box(encoded, box, window or jpeg_window(_jpeg_size(encoded)[1], box)),
         lambda: _cut(tf.io.decode_png(encoded, channels=3), box),
     )
 
 
-def jpeg_window(encoded: tf.Tensor, box: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What to decode of a JPEG, and of all JPEGs of its width, for a box.
+def jpeg_window(whole_width: tf.Tensor, box: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """What to decode of JPEGs of a width for a box.
 
     A column more on either side is decoded and dropped: colours are stored at half the width, and
     interpolating them at a border of the decoded part would differ from the whole picture. Of very
@@ -197,7 +193,6 @@ def jpeg_window(encoded: tf.Tensor, box: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
       int32 [top, left, height, width] to decode, and the column in it at which the box begins.
     """
     top, left, height, width = tf.unstack(box)
-    whole_width = _jpeg_size(encoded)[1]
     begin = tf.maximum(tf.minimum(left - 1, whole_width - _LEAST_DECODED), 0) // _BLOCK * _BLOCK
     right = tf.minimum(tf.maximum(left + width + 1, begin + _LEAST_DECODED), whole_width)
     return tf.stack([top, begin, height, right - begin]), left - begin
