@@ -15,6 +15,9 @@ from typing import Any
 
 from official_vision.errors import UserError
 
+PARTIAL = ".partial-"  # what names begin with until they are whole
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextlib.contextmanager
 def written_aside(path: str | os.PathLike) -> Iterator[Path]:
@@ -25,7 +28,7 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=PARTIAL, suffix=path.suffix)
     os.close(handle)
     partial = Path(name)
     # mkstemp makes private files; results should be as readable as any file the user makes.
@@ -42,13 +45,38 @@ def folder_written_aside(path: str | os.PathLike) -> Iterator[Path]:
     """As `written_aside`, for a folder that does not exist yet."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=".partial-"))
+    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=PARTIAL))
     partial.chmod(0o777 & ~_umask())
     try:
         yield partial
         os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: str | os.PathLike) -> Iterator[Path]:
+    """Yields an empty folder in `parent`, on its disk, for what is needed within the block alone."""
+    with tempfile.TemporaryDirectory(
+        dir=parent, prefix=PARTIAL, ignore_cleanup_errors=True
+    ) as name:
+        yield Path(name)
+
+
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Removes what processes that were killed left of the functions above in a folder."""
+    for leftover in Path(folder).glob(f"{PARTIAL}*"):
+        if leftover.is_dir():
+            shutil.rmtree(
+                leftover, ignore_errors=True
+            )  # a child may outlive its parent by a second
+        else:
+            leftover.unlink()
+
+
+def is_disk_full(error: Exception) -> bool:
+    """Whether an operation failed because a disk, its quota or a limit of file sizes holds no more."""
+    return isinstance(error, OSError) and error.errno in _DISK_FULL
 
 
 def check_writable(path: str | os.PathLike, flag: str) -> None:

@@ -16,11 +16,12 @@ import tensorflow as tf
 from official_vision.data.annotations import read_manifest
 from official_vision.data.flow import dis_flow, tvl1_flow
 from official_vision.data.frame_encoding import encode_frame
+from official_vision.data.frame_lists import FrameLists
 from official_vision.data.index import Index
 from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.objects import object_source
 from official_vision.data.prepare import prepare_split
-from official_vision.data.shard import StoredVideo, encode, parse
+from official_vision.data.shard import StoredVideo, parse, write
 from official_vision.data.streams import FrameStreams, grey, video_streams
 from official_vision.data.video import decode
 from official_vision.specs import PrepareSpec
@@ -131,15 +132,16 @@ def _storing_seconds(row: VideoRow, spec: PrepareSpec, path: Path) -> dict[str, 
         ]
         together, _ = _timed(lambda both=both: encoded(both))
         seconds[f"encode_{name}"] = max(0.0, together - seconds["encode_rgb"])
-    stored = {name: [frame[name] for frame in frames] for name in frames[0]}
-    video = StoredVideo(row.id, 0, 25.0, [], spec.flow_bound, stored)
-    seconds["write"], _ = _timed(lambda: _write(video))
+    seconds["write"], _ = _timed(lambda: _write(row, frames, spec))
     return seconds
 
 
-def _write(video: StoredVideo) -> None:
-    with tempfile.NamedTemporaryFile() as file, tf.io.TFRecordWriter(file.name) as writer:
-        writer.write(encode(video))
+def _write(row: VideoRow, frames: list[dict[str, bytes]], spec: PrepareSpec) -> None:
+    with tempfile.TemporaryDirectory() as folder, open(Path(folder) / "shard", "wb") as shard:
+        with FrameLists(Path(folder)) as lists:
+            for frame in frames:
+                lists.append(frame)
+        write(StoredVideo(row.id, 0, 25.0, [], spec.flow_bound, lists.paths), shard)
 
 
 def _decoded_frames(path: Path) -> int:

@@ -151,20 +151,15 @@ def _look(path: str, spec: PrepareSpec, worker: DecodingWorker | None) -> _Video
         return _Video(path, None, Finding("missing", path, f"there is no {file}"))
     try:
         info = probe(file)
-        decoded = None if worker is None else _decoded_frames(path, spec, worker)
+        decoded = (
+            None if worker is None else worker.count_frames(VideoRow(path, path, "", ()), spec)
+        )
     except (VideoError, DecodingFailedError) as error:
         return _Video(path, None, Finding("undecodable", path, str(error)))
     if decoded is None or info.frames in (None, decoded):
         return _Video(path, info, None)
     detail = f"its header names {info.frames} frames, {decoded} can be decoded"
     return _Video(path, info, Finding("frame_count", path, detail))
-
-
-def _decoded_frames(path: str, spec: PrepareSpec, worker: DecodingWorker) -> int:
-    counting = dataclasses.replace(
-        spec, short_side=16, fps=None, flow="none", objects="none", jpeg_quality=1
-    )
-    return len(worker.encode(VideoRow(path, path, "", ()), counting)[1]["rgb"])
 
 
 def _unlabelled(manifest: Manifest) -> list[Finding]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from official_vision.data import geometry, span
-from official_vision.data.shard import CHANNELS, decode_frame, encoded_size
+from official_vision.data.shard import CHANNELS, decode_frame, encoded_size, jpeg_window
 from official_vision.specs import DataSpec
 
 
@@ -70,11 +70,6 @@ def _decode_each_once(
     size: int,
 ) -> tf.Tensor:
     """[time, size, size, channels] of the stored frames `numbers` [time, parts], parts summed."""
-
-    def frame(row: tf.Tensor) -> tf.Tensor:
-        cut = _sum_of_parts(record, stream, row, box)
-        return geometry.resize(stream, cut[tf.newaxis], box, size, flip)[0]
-
     signature = tf.TensorSpec(
         [size, size, CHANNELS[stream]], tf.float32 if stream == "flow" else tf.uint8
     )
@@ -84,18 +79,32 @@ def _decode_each_once(
     firsts, places = tf.unique(numbers[:, 0])
     chosen = tf.math.unsorted_segment_min(tf.range(count), places, tf.size(firsts))
     rows = tf.gather(numbers, chosen)
+
+    window = None
+    if stream == "rgb":
+        # Worked out once instead of in every frame, which took a twentieth of the time.
+        window = jpeg_window(encoded_size(record[stream][firsts[0]], stream)[1], box)
+
+    def frame(row: tf.Tensor) -> tf.Tensor:
+        cut = _sum_of_parts(record, stream, row, box, window)
+        return geometry.resize(stream, cut[tf.newaxis], box, size, flip)[0]
+
     frames = tf.map_fn(frame, rows, fn_output_signature=signature)
     repeated = tf.size(firsts) < count
     return tf.cond(repeated, lambda: tf.gather(frames, places), lambda: frames)
 
 
 def _sum_of_parts(
-    record: dict[str, tf.Tensor], stream: str, row: tf.Tensor, box: tf.Tensor
+    record: dict[str, tf.Tensor],
+    stream: str,
+    row: tf.Tensor,
+    box: tf.Tensor,
+    window: tuple[tf.Tensor, tf.Tensor] | None,
 ) -> tf.Tensor:
     """The box of one frame; of flow, the sum of the stored flows `row`, where NO_MOTION adds none."""
 
     def decoded(number: tf.Tensor) -> tf.Tensor:
-        return decode_frame(record[stream][number], stream, record["flow_bound"], box)
+        return decode_frame(record[stream][number], stream, record["flow_bound"], box, window)
 
     if stream != "flow":
         return decoded(row[0])

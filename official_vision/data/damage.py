@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +36,9 @@ class Skipped:
         self._index = index
         self._told: set[int] = set()
 
-    def note(self, position: int) -> None:
-        """Remembers a record by its position."""
-        self.positions.add(int(position))
+    def note(self, positions: Iterable[int]) -> None:
+        """Remembers records by their positions."""
+        self.positions.update(map(int, positions))
 
     def news(self) -> list[str]:
         """A line for each record since the last call, with the reason, then one with the count."""
@@ -66,27 +66,63 @@ def or_blank(make: Callable[[], Any]) -> Any:
     return made.ignore_errors().concatenate(blanks).take(1).get_single_element()
 
 
-def report_damage(
-    damaged: tf.Tensor, position: tf.Tensor, folder: str, skipped: Skipped | None
-) -> None:
-    """To be called in a graph for every record that was read.
+def rows_or_blank(make: Callable[..., Any], count: int, *columns: tf.Tensor) -> Any:
+    """What `make` returns for each row of the columns, stacked, in a graph; zeros in rows where it fails.
+
+    Rows are made side by side, and one guard serves all: each sets up its function anew, a fifteenth of
+    the time that a clip takes.
 
     Args:
-      damaged: whether the record is, a scalar bool; nothing happens to the others.
-      position: of the record, a scalar int64.
-      folder: of the split.
-      skipped: notes the record; None raises what `damage_named` makes a UserError of.
+      make: of a row's values; its results have static shapes.
+      count: rows.
+      columns: tensors [count, ...].
     """
+    rows = tf.data.Dataset.from_tensor_slices((tf.range(count), *columns))
+    made = rows.map(
+        lambda number, *row: (number, make(*row)),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    whole = made.ignore_errors().batch(count)
+    none = tf.nest.map_structure(
+        lambda spec: tf.zeros([0, *spec.shape[1:]], spec.dtype), whole.element_spec
+    )
+    once = whole.concatenate(tf.data.Dataset.from_tensors(none)).take(1)
+    numbers, results = once.get_single_element()
+
+    def spread(values: tf.Tensor) -> tf.Tensor:
+        shape = [count, *values.shape[1:]]
+        return tf.cond(
+            tf.size(numbers) == count,
+            lambda: tf.ensure_shape(values, shape),
+            lambda: tf.scatter_nd(numbers[:, tf.newaxis], values, shape),
+        )
+
+    return tf.nest.map_structure(spread, results)
+
+
+def report_damage(
+    damaged: tf.Tensor, positions: tf.Tensor, folder: str, skipped: Skipped | None
+) -> None:
+    """To be called in a graph for all records that were read.
+
+    Args:
+      damaged: bool [records]; nothing happens to the others.
+      positions: of the records, int64 [records].
+      folder: of the split.
+      skipped: notes the records; None raises what `damage_named` makes a UserError of.
+    """
+    lost = tf.boolean_mask(positions, damaged)
     if skipped is None:
         # The bare operation: tf.debugging.Assert would wrap it in a condition, and warn.
-        tf.raw_ops.Assert(condition=~damaged, data=[_MARK, folder, position])
+        tf.raw_ops.Assert(condition=tf.size(lost) == 0, data=[_MARK, folder, lost[:1]])
         return
 
     def note() -> tf.Tensor:
-        tf.numpy_function(skipped.note, [position], [])
-        return damaged
+        tf.numpy_function(skipped.note, [lost], [])
+        return lost
 
-    tf.cond(damaged, note, lambda: damaged)
+    tf.cond(tf.size(lost) > 0, note, lambda: lost)
 
 
 @contextlib.contextmanager
@@ -138,4 +174,5 @@ def diagnose(table: RecordTable, index: Index, position: int) -> str:
 
 
 def _described(table: RecordTable, index: Index, position: int, reason: str) -> str:
-    return f"{index.videos[position]!r} in {table.place(position)[0]}: {reason}"
+    path, offset = table.place(position)
+    return f"{index.videos[position]!r} at byte {offset} of {path}: {reason}"

@@ -1,20 +1,32 @@
 """A process that decodes videos for preparation and may crash or hang without harm.
 
 A broken file can kill a decoder (or make it loop) in ways that no exception handler sees. So each
-video is decoded here, in a child that is killed and replaced when that happens.
+video is decoded here, in a child that is killed and replaced when that happens. The child writes
+frames to files and tells the parent only where they are, and while it is at work that it lives.
 """
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
 
+from official_vision import files
 from official_vision.data.manifest import VideoRow
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
+
+# What a child sends: a kind and a value. The first comes while it is at work, then one of the others.
+_STILL_AT_IT, _DONE, _FAILED, _DISK_FULL = "still at it", "done", "failed", "disk full"
+_TELL_INTERVAL_SEC = 0.2
+_Message = tuple[str, Any]
 
 
 class DecodingFailedError(Exception):
@@ -33,28 +45,43 @@ class DecodingWorker:
         self._connection: Connection | None = None
         self._closed = False
 
-    def encode(self, row: VideoRow, spec: PrepareSpec) -> tuple[float, dict[str, list[bytes]]]:
+    def encode(
+        self, row: VideoRow, spec: PrepareSpec, folder: Path
+    ) -> tuple[float, dict[str, Path]]:
         """frame_encoding.encode_video in the child.
 
         Raises:
-          DecodingFailedError: the video is broken, crashed the child or took too long.
+          DecodingFailedError: the video is broken, crashed the child or gave no frame for too long.
           WorkerStoppedError: `close` was called meanwhile.
+          OSError: the folder's disk is full.
         """
+        return self._ask("encode_video", row, spec, folder)
+
+    def count_frames(self, row: VideoRow, spec: PrepareSpec) -> int:
+        """frame_encoding.count_frames in the child; errors as of `encode`."""
+        return self._ask("count_frames", row, spec)
+
+    def _ask(self, function: str, row: VideoRow, spec: PrepareSpec, *rest: Path) -> Any:
         if self._process is None:
             self._start()
         try:
-            self._connection.send((row, spec))
-            if not self._connection.poll(spec.video_timeout_sec):
-                self._process.kill()
-                self._discard()
-                raise DecodingFailedError(
-                    f"{row.path}: decoding took more than {spec.video_timeout_sec:g} s."
-                )
-            succeeded, value = self._connection.recv()
+            self._connection.send((function, (row, spec, *rest)))
+            reply = (_STILL_AT_IT, None)
+            while reply[0] == _STILL_AT_IT:
+                if not self._connection.poll(spec.video_timeout_sec):
+                    self._process.kill()
+                    self._discard()
+                    raise DecodingFailedError(
+                        f"{row.path}: no further frame within {spec.video_timeout_sec:g} s."
+                    )
+                reply = self._connection.recv()
         except (EOFError, OSError) as error:
             raise self._died(row) from error
-        if not succeeded:
+        kind, value = reply
+        if kind == _FAILED:
             raise DecodingFailedError(value)
+        if kind == _DISK_FULL:
+            raise value
         return value
 
     def close(self) -> None:
@@ -99,27 +126,38 @@ class DecodingWorker:
 
 
 def main() -> None:
-    """Serves a DecodingWorker: receives (row, spec), sends (succeeded, value), until the parent is gone."""
+    """Serves a DecodingWorker until the parent is gone: receives (function, arguments), sends messages."""
     # Imported here: the parent, which imports this module too, needs neither decoder nor detectors.
     import cv2
 
-    from official_vision.data.frame_encoding import encode_video
+    from official_vision.data import frame_encoding
 
     cv2.setNumThreads(1)  # the workers share the cores among themselves
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     connection = Connection(int(sys.argv[1]))
-    while True:
-        try:
-            row, spec = connection.recv()
-        except EOFError:
-            return
-        try:
-            reply = True, encode_video(row, spec)
-        except UserError as error:
-            reply = False, str(error)
-        except Exception as error:  # whatever a broken file provokes concerns it alone
-            reply = False, f"{row.path}: {type(error).__name__}: {error}"
-        connection.send(reply)
+    with contextlib.suppress(EOFError, BrokenPipeError):
+        while True:
+            function, arguments = connection.recv()
+            connection.send(_reply(getattr(frame_encoding, function), connection, *arguments))
+
+
+def _reply(function: Callable, connection: Connection, row: VideoRow, *rest: Any) -> _Message:
+    told = time.monotonic()
+
+    def on_frame() -> None:
+        nonlocal told
+        if time.monotonic() > told + _TELL_INTERVAL_SEC:
+            connection.send((_STILL_AT_IT, None))
+            told = time.monotonic()
+
+    try:
+        return _DONE, function(row, *rest, on_frame=on_frame)
+    except UserError as error:
+        return _FAILED, str(error)
+    except Exception as error:  # whatever a broken file provokes concerns it alone
+        if files.is_disk_full(error):
+            return _DISK_FULL, error
+        return _FAILED, f"{row.path}: {type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

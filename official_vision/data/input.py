@@ -11,14 +11,15 @@ resumed run sees the batches that it would have seen undisturbed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from official_vision.data import geometry, span
 from official_vision.data.augmentation import augment_clip
 from official_vision.data.clip import decode_clip, frame_size, num_frames
-from official_vision.data.damage import Skipped, or_blank, report_damage
+from official_vision.data.damage import Skipped, or_blank, report_damage, rows_or_blank
 from official_vision.data.index import Index
 from official_vision.data.mixing import mix_batch
 from official_vision.data.order import training_order
@@ -159,11 +160,9 @@ class _Reader:
         """The parsed record at a position."""
         return parse(self._table.read(position), self.streams)
 
-    def example(self, position: tf.Tensor, cut: Callable[[], Example]) -> Example:
-        """What `cut` returns; a masked row where it fails."""
-        features, targets = or_blank(cut)
-        report_damage(targets["mask"] == 0, position, self.spec.path, self._skipped)
-        return features, targets
+    def report(self, mask: tf.Tensor, positions: tf.Tensor) -> None:
+        """Tells of the records [records] whose mask is 0."""
+        report_damage(mask == 0, positions, self.spec.path, self._skipped)
 
     def clip(
         self, record: Record, start: tf.Tensor, box: tf.Tensor, flip: tf.Tensor
@@ -183,21 +182,19 @@ class _Reader:
 def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) -> tf.data.Dataset:
     spec = reader.spec
 
-    def example(number: tf.Tensor, position: tf.Tensor) -> Example:
+    def cut(number: tf.Tensor, position: tf.Tensor) -> Example:
         seeds = _seeds(spec, number)
+        record = reader.record(position)
+        start = span.random_start(num_frames(record, reader.streams), spec, seeds[0])
+        size = frame_size(record, start, reader.streams)
+        box = geometry.random_box(*size, spec.min_crop_area, seeds[1])
+        flip = tf.random.stateless_uniform([], seeds[2]) < 0.5 if spec.flip else False
+        features = reader.clip(record, start, box, tf.convert_to_tensor(flip))
+        return augment_clip(features, spec, seeds[3]), reader.targets(record, start)
 
-        def cut() -> Example:
-            record = reader.record(position)
-            start = span.random_start(num_frames(record, reader.streams), spec, seeds[0])
-            size = frame_size(record, start, reader.streams)
-            box = geometry.random_box(*size, spec.min_crop_area, seeds[1])
-            flip = tf.random.stateless_uniform([], seeds[2]) < 0.5 if spec.flip else False
-            features = reader.clip(record, start, box, tf.convert_to_tensor(flip))
-            return augment_clip(features, spec, seeds[3]), reader.targets(record, start)
-
-        return number, *reader.example(position, cut)
-
-    def finished(numbers: tf.Tensor, features: dict, targets: dict) -> Example:
+    def whole(numbers: tf.Tensor, positions: tf.Tensor) -> Example:
+        features, targets = rows_or_blank(cut, batch, numbers, positions)
+        reader.report(targets["mask"], positions)
         # No other random choice about a clip has a seed that begins with a negative number.
         own = tf.stack([tf.fill([batch], -1 - spec.seed), tf.cast(numbers, tf.int32)], axis=1)
         targets = {**targets, "dropout_seed": own}
@@ -205,11 +202,10 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
             return mix_batch(features, targets, spec, _seeds(spec, numbers[0])[4])
         return features, targets
 
-    return (
-        numbered.map(example, **_PARALLEL)
-        .batch(batch, drop_remainder=True)
-        .map(finished, **_PARALLEL)
-    )
+    # Clips of a batch are made side by side; a further batch is begun before one ends.
+    at_once = 1 + -(-(os.cpu_count() or 1) // batch)
+    batches = numbered.batch(batch, drop_remainder=True)
+    return batches.map(whole, num_parallel_calls=at_once, deterministic=True)
 
 
 def _seeds(spec: DataSpec, number: tf.Tensor) -> tf.Tensor:
@@ -236,7 +232,9 @@ def _evaluation_examples(
             features = reader.clip(record, start, box, tf.constant(False))
             return features, reader.targets(record, start)
 
-        return reader.example(position, cut)
+        features, targets = or_blank(cut)
+        reader.report(targets["mask"][tf.newaxis], position[tf.newaxis])
+        return features, targets
 
     pipelines, own_number = context.num_input_pipelines, context.input_pipeline_id
     positions = tf.data.Dataset.range(num_videos).shard(pipelines, own_number)

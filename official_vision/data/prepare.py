@@ -24,8 +24,6 @@ from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
 
 PLAN_FILE = "plan.json"
-# What a run that was killed has left behind of files.written_aside.
-_PARTIAL_FILES = ".partial-*"
 # Settings that change nothing in the shards.
 _WITHOUT_EFFECT = (
     "output",
@@ -76,8 +74,7 @@ def prepare_split(
     folder.mkdir(parents=True, exist_ok=True)
     tasks = plan_shards(manifest, split, spec)
     _check_same_plan(folder, manifest, split, spec)
-    for leftover in folder.glob(_PARTIAL_FILES):
-        leftover.unlink()
+    files.remove_leftovers(folder)
     reports = write_shards(tasks, spec, on_video)
     index = _index(manifest, split, spec, reports)
     if not index.num_videos:

@@ -14,13 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from official_vision.data.index import Index
+from official_vision.data.records import record_table
 from official_vision.data.shard import decode_frame, parse
 from official_vision.pictures import save_png
 
 _SAMPLES = 6
 _COLUMNS = 4
 _HEIGHT = 128
-_LEGEND_INCHES = 0.5
+_WIDTH_INCHES, _TITLE_INCHES, _LEGEND_INCHES = 14, 0.2, 0.5
 _MOST_KEYS = 20
 _PALETTE = matplotlib.colormaps["tab20"]
 
@@ -35,20 +36,23 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
     """
     folder = Path(output) / split
     index = Index.read(folder)
-    records = tf.data.TFRecordDataset([str(folder / shard.file) for shard in index.shards])
+    table = record_table(folder, index)
     wanted = np.unique(np.linspace(0, index.num_videos - 1, _SAMPLES).astype(int))
-    rows = [
-        parse(record, index.streams) for number, record in enumerate(records) if number in wanted
-    ]
-    height = 1.35 * len(rows) + _LEGEND_INCHES
-    figure = Figure(figsize=(14, height))
-    axes = figure.subplots(len(rows), 1, squeeze=False)
-    samples = [_decoded(record, index.streams) for record in rows]
-    for axis, record, sample in zip(axes[:, 0], rows, samples, strict=True):
-        axis.imshow(_strip(sample))
-        axis.set_axis_off()
+    titles, samples = [], []
+    for position in wanted:  # one record at a time: they may be long
+        record = parse(table.read(tf.constant(position)), index.streams)
         labels = ", ".join(index.classes[i] for i in record["label_index"].numpy())
-        axis.set_title(f"{record['id'].numpy().decode()}: {labels}", fontsize=8, loc="left", pad=2)
+        titles.append(f"{record['id'].numpy().decode()}: {labels}")
+        samples.append(_decoded(record, index.streams))
+    strips = [_strip(sample) for sample in samples]
+    heights = [_WIDTH_INCHES * strip.shape[0] / strip.shape[1] + _TITLE_INCHES for strip in strips]
+    height = sum(heights) + _LEGEND_INCHES
+    figure = Figure(figsize=(_WIDTH_INCHES, height))
+    axes = figure.subplots(len(strips), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for axis, title, strip in zip(axes[:, 0], titles, strips, strict=True):
+        axis.imshow(strip)
+        axis.set_axis_off()
+        axis.set_title(title, fontsize=8, loc="left", pad=2)
     figure.tight_layout(pad=0.3, rect=(0, _LEGEND_INCHES / height, 1, 1))
     if keys := _legend(samples, index):
         figure.legend(handles=keys, loc="lower left", ncols=10, fontsize=8, frameon=False)

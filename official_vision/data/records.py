@@ -1,4 +1,4 @@
-"""Where each record lies in the shards, and reading one record by itself.
+"""Where each record lies in the shards, and reading or writing one record by itself.
 
 A TFRecord file is a row of records, each: length uint64, checksum of the length uint32, content,
 checksum of the content uint32. So a shuffle needs no buffer of records: positions are shuffled, and
@@ -10,12 +10,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import tensorflow as tf
 
+from official_vision.data.checksum import crc32c, masked
 from official_vision.data.index import Index, ShardEntry
 
 _HEADER = struct.Struct("<QI")
@@ -81,6 +83,23 @@ def _offsets(path: str, entry: ShardEntry) -> np.ndarray:
     # Records that are not where they should be are looked for past the shard's end, and so missed.
     lacking = [entry.bytes] * (entry.count - len(offsets))
     return np.array([*offsets[: entry.count], *lacking], np.int64)
+
+
+def append_record(file: BinaryIO, length: int, blocks: Iterable[bytes]) -> None:
+    """Writes a record at the end of a shard, block by block.
+
+    Args:
+      file: the shard, open for writing.
+      length: of the content in bytes.
+      blocks: the content, in pieces.
+    """
+    checksum = crc32c(length.to_bytes(8, "little"))
+    file.write(_HEADER.pack(length, masked(checksum)))
+    checksum = crc32c(b"")
+    for block in blocks:
+        file.write(block)
+        checksum = crc32c(block, checksum)
+    file.write(masked(checksum).to_bytes(4, "little"))
 
 
 def record_offsets(path: str | os.PathLike) -> tuple[int, ...]:

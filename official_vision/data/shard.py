@@ -16,10 +16,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
 
 import tensorflow as tf
 
 from official_vision.data.flow import CODES, ZERO_CODE
+from official_vision.data.frame_lists import record_blocks
+from official_vision.data.records import append_record
 
 WHOLE_VIDEO = -1.0
 ENCODED_KEYS = {"rgb": "image/encoded", "flow": "flow/encoded", "objects": "objects/encoded"}
@@ -39,7 +43,7 @@ class StoredVideo:
       labels: (class index, class name, start, end) with seconds, WHOLE_VIDEO for both ends of a
         label that holds throughout.
       flow_bound: greatest stored displacement in pixels.
-      frames: encoded bytes of each stream, one a frame.
+      frames: for each stream the file of its encoded frames, as data/frame_lists.py writes it.
     """
 
     id: str
@@ -47,28 +51,27 @@ class StoredVideo:
     fps: float
     labels: Sequence[tuple[int, str, float, float]]
     flow_bound: float
-    frames: dict[str, list[bytes]]
+    frames: dict[str, Path]
 
 
-def encode(video: StoredVideo) -> bytes:
-    """Returns the video as a serialised SequenceExample."""
-    example = tf.train.SequenceExample()
-    context = example.context.feature
-    context["clip/id"].bytes_list.value.append(video.id.encode())
-    context["clip/video"].int64_list.value.append(video.video)
-    context["clip/fps"].float_list.value.append(video.fps)
-    context["flow/bound"].float_list.value.append(video.flow_bound)
+def write(video: StoredVideo, file: BinaryIO) -> None:
+    """Appends a video's record to a shard, block by block: its frames are never in memory together.
+
+    Equal videos give equal bytes: those of tf.train.SequenceExample, serialised deterministically.
+    """
+    context = tf.train.Features()
+    feature = context.feature
+    feature["clip/id"].bytes_list.value.append(video.id.encode())
+    feature["clip/video"].int64_list.value.append(video.video)
+    feature["clip/fps"].float_list.value.append(video.fps)
+    feature["flow/bound"].float_list.value.append(video.flow_bound)
     # An empty feature still has a kind; readers of variable length ask for it.
-    context["clip/label/index"].int64_list.value.extend(label[0] for label in video.labels)
-    context["clip/label/text"].bytes_list.value.extend(label[1].encode() for label in video.labels)
-    context["clip/label/start"].float_list.value.extend(label[2] for label in video.labels)
-    context["clip/label/end"].float_list.value.extend(label[3] for label in video.labels)
-    for stream, frames in video.frames.items():
-        feature_list = example.feature_lists.feature_list[ENCODED_KEYS[stream]]
-        for frame in frames:
-            feature_list.feature.add().bytes_list.value.append(frame)
-    # Deterministic order of the context's keys: equal videos give equal bytes.
-    return example.SerializeToString(deterministic=True)
+    feature["clip/label/index"].int64_list.value.extend(label[0] for label in video.labels)
+    feature["clip/label/text"].bytes_list.value.extend(label[1].encode() for label in video.labels)
+    feature["clip/label/start"].float_list.value.extend(label[2] for label in video.labels)
+    feature["clip/label/end"].float_list.value.extend(label[3] for label in video.labels)
+    lists = {ENCODED_KEYS[stream]: path for stream, path in video.frames.items()}
+    append_record(file, *record_blocks(context.SerializeToString(deterministic=True), lists))
 
 
 def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]:
@@ -110,7 +113,11 @@ def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]
 
 
 def decode_frame(
-    encoded: tf.Tensor, stream: str, flow_bound: tf.Tensor, box: tf.Tensor | None = None
+    encoded: tf.Tensor,
+    stream: str,
+    flow_bound: tf.Tensor,
+    box: tf.Tensor | None = None,
+    window: tuple[tf.Tensor, tf.Tensor] | None = None,
 ) -> tf.Tensor:
     """Decodes one frame, or a box of it.
 
@@ -119,13 +126,14 @@ def decode_frame(
       stream: rgb, flow or objects.
       flow_bound: of the record, in pixels.
       box: int32 [top, left, height, width], equal to cutting it out of the whole frame; None for all.
+      window: `jpeg_window` of the box, where it is known; else a JPEG's header is looked at.
 
     Returns:
       rgb: uint8 [height, width, 3]; flow: float32 [height, width, 2] in pixels; objects: uint8 ids
       [height, width, 1].
     """
     if stream == "rgb":
-        return _decode_rgb(encoded, box)
+        return _decode_rgb(encoded, box, window)
     image = tf.io.decode_png(encoded, channels=1)
     if stream == "objects":
         return _cut(image, box)
@@ -161,31 +169,42 @@ def _png_size(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)[::-1]
 
 
-def _decode_rgb(encoded: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:
+def _decode_rgb(
+    encoded: tf.Tensor, box: tf.Tensor | None, window: tuple[tf.Tensor, tf.Tensor] | None
+) -> tf.Tensor:
     if box is None:
         return tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT)  # takes PNGs as well
     return tf.cond(
         _is_jpeg(encoded),
-        lambda: _decode_jpeg_box(encoded, box),
+        lambda: _decode_jpeg_box(encoded, box, window or jpeg_window(_jpeg_size(encoded)[1], box)),
         lambda: _cut(tf.io.decode_png(encoded, channels=3), box),
     )
 
 
-def _decode_jpeg_box(encoded: tf.Tensor, box: tf.Tensor) -> tf.Tensor:
-    """Decodes a box without the transforms and colours of the blocks outside it.
+def jpeg_window(whole_width: tf.Tensor, box: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """What to decode of JPEGs of a width for a box.
 
     A column more on either side is decoded and dropped: colours are stored at half the width, and
     interpolating them at a border of the decoded part would differ from the whole picture. Of very
     narrow parts they are not interpolated at all. What begins between two blocks TensorFlow would
     copy once more, a tenth of the decoder's time.
+
+    Returns:
+      int32 [top, left, height, width] to decode, and the column in it at which the box begins.
     """
     top, left, height, width = tf.unstack(box)
-    whole_width = _jpeg_size(encoded)[1]
     begin = tf.maximum(tf.minimum(left - 1, whole_width - _LEAST_DECODED), 0) // _BLOCK * _BLOCK
     right = tf.minimum(tf.maximum(left + width + 1, begin + _LEAST_DECODED), whole_width)
-    wider = tf.stack([top, begin, height, right - begin])
+    return tf.stack([top, begin, height, right - begin]), left - begin
+
+
+def _decode_jpeg_box(
+    encoded: tf.Tensor, box: tf.Tensor, window: tuple[tf.Tensor, tf.Tensor]
+) -> tf.Tensor:
+    """Decodes a box without the transforms and colours of the blocks outside it."""
+    wider, begin = window
     decoded = tf.io.decode_and_crop_jpeg(encoded, wider, channels=3, dct_method=_DCT)
-    return decoded[:, left - begin : left - begin + width]
+    return decoded[:, begin : begin + box[3]]
 
 
 def _cut(image: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:

@@ -9,14 +9,13 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-import tensorflow as tf
-
 from official_vision import files
 from official_vision.data.decoding_worker import DecodingFailedError, DecodingWorker
 from official_vision.data.index import LeftOut, ShardEntry
 from official_vision.data.manifest import Label, VideoRow
 from official_vision.data.records import record_offsets
-from official_vision.data.shard import WHOLE_VIDEO, StoredVideo, encode
+from official_vision.data.shard import WHOLE_VIDEO, StoredVideo, write
+from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
 
 
@@ -42,15 +41,34 @@ class ShardReport:
 def write_shard(
     task: ShardTask, worker: DecodingWorker, on_video: Callable[[], None]
 ) -> ShardReport:
-    """Decodes and writes one shard, then its report: where that lies, the shard is whole."""
+    """Decodes and writes one shard, then its report: where that lies, the shard is whole.
+
+    Raises:
+      UserError: the disk is full.
+    """
+    try:
+        return _write_shard(task, worker, on_video)
+    except OSError as error:
+        if not files.is_disk_full(error):
+            raise
+        raise UserError(
+            "The disk of PrepareSpec.output must hold the shards, and each process's video a second time. "
+            f"Received: {task.path} ({error.strerror}). Make room, and run the same command to go on."
+        ) from error
+
+
+def _write_shard(
+    task: ShardTask, worker: DecodingWorker, on_video: Callable[[], None]
+) -> ShardReport:
     held: list[str] = []
     left_out: list[LeftOut] = []
     with files.written_aside(task.path) as partial:
-        with tf.io.TFRecordWriter(str(partial)) as writer:
+        with open(partial, "wb") as shard:
             for number, row in task.rows:
                 try:
-                    fps, frames = worker.encode(row, task.spec)
-                    writer.write(encode(_stored(number, row, task, fps, frames)))
+                    with files.scratch_folder(partial.parent) as folder:
+                        fps, frames = worker.encode(row, task.spec, folder)
+                        write(_stored(number, row, task, fps, frames), shard)
                     held.append(row.id)
                 except DecodingFailedError as error:
                     left_out.append(LeftOut(row.id, row.path, str(error)))
@@ -87,7 +105,7 @@ def _report_path(task: ShardTask) -> Path:
 
 
 def _stored(
-    number: int, row: VideoRow, task: ShardTask, fps: float, frames: dict[str, list[bytes]]
+    number: int, row: VideoRow, task: ShardTask, fps: float, frames: dict[str, Path]
 ) -> StoredVideo:
     labels = [
         (label.class_index, task.classes[label.class_index], *_times_in_span(label, row))

@@ -43,7 +43,7 @@ class PrepareSpec(Spec):
         All its machines must see `videos` and `output` under the same paths.
       runner_options: command-line options of that runner, e.g. ('--flink_master=host:8081',).
       workers: processes that decode on this machine (DirectRunner).
-      video_timeout_sec: a video that takes longer is left out and named.
+      video_timeout_sec: a video of which no further frame comes for so long is left out and named.
       left_out_is_fatal: exit with status 1 when any video was left out (else 3 says that some were).
     """
 

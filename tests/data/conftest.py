@@ -12,7 +12,8 @@ import pytest
 from official_vision import files
 from official_vision.data.flow import quantise
 from official_vision.data.index import Index, ShardEntry
-from official_vision.data.shard import StoredVideo, encode
+from official_vision.data.shard import StoredVideo
+from tests.data.records import encode
 
 
 def texture(height, width, seed=0, blur=3.0):

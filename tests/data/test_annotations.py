@@ -67,8 +67,19 @@ def test_json_lines(tmp_path):
     assert READERS["json_lines"](write(tmp_path, "a.jsonl", LINES + "\n\n")) == EXPECTED
 
 
+def test_lines_end_where_editors_end_them(tmp_path):
+    """Texts may hold U+2028, which str.splitlines takes for a line's end."""
+    text = '{"path": "a\u2028b.mp4", "split": "train", "labels": ["x"]}\r\n\r\n{"path": 3}'
+    with pytest.raises(UserError, match=r"a\.jsonl:3: path must be a text"):
+        READERS["json_lines"](write(tmp_path, "a.jsonl", text))
+    manifest = READERS["json_lines"](write(tmp_path, "b.jsonl", text.partition("\r")[0]))
+    assert manifest.rows[0].path == "a\u2028b.mp4"
+
+
 def test_folders(tmp_path):
-    for name in ("train/run/b.mp4", "train/jump/a.MKV", "test/run/c.avi", "test/run/notes.txt"):
+    videos = ("train/run/b.mp4", "train/jump/a.MKV", "test/run/c.avi")
+    others = ("test/run/notes.txt", "test/top.mp4", "train/run/deep/d.mp4", "test/.hidden")
+    for name in (*videos, *others):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
@@ -80,6 +91,11 @@ def test_folders(tmp_path):
         ("train/run/b.mp4", "train", (Label(1),)),
     ]
     assert len({row.id for row in manifest.rows}) == 3
+    # Nothing is passed over in silence.
+    assert [(note[:14], note[note.index("(") :]) for note in manifest.notes] == [
+        ("2 files *.mp4 ", "(test/top.mp4, ...)"),
+        ("1 files *.txt ", "(test/run/notes.txt, ...)"),
+    ]
 
 
 def test_folders_do_not_depend_on_where_they_lie(tmp_path):

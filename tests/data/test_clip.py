@@ -127,6 +127,19 @@ def test_a_clip_is_what_whole_frames_give(spec, length, start, flip):
     np.testing.assert_allclose(found["flow"], expected["flow"], atol=1e-4)
 
 
+@pytest.mark.parametrize("pngs", [{2}, {0, 1, 2, 3}])
+def test_a_clip_may_hold_pngs_among_jpegs(pngs):
+    frames = [png(picture(t)) if t in pngs else jpeg(picture(t)) for t in range(4)]
+    record = {**record_of(4), "rgb": tf.constant(frames)}
+    whole = np.stack([decode_frame(e, "rgb", record["flow_bound"]) for e in record["rgb"]])
+    box, flip = tf.constant([9, 16, 37, 48]), tf.constant(False)
+    found = clip.decode_clip(
+        record, tf.constant(0), box, flip, DataSpec(frames=4, size=32), ["rgb"]
+    )
+    expected = geometry.crop_and_resize({"rgb": tf.constant(whole)}, box, 32, flip)
+    np.testing.assert_array_equal(found["rgb"], expected["rgb"])
+
+
 @pytest.mark.parametrize(("spec", "length", "start"), CASES)
 def test_each_needed_frame_is_decoded_once(spec, length, start):
     """Decodings are counted as they run, and are as many as the clip shows different frames."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.data.damage import Skipped, damage_named, or_blank
+from official_vision.data.damage import Skipped, damage_named, or_blank, rows_or_blank
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset, read_index
 from official_vision.data.records import record_offsets
@@ -53,6 +53,16 @@ def spoil_a_picture(path):
             writer.write(record)
 
 
+def with_offsets(split):
+    """The index, with offsets as tools/prepare_data.py gives them."""
+    folder, index = split
+    shards = (
+        dataclasses.replace(shard, offsets=record_offsets(folder / shard.file))
+        for shard in index.shards
+    )
+    return dataclasses.replace(index, shards=tuple(shards))
+
+
 # How shard 1 (videos 2 and 3) is damaged, the videos that are lost, and the reason for the last.
 DAMAGE = {
     "changed": (lambda path: flip_byte(path, 1), [3], "its checksum or its content is wrong"),
@@ -76,15 +86,17 @@ def test_damage_is_named(split, damage, training):
     ):
         for _ in dataset(folder, index, training=training).take(20):
             pass
-    found = re.search(rf"Received: 'v(\d)' in {path}: {reason}\.", str(raised.value))
+    found = re.search(rf"Received: 'v(\d)' at byte \d+ of {path}: {reason}\.", str(raised.value))
     assert int(found[1]) in lost
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_skipped_records_are_masked_and_told(split, damage):
-    folder, index = split
+    folder, index = split[0], with_offsets(split)
+    index.write(folder)
     spoil, lost, reason = DAMAGE[damage]
     path = folder / index.shards[1].file
+    byte = record_offsets(path)[1]
     spoil(path)
     spec = spec_of(folder, damaged="skip")
     assert read_index(spec, ["rgb"], 2, "train") == index  # although a shard is not as it was
@@ -95,7 +107,7 @@ def test_skipped_records_are_masked_and_told(split, damage):
     greys = np.concatenate([features["rgb"][:, 0, 0, 0, 0] for features, _ in whole])
     assert greys.tolist() == [10 * n * (n not in lost) for n in range(VIDEOS)]
     lines = skipped.news()
-    assert lines[-2] == f"skipped 'v3' in {path}: {reason}"
+    assert lines[-2] == f"skipped 'v3' at byte {byte} of {path}: {reason}"
     assert lines[-1] == f"skipped {len(lost)} of 6 records of {folder} so far"
     assert len(lines) == len(lost) + 1
     assert skipped.news() == []
@@ -128,16 +140,9 @@ def test_records_that_old_indexes_have_no_offsets_of(split):
     """Found by reading the shards' framing; of a damaged one as many as can be."""
     folder, index = split
     assert all(shard.offsets == () for shard in index.shards)
-    with_offsets = dataclasses.replace(
-        index,
-        shards=tuple(
-            dataclasses.replace(shard, offsets=record_offsets(folder / shard.file))
-            for shard in index.shards
-        ),
-    )
     for training in (False, True):
         some = dataset(folder, index, training=training).take(3)
-        others = dataset(folder, with_offsets, training=training).take(3)
+        others = dataset(folder, with_offsets(split), training=training).take(3)
         for (one, _), (other, _) in zip(some, others, strict=True):
             np.testing.assert_array_equal(one["rgb"], other["rgb"])
 
@@ -171,3 +176,23 @@ def test_or_blank_gives_what_is_made_or_zeros():
     found = or_blank(lambda: make(tf.constant(0.0)))
     assert (float(found["one"]), found["text"].numpy().tolist()) == (0.0, [])
     assert int(or_blank(empty.get_single_element)) == 0
+
+
+@pytest.mark.parametrize("failing", [(), (1,), (0, 2, 3), (0, 1, 2, 3)])
+def test_rows_that_fail_are_blank_and_the_others_stay_in_their_places(failing):
+    def make(number, text):
+        sound = tf.reduce_all(tf.constant([-1, *failing], tf.int64) != number)
+        one = tf.debugging.check_numerics(1 / tf.cast(sound, tf.float32), "infinite")
+        return {"ten": tf.fill([2], 10 * number), "bytes": tf.cast(one, tf.uint8), "text": text}
+
+    @tf.function
+    def rows():
+        found = rows_or_blank(make, 4, tf.range(4, dtype=tf.int64), tf.constant(list("abcd")))
+        assert [x.shape.as_list() for x in found.values()] == [[4, 2], [4], [4]]
+        return found
+
+    found = rows()
+    kept = [number not in failing for number in range(4)]
+    assert found["ten"].numpy().tolist() == [[10 * n * kept[n]] * 2 for n in range(4)]
+    assert found["bytes"].numpy().tolist() == kept
+    assert found["text"].numpy().tolist() == [b"abcd"[n : n + 1] * kept[n] for n in range(4)]

@@ -1,6 +1,7 @@
 """Preparation as functions: plans, resumption, refusals, and results that hang on the videos alone."""
 
 import dataclasses
+import errno
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 from official_vision.data import beam, prepare, shard_task
 from official_vision.data.annotations import read_manifest
 from official_vision.data.decoding_worker import DecodingFailedError
+from official_vision.data.frame_lists import FrameLists
 from official_vision.data.index import Index
 from official_vision.data.manifest import Label, Manifest, VideoRow
 from official_vision.data.shard import decode_frame, parse
@@ -29,11 +31,14 @@ class FakeWorker:
     def __init__(self):
         self.seen = FakeWorker.log
 
-    def encode(self, row, _):
+    def encode(self, row, _, folder):
         self.seen.append(row.id)
         if row.id in self.broken:
             raise DecodingFailedError(f"{row.path}: broken.")
-        return 25.0, {"rgb": [row.id.encode()] * 2}
+        with FrameLists(folder) as lists:
+            for _ in range(2):
+                lists.append({"rgb": row.id.encode()})
+        return 25.0, lists.paths
 
     def close(self):
         pass
@@ -113,6 +118,8 @@ def test_finished_shards_are_kept_and_the_rest_is_done(fake, spec):
     path.write_bytes(path.read_bytes()[:-3])  # cut short
     (folder / "index.json").unlink()
     (folder / ".partial-abc.tfrecord").write_text("left by a run that was killed")
+    (folder / ".partial-xyz").mkdir()
+    (folder / ".partial-xyz" / "rgb").write_text("likewise")
     fake.log.clear()
     ticks = []
     run(spec, ticks=ticks)
@@ -215,16 +222,29 @@ def test_settings_without_effect_may_change(spec, change):
 
 @pytest.mark.usefixtures("fake")
 def test_a_foreign_failure_ends_the_run_and_leaves_nothing_half_written(spec, monkeypatch):
-    def encode(_, row, __):
+    encode = FakeWorker.encode
+
+    def fail(self, row, settings, folder):
         if row.id == "v4":
             raise MemoryError
-        return 25.0, {"rgb": [b"x"]}
+        return encode(self, row, settings, folder)
 
-    monkeypatch.setattr(FakeWorker, "encode", encode)
+    monkeypatch.setattr(FakeWorker, "encode", fail)
     with pytest.raises(MemoryError):
         run(spec)
     assert not [name for name in output_of(spec) if name.startswith(".partial-")]
     assert "index.json" not in output_of(spec)
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_full_disk_ends_the_run_in_one_line(spec, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(FakeWorker, "encode", full)
+    with pytest.raises(UserError, match=r"hold the shards.*00000-of-00003\S+ \(No space left"):
+        run(spec)
+    assert not [name for name in output_of(spec) if name.startswith((".partial-", "shard-"))]
 
 
 @pytest.mark.usefixtures("fake")

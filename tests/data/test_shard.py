@@ -1,5 +1,7 @@
 """Records: what is written is read; equal videos give equal bytes; Model Garden reads them too."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from official_vision.data.flow import dequantise
-from official_vision.data.shard import ENCODED_KEYS, StoredVideo, decode_frame, encode, parse
+from official_vision.data.frame_lists import FrameLists
+from official_vision.data.shard import ENCODED_KEYS, StoredVideo, decode_frame, parse, write
+from tests.data.records import encode
 
 TIMES = st.floats(0, 1000, width=32)
 LABELS = st.lists(st.tuples(st.integers(0, 999), st.text(max_size=5), TIMES, TIMES), max_size=4)
@@ -33,11 +37,53 @@ def test_a_record_keeps_everything(video_id, row, fps, labels, frames):
         assert record[stream].numpy().tolist() == frames
 
 
-def test_equal_videos_give_equal_bytes(stored_videos):
-    first, second = stored_videos(1), stored_videos(1)
-    reversed_frames = dict(reversed(second[0].frames.items()))
-    again = StoredVideo(**{**vars(second[0]), "frames": reversed_frames})
-    assert encode(first[0]) == encode(again)
+@given(
+    st.text(),
+    LABELS,
+    # Lengths of frames beside 2 ** 7 and 2 ** 14, where lengths take another byte.
+    st.dictionaries(
+        st.sampled_from(sorted(ENCODED_KEYS)),
+        st.lists(
+            st.sampled_from([0, 1, 100, 119, *range(120, 132), 16_375, 16_384, 70_000]),
+            min_size=1,
+            max_size=6,
+        ),
+        min_size=1,
+    ),
+)
+def test_what_is_written_piece_by_piece_is_what_protobuf_and_tensorflow_write(
+    tmp_path_factory, video_id, labels, sizes
+):
+    folder = tmp_path_factory.mktemp("shard")
+    frames = {
+        name: [bytes([number]) * size for number, size in enumerate(own)]
+        for name, own in sizes.items()
+    }
+    video = StoredVideo(video_id, 3, 29.97, labels, 20.0, frames)
+    with tf.io.TFRecordWriter(str(folder / "expected")) as writer:
+        writer.write(encode(video))
+        writer.write(encode(video))
+    with open(folder / "found", "wb") as file:
+        for _ in range(2):
+            with FrameLists(folder) as lists:
+                for name, own in frames.items():
+                    for frame in own:
+                        lists.append({name: frame})
+            assert lists.bytes == sum(path.stat().st_size for path in lists.paths.values())
+            write(dataclasses.replace(video, frames=lists.paths), file)
+    assert (folder / "found").read_bytes() == (folder / "expected").read_bytes()
+
+
+def test_equal_videos_give_equal_bytes(tmp_path):
+    contents = []
+    for order in (("rgb", "objects"), ("objects", "rgb")):
+        with FrameLists(tmp_path) as lists:
+            for stream in order:
+                lists.append({stream: stream.encode()})
+        with open(tmp_path / "shard", "wb") as file:
+            write(StoredVideo("a", 1, 25.0, [], 20.0, lists.paths), file)
+        contents.append((tmp_path / "shard").read_bytes())
+    assert contents[0] == contents[1]
 
 
 def test_only_the_streams_asked_for_are_read(stored_videos):

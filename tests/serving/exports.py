@@ -17,8 +17,8 @@ from official_vision.data.frame_encoding import encode_video
 from official_vision.data.index import Index, ShardEntry
 from official_vision.data.manifest import VideoRow
 from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES
-from official_vision.data.shard import StoredVideo, encode
-from official_vision.files import sha256
+from official_vision.data.shard import StoredVideo, write
+from official_vision.files import scratch_folder, sha256
 from official_vision.modeling.builder import build_model
 from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec
 
@@ -125,13 +125,14 @@ def write_split(folder, videos, spec, classes=LABELS):
     """Writes a prepared split of one shard from whole videos."""
     folder.mkdir(parents=True)
     shard = folder / "shard-00000-of-00001.tfrecord"
-    with tf.io.TFRecordWriter(str(shard)) as writer:
+    with open(shard, "wb") as file:
         for number, path in enumerate(videos):
             row = VideoRow(Path(path).stem, str(path), "validation", ())
-            fps, frames = encode_video(row, spec)
-            labels = [(number % len(classes), classes[number % len(classes)], -1.0, -1.0)]
-            stored = StoredVideo(row.id, number, fps, labels, spec.flow_bound, frames)
-            writer.write(encode(stored))
+            with scratch_folder(folder) as scratch:
+                fps, frames = encode_video(row, spec, scratch)
+                labels = [(number % len(classes), classes[number % len(classes)], -1.0, -1.0)]
+                stored = StoredVideo(row.id, number, fps, labels, spec.flow_bound, frames)
+                write(stored, file)
     entry = ShardEntry(shard.name, len(videos), shard.stat().st_size, sha256(shard))
     ids = tuple(Path(path).stem for path in videos)
     streams = ("rgb", "flow", "objects")

@@ -13,7 +13,7 @@ from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.config import Config
 from official_vision.data.flow import quantise
 from official_vision.data.index import Index, ShardEntry
-from official_vision.data.shard import StoredVideo, encode
+from official_vision.data.shard import StoredVideo
 from official_vision.files import sha256
 from official_vision.specs import (
     DataSpec,
@@ -23,6 +23,7 @@ from official_vision.specs import (
     PrepareSpec,
     TrainSpec,
 )
+from tests.data.records import encode
 
 CLASSES = ("red", "green", "blue", "grey")
 STREAMS = ("rgb", "flow", "objects")

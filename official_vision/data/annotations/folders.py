@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from official_vision.data.annotations.text import classes_beside
+from official_vision.data.annotations.text import classes_beside, notes_of_others
 from official_vision.data.manifest import Manifest, NamedRow, make_manifest
 from official_vision.errors import UserError
 
@@ -13,7 +13,7 @@ VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpe
 
 
 def read_folders(path: str | os.PathLike) -> Manifest:
-    """Reads the folder; paths in the manifest are relative to it.
+    """Reads the folder; paths in the manifest are relative to it. Notes name files that lie elsewhere.
 
     Raises:
       UserError: it is no folder, or holds no video three levels down.
@@ -33,4 +33,6 @@ def read_folders(path: str | os.PathLike) -> Manifest:
         relative = file.relative_to(root)
         split, name = relative.parts[:2]
         rows.append(NamedRow(str(file), str(relative), str(relative), split, ((name, None, None),)))
-    return make_manifest(rows, classes_beside(root / "any"), str(path))
+    form = f"<split>/<class>/<video> with {', '.join(VIDEO_SUFFIXES)}"
+    notes = notes_of_others(root, videos, form)
+    return make_manifest(rows, classes_beside(root / "any"), str(path), notes)

@@ -9,7 +9,7 @@ import json
 import os
 from typing import Any
 
-from official_vision.data.annotations.text import classes_beside, read_text
+from official_vision.data.annotations.text import classes_beside, numbered_lines
 from official_vision.data.manifest import Manifest, NamedRow, checked_span, make_manifest
 from official_vision.errors import UserError, nearest
 
@@ -22,11 +22,7 @@ def read_json_lines(path: str | os.PathLike) -> Manifest:
     Raises:
       UserError: names the file and the line.
     """
-    rows = [
-        _row(line, f"{path}:{number}")
-        for number, line in enumerate(read_text(path).splitlines(), start=1)
-        if line.strip()
-    ]
+    rows = [_row(line, where) for where, line in numbered_lines(path)]
     return make_manifest(rows, classes_beside(path), str(path))
 
 

@@ -116,9 +116,29 @@ def seconds(text: str, where: str) -> float | None:
 
 def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
     """Yields ("file:number", line) of every line that is not blank, without surrounding blanks."""
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    # Texts may hold what str.splitlines takes for a line's end as well; editors count "\n" alone.
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             yield f"{path}:{number}", line.strip()
+
+
+def notes_of_others(root: Path, used: Collection[Path], form: str) -> tuple[str, ...]:
+    """Notes on the files below a folder that are no videos of its form, by suffix.
+
+    Args:
+      root: the folder; its class list and hidden files are passed over.
+      used: its videos.
+      form: what a video's path is like.
+    """
+    others: dict[str, list[str]] = {}
+    taken = {*used, root / CLASSES_FILE}
+    for file in sorted(root.rglob("*")):
+        if file not in taken and not file.name.startswith(".") and file.is_file():
+            others.setdefault(file.suffix, []).append(file.relative_to(root).as_posix())
+    return tuple(
+        f"{len(names)} files *{suffix} are not {form} ({names[0]}, ...)"
+        for suffix, names in sorted(others.items())
+    )
 
 
 def official_files(folder: Path, splits: Mapping[str, str]) -> list[tuple[Path, str]]:

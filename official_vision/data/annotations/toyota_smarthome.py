@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from official_vision.data.annotations.text import notes_of_others
 from official_vision.data.manifest import Manifest, NamedRow, make_manifest
 from official_vision.errors import UserError
 
@@ -82,7 +83,8 @@ def read_toyota_smarthome(path: str | os.PathLike, protocol: str) -> Manifest:
             f"Received: {path}, which is no folder."
         )
     chosen, rows, unused = PROTOCOLS[protocol], [], Counter()
-    for file in sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES):
+    videos = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
+    for file in videos:
         relative = file.relative_to(folder).as_posix()
         parts = _parts(file)
         split = chosen.splits.get(int(parts[chosen.key]), chosen.others)
@@ -98,6 +100,7 @@ def read_toyota_smarthome(path: str | os.PathLike, protocol: str) -> Manifest:
         f"{count} videos of {what} are not part of protocol {protocol}"
         for what, count in sorted(unused.items())
     )
+    notes += notes_of_others(folder, videos, f"videos with {' or '.join(_SUFFIXES)}")
     return make_manifest(rows, chosen.activities, str(path), notes)
 
 
