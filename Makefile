@@ -3,8 +3,10 @@
 #
 #   make install      .venv with every version that requirements.txt pins
 #   make demo         prepare, train, evaluate, export and predict, with files in demo/
-#   make results-planted   the study of docs/results.md: 20 runs of about a minute, in results/
+#   make results      all of docs/results.md, in results/; stopped, it goes on where it was. Its parts:
+#   make results-planted   a planted truth is found: 20 runs of about a minute
 #   make results-ablation  kinds of attention and of graphs compared, one-shot made discrete: 30 runs of about 80 seconds
+#   make results-one-shot  one-shot searches of the demo's data, and how far they agree: 3 of about three minutes
 #   make results-evolution guided and random evolution compared: 10 runs of about five minutes
 #   make test         lint and every test
 #   make test-quick   lint and the tests that take seconds
@@ -15,7 +17,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results-planted results-ablation results-evolution test test-quick lint lock build-files clean
+.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution test test-quick lint lock build-files clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -88,6 +90,8 @@ results/planted/shards/validation/index.json: results/planted/videos/annotations
 	$(BIN)/python tools/prepare_data.py --gin_file=gin_configs/data/planted.gin \
 		--preview=results/planted/preview.png
 
+results: results-planted results-ablation results-one-shot results-evolution
+
 # A study goes on where it was stopped, and trains only what is missing.
 results-planted: results/planted/shards/validation/index.json
 	$(BIN)/python tools/study.py --gin_file=gin_configs/studies/planted.gin \
@@ -114,6 +118,15 @@ results-ablation: results/planted/shards/validation/index.json
 			--gin_bindings="SearchSpec.output = 'results/ablation-discrete/seed-$$seed'" \
 			--gin_bindings="TrainSpec.seed = $$seed" --gin_bindings="train/DataSpec.seed = $$seed" || exit 1; \
 	done
+	$(BIN)/python tools/search.py $(foreach seed,0 1 2,--agreement=results/ablation-discrete/seed-$(seed))
+
+results-one-shot: demo/shards/validation/index.json
+	for seed in 0 1 2; do \
+		$(BIN)/python tools/search.py --gin_file=gin_configs/search/one_shot_demo.gin \
+			--gin_bindings="SearchSpec.output = 'results/one-shot/seed-$$seed'" \
+			--gin_bindings="TrainSpec.seed = $$seed" --gin_bindings="train/DataSpec.seed = $$seed" || exit 1; \
+	done
+	$(BIN)/python tools/search.py $(foreach seed,0 1 2,--agreement=results/one-shot/seed-$(seed))
 
 EVOLUTION_SEEDS := 0 1 2 3 4
 EVOLUTIONS := $(foreach seed,$(EVOLUTION_SEEDS),guided-$(seed) random-$(seed))
