@@ -19,8 +19,6 @@ class EvolutionSpec(Spec):
       founder_changes: random changes that make a graph of the first population from the given one.
       connections_share: how many of a hundred children have other connections than their parent, as a
         share; the others have a block split, two merged, another dilation or another peer.
-      regrowth: connections that such a child tries for each that it loses, give or take one: 1 keeps their
-        number, as AssembleNet does; 0 prunes, from a given architecture of more than are needed.
       guided: keep each connection with its learned strength as the probability; False for random mutation,
         which drops as many, whichever.
       seed: of all chance; child number n draws from (seed, n).
@@ -35,7 +33,6 @@ class EvolutionSpec(Spec):
     tournament: int = setting(3, low=1)
     founder_changes: int = setting(4, low=1)
     connections_share: float = setting(0.5, low=0, high=1)
-    regrowth: float = setting(1.0, low=0)
     guided: bool = True
     seed: int = setting(0, low=0)
     at_once: int = setting(1, low=1)

@@ -195,7 +195,6 @@ def next_candidate(
         spec.guided,
         f"child_{number}",
         spec.connections_share,
-        spec.regrowth,
     )
     return Candidate(number, child.architecture, parent["id"], child.origin, child.words)
 

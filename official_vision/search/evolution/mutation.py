@@ -7,7 +7,6 @@ idle that fed the classifier before.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,7 +51,6 @@ def mutate(
     guided: bool,
     name: str,
     connections_share: float = 0.5,
-    regrowth: float = 1.0,
 ) -> Mutation:
     """Returns a child that differs from its parent by one change.
 
@@ -65,21 +63,19 @@ def mutate(
         many go, whichever.
       name: of the child.
       connections_share: how probable a change of connections is; the other kinds share the rest.
-      regrowth: connections that a change tries for each that goes; 0 prunes.
 
     Raises:
       UserError: strengths that don't fit the graph, or no change of it was found.
     """
     _check_strengths(parent, strengths)
     known = strengths if guided else _shuffled(strengths, generator)
-    changes = {**_CHANGES, _CONNECTIONS: functools.partial(_rewire, regrowth=regrowth)}
     # A kind is drawn once and tried until it gives a valid graph: a rewiring often leaves a node idle,
     # and other kinds drawn in its place would take over most of its share.
     for kind in _kinds_in_order(connections_share, generator):
         for _ in range(_ATTEMPTS):
             entries = opened(parent)
             try:
-                words = changes[kind](entries, generator, known)
+                words = _CHANGES[kind](entries, generator, known)
                 child, origin = closed(parent, entries, name)
             except (_ImpossibleError, ArchitectureError):
                 continue
@@ -176,15 +172,11 @@ def _dilate(entries: list[Entry], generator: np.random.Generator, _: Strengths) 
 
 
 def _rewire(
-    entries: list[Entry],
-    generator: np.random.Generator,
-    strengths: Strengths,
-    regrowth: float = 1.0,
+    entries: list[Entry], generator: np.random.Generator, strengths: Strengths
 ) -> dict[str, Any]:
-    """Keeps each connection with its strength as the probability, and tries others for those that go.
+    """Keeps each connection with its strength as the probability, and tries about as many others as go.
 
-    With a regrowth of 1 the connection-learning-guided mutation of AssembleNet (Ryoo et al., ICLR 2020,
-    section 3.3).
+    The connection-learning-guided mutation of AssembleNet (Ryoo et al., ICLR 2020, section 3.3).
     """
     dropped = [
         (source, entry.key)
@@ -199,7 +191,7 @@ def _rewire(
         for a in entries[:place]
         if isinstance(b.node, Block) and a.node.level <= b.node.level and a.key not in b.inputs
     ]
-    wanted = max(0, 1 - number, round(regrowth * number) + int(generator.integers(-1, 2)))
+    wanted = max(1 - number, number + int(generator.integers(-1, 2)))
     order = generator.permutation(len(free))[:wanted]
     added = [free[position] for position in sorted(order.tolist())]
     for source, consumer in dropped:

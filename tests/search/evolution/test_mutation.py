@@ -117,16 +117,6 @@ def test_changes_of_connections_have_the_share_that_was_asked(share):
     assert kinds["connections"] / 400 == pytest.approx(share, abs=0.09)
 
 
-@pytest.mark.parametrize("regrowth", [0.0, 0.5, 1.0])
-def test_as_many_connections_are_tried_as_regrowth_says(regrowth):
-    weak = {i: (0.6,) * len(n.inputs) for i, n in enumerate(SEED.nodes) if n.inputs}
-    for seed in range(100):
-        words = mutate(SEED, np.random.default_rng(seed), weak, True, "c", 1.0, regrowth).words
-        lost, tried = len(words["dropped"]), len(words["added"])
-        assert lost + tried > 0
-        assert abs(tried - regrowth * lost) <= 1.5  # one more or less, after rounding
-
-
 def test_strengths_of_another_graph_are_refused():
     with pytest.raises(UserError, match="node 7"):
         mutate(SEED, np.random.default_rng(0), {7: (0.5,)}, True, "c")
