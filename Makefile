@@ -129,19 +129,19 @@ results-one-shot: demo/shards/validation/index.json
 	$(BIN)/python tools/search.py $(foreach seed,0 1 2,--agreement=results/one-shot/seed-$(seed))
 
 EVOLUTION_SEEDS := 0 1 2 3 4
-EVOLUTIONS := $(foreach seed,$(EVOLUTION_SEEDS),guided-$(seed) random-$(seed))
+EVOLUTIONS := $(foreach seed,$(EVOLUTION_SEEDS),results/evolution/guided-$(seed) results/evolution/random-$(seed))
 
-# One after the other; each goes on where it was stopped.
-results-evolution: results/planted/shards/validation/index.json
-	for name in $(EVOLUTIONS); do seed=$${name#*-}; guided=True; \
-		case $$name in random-*) guided=False;; esac; \
-		$(BIN)/python tools/search.py --gin_file=gin_configs/studies/evolution.gin \
-			--gin_bindings="SearchSpec.output = 'results/evolution/$$name'" \
-			--gin_bindings="EvolutionSpec.guided = $$guided" --gin_bindings="EvolutionSpec.seed = $$seed" \
-			--gin_bindings="TrainSpec.seed = $$seed" --gin_bindings="train/DataSpec.seed = $$seed" || exit 1; \
-	done
-	$(BIN)/python tools/search.py $(EVOLUTIONS:%=--compare=results/evolution/%) \
-		--picture=results/evolution/comparison.png
+results-evolution: $(EVOLUTIONS:%=%/front.png)
+	$(BIN)/python tools/search.py $(EVOLUTIONS:%=--compare=%) --picture=results/evolution/comparison.png
+
+# The picture is what an evolution ends with. With make -j2 two go on at a time; the seed is what stands behind the hyphen.
+results/evolution/%/front.png: results/planted/shards/validation/index.json
+	$(BIN)/python tools/search.py --gin_file=gin_configs/studies/evolution.gin \
+		--gin_bindings="SearchSpec.output = '$(@D)'" \
+		--gin_bindings="EvolutionSpec.guided = $(if $(filter guided-%,$*),True,False)" \
+		--gin_bindings="EvolutionSpec.seed = $(lastword $(subst -, ,$*))" \
+		--gin_bindings="TrainSpec.seed = $(lastword $(subst -, ,$*))" \
+		--gin_bindings="train/DataSpec.seed = $(lastword $(subst -, ,$*))"
 
 lint: $(INSTALLED)
 	$(BIN)/python -m ruff check $(SOURCES)
