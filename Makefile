@@ -3,9 +3,11 @@
 #
 #   make install      .venv with every version that requirements.txt pins
 #   make demo         prepare, train, evaluate, export and predict, with files in demo/
-#   make results-planted   the study of docs/results.md: 20 runs of about a minute, in results/
+#   make results      all of docs/results.md, in results/; stopped, it goes on where it was. Its parts:
+#   make results-planted   a planted truth is found: 20 runs of about a minute
 #   make results-ablation  kinds of attention and of graphs compared, one-shot made discrete: 30 runs of about 80 seconds
-#   make results-evolution guided and random evolution compared: 10 runs of about five minutes
+#   make results-one-shot  one-shot searches of the demo's data, and how far they agree: 3 of about three minutes
+#   make results-evolution guided and random evolution compared: 6 runs of 14 graphs; -j2 runs two at a time
 #   make test         lint and every test
 #   make test-quick   lint and the tests that take seconds
 #   make lint         ruff alone
@@ -15,7 +17,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results-planted results-ablation results-evolution test test-quick lint lock build-files clean
+.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution test test-quick lint lock build-files clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -88,6 +90,8 @@ results/planted/shards/validation/index.json: results/planted/videos/annotations
 	$(BIN)/python tools/prepare_data.py --gin_file=gin_configs/data/planted.gin \
 		--preview=results/planted/preview.png
 
+results: results-planted results-ablation results-one-shot results-evolution
+
 # A study goes on where it was stopped, and trains only what is missing.
 results-planted: results/planted/shards/validation/index.json
 	$(BIN)/python tools/study.py --gin_file=gin_configs/studies/planted.gin \
@@ -114,21 +118,30 @@ results-ablation: results/planted/shards/validation/index.json
 			--gin_bindings="SearchSpec.output = 'results/ablation-discrete/seed-$$seed'" \
 			--gin_bindings="TrainSpec.seed = $$seed" --gin_bindings="train/DataSpec.seed = $$seed" || exit 1; \
 	done
+	$(BIN)/python tools/search.py $(foreach seed,0 1 2,--agreement=results/ablation-discrete/seed-$(seed))
 
-EVOLUTION_SEEDS := 0 1 2 3 4
-EVOLUTIONS := $(foreach seed,$(EVOLUTION_SEEDS),guided-$(seed) random-$(seed))
-
-# One after the other; each goes on where it was stopped.
-results-evolution: results/planted/shards/validation/index.json
-	for name in $(EVOLUTIONS); do seed=$${name#*-}; guided=True; \
-		case $$name in random-*) guided=False;; esac; \
-		$(BIN)/python tools/search.py --gin_file=gin_configs/studies/evolution.gin \
-			--gin_bindings="SearchSpec.output = 'results/evolution/$$name'" \
-			--gin_bindings="EvolutionSpec.guided = $$guided" --gin_bindings="EvolutionSpec.seed = $$seed" \
+results-one-shot: demo/shards/validation/index.json
+	for seed in 0 1 2; do \
+		$(BIN)/python tools/search.py --gin_file=gin_configs/search/one_shot_demo.gin \
+			--gin_bindings="SearchSpec.output = 'results/one-shot/seed-$$seed'" \
 			--gin_bindings="TrainSpec.seed = $$seed" --gin_bindings="train/DataSpec.seed = $$seed" || exit 1; \
 	done
-	$(BIN)/python tools/search.py $(EVOLUTIONS:%=--compare=results/evolution/%) \
-		--picture=results/evolution/comparison.png
+	$(BIN)/python tools/search.py $(foreach seed,0 1 2,--agreement=results/one-shot/seed-$(seed))
+
+EVOLUTION_SEEDS := 0 1 2
+EVOLUTIONS := $(foreach seed,$(EVOLUTION_SEEDS),results/evolution/guided-$(seed) results/evolution/random-$(seed))
+
+results-evolution: $(EVOLUTIONS:%=%/front.png)
+	$(BIN)/python tools/search.py $(EVOLUTIONS:%=--compare=%) --picture=results/evolution/comparison.png
+
+# The picture is what an evolution ends with. With make -j2 two go on at a time; the seed is what stands behind the hyphen.
+results/evolution/%/front.png: results/planted/shards/validation/index.json
+	$(BIN)/python tools/search.py --gin_file=gin_configs/studies/evolution.gin \
+		--gin_bindings="SearchSpec.output = '$(@D)'" \
+		--gin_bindings="EvolutionSpec.guided = $(if $(filter guided-%,$*),True,False)" \
+		--gin_bindings="EvolutionSpec.seed = $(lastword $(subst -, ,$*))" \
+		--gin_bindings="TrainSpec.seed = $(lastword $(subst -, ,$*))" \
+		--gin_bindings="train/DataSpec.seed = $(lastword $(subst -, ,$*))"
 
 lint: $(INSTALLED)
 	$(BIN)/python -m ruff check $(SOURCES)

@@ -7,10 +7,12 @@ import dataclasses
 import os
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from official_vision import files
 from official_vision.architecture.formats import read_architecture, save_architecture
+from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.search.child_run import LOG_FILE
 from official_vision.search.evolution.evolve import Candidate, Outcome
@@ -68,10 +70,23 @@ def evaluate(config: Config, candidate: Candidate) -> Outcome:
         files.read_json(folder / RESULT_FILE)["figures"][config.train.best_metric],
         cost["flops"],
         int(cost["parameters"]),
-        {node: tuple(map(float, row)) for node, row in learned.strengths.items()},
+        strengths_of_all(candidate.architecture, learned.strengths),
         time.monotonic() - began,
         count_inherited(str(folder / _INHERITED), last) if inherits else 0,
     )
+
+
+def strengths_of_all(
+    graph: Architecture, learned: Mapping[int, Sequence[float]]
+) -> dict[int, tuple[float, ...]]:
+    """Returns the strengths of all inputs, by block: a block's only input is passed on whole, as with 1.
+
+    Args:
+      graph: the network that was trained.
+      learned: sigmoid(w) of the blocks that weigh several inputs.
+    """
+    alone = {index: (1.0,) for index, node in enumerate(graph.nodes) if len(node.inputs) == 1}
+    return {**alone, **{node: tuple(map(float, row)) for node, row in learned.items()}}
 
 
 def _prepared(config: Config, candidate: Candidate) -> Path:

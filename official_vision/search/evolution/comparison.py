@@ -37,8 +37,8 @@ def compare_evolutions(
       picture: PNG file for the best figure by number of graphs, and for the fronts; empty for none.
 
     Returns:
-      A table: of each group the best of the first population, the best found and the mean of all
-      children, each as mean ± standard deviation over seeds.
+      A table: of each group the best of the first population, the best found, the mean of all children
+      and of what a child has more than its parent, each as mean ± standard deviation over seeds.
 
     Raises:
       UserError: fewer than two folders, no finished evolution in one, or unequal budgets.
@@ -102,18 +102,20 @@ def _shown(value: Any) -> str:
 
 def _table(groups: Groups) -> list[str]:
     width = max(len(name) for name in groups)
-    heads = ("seeds", "first population's best", "best found", "mean of children", "failed")
+    first_best = "first population's best"
     lines = [
-        f"{'':{width}}  {heads[0]:>5}  {heads[1]:>23}  {heads[2]:>17}  {heads[3]:>17}  {heads[4]}"
+        f"{'':{width}}  seeds  {first_best:>23}  {'best found':>17}  "
+        f"{'mean of children':>17}  {'less its parent':>17}  failed"
     ]
     for name, runs in groups.items():
         first = [best_of(_founders(records))["figure"] for records in runs]
         best = [best_of(alive(records))["figure"] for records in runs]
         mean = [statistics.fmean(r["figure"] for r in _children(records)) for records in runs]
+        gain = [statistics.fmean(_gains(records)) for records in runs]
         failed = sum(record["status"] == "failed" for records in runs for record in records)
         lines.append(
             f"{name:{width}}  {len(runs):>5}  {_spread(first):>23}  {_spread(best):>17}  "
-            f"{_spread(mean):>17}  {failed:>6}"
+            f"{_spread(mean):>17}  {_spread(gain):>17}  {failed:>6}"
         )
     return lines
 
@@ -129,6 +131,11 @@ def _founders(records: Records) -> Records:
 
 def _children(records: Records) -> Records:
     return [record for record in alive(records) if record["parent"] is not None]
+
+
+def _gains(records: Records) -> list[float]:
+    """What each child has more than its parent; records stand at the place of their number."""
+    return [r["figure"] - records[r["parent"]]["figure"] for r in _children(records)]
 
 
 def best_so_far(records: Records) -> list[float]:

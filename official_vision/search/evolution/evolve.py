@@ -58,7 +58,7 @@ class Outcome:
       figure: the higher, the better.
       flops: of a forward pass.
       parameters: of the network.
-      strengths: learned sigmoid(w) of each block's inputs, by node.
+      strengths: learned sigmoid(w) of each block's inputs, by node; 1 of an only input.
       seconds: that the evaluation took.
       inherited: weights that training began with those of the parent.
     """

@@ -8,11 +8,13 @@ import tensorflow as tf
 
 from official_vision import files
 from official_vision.architecture.cost import estimate
+from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.search.evolution.child import (
     child_config,
     evaluate,
     folder_of,
     forget_weights,
+    strengths_of_all,
 )
 from official_vision.search.evolution.evolve import Candidate
 from official_vision.specs import SearchSpec
@@ -65,6 +67,11 @@ def test_the_outcome_is_what_the_checkpoint_holds(family):
         assert outcome.strengths == learned_connectivity(folder, "latest").strengths
         assert outcome.seconds > 0
     assert outcomes[0].inherited == 0
+
+
+def test_a_blocks_only_input_is_as_strong_as_can_be():
+    graph = Architecture("g", (Stem("rgb", 4), Block(1, (0,), 4), Block(2, (0, 1), 8, 1, 2)))
+    assert strengths_of_all(graph, {2: (0.25, 0.75)}) == {1: (1.0,), 2: (0.25, 0.75)}
 
 
 @pytest.mark.slow

@@ -34,12 +34,13 @@ def folders(tmp_path_factory):
     return names
 
 
-def _figures(folder):
-    return [
-        json.loads(line)["figure"]
-        for line in (folder / "population.jsonl").read_text().split("\n")
-        if line
-    ]
+def _records(folder):
+    return [json.loads(line) for line in (folder / "population.jsonl").read_text().splitlines()]
+
+
+def _gain(folder):
+    records = _records(folder)
+    return statistics.fmean(r["figure"] - records[r["parent"]]["figure"] for r in records[3:])
 
 
 def test_a_row_is_the_mean_and_deviation_over_seeds(folders):
@@ -47,11 +48,12 @@ def test_a_row_is_the_mean_and_deviation_over_seeds(folders):
     assert len(lines) == 3
     for line, own in zip(lines[1:], (folders[:2], folders[2:]), strict=True):
         assert line.startswith("guided true" if own[0].name == "True-0" else "guided false")
-        figures = [_figures(folder) for folder in own]
+        figures = [[record["figure"] for record in _records(folder)] for folder in own]
         for values in (
             [max(run[:3]) for run in figures],
             [max(run) for run in figures],
             [sum(run[3:]) / 9 for run in figures],
+            [_gain(folder) for folder in own],
         ):
             deviation = abs(values[0] - values[1]) / 2**0.5  # of two values
             assert f"{sum(values) / 2:.4f} ± {deviation:.4f}" in line
