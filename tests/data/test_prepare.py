@@ -242,7 +242,7 @@ def test_a_full_disk_ends_the_run_in_one_line(spec, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(FakeWorker, "encode", full)
-    with pytest.raises(UserError, match=r"hold the shards.*00000-of-00003\S+ \(No space left"):
+    with pytest.raises(UserError, match=r"hold the shards.*0000\d-of-00003\S+ \(No space left"):
         run(spec)
     assert not [name for name in output_of(spec) if name.startswith((".partial-", "shard-"))]
 
