@@ -16,7 +16,8 @@ from typing import Any
 from official_vision.errors import UserError
 
 PARTIAL = ".partial-"  # what names begin with until they are whole
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Of operations that failed since a disk, its quota or the limit of a file's size holds no more.
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -66,17 +67,15 @@ def scratch_folder(parent: str | os.PathLike) -> Iterator[Path]:
 def remove_leftovers(folder: str | os.PathLike) -> None:
     """Removes what processes that were killed left of the functions above in a folder."""
     for leftover in Path(folder).glob(f"{PARTIAL}*"):
-        if leftover.is_dir():
-            shutil.rmtree(
-                leftover, ignore_errors=True
-            )  # a child may outlive its parent by a second
+        if leftover.is_dir():  # in which a child may write that outlives its parent by a second
+            shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink()
 
 
 def is_disk_full(error: Exception) -> bool:
     """Whether an operation failed because a disk, its quota or a limit of file sizes holds no more."""
-    return isinstance(error, OSError) and error.errno in _DISK_FULL
+    return isinstance(error, OSError) and error.errno in DISK_FULL
 
 
 def check_writable(path: str | os.PathLike, flag: str) -> None:

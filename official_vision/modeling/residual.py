@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 import tf_keras
 
@@ -99,22 +101,29 @@ class _Bottleneck(ResidualModule):
         norms = (self.first_norm, self.middle_norm, self.last_norm)
         if not (self.recomputes and all(can_recompute(norm, training) for norm in norms)):
             return super().call(x, frames, training)
-        y = norm_relu_convolution(self._first(x, frames), self.first_norm, self.middle)
+        y = norm_relu_convolution(
+            self._first(x, frames, training, lambda y: y), self.first_norm, self.middle
+        )
         shortcut = self._shortcut(x, training)
         return residual_end(y, shortcut, self.middle_norm, self.last, self.last_norm)
 
-    def _first(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
-        """The first convolution in training."""
-        del frames  # frames are independent of each other in a 2-D module
-        return convolved(self.first, x, training=True)
-
     def _inner(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
-        y = convolved(self.middle, self._begin(x, frames, training), training)
+        y = self._first(
+            x, frames, training, lambda y: tf.nn.relu(self.first_norm(y, training=training))
+        )
+        y = convolved(self.middle, y, training)
         return tf.nn.relu(self.middle_norm(y, training=training))
 
-    def _begin(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
-        del frames
-        return tf.nn.relu(self.first_norm(convolved(self.first, x, training), training=training))
+    def _first(
+        self,
+        x: tf.Tensor,
+        frames: int | tf.Tensor,
+        training: bool | None,
+        then: Callable[[tf.Tensor], tf.Tensor],
+    ) -> tf.Tensor:
+        """The first convolution, and what follows it channel by channel."""
+        del frames  # frames are independent of each other in a 2-D module
+        return then(convolved(self.first, x, training))
 
 
 @register
@@ -144,10 +153,12 @@ class ResidualModule2Plus1D(_Bottleneck):
     def _first_convolution(self) -> tf_keras.layers.Layer:
         return TemporalConvolution(self.channels, 3, self.temporal_dilation, name="first")
 
-    def _first(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
+    def _first(
+        self,
+        x: tf.Tensor,
+        frames: int | tf.Tensor,
+        training: bool | None,
+        then: Callable[[tf.Tensor], tf.Tensor],
+    ) -> tf.Tensor:
         first = super()._first
-        return time_axis.over_time(x, frames, lambda y: first(y, frames))
-
-    def _begin(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
-        begin = super()._begin
-        return time_axis.over_time(x, frames, lambda y: begin(y, frames, training))
+        return time_axis.over_time(x, frames, lambda y: first(y, frames, training, then))

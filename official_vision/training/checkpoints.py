@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from official_vision.errors import UserError
-from official_vision.files import write_text
+from official_vision.files import DISK_FULL, is_disk_full, write_text
 
 # What TensorFlow raises for damaged checkpoints; a cut-off data file is an IndexError.
 READ_ERRORS = (ValueError, RuntimeError, IndexError, tf.errors.OpError)
@@ -132,10 +131,9 @@ def full_disk_named(folder: str | os.PathLike) -> Iterator[None]:
 
 
 def _disk_reason(error: BaseException) -> str:
-    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     if isinstance(error, OSError):
-        return os.strerror(error.errno) if error.errno in codes else ""
-    return next((words for code in codes if (words := os.strerror(code)) in str(error)), "")
+        return os.strerror(error.errno) if is_disk_full(error) else ""
+    return next((words for code in DISK_FULL if (words := os.strerror(code)) in str(error)), "")
 
 
 def _last_whole(folder: Path) -> str:

@@ -197,7 +197,6 @@ class VideoTask(base_task.Task):
         seeds = targets.get("dropout_seed")
         return None if seeds is None else seeds + self.config.train.seed
 
-    @tf.autograph.experimental.do_not_convert  # which has no body to read
     def observe(
         self, loss: tf.Tensor, gradients: Sequence[tf.Tensor | None], targets: dict[str, tf.Tensor]
     ) -> None:
