@@ -81,7 +81,7 @@ def _generated(config: Config, folder: Path) -> str:
 
 
 def _readers(spec: DataSpec, index: Index) -> dict[str, Callable[[], tf.data.Dataset]]:
-    table = record_table(spec.path, index)
+    table = record_table(spec.path, index.shards)
     classes = len(index.classes)
     readers = {
         "garden_rgb": lambda: garden_dataset(spec, table, classes, training=True),
@@ -139,7 +139,7 @@ def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
 
 def _bytes(spec: DataSpec, index: Index) -> dict[str, dict[str, float]]:
     """Of each stream: encoded bytes of a clip in the shards, and of its tensor as it is fed."""
-    table = record_table(spec.path, index)
+    table = record_table(spec.path, index.shards)
     stored: dict[str, list[float]] = {stream: [] for stream in index.streams}
     for position in range(min(len(table), _SAMPLED_RECORDS)):
         record = parse(table.read(tf.constant(position)), index.streams)
@@ -184,7 +184,7 @@ def _decoded_a_used_frame(spec: DataSpec, index: Index) -> dict[str, float]:
         for _ in build_dataset(spec, index, index.streams, training=False):
             pass
     used = dict.fromkeys(index.streams, 0)
-    table = record_table(spec.path, index)
+    table = record_table(spec.path, index.shards)
     for position in range(len(table)):
         record = parse(table.read(tf.constant(position)), index.streams)
         length = clip.num_frames(record, index.streams)
@@ -199,7 +199,7 @@ def _decoded_a_used_frame(spec: DataSpec, index: Index) -> dict[str, float]:
 def _difference(spec: DataSpec, index: Index) -> float:
     """Mean difference of rgb from Model Garden's, of the first evaluation batch, in grey levels."""
     spec = dataclasses.replace(spec, views=1, crops=1)
-    table = record_table(spec.path, index)
+    table = record_table(spec.path, index.shards)
     own, _ = next(iter(build_dataset(spec, index, ("rgb",), training=False)))
     one_shard = dataclasses.replace(table, paths=table.paths[:1])
     small = dataclasses.replace(spec, batch_size=1)

@@ -54,11 +54,15 @@ def _split_findings(
         yield Finding("shards", split, difference)
     sound = []
     for shard in index.shards:
-        path = str(folder / shard.file)
-        if files.sha256(path) == shard.sha256:
-            sound.append(path)
-        else:
+        changed = [
+            str(folder / own.file)
+            for own in (shard, shard.frames)
+            if files.sha256(folder / own.file) != own.sha256
+        ]
+        for path in changed:
             yield Finding("shards", path, "its content has changed since it was written")
+        if not changed:
+            sound.append(str(folder / shard.file))
     records = progress(_lengths(sound, index.streams), index.num_videos, f"{split} shards")
     for video, lengths in records:
         if len(set(lengths.values())) > 1:

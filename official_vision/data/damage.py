@@ -15,8 +15,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from official_vision.data.frame_table import FrameTable, frame_table
 from official_vision.data.index import Index
-from official_vision.data.records import RecordTable, is_cut_short, record_table
+from official_vision.data.records import is_cut_short
 from official_vision.data.shard import decode_frame, parse
 from official_vision.errors import UserError
 
@@ -46,7 +47,7 @@ class Skipped:
         if not fresh:
             return []
         self._told |= set(fresh)
-        table = record_table(self._folder, self._index)
+        table = frame_table(self._folder, self._index, self._index.streams)
         lines = [
             f"skipped {_described(table, self._index, position, diagnose(table, self._index, position))}"
             for position in fresh
@@ -144,7 +145,7 @@ def damage_named(folder: str | os.PathLike, index: Index) -> Iterator[None]:
         )
         if not found:
             raise
-        table, position = record_table(folder, index), int(found[1])
+        table, position = frame_table(folder, index, index.streams), int(found[1])
         reason = diagnose(table, index, position)
         raise UserError(
             "A record must be as tools/prepare_data.py wrote it. "
@@ -153,15 +154,20 @@ def damage_named(folder: str | os.PathLike, index: Index) -> Iterator[None]:
         ) from error
 
 
-def diagnose(table: RecordTable, index: Index, position: int) -> str:
+def diagnose(table: FrameTable, index: Index, position: int) -> str:
     """What is wrong with a record, in words."""
-    path, offset = table.place(position)
+    path, offset = table.shards.place(position)
+    table_path, _ = table.tables.place(position)
     if not Path(path).is_file():
         return "no such file"
     if is_cut_short(path, offset):
         return "the file ends before it or in it"
     try:
-        record = parse(table.read(tf.constant(position)), index.streams)
+        head = table.head(tf.constant(position))
+    except tf.errors.OpError:
+        return f"its entry in {table_path} cannot be read"
+    try:
+        record = parse(table.shards.read(tf.constant(position)), index.streams)
     except tf.errors.OpError:
         return "its checksum or its content is wrong"
     for stream in index.streams:
@@ -170,9 +176,13 @@ def diagnose(table: RecordTable, index: Index, position: int) -> str:
                 decode_frame(encoded, stream, record["flow_bound"])
             except tf.errors.OpError:
                 return f"frame {number} of {stream} cannot be decoded"
+    try:
+        table.window(head, tf.constant(0), len(record[index.streams[0]]))
+    except tf.errors.OpError:
+        return f"its entry in {table_path} is of other frames"
     return "its frames are not alike"
 
 
-def _described(table: RecordTable, index: Index, position: int, reason: str) -> str:
-    path, offset = table.place(position)
+def _described(table: FrameTable, index: Index, position: int, reason: str) -> str:
+    path, offset = table.shards.place(position)
     return f"{index.videos[position]!r} at byte {offset} of {path}: {reason}"

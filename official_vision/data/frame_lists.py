@@ -6,8 +6,9 @@ A record is a SequenceExample; protocol buffers put the number and the length of
     FeatureLists     1: an entry a stream   1: its key, 2: its FeatureList
     FeatureList      1: Features            each of 1: a BytesList of 1: the bytes of a frame
 
+The bytes of a frame are as data/frame_records.py weaves them.
 A stream's file holds its FeatureList; a record is its head followed by the files. Decoding processes
-write the files: no TensorFlow.
+write the files: no TensorFlow. What was written so can be gone through frame by frame.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
+
+from official_vision.data.frame_records import FrameWeaver, feature_head, field_head
 
 _BLOCK_BYTES = 1 << 18
 
@@ -33,23 +36,33 @@ class FrameLists(contextlib.AbstractContextManager):
         self.bytes = 0
         self._folder = folder
         self._files: dict[str, BinaryIO] = {}
+        self._weavers: dict[str, FrameWeaver] = {}
         self._open = contextlib.ExitStack()
 
-    def __exit__(self, *exception: object) -> None:
-        self._open.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._open:
+            if kind is None:
+                for stream, weaver in self._weavers.items():
+                    self._write(stream, weaver.end())
 
     def append(self, encoded: Mapping[str, bytes]) -> None:
-        """Writes a frame of each stream.
+        """Writes a frame of each stream, a JPEG or PNG; the file has it when the next comes, or the context ends.
 
         Raises:
           OSError: the disk is full, or no place to write.
+          ValueError: no JPEG or PNG.
         """
         for stream, frame in encoded.items():
             if stream not in self._files:
                 self.paths[stream] = self._folder / stream
                 file = open(self.paths[stream], "wb")  # noqa: SIM115 - the context is this object
                 self._files[stream] = self._open.enter_context(file)
-            self.bytes += self._files[stream].write(_feature(frame))
+                self._weavers[stream] = FrameWeaver()
+            self._write(stream, self._weavers[stream].append(frame))
+
+    def _write(self, stream: str, stored: bytes | None) -> None:
+        if stored is not None:
+            self.bytes += self._files[stream].write(feature_head(len(stored)) + stored)
 
 
 def record_blocks(context: bytes, lists: Mapping[str, Path]) -> tuple[int, Iterator[bytes]]:
@@ -65,11 +78,41 @@ def record_blocks(context: bytes, lists: Mapping[str, Path]) -> tuple[int, Itera
     heads, length = {}, 0
     for key, path in sorted(lists.items()):
         size = path.stat().st_size
-        entry = _field(1, len(key)) + key.encode() + _field(2, size)
-        heads[path] = _field(1, len(entry) + size) + entry
+        entry = field_head(1, len(key)) + key.encode() + field_head(2, size)
+        heads[path] = field_head(1, len(entry) + size) + entry
         length += len(heads[path]) + size
-    head = _field(1, len(context)) + context + _field(2, length)
+    head = field_head(1, len(context)) + context + field_head(2, length)
     return len(head) + length, _blocks(head, heads)
+
+
+def read_frames(record: BinaryIO, length: int) -> Iterator[tuple[str, int, bytes]]:
+    """Goes through a record as `record_blocks` gives it, and holds a frame at a time.
+
+    Args:
+      record: a file that stands at the record's first byte.
+      length: of the record in bytes.
+
+    Yields:
+      Of the context: "", the byte of the file at which it begins, its bytes. Then of each frame: the
+      key of its list, the byte at which the frame begins, its bytes.
+
+    Raises:
+      ValueError: the record has another layout.
+    """
+    end = record.tell() + length
+    size = _enter(record, 1)
+    yield "", record.tell(), record.read(size)
+    if record.tell() < end:
+        _enter(record, 2)
+    while record.tell() < end:
+        _enter(record, 1)
+        key = record.read(_enter(record, 1)).decode()
+        size = _enter(record, 2)
+        list_end = record.tell() + size
+        while record.tell() < list_end:
+            for _ in range(3):
+                size = _enter(record, 1)
+            yield key, record.tell(), record.read(size)
 
 
 def _blocks(head: bytes, heads: Mapping[Path, bytes]) -> Iterator[bytes]:
@@ -81,19 +124,15 @@ def _blocks(head: bytes, heads: Mapping[Path, bytes]) -> Iterator[bytes]:
                 yield block
 
 
-def _feature(frame: bytes) -> bytes:
-    """A frame as an item of a FeatureList: the value of a BytesList, that of a Feature, that of the list."""
-    content = frame
-    for _ in range(3):
-        content = _field(1, len(content)) + content
-    return content
-
-
-def _field(number: int, size: int) -> bytes:
-    """What lies before the `size` bytes of a field: its number with the mark of bytes (2), its length."""
-    head = bytearray([number << 3 | 2])
-    while size > 0x7F:
-        head.append(size & 0x7F | 0x80)
-        size >>= 7
-    head.append(size)
-    return bytes(head)
+def _enter(record: BinaryIO, number: int) -> int:
+    """Reads what `field_head` gives, and returns the size."""
+    byte = record.read(1)
+    if byte != bytes([number << 3 | 2]):
+        raise ValueError(f"no field {number} at byte {record.tell() - 1}")
+    size = shift = 0
+    while True:
+        (value,) = record.read(1) or b"\0"
+        size |= (value & 0x7F) << shift
+        if value < 0x80:
+            return size
+        shift += 7

@@ -16,24 +16,37 @@ from official_vision.errors import UserError
 INDEX_FILE = "index.json"
 SHARD_SUFFIX = ".tfrecord"
 _FORMAT = "official_vision.shards"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class ShardEntry:
-    """One shard file: its name, number of records, size in bytes, SHA-256, and where records begin.
-
-    Offsets are found in the file when the index holds none.
-    """
+class RecordFile:
+    """A file of records: its name, size in bytes, SHA-256, and the byte at which each record begins."""
 
     file: str
-    count: int
     bytes: int
     sha256: str
-    offsets: tuple[int, ...] = ()
+    offsets: tuple[int, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "offsets", tuple(self.offsets))
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardEntry(RecordFile):
+    """One shard, its number of records, and the table of its frames (data/frame_table.py): a record for each."""
+
+    count: int
+    frames: RecordFile
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ShardEntry:
+        """The entry that `dataclasses.asdict` gave these values of.
+
+        Raises:
+          KeyError, TypeError: it gave others.
+        """
+        return cls(**{**values, "frames": RecordFile(**values["frames"])})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,8 +112,8 @@ class Index:
           damaged_is_fatal: refuse a split whose shards are not those of the index.
 
         Raises:
-          UserError: the folder is no prepared split; or a shard is missing, has another size than
-            when it was written, or is not in the index.
+          UserError: the folder is no prepared split; or a shard or its table is missing, has another
+            size than when it was written, or is not in the index.
         """
         path = Path(folder) / INDEX_FILE
         if not path.is_file():
@@ -111,7 +124,8 @@ class Index:
         index = cls._from_dict(files.read_json(path), path)
         if damaged_is_fatal:
             for shard in index.shards:
-                _check_shard(Path(folder) / shard.file, shard)
+                for file in (shard, shard.frames):
+                    _check_file(Path(folder) / file.file, file)
             _check_no_other_shards(Path(folder), index)
         return index
 
@@ -120,7 +134,7 @@ class Index:
         try:
             if (values.pop("format"), values.pop("version")) != (_FORMAT, _VERSION):
                 raise KeyError("format")
-            values["shards"] = tuple(ShardEntry(**entry) for entry in values["shards"])
+            values["shards"] = tuple(ShardEntry.from_dict(entry) for entry in values["shards"])
             values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
             for name in ("classes", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
@@ -137,12 +151,12 @@ def _splits_in(folder: str | os.PathLike) -> str:
     return f"Splits there: {', '.join(found)}." if found else "Prepare the data first."
 
 
-def _check_shard(path: Path, shard: ShardEntry) -> None:
+def _check_file(path: Path, entry: RecordFile) -> None:
     size = path.stat().st_size if path.is_file() else None
-    if size != shard.bytes:
+    if size != entry.bytes:
         found = "no such file" if size is None else f"{size} bytes"
         raise UserError(
-            f"A shard must be as its index says, {shard.bytes} bytes. Received: {path}, {found}. "
+            f"A shard must be as its index says, {entry.bytes} bytes. Received: {path}, {found}. "
             "Copy it again, or delete it and run tools/prepare_data.py."
         )
 

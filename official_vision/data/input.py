@@ -1,8 +1,8 @@
 """Shards -> batches with tf.data.
 
     positions of records in a seeded order -- from the step that the run stands at
-        -- read each record where it lies -- choose a span and a box
-        -- decode only their frames and, of JPEGs, only the box -- resize, flip
+        -- look up where a record's frames lie -- choose a span and a box
+        -- read and decode only their frames and, of JPEGs, only the box -- resize, flip
         -- change colours, blank streams -- batch -- mix
 
 In training every random choice is a function of (seed, record number), and so of the step alone: a
@@ -20,11 +20,10 @@ from official_vision.data import geometry, span
 from official_vision.data.augmentation import augment_clip
 from official_vision.data.clip import decode_clip, frame_size, num_frames
 from official_vision.data.damage import Skipped, or_blank, report_damage, rows_or_blank
+from official_vision.data.frame_table import frame_table
 from official_vision.data.index import Index
 from official_vision.data.mixing import mix_batch
 from official_vision.data.order import training_order
-from official_vision.data.records import record_table
-from official_vision.data.shard import parse
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec
 
@@ -145,7 +144,7 @@ def _numbered(
 
 
 class _Reader:
-    """Reads records and cuts clips from them; a damaged record gives a masked row, or ends the run."""
+    """Reads of records what a clip needs, and cuts it; a damaged record gives a masked row, or ends the run."""
 
     def __init__(
         self, spec: DataSpec, index: Index, streams: Sequence[str], skipped: Skipped | None
@@ -153,22 +152,29 @@ class _Reader:
         self.spec = spec
         self.index = index
         self.streams = streams
-        self._table = record_table(spec.path, index)
+        self._table = frame_table(spec.path, index, streams)
         self._skipped = skipped
 
-    def record(self, position: tf.Tensor) -> Record:
-        """The parsed record at a position."""
-        return parse(self._table.read(position), self.streams)
+    def head(self, position: tf.Tensor) -> Record:
+        """The record at a position without its frames."""
+        return self._table.head(position)
+
+    def frames(self, head: Record, start: tf.Tensor) -> Record:
+        """The record with those frames alone that a clip from `start` on can need."""
+        # The stored flow between a clip's last frame and the next is a frame step's as well.
+        return self._table.window(head, start, self.spec.frames * self.spec.frame_stride)
 
     def report(self, mask: tf.Tensor, positions: tf.Tensor) -> None:
         """Tells of the records [records] whose mask is 0."""
         report_damage(mask == 0, positions, self.spec.path, self._skipped)
 
-    def clip(
-        self, record: Record, start: tf.Tensor, box: tf.Tensor, flip: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """The streams of one clip."""
-        return decode_clip(record, start, box, flip, self.spec, self.streams)
+    def size(self, frames: Record) -> tuple[tf.Tensor, tf.Tensor]:
+        """Height and width of the frames, scalars int32."""
+        return frame_size(frames, tf.constant(0), self.streams)
+
+    def clip(self, frames: Record, box: tf.Tensor, flip: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The streams of the clip that begins with the first of the frames."""
+        return decode_clip(frames, tf.constant(0), box, flip, self.spec, self.streams)
 
     def targets(self, record: Record, start: tf.Tensor) -> dict[str, tf.Tensor]:
         """The labels of one clip, and what tells it from others."""
@@ -184,13 +190,13 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
 
     def cut(number: tf.Tensor, position: tf.Tensor) -> Example:
         seeds = _seeds(spec, number)
-        record = reader.record(position)
-        start = span.random_start(num_frames(record, reader.streams), spec, seeds[0])
-        size = frame_size(record, start, reader.streams)
-        box = geometry.random_box(*size, spec.min_crop_area, seeds[1])
+        head = reader.head(position)
+        start = span.random_start(num_frames(head, reader.streams), spec, seeds[0])
+        frames = reader.frames(head, start)
+        box = geometry.random_box(*reader.size(frames), spec.min_crop_area, seeds[1])
         flip = tf.random.stateless_uniform([], seeds[2]) < 0.5 if spec.flip else False
-        features = reader.clip(record, start, box, tf.convert_to_tensor(flip))
-        return augment_clip(features, spec, seeds[3]), reader.targets(record, start)
+        features = reader.clip(frames, box, tf.convert_to_tensor(flip))
+        return augment_clip(features, spec, seeds[3]), reader.targets(head, start)
 
     def whole(numbers: tf.Tensor, positions: tf.Tensor) -> Example:
         features, targets = rows_or_blank(cut, batch, numbers, positions)
@@ -219,18 +225,18 @@ def _evaluation_examples(
     spec, num_videos = reader.spec, reader.index.num_videos
     cuts = [(view, crop) for view in range(spec.views) for crop in range(spec.crops)]
 
-    def every_cut(position: tf.Tensor, record: Record) -> tf.data.Dataset:
+    def every_cut(position: tf.Tensor, head: Record) -> tf.data.Dataset:
         views, crops = (list(numbers) for numbers in zip(*cuts, strict=True))
         chosen = tf.data.Dataset.from_tensor_slices((views, crops))
-        return chosen.map(lambda view, crop: (position, record, view, crop))
+        return chosen.map(lambda view, crop: (position, head, view, crop))
 
-    def example(position: tf.Tensor, record: Record, view: tf.Tensor, crop: tf.Tensor) -> Example:
+    def example(position: tf.Tensor, head: Record, view: tf.Tensor, crop: tf.Tensor) -> Example:
         def cut() -> Example:
-            start = span.evaluation_start(num_frames(record, reader.streams), spec, view)
+            start = span.evaluation_start(num_frames(head, reader.streams), spec, view)
+            frames = reader.frames(head, start)
             place = crop / (spec.crops - 1) if spec.crops > 1 else tf.constant(0.5)
-            box = geometry.evaluation_box(*frame_size(record, start, reader.streams), place)
-            features = reader.clip(record, start, box, tf.constant(False))
-            return features, reader.targets(record, start)
+            box = geometry.evaluation_box(*reader.size(frames), place)
+            return reader.clip(frames, box, tf.constant(False)), reader.targets(head, start)
 
         features, targets = or_blank(cut)
         reader.report(targets["mask"][tf.newaxis], position[tf.newaxis])
@@ -238,11 +244,11 @@ def _evaluation_examples(
 
     pipelines, own_number = context.num_input_pipelines, context.input_pipeline_id
     positions = tf.data.Dataset.range(num_videos).shard(pipelines, own_number)
-    # A record is read once for all its cuts; an unreadable one is empty, and then so is each cut.
-    records = positions.map(
-        lambda position: (position, or_blank(lambda: reader.record(position))), **_PARALLEL
+    # A head is read once for all cuts; an unreadable one is empty, and then so is each cut.
+    heads = positions.map(
+        lambda position: (position, or_blank(lambda: reader.head(position))), **_PARALLEL
     )
-    examples = records.flat_map(every_cut).map(example, **_PARALLEL)
+    examples = heads.flat_map(every_cut).map(example, **_PARALLEL)
     # Every pipeline and replica gets as many batches as the fullest one, the rest filled and masked.
     own = len(range(own_number, num_videos, pipelines)) * len(cuts)
     most = -(-num_videos // pipelines) * len(cuts)

@@ -36,7 +36,7 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
     """
     folder = Path(output) / split
     index = Index.read(folder)
-    table = record_table(folder, index)
+    table = record_table(folder, index.shards)
     wanted = np.unique(np.linspace(0, index.num_videos - 1, _SAMPLES).astype(int))
     titles, samples = [], []
     for position in wanted:  # one record at a time: they may be long

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,19 +18,19 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision.data.checksum import crc32c, masked
-from official_vision.data.index import Index, ShardEntry
+from official_vision.data.index import RecordFile
 
 _HEADER = struct.Struct("<QI")
 _FRAME = _HEADER.size + 4  # bytes of a record beside its content
-_READ_BUFFER = 1 << 18
+_READ_BUFFER = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True)
 class RecordTable:
-    """Where the records of a split lie; a record's place in these rows is its position.
+    """Where the records of files lie; a record's place in these rows is its position.
 
     Attributes:
-      paths: of the shards.
+      paths: of the files.
       shard: int64 [records], row of `paths`.
       offset: int64 [records], the byte at which the record begins.
     """
@@ -43,7 +43,7 @@ class RecordTable:
         return len(self.shard)
 
     def place(self, position: int) -> tuple[str, int]:
-        """The path of a record's shard, and the byte at which the record begins."""
+        """The path of a record's file, and the byte at which the record begins."""
         return self.paths[self.shard[position]], int(self.offset[position])
 
     def read(self, position: tf.Tensor) -> tf.Tensor:
@@ -56,33 +56,35 @@ class RecordTable:
           A scalar string.
 
         Raises:
-          tf.errors.OpError: the record is damaged, or its shard is gone or ends before it.
+          tf.errors.OpError: the record is damaged, or its file is gone or ends before it.
         """
         path = tf.gather(tf.constant(self.paths), tf.gather(tf.constant(self.shard), position))
         offset = tf.gather(tf.constant(self.offset), position)
-        variant = tf.raw_ops.TFRecordDatasetV2(
-            filenames=path[tf.newaxis],
-            compression_type="",
-            buffer_size=tf.constant(_READ_BUFFER, tf.int64),
-            byte_offsets=offset[tf.newaxis],
-        )
-        rest = tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
-        return rest.take(1).get_single_element()
+        return records_from(path, offset).take(1).get_single_element()
 
 
-def record_table(folder: str | os.PathLike, index: Index) -> RecordTable:
-    """The table of a split. Offsets that an index lacks are found in its shards, 12 bytes a record."""
-    paths = tuple(str(Path(folder) / entry.file) for entry in index.shards)
-    offsets = [_offsets(path, entry) for path, entry in zip(paths, index.shards, strict=True)]
-    shard = np.repeat(np.arange(len(paths)), [entry.count for entry in index.shards])
+def records_from(path: tf.Tensor, offset: tf.Tensor) -> tf.data.Dataset:
+    """The contents of the TFRecords of a file from a byte on; what lies before it is not read.
+
+    Args:
+      path: a scalar string.
+      offset: a scalar int64, where a TFRecord begins.
+    """
+    variant = tf.raw_ops.TFRecordDatasetV2(
+        filenames=path[tf.newaxis],
+        compression_type="",
+        buffer_size=tf.constant(_READ_BUFFER, tf.int64),
+        byte_offsets=offset[tf.newaxis],
+    )
+    return tf.data.experimental.from_variant(variant, tf.TensorSpec([], tf.string))
+
+
+def record_table(folder: str | os.PathLike, entries: Sequence[RecordFile]) -> RecordTable:
+    """The table of the records of a split's shards, or of other files beside its index."""
+    shard = np.repeat(np.arange(len(entries)), [len(entry.offsets) for entry in entries])
+    offsets = [np.array(entry.offsets, np.int64) for entry in entries]
+    paths = tuple(str(Path(folder) / entry.file) for entry in entries)
     return RecordTable(paths, shard, np.concatenate([*offsets, np.zeros(0, np.int64)]))
-
-
-def _offsets(path: str, entry: ShardEntry) -> np.ndarray:
-    offsets = entry.offsets or (record_offsets(path) if Path(path).is_file() else ())
-    # Records that are not where they should be are looked for past the shard's end, and so missed.
-    lacking = [entry.bytes] * (entry.count - len(offsets))
-    return np.array([*offsets[: entry.count], *lacking], np.int64)
 
 
 def append_record(file: BinaryIO, length: int, blocks: Iterable[bytes]) -> None:
@@ -114,6 +116,19 @@ def record_offsets(path: str | os.PathLike) -> tuple[int, ...]:
     return tuple(offsets)
 
 
+def enter_records(file: BinaryIO) -> Iterator[int]:
+    """Goes through the whole records of an open file.
+
+    Yields:
+      The length of a record's content in bytes, where the file then stands at its first.
+    """
+    size = os.fstat(file.fileno()).st_size
+    position = 0
+    while (end := _record_end(file, position, size)) is not None:
+        yield end - position - _FRAME
+        position = end
+
+
 def is_cut_short(path: str | os.PathLike, offset: int) -> bool:
     """Whether a shard ends before the record that begins at `offset` does."""
     with open(path, "rb") as file:
@@ -121,7 +136,7 @@ def is_cut_short(path: str | os.PathLike, offset: int) -> bool:
 
 
 def _record_end(file: BinaryIO, position: int, size: int) -> int | None:
-    """The byte after a record's last; None when the file ends before."""
+    """The byte after a record's last, with the file at its content; None when the file ends before."""
     if position + _FRAME > size:
         return None
     file.seek(position)

@@ -15,9 +15,9 @@ Frames are encoded by data/frame_encoding.py, in processes without TensorFlow.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import tensorflow as tf
 
@@ -31,6 +31,19 @@ CHANNELS = {"rgb": 3, "flow": 2, "objects": 1}  # of decoded frames
 _DCT = "INTEGER_ACCURATE"
 _LEAST_DECODED = 16  # columns of a JPEG
 _BLOCK = 16  # columns that a JPEG of half-width colours codes together
+
+
+class JpegWindow(NamedTuple):
+    """What to decode of a JPEG for a box of it.
+
+    Attributes:
+      decoded: int32 [top, left, height, width] in the JPEG.
+      begin, size: int32 [3], where the box begins in what was decoded, and its shape.
+    """
+
+    decoded: tf.Tensor
+    begin: tf.Tensor
+    size: tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +87,18 @@ def write(video: StoredVideo, file: BinaryIO) -> None:
     append_record(file, *record_blocks(context.SerializeToString(deterministic=True), lists))
 
 
+# Of a record's context, what readers ask for.
+CONTEXT_FEATURES = {
+    "clip/id": tf.io.FixedLenFeature([], tf.string),
+    "clip/video": tf.io.FixedLenFeature([], tf.int64),
+    "clip/fps": tf.io.FixedLenFeature([], tf.float32),
+    "flow/bound": tf.io.FixedLenFeature([], tf.float32),
+    "clip/label/index": tf.io.VarLenFeature(tf.int64),
+    "clip/label/start": tf.io.VarLenFeature(tf.float32),
+    "clip/label/end": tf.io.VarLenFeature(tf.float32),
+}
+
+
 def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]:
     """Reads a record without decoding its frames.
 
@@ -87,21 +112,20 @@ def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]
     """
     context, sequences = tf.io.parse_single_sequence_example(
         serialized,
-        context_features={
-            "clip/id": tf.io.FixedLenFeature([], tf.string),
-            "clip/video": tf.io.FixedLenFeature([], tf.int64),
-            "clip/fps": tf.io.FixedLenFeature([], tf.float32),
-            "flow/bound": tf.io.FixedLenFeature([], tf.float32),
-            "clip/label/index": tf.io.VarLenFeature(tf.int64),
-            "clip/label/start": tf.io.VarLenFeature(tf.float32),
-            "clip/label/end": tf.io.VarLenFeature(tf.float32),
-        },
+        context_features=CONTEXT_FEATURES,
         sequence_features={
             ENCODED_KEYS[name]: tf.io.FixedLenSequenceFeature([], tf.string) for name in streams
         },
     )
     return {
         **{name: sequences[ENCODED_KEYS[name]] for name in streams},
+        **context_values(context),
+    }
+
+
+def context_values(context: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """What `parse` returns besides streams, of parsed CONTEXT_FEATURES."""
+    return {
         "id": context["clip/id"],
         "video": context["clip/video"],
         "fps": context["clip/fps"],
@@ -117,7 +141,7 @@ def decode_frame(
     stream: str,
     flow_bound: tf.Tensor,
     box: tf.Tensor | None = None,
-    window: tuple[tf.Tensor, tf.Tensor] | None = None,
+    window: JpegWindow | None = None,
 ) -> tf.Tensor:
     """Decodes one frame, or a box of it.
 
@@ -126,14 +150,17 @@ def decode_frame(
       stream: rgb, flow or objects.
       flow_bound: of the record, in pixels.
       box: int32 [top, left, height, width], equal to cutting it out of the whole frame; None for all.
-      window: `jpeg_window` of the box, where it is known; else a JPEG's header is looked at.
+      window: `jpeg_window` of the box where the frame is known to be a JPEG, of which no more is then
+        decoded than the box needs.
 
     Returns:
       rgb: uint8 [height, width, 3]; flow: float32 [height, width, 2] in pixels; objects: uint8 ids
       [height, width, 1].
     """
     if stream == "rgb":
-        return _decode_rgb(encoded, box, window)
+        if window is not None:
+            return _decode_jpeg_window(encoded, window)
+        return _cut(tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT), box)  # takes PNGs too
     image = tf.io.decode_png(encoded, channels=1)
     if stream == "objects":
         return _cut(image, box)
@@ -149,15 +176,15 @@ def decode_frame(
 def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]:
     """Height and width of an encoded frame, scalars int32, from its header alone."""
     if stream == "rgb":
-        size = tf.cond(_is_jpeg(encoded), lambda: _jpeg_size(encoded), lambda: _png_size(encoded))
+        size = tf.cond(are_jpegs(encoded), lambda: _jpeg_size(encoded), lambda: _png_size(encoded))
         return size[0], size[1]
     size = _png_size(encoded)
     return size[0] // 2 if stream == "flow" else size[0], size[1]
 
 
-def _is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    """rgb is stored as JPEGs; other writers may have chosen PNGs, which lose nothing."""
-    return tf.strings.substr(encoded, 0, 1) == b"\xff"
+def are_jpegs(encoded: tf.Tensor) -> tf.Tensor:
+    """Whether all frames are JPEGs, as rgb is stored; other writers may have chosen PNGs, which lose nothing."""
+    return tf.reduce_all(tf.strings.substr(encoded, 0, 1) == b"\xff")
 
 
 def _jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
@@ -169,42 +196,27 @@ def _png_size(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_raw(tf.strings.substr(encoded, 16, 8), tf.int32, little_endian=False)[::-1]
 
 
-def _decode_rgb(
-    encoded: tf.Tensor, box: tf.Tensor | None, window: tuple[tf.Tensor, tf.Tensor] | None
-) -> tf.Tensor:
-    if box is None:
-        return tf.io.decode_jpeg(encoded, channels=3, dct_method=_DCT)  # takes PNGs as well
-    return tf.cond(
-        _is_jpeg(encoded),
-        lambda: _decode_jpeg_box(encoded, box, window or jpeg_window(_jpeg_size(encoded)[1], box)),
-        lambda: _cut(tf.io.decode_png(encoded, channels=3), box),
-    )
-
-
-def jpeg_window(whole_width: tf.Tensor, box: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def jpeg_window(whole_width: tf.Tensor, box: tf.Tensor) -> JpegWindow:
     """What to decode of JPEGs of a width for a box.
 
     A column more on either side is decoded and dropped: colours are stored at half the width, and
     interpolating them at a border of the decoded part would differ from the whole picture. Of very
     narrow parts they are not interpolated at all. What begins between two blocks TensorFlow would
     copy once more, a tenth of the decoder's time.
-
-    Returns:
-      int32 [top, left, height, width] to decode, and the column in it at which the box begins.
     """
     top, left, height, width = tf.unstack(box)
     begin = tf.maximum(tf.minimum(left - 1, whole_width - _LEAST_DECODED), 0) // _BLOCK * _BLOCK
     right = tf.minimum(tf.maximum(left + width + 1, begin + _LEAST_DECODED), whole_width)
-    return tf.stack([top, begin, height, right - begin]), left - begin
+    decoded = tf.stack([top, begin, height, right - begin])
+    return JpegWindow(decoded, tf.stack([0, left - begin, 0]), tf.stack([height, width, 3]))
 
 
-def _decode_jpeg_box(
-    encoded: tf.Tensor, box: tf.Tensor, window: tuple[tf.Tensor, tf.Tensor]
-) -> tf.Tensor:
+def _decode_jpeg_window(encoded: tf.Tensor, window: JpegWindow) -> tf.Tensor:
     """Decodes a box without the transforms and colours of the blocks outside it."""
-    wider, begin = window
-    decoded = tf.io.decode_and_crop_jpeg(encoded, wider, channels=3, dct_method=_DCT)
-    return decoded[:, begin : begin + box[3]]
+    decoded = tf.io.decode_and_crop_jpeg(encoded, window.decoded, channels=3, dct_method=_DCT)
+    box = tf.slice(decoded, window.begin, window.size)
+    box.set_shape([None, None, 3])
+    return box
 
 
 def _cut(image: tf.Tensor, box: tf.Tensor | None) -> tf.Tensor:

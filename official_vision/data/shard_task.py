@@ -11,9 +11,9 @@ from pathlib import Path
 
 from official_vision import files
 from official_vision.data.decoding_worker import DecodingFailedError, DecodingWorker
+from official_vision.data.frame_table import describe_shard
 from official_vision.data.index import LeftOut, ShardEntry
 from official_vision.data.manifest import Label, VideoRow
-from official_vision.data.records import record_offsets
 from official_vision.data.shard import WHOLE_VIDEO, StoredVideo, write
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
@@ -62,21 +62,17 @@ def _write_shard(
 ) -> ShardReport:
     held: list[str] = []
     left_out: list[LeftOut] = []
-    with files.written_aside(task.path) as partial:
-        with open(partial, "wb") as shard:
-            for number, row in task.rows:
-                try:
-                    with files.scratch_folder(partial.parent) as folder:
-                        fps, frames = worker.encode(row, task.spec, folder)
-                        write(_stored(number, row, task, fps, frames), shard)
-                    held.append(row.id)
-                except DecodingFailedError as error:
-                    left_out.append(LeftOut(row.id, row.path, str(error)))
-                on_video()
-        size = partial.stat().st_size
-        name, offsets = Path(task.path).name, record_offsets(partial)
-        entry = ShardEntry(name, len(held), size, files.sha256(partial), offsets)
-    report = ShardReport(entry, tuple(held), tuple(left_out))
+    with files.written_aside(task.path) as partial, open(partial, "wb") as shard:
+        for number, row in task.rows:
+            try:
+                with files.scratch_folder(partial.parent) as folder:
+                    fps, frames = worker.encode(row, task.spec, folder)
+                    write(_stored(number, row, task, fps, frames), shard)
+                held.append(row.id)
+            except DecodingFailedError as error:
+                left_out.append(LeftOut(row.id, row.path, str(error)))
+            on_video()
+    report = ShardReport(describe_shard(task.path), tuple(held), tuple(left_out))
     files.write_json(_report_path(task), dataclasses.asdict(report))
     return report
 
@@ -84,12 +80,17 @@ def _write_shard(
 def read_report(task: ShardTask) -> ShardReport | None:
     """Returns the report of a shard that has been written, else None."""
     path = _report_path(task)
-    if not (path.is_file() and Path(task.path).is_file()):
+    if not path.is_file():
         return None
     values = files.read_json(path)
-    entry = ShardEntry(**values["entry"])
-    if Path(task.path).stat().st_size != entry.bytes:
+    try:
+        entry = ShardEntry.from_dict(values["entry"])
+    except (KeyError, TypeError):  # of an earlier format
         return None
+    for file in (entry, entry.frames):
+        own = path.parent / file.file
+        if not own.is_file() or own.stat().st_size != file.bytes:
+            return None
     left_out = tuple(LeftOut(**item) for item in values["left_out"])
     return ShardReport(entry, tuple(values["videos"]), left_out)
 

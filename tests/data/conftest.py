@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from fractions import Fraction
 
 import av
@@ -9,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from official_vision import files
 from official_vision.data.flow import quantise
-from official_vision.data.index import Index, ShardEntry
+from official_vision.data.frame_table import describe_shard
+from official_vision.data.index import Index
 from official_vision.data.shard import StoredVideo
-from tests.data.records import encode
+from tests.data.records import write_shard
 
 
 def texture(height, width, seed=0, blur=3.0):
@@ -61,13 +62,12 @@ def encoded_frames(length, height, width, *, number=0, flow=(0.0, 0.0), bound=20
     return frames
 
 
-@pytest.fixture
-def make_split(tmp_path):
-    """A function that writes StoredVideos as a prepared split and returns (folder, Index)."""
-    import tensorflow as tf
+@pytest.fixture(scope="session")
+def make_split_in():
+    """A function that writes StoredVideos as a prepared split of a folder and returns (split, Index)."""
 
-    def make(videos, classes=("a", "b"), videos_per_shard=2):
-        folder = tmp_path / "split"
+    def make(parent, videos, classes=("a", "b"), videos_per_shard=2):
+        folder = parent / "split"
         folder.mkdir(exist_ok=True)
         parts = [
             videos[start : start + videos_per_shard]
@@ -76,11 +76,8 @@ def make_split(tmp_path):
         entries = []
         for number, part in enumerate(parts):
             path = folder / f"shard-{number:05d}-of-{len(parts):05d}.tfrecord"
-            with tf.io.TFRecordWriter(str(path)) as writer:
-                for video in part:
-                    writer.write(encode(video))
-            size, checksum = path.stat().st_size, files.sha256(path)
-            entries.append(ShardEntry(path.name, len(part), size, checksum))
+            write_shard(path, part)
+            entries.append(describe_shard(path))
         index = Index(
             split="split",
             classes=tuple(classes),
@@ -100,6 +97,12 @@ def make_split(tmp_path):
 
 
 @pytest.fixture
+def make_split(tmp_path, make_split_in):
+    """As `make_split_in`, in the test's own folder."""
+    return functools.partial(make_split_in, tmp_path)
+
+
+@pytest.fixture(scope="session")
 def stored_videos():
     """A function of a count: videos 0, 1, ... of grey frames, 25 a second, label = number % 2."""
 

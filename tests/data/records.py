@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import tempfile
+from pathlib import Path
+
 import tensorflow as tf
 
-from official_vision.data.shard import ENCODED_KEYS
+from official_vision.data.frame_lists import FrameLists
+from official_vision.data.frame_records import HEADER_BYTES, place_of
+from official_vision.data.shard import ENCODED_KEYS, write
 
 
 def encode(video):
@@ -35,3 +42,21 @@ def frames_in(paths):
         ]
         for stream, path in paths.items()
     }
+
+
+def original(stored):
+    """A frame as it was before it was woven into its stream."""
+    place = place_of(stored)
+    begin = place.offset + HEADER_BYTES + place.skip
+    return place.head + stored[begin : begin + place.length]
+
+
+def write_shard(path, videos):
+    """Writes StoredVideos whose frames are lists of bytes, as tools/prepare_data.py writes them."""
+    with open(path, "wb") as shard, tempfile.TemporaryDirectory() as folder:
+        for video in videos:
+            with FrameLists(Path(folder)) as lists:
+                for frames in itertools.zip_longest(*video.frames.values()):
+                    present = zip(video.frames, frames, strict=True)
+                    lists.append({name: frame for name, frame in present if frame is not None})
+            write(dataclasses.replace(video, frames=lists.paths), shard)

@@ -349,10 +349,10 @@ def test_any_streams_can_be_read_alone(split, plain, streams):
 
 
 def test_only_frames_of_the_clip_are_decoded(make_split, encoded_frames, plain):
-    """Frames outside the clip may be anything, even no pictures."""
+    """Frames outside the clip may be broken off after their heads."""
     frames = encoded_frames(12, 16, 24)
     for name in STREAMS:
-        frames[name] = [b"" if t < 4 or t > 7 else f for t, f in enumerate(frames[name])]
+        frames[name] = [f[:33] if t < 4 or t > 7 else f for t, f in enumerate(frames[name])]
     split = make_split([StoredVideo("a", 0, 25.0, [], 20.0, frames)])
     spec = dataclasses.replace(plain, batch_size=1)
     ((features, _),) = batches(split, spec, training=False, streams=STREAMS)

@@ -17,6 +17,7 @@ from official_vision.data.manifest import Label, Manifest, VideoRow
 from official_vision.data.shard import decode_frame, parse
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
+from tests.data.records import original
 
 CLASSES = ("a", "b")
 STREAMS = ("rgb", "flow", "objects")
@@ -37,7 +38,7 @@ class FakeWorker:
             raise DecodingFailedError(f"{row.path}: broken.")
         with FrameLists(folder) as lists:
             for _ in range(2):
-                lists.append({"rgb": row.id.encode()})
+                lists.append({"rgb": b"\xff\xd8" + row.id.encode()})
         return 25.0, lists.paths
 
     def close(self):
@@ -92,8 +93,8 @@ def test_videos_lie_in_shards_in_the_order_of_the_file(spec):
     assert index == Index.read(prepare.Path(spec.output) / "train")
     found = records(spec)
     assert [int(record["video"]) for record in found] == list(range(8))
-    assert [record["rgb"].numpy().tolist() for record in found] == [
-        [b"v%d" % n] * 2 for n in range(8)
+    assert [[original(frame) for frame in record["rgb"].numpy()] for record in found] == [
+        [b"\xff\xd8v%d" % n] * 2 for n in range(8)
     ]
     assert [record["label_index"].numpy().tolist() for record in found] == [
         [n % 2] for n in range(8)

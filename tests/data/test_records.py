@@ -41,7 +41,7 @@ def test_records_are_read_in_any_order(make_split, stored_videos):
         for shard in index.shards
         for record in tf.data.TFRecordDataset(str(folder / shard.file)).as_numpy_iterator()
     ]
-    table = record_table(folder, index)
+    table = record_table(folder, index.shards)
     assert len(table) == 5
     for position in (3, 0, 4, 4, 1, 2):
         assert table.read(tf.constant(position)).numpy() == everything[position]
@@ -56,14 +56,14 @@ def test_a_damaged_record_fails_alone(make_split, stored_videos):
     content = bytearray(path.read_bytes())
     content[record_offsets(path)[1] + 40] ^= 1
     path.write_bytes(content)
-    table = record_table(folder, index)
+    table = record_table(folder, index.shards)
     for position in (0, 2):
         assert table.read(tf.constant(position)).numpy()
     with pytest.raises(tf.errors.DataLossError):
         table.read(tf.constant(1))
 
 
-def test_offsets_of_the_index_win_and_survive_its_file(make_split, stored_videos):
+def test_offsets_are_those_of_the_index_and_survive_its_file(make_split, stored_videos):
     """They spare a look at every record of every shard; here they exchange two records."""
     folder, index = make_split(stored_videos(2, length=1), videos_per_shard=2)
     offsets = record_offsets(folder / index.shards[0].file)
@@ -71,4 +71,4 @@ def test_offsets_of_the_index_win_and_survive_its_file(make_split, stored_videos
     dataclasses.replace(index, shards=(turned,)).write(folder)
     read = Index.read(folder)
     assert read.shards == (turned,)
-    assert record_table(folder, read).offset.tolist() == list(offsets[::-1])
+    assert record_table(folder, read.shards).offset.tolist() == list(offsets[::-1])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from official_vision.data.flow import dequantise
 from official_vision.data.frame_lists import FrameLists
 from official_vision.data.shard import ENCODED_KEYS, StoredVideo, decode_frame, parse, write
-from tests.data.records import encode
+from tests.data.records import encode, original, write_shard
 
 TIMES = st.floats(0, 1000, width=32)
 LABELS = st.lists(st.tuples(st.integers(0, 999), st.text(max_size=5), TIMES, TIMES), max_size=4)
@@ -56,21 +56,22 @@ def test_what_is_written_piece_by_piece_is_what_protobuf_and_tensorflow_write(
 ):
     folder = tmp_path_factory.mktemp("shard")
     frames = {
-        name: [bytes([number]) * size for number, size in enumerate(own)]
+        name: [b"\xff\xd8" + bytes([number]) * size for number, size in enumerate(own)]
         for name, own in sizes.items()
     }
     video = StoredVideo(video_id, 3, 29.97, labels, 20.0, frames)
+    write_shard(folder / "found", [video, video])
+    (found, again) = tf.data.TFRecordDataset(str(folder / "found")).as_numpy_iterator()
+    assert found == again
+    lists = tf.train.SequenceExample.FromString(found).feature_lists.feature_list
+    stored = {
+        name: [feature.bytes_list.value[0] for feature in lists[ENCODED_KEYS[name]].feature]
+        for name in frames
+    }
+    assert {name: list(map(original, own)) for name, own in stored.items()} == frames
     with tf.io.TFRecordWriter(str(folder / "expected")) as writer:
-        writer.write(encode(video))
-        writer.write(encode(video))
-    with open(folder / "found", "wb") as file:
         for _ in range(2):
-            with FrameLists(folder) as lists:
-                for name, own in frames.items():
-                    for frame in own:
-                        lists.append({name: frame})
-            assert lists.bytes == sum(path.stat().st_size for path in lists.paths.values())
-            write(dataclasses.replace(video, frames=lists.paths), file)
+            writer.write(encode(dataclasses.replace(video, frames=stored)))
     assert (folder / "found").read_bytes() == (folder / "expected").read_bytes()
 
 
@@ -79,7 +80,7 @@ def test_equal_videos_give_equal_bytes(tmp_path):
     for order in (("rgb", "objects"), ("objects", "rgb")):
         with FrameLists(tmp_path) as lists:
             for stream in order:
-                lists.append({stream: stream.encode()})
+                lists.append({stream: b"\xff\xd8" + stream.encode()})
         with open(tmp_path / "shard", "wb") as file:
             write(StoredVideo("a", 1, 25.0, [], 20.0, lists.paths), file)
         contents.append((tmp_path / "shard").read_bytes())

@@ -14,11 +14,12 @@ from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.config import Config
 from official_vision.data.frame_encoding import encode_video
-from official_vision.data.index import Index, ShardEntry
+from official_vision.data.frame_table import describe_shard
+from official_vision.data.index import Index
 from official_vision.data.manifest import VideoRow
 from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES
 from official_vision.data.shard import StoredVideo, write
-from official_vision.files import scratch_folder, sha256
+from official_vision.files import scratch_folder
 from official_vision.modeling.builder import build_model
 from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec
 
@@ -133,7 +134,7 @@ def write_split(folder, videos, spec, classes=LABELS):
                 labels = [(number % len(classes), classes[number % len(classes)], -1.0, -1.0)]
                 stored = StoredVideo(row.id, number, fps, labels, spec.flow_bound, frames)
                 write(stored, file)
-    entry = ShardEntry(shard.name, len(videos), shard.stat().st_size, sha256(shard))
+    entry = describe_shard(shard)
     ids = tuple(Path(path).stem for path in videos)
     streams = ("rgb", "flow", "objects")
     index = Index(

@@ -12,9 +12,9 @@ from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.config import Config
 from official_vision.data.flow import quantise
-from official_vision.data.index import Index, ShardEntry
+from official_vision.data.frame_table import describe_shard
+from official_vision.data.index import Index
 from official_vision.data.shard import StoredVideo
-from official_vision.files import sha256
 from official_vision.specs import (
     DataSpec,
     EvaluationSpec,
@@ -23,7 +23,7 @@ from official_vision.specs import (
     PrepareSpec,
     TrainSpec,
 )
-from tests.data.records import encode
+from tests.data.records import write_shard
 
 CLASSES = ("red", "green", "blue", "grey")
 STREAMS = ("rgb", "flow", "objects")
@@ -60,15 +60,15 @@ def write_split(
     """
     folder.mkdir(parents=True)
     shard = folder / "shard-00000-of-00001.tfrecord"
-    with tf.io.TFRecordWriter(str(shard)) as writer:
-        for number, scene in enumerate(scenes):
-            pixels = frames_of(0 if same_pixels else scene, 0 if same_pixels else seed + number)
-            frames = {name: pixels[name] for name in streams}
-            labels = [(scene, classes[scene], -1.0, -1.0)]
-            bound = (bounds or {}).get(number, 20.0)
-            stored = StoredVideo(f"v{number}", number, 25.0, labels, bound, frames)
-            writer.write(encode(stored))
-    entry = ShardEntry(shard.name, len(scenes), shard.stat().st_size, sha256(shard))
+    videos = []
+    for number, scene in enumerate(scenes):
+        pixels = frames_of(0 if same_pixels else scene, 0 if same_pixels else seed + number)
+        frames = {name: pixels[name] for name in streams}
+        labels = [(scene, classes[scene], -1.0, -1.0)]
+        bound = (bounds or {}).get(number, 20.0)
+        videos.append(StoredVideo(f"v{number}", number, 25.0, labels, bound, frames))
+    write_shard(shard, videos)
+    entry = describe_shard(shard)
     ids = tuple(f"v{number}" for number in range(len(scenes)))
     index = Index(
         folder.name,
