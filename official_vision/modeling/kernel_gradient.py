@@ -1,14 +1,14 @@
 """Gradients of convolutions' kernels as matrix products, where a CPU is quicker with them.
 
-oneDNN's own kernels for it slow down where a convolution is wide and its maps are small. Milliseconds for 32
-frames on 2 cores, oneDNN's and ours:
+oneDNN's own kernels for it slow down where a convolution is wide and its maps are small, and where a temporal
+one's taps reach half of a clip. Milliseconds for 32 frames on 2 cores, oneDNN's and ours:
 
     bfloat16  1x1, 512 to 2048 channels, 4 x 4 10.8, 1.7   temporal, 1024 to 256, 7 x 7  9.8, 3.6
     float32                                     6.7, 5.0                                16.5, 10.9
-    bfloat16  3x3, 512 channels, 4 x 4         17.3, 3.2
-    float32                                    13.8, 11.6
+    bfloat16  3x3, 512 channels, 4 x 4         17.3, 3.2   5 taps 4 frames apart, 32    10.5, 5.3
+    float32                                    13.8, 11.6  channels, 56 x 56, 16 frames 33.2, 13.1
 
-A training step of AssembleNet-50 takes a tenth less in bfloat16 by it, in float32 a hundredth.
+A training step of AssembleNet-50 takes a tenth less in bfloat16 by it, in float32 a twelfth.
 """
 
 from __future__ import annotations
@@ -21,20 +21,26 @@ _LEAST_TEMPORAL = {"float32": 2**17, "narrow": 2**17}
 _LEAST_SPATIAL = {"float32": 2**18, "narrow": 2**16}
 
 
-def has_matrix_products(
-    x: tf.Tensor, filters: int, kernel_size: int, stride: int, is_temporal: bool
-) -> bool:
-    """Whether the functions below multiply matrices for a convolution of x, by its width and x's dtype."""
-    if is_temporal:
-        least = _LEAST_TEMPORAL
-    elif kernel_size == 1:
-        least = _LEAST_POINTWISE
-    elif (kernel_size, stride) == (3, 1):
-        least = _LEAST_SPATIAL
-    else:
-        return False
-    if x.shape[-1] * filters < least["float32" if x.dtype == tf.float32 else "narrow"]:
-        return False
+def spatial_by_matrices(x: tf.Tensor, filters: int, kernel_size: int, stride: int) -> bool:
+    """Whether `spatial_kernel_gradient` multiplies matrices, by a convolution's width and x's dtype."""
+    if kernel_size == 1:
+        return _is_wide(x, filters, _LEAST_POINTWISE)
+    return (kernel_size, stride) == (3, 1) and _is_wide(x, filters, _LEAST_SPATIAL)
+
+
+def temporal_by_matrices(x: tf.Tensor, filters: int, kernel_size: int, dilation: int) -> bool:
+    """Whether `temporal_kernel_gradient` does, by the same and by how far the kernel reaches."""
+    reach, frames = dilation * (kernel_size // 2), x.shape[1]
+    reaches_far = dilation > 1 and frames is not None and 2 * reach >= frames
+    return (reaches_far and _on_cpu()) or _is_wide(x, filters, _LEAST_TEMPORAL)
+
+
+def _is_wide(x: tf.Tensor, filters: int, least: dict[str, int]) -> bool:
+    own = least["float32" if x.dtype == tf.float32 else "narrow"]
+    return x.shape[-1] * filters >= own and _on_cpu()
+
+
+def _on_cpu() -> bool:
     on_tpu = isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
     return not on_tpu and not tf.config.get_visible_devices("GPU")
 
@@ -55,7 +61,7 @@ def spatial_kernel_gradient(
     """
     channels, filters = x.shape[-1], dy.shape[-1]
     shape = [kernel_size, kernel_size, channels, filters]
-    if has_matrix_products(x, filters, kernel_size, stride, is_temporal=False):
+    if spatial_by_matrices(x, filters, kernel_size, stride):
         seen = _patches(x) if kernel_size == 3 else x[:, ::stride, ::stride]
         return tf.reshape(_product(seen, dy), shape)
     return tf.raw_ops.Conv2DBackpropFilter(
@@ -82,7 +88,7 @@ def temporal_kernel_gradient(
       [kernel size, 1, channels, filters].
     """
     channels, filters = x.shape[-1], dy.shape[-1]
-    if not has_matrix_products(x, filters, kernel_size, 1, is_temporal=True):
+    if not temporal_by_matrices(x, filters, kernel_size, dilation):
         return tf.raw_ops.Conv2DBackpropFilter(
             input=x,
             filter_sizes=[kernel_size, 1, channels, filters],

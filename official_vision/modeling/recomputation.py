@@ -14,8 +14,9 @@ import tf_keras
 
 from official_vision.modeling.convolution import TemporalConvolution
 from official_vision.modeling.kernel_gradient import (
-    has_matrix_products,
+    spatial_by_matrices,
     spatial_kernel_gradient,
+    temporal_by_matrices,
     temporal_kernel_gradient,
 )
 from official_vision.modeling.rematerialisation import BatchNormalization
@@ -189,9 +190,8 @@ def _norm_gradient(
 
 def _has_matrix_products(layer: Convolution, x: tf.Tensor) -> bool:
     if isinstance(layer, TemporalConvolution):
-        return has_matrix_products(x, layer.filters, layer.kernel_size, 1, is_temporal=True)
-    size, stride = layer.kernel_size[0], layer.strides[0]
-    return has_matrix_products(x, layer.filters, size, stride, is_temporal=False)
+        return temporal_by_matrices(x, layer.filters, layer.kernel_size, layer.dilation)
+    return spatial_by_matrices(x, layer.filters, layer.kernel_size[0], layer.strides[0])
 
 
 def _convolution_gradient(

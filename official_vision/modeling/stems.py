@@ -13,6 +13,7 @@ from official_vision.modeling.convolution import (
     spatial_convolution,
 )
 from official_vision.modeling.layer import Layer, build_path, register
+from official_vision.modeling.recomputation import convolved
 
 OBJECT_POOL = 4
 _WORD = 32  # classes that one integer of the object stem's bit sets holds
@@ -84,7 +85,8 @@ class ConvolutionalStem(Layer):
         return tf.nn.max_pool2d(y, self.pool_size, 2, "SAME") if self.pool_size else y
 
     def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-        return tf.nn.relu(self.temporal_norm(self.temporal(x), training=training))
+        y = convolved(self.temporal, x, training)
+        return tf.nn.relu(self.temporal_norm(y, training=training))
 
 
 @register

@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from official_vision.modeling import kernel_gradient
 from official_vision.modeling.kernel_gradient import (
-    has_matrix_products,
+    spatial_by_matrices,
     spatial_kernel_gradient,
+    temporal_by_matrices,
     temporal_kernel_gradient,
 )
 
@@ -55,14 +56,23 @@ def test_temporal_by_hand(frames, kernel_size, dilation):
 
 
 def test_wide_convolutions_are_matrix_products_and_strided_3x3_ones_never():
-    def wide(filters, kernel_size, stride=1, is_temporal=False, dtype=tf.float32):
-        x = maps(1, 2, 2, 512, dtype=dtype)
-        return has_matrix_products(x, filters, kernel_size, stride, is_temporal)
+    def wide(filters, kernel_size, stride=1, dtype=tf.float32):
+        return spatial_by_matrices(maps(1, 2, 2, 512, dtype=dtype), filters, kernel_size, stride)
 
     assert wide(2048, 1)
     assert not wide(64, 1)
     assert wide(64, 1, dtype=tf.bfloat16)
     assert wide(512, 3)
     assert not wide(512, 3, stride=2)
-    assert wide(256, 3, is_temporal=True)
     assert not wide(2048, 7)
+    assert temporal_by_matrices(maps(1, 16, 2, 512), 256, 3, dilation=1)
+
+
+def test_dilated_temporal_convolutions_that_reach_half_of_a_clip_are_matrix_products():
+    def far(frames, kernel_size, dilation):
+        return temporal_by_matrices(maps(1, frames, 2, 4), 4, kernel_size, dilation)
+
+    assert far(16, 5, 4)
+    assert not far(17, 5, 4)
+    assert far(8, 3, 4)
+    assert not far(2, 3, 1)

@@ -18,9 +18,10 @@ from tests.modeling import small
     [
         (spatial_convolution(512, 1), (2, 3, 2, 512)),
         (spatial_convolution(512, 3), (2, 3, 2, 512)),
-        (TemporalConvolution(512, 3, 2), (1, 4, 3, 512)),
+        (TemporalConvolution(512, 3), (1, 4, 3, 512)),
+        (TemporalConvolution(4, 5, 4), (2, 16, 3, 6)),
     ],
-    ids=["1x1", "3x3", "temporal"],
+    ids=["1x1", "3x3", "temporal", "far in time"],
 )
 def test_a_wide_convolution_trains_as_the_layer_does(layer, shape):
     x = tf.random.stateless_normal(shape, [1, 2])
