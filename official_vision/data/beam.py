@@ -63,7 +63,7 @@ def _run(tasks: Sequence[ShardTask], spec: PrepareSpec) -> None:
         [*_default_options(spec), *spec.runner_options], save_main_session=False
     )
     if _is_direct(spec.runner):
-        logging.getLogger("apache_beam").setLevel(logging.ERROR)
+        _hush()
     with beam.Pipeline(_runner(spec.runner), flags) as pipeline:
         _ = (
             pipeline
@@ -89,6 +89,15 @@ def _default_options(spec: PrepareSpec) -> list[str]:
 
 def _is_direct(runner: str) -> bool:
     return runner.lower() == "directrunner"
+
+
+def _hush() -> None:
+    """Leaves it to exceptions to tell of failures: threads that an interruption cuts short tell of their own."""
+    from apache_beam.runners.worker import sdk_worker
+
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
+    # It prints besides logging; the name is looked up in its module before it is found to be built in.
+    sdk_worker.print = lambda *_, **__: None
 
 
 @contextlib.contextmanager
@@ -190,8 +199,9 @@ def _served_here(
     finally:
         # On Ctrl-C the decoders are ended first, so that the threads see it and clean up after them.
         decoders.close()
-        for task in tasks:
-            del _DECODERS[task.path]
+    # Not on Ctrl-C: threads that are left behind find the ended decoders, and do nothing more.
+    for task in tasks:
+        del _DECODERS[task.path]
     if decoders.failure:
         raise decoders.failure
 

@@ -135,7 +135,7 @@ def main() -> None:
     cv2.setNumThreads(1)  # the workers share the cores among themselves
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     connection = Connection(int(sys.argv[1]))
-    with contextlib.suppress(EOFError, BrokenPipeError):
+    with contextlib.suppress(EOFError, ConnectionError):
         while True:
             function, arguments = connection.recv()
             connection.send(_reply(getattr(frame_encoding, function), connection, *arguments))
