@@ -2,20 +2,23 @@
 
 import re
 
+import tensorflow as tf
 from absl import logging
 
+from official_vision.data.frame_table import frame_table
 from official_vision.data.index import Index
-from official_vision.data.records import record_offsets
 from official_vision.training.evaluate import load_trained, score_clips
 from official_vision.training.run import train
 from tests.training import runs
 
 
 def spoil(folder, record):
-    """Changes a byte of a record's content; returns the shard's path."""
-    path = folder / Index.read(folder).shards[0].file
+    """Changes a byte of every frame of a record's rgb; returns the shard's path."""
+    index = Index.read(folder)
+    path = folder / index.shards[0].file
     content = bytearray(path.read_bytes())
-    content[record_offsets(path)[record] + 40] ^= 255
+    for begin in frame_table(folder, index, ("rgb",)).head(tf.constant(record))["rgb"].numpy():
+        content[begin + 30] ^= 255
     path.write_bytes(content)
     return path
 
