@@ -123,10 +123,12 @@ def test_skipping_leaves_the_order_of_training_as_it_was(split):
     assert lost == 4  # once in each of four epochs
 
 
-def test_a_lost_shard_is_refused_when_the_index_is_read(split):
+@pytest.mark.parametrize("lost", ["shard", "table"])
+def test_a_lost_shard_or_table_is_refused_when_the_index_is_read(split, lost):
     folder, index = split
-    (folder / index.shards[2].file).unlink()
-    with pytest.raises(UserError, match=rf"{index.shards[2].file}, no such file"):
+    file = index.shards[2].file if lost == "shard" else index.shards[2].frames.file
+    (folder / file).unlink()
+    with pytest.raises(UserError, match=rf"{file}, no such file"):
         read_index(spec_of(folder), ["rgb"], 2, "train")
     assert Index.read(folder, damaged_is_fatal=False) == index
 

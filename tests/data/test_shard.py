@@ -114,14 +114,16 @@ def test_frames_are_decoded_as_opencv_does(texture, graph):
     np.testing.assert_array_equal(decode(ids, "objects", tf.constant(1.0))[..., 0], codes[0])
 
 
-def test_model_gardens_reader_takes_our_records(stored_videos):
-    """Its decoder and its training parser, unchanged, on a record with all three streams."""
+def test_model_gardens_reader_takes_our_records(tmp_path, stored_videos):
+    """Its decoder and its training parser, unchanged, on a record with all three streams as it is written."""
     from official.vision.configs.video_classification import DataConfig
     from official.vision.dataloaders import video_input
 
     (video,) = stored_videos(1, length=6, height=32, width=48)
-    decoded = video_input.Decoder().decode(tf.constant(encode(video)))
-    assert decoded["image/encoded"].numpy().tolist() == video.frames["rgb"]
+    write_shard(tmp_path / "shard", [video])
+    (record,) = tf.data.TFRecordDataset(str(tmp_path / "shard"))
+    decoded = video_input.Decoder().decode(record)
+    assert list(map(original, decoded["image/encoded"].numpy())) == video.frames["rgb"]
     assert decoded["clip/label/index"].numpy().tolist() == [0]
 
     config = DataConfig(
