@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from official_vision.data import clip, geometry, span
-from official_vision.data.shard import CHANNELS, decode_frame, encoded_size
+from official_vision.data.shard import CHANNELS, decode_frame, encoded_size, jpeg_window
 from official_vision.specs import DataSpec
 
 STREAMS = ("rgb", "flow", "objects")
@@ -51,24 +51,36 @@ def boxes(height=HEIGHT, width=WIDTH):
     return st.builds(box, rows, columns, rows, columns)
 
 
+def windows(encoded, box):
+    """The ways to decode a box: out of the whole picture, and of JPEGs what the box needs alone."""
+    is_jpeg = encoded.startswith(b"\xff\xd8")
+    return [None, jpeg_window(tf.constant(WIDTH), box)] if is_jpeg else [None]
+
+
 @settings(max_examples=60)
 @given(st.sampled_from(JPEGS), boxes())
 def test_a_box_of_a_jpeg_is_the_box_of_the_whole(encoded, box):
     whole = decode_frame(tf.constant(encoded), "rgb", tf.constant(BOUND)).numpy()
-    found = decode_frame(tf.constant(encoded), "rgb", tf.constant(BOUND), tf.constant(box)).numpy()
     top, left, height, width = box
-    np.testing.assert_array_equal(found, whole[top : top + height, left : left + width])
+    for window in windows(encoded, tf.constant(box)):
+        found = decode_frame(tf.constant(encoded), "rgb", BOUND, tf.constant(box), window).numpy()
+        np.testing.assert_array_equal(found, whole[top : top + height, left : left + width])
 
 
 @pytest.mark.parametrize("encoded", JPEGS)
 def test_every_column_may_be_a_boxs_border(encoded):
     """Blocks end at multiples of 8, 16 or 32 columns: all beginnings and ends are tried."""
     whole = decode_frame(tf.constant(encoded), "rgb", tf.constant(BOUND)).numpy()
-    decode = tf.function(lambda box: decode_frame(tf.constant(encoded), "rgb", 1.0, box))
+    decode = tf.function(
+        lambda box: [
+            decode_frame(tf.constant(encoded), "rgb", 1.0, box, window)
+            for window in windows(encoded, box)
+        ]
+    )
     for column in range(WIDTH):
         for left, width in ((column, WIDTH - column), (0, column + 1)):
-            found = decode(tf.constant([7, left, 40, width])).numpy()
-            np.testing.assert_array_equal(found, whole[7:47, left : left + width])
+            for found in decode(tf.constant([7, left, 40, width])):
+                np.testing.assert_array_equal(found, whole[7:47, left : left + width])
 
 
 @given(boxes(), st.sampled_from(["flow", "objects"]))
