@@ -56,7 +56,7 @@ def _split_findings(
     for shard in index.shards:
         changed = [
             str(folder / own.file)
-            for own in (shard, shard.frames)
+            for own in shard.files
             if files.sha256(folder / own.file) != own.sha256
         ]
         for path in changed:

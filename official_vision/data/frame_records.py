@@ -15,9 +15,8 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
-from official_vision.data.checksum import crc32c, masked
+from official_vision.data.checksum import HEADER_BYTES, crc32c, packed, record_header
 
-HEADER_BYTES = 12  # of a TFRecord: length uint64, checksum of the length uint32
 _CHECKSUM_BYTES = 4
 _WOVEN_BYTES = _CHECKSUM_BYTES + HEADER_BYTES
 _TAIL = bytes(_CHECKSUM_BYTES)
@@ -88,10 +87,10 @@ class FrameWeaver:
         form = _form_of(frame)
         head, rest = frame[: form.head_bytes], frame[form.head_bytes :]
         after = b"" if gap is None else _TAIL + gap
-        size = (form.closing_bytes + len(rest) + len(after)).to_bytes(8, "little")
-        framing = self._checksum + size + _packed(masked(crc32c(size)))
+        length = form.closing_bytes + len(rest) + len(after)
+        framing = self._checksum + record_header(length)
         closing = zlib.crc32(_CHUNK_TYPE + framing).to_bytes(4, "big")[: form.closing_bytes]
-        self._checksum = _packed(masked(crc32c(closing + rest + after)))
+        self._checksum = packed(crc32c(closing + rest + after))
         return head + form.opening + framing + closing + rest + _TAIL
 
 
@@ -144,7 +143,3 @@ def field_head(number: int, size: int) -> bytes:
         size >>= 7
     head.append(size)
     return bytes(head)
-
-
-def _packed(checksum: int) -> bytes:
-    return checksum.to_bytes(_CHECKSUM_BYTES, "little")

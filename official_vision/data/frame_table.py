@@ -53,7 +53,7 @@ def describe_shard(path: str | os.PathLike) -> ShardEntry:
         open(path, "rb") as shard,
         open(partial, "wb") as own,
     ):
-        for length in enter_records(shard):
+        for _, length in enter_records(shard):
             example = _table_of(shard, length).SerializeToString(deterministic=True)
             append_record(own, len(example), [example])
     entry = _record_file(path)

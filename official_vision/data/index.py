@@ -31,6 +31,11 @@ class RecordFile:
     def __post_init__(self) -> None:
         object.__setattr__(self, "offsets", tuple(self.offsets))
 
+    def size_in(self, folder: str | os.PathLike) -> int | None:
+        """Bytes that the file has in a folder now, which should be `bytes`; None where there is none."""
+        path = Path(folder) / self.file
+        return path.stat().st_size if path.is_file() else None
+
 
 @dataclasses.dataclass(frozen=True)
 class ShardEntry(RecordFile):
@@ -38,6 +43,11 @@ class ShardEntry(RecordFile):
 
     count: int
     frames: RecordFile
+
+    @property
+    def files(self) -> tuple[RecordFile, RecordFile]:
+        """The shard and its table."""
+        return self, self.frames
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ShardEntry:
@@ -124,8 +134,8 @@ class Index:
         index = cls._from_dict(files.read_json(path), path)
         if damaged_is_fatal:
             for shard in index.shards:
-                for file in (shard, shard.frames):
-                    _check_file(Path(folder) / file.file, file)
+                for file in shard.files:
+                    _check_file(Path(folder), file)
             _check_no_other_shards(Path(folder), index)
         return index
 
@@ -151,12 +161,12 @@ def _splits_in(folder: str | os.PathLike) -> str:
     return f"Splits there: {', '.join(found)}." if found else "Prepare the data first."
 
 
-def _check_file(path: Path, entry: RecordFile) -> None:
-    size = path.stat().st_size if path.is_file() else None
+def _check_file(folder: Path, entry: RecordFile) -> None:
+    size = entry.size_in(folder)
     if size != entry.bytes:
         found = "no such file" if size is None else f"{size} bytes"
         raise UserError(
-            f"A shard must be as its index says, {entry.bytes} bytes. Received: {path}, {found}. "
+            f"A shard must be as its index says, {entry.bytes} bytes. Received: {folder / entry.file}, {found}. "
             "Copy it again, or delete it and run tools/prepare_data.py."
         )
 

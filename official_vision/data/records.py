@@ -17,11 +17,11 @@ from typing import BinaryIO
 import numpy as np
 import tensorflow as tf
 
-from official_vision.data.checksum import crc32c, masked
+from official_vision.data.checksum import HEADER_BYTES, crc32c, packed, record_header
 from official_vision.data.index import RecordFile
 
-_HEADER = struct.Struct("<QI")
-_FRAME = _HEADER.size + 4  # bytes of a record beside its content
+_LENGTH = struct.Struct("<Q")
+_FRAME = HEADER_BYTES + 4  # bytes of a record beside its content
 _READ_BUFFER = 1 << 16
 
 
@@ -95,37 +95,31 @@ def append_record(file: BinaryIO, length: int, blocks: Iterable[bytes]) -> None:
       length: of the content in bytes.
       blocks: the content, in pieces.
     """
-    checksum = crc32c(length.to_bytes(8, "little"))
-    file.write(_HEADER.pack(length, masked(checksum)))
+    file.write(record_header(length))
     checksum = crc32c(b"")
     for block in blocks:
         file.write(block)
         checksum = crc32c(block, checksum)
-    file.write(masked(checksum).to_bytes(4, "little"))
+    file.write(packed(checksum))
 
 
 def record_offsets(path: str | os.PathLike) -> tuple[int, ...]:
     """The byte at which each whole record of a shard begins; contents are not read."""
-    size = os.path.getsize(path)
-    offsets = []
-    position = 0
     with open(path, "rb") as file:
-        while (end := _record_end(file, position, size)) is not None:
-            offsets.append(position)
-            position = end
-    return tuple(offsets)
+        return tuple(offset for offset, _ in enter_records(file))
 
 
-def enter_records(file: BinaryIO) -> Iterator[int]:
+def enter_records(file: BinaryIO) -> Iterator[tuple[int, int]]:
     """Goes through the whole records of an open file.
 
     Yields:
-      The length of a record's content in bytes, where the file then stands at its first.
+      The byte at which a record begins, and the length of its content in bytes; the file then stands
+      at the content's first.
     """
     size = os.fstat(file.fileno()).st_size
     position = 0
     while (end := _record_end(file, position, size)) is not None:
-        yield end - position - _FRAME
+        yield position, end - position - _FRAME
         position = end
 
 
@@ -140,5 +134,5 @@ def _record_end(file: BinaryIO, position: int, size: int) -> int | None:
     if position + _FRAME > size:
         return None
     file.seek(position)
-    end = position + _FRAME + _HEADER.unpack(file.read(_HEADER.size))[0]
+    end = position + _FRAME + _LENGTH.unpack_from(file.read(HEADER_BYTES))[0]
     return end if end <= size else None

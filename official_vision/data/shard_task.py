@@ -87,10 +87,8 @@ def read_report(task: ShardTask) -> ShardReport | None:
         entry = ShardEntry.from_dict(values["entry"])
     except (KeyError, TypeError):  # of an earlier format
         return None
-    for file in (entry, entry.frames):
-        own = path.parent / file.file
-        if not own.is_file() or own.stat().st_size != file.bytes:
-            return None
+    if any(file.size_in(path.parent) != file.bytes for file in entry.files):
+        return None
     left_out = tuple(LeftOut(**item) for item in values["left_out"])
     return ShardReport(entry, tuple(values["videos"]), left_out)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from official_vision.data.checksum import HEADER_BYTES
 from official_vision.data.frame_lists import FrameLists
-from official_vision.data.frame_records import HEADER_BYTES, place_of
+from official_vision.data.frame_records import place_of
 from official_vision.data.shard import ENCODED_KEYS, write
 
 
