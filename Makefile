@@ -7,7 +7,7 @@
 #   make results-planted   a planted truth is found: 20 runs of about a minute
 #   make results-ablation  kinds of attention and of graphs compared, one-shot made discrete: 30 runs of about 80 seconds
 #   make results-one-shot  one-shot searches of the demo's data, and how far they agree: 3 of about three minutes
-#   make results-evolution guided and random evolution compared: 6 runs of 14 graphs; -j2 runs two at a time
+#   make results-evolution guided and random evolution compared: 16 runs of 16 graphs; -j2 runs two at a time
 #   make test         lint and every test
 #   make test-quick   lint and the tests that take seconds
 #   make lint         ruff alone
@@ -128,7 +128,7 @@ results-one-shot: demo/shards/validation/index.json
 	done
 	$(BIN)/python tools/search.py $(foreach seed,0 1 2,--agreement=results/one-shot/seed-$(seed))
 
-EVOLUTION_SEEDS := 0 1 2
+EVOLUTION_SEEDS := 0 1 2 3 4 5 6 7
 EVOLUTIONS := $(foreach seed,$(EVOLUTION_SEEDS),results/evolution/guided-$(seed) results/evolution/random-$(seed))
 
 results-evolution: $(EVOLUTIONS:%=%/front.png)
@@ -136,7 +136,7 @@ results-evolution: $(EVOLUTIONS:%=%/front.png)
 
 # The picture is what an evolution ends with. With make -j2 two go on at a time; the seed is what stands behind the hyphen.
 results/evolution/%/front.png: results/planted/shards/validation/index.json
-	$(BIN)/python tools/search.py --gin_file=gin_configs/studies/evolution.gin \
+	$(BIN)/python tools/search.py --gin_file=gin_configs/studies/evolution_sparse.gin \
 		--gin_bindings="SearchSpec.output = '$(@D)'" \
 		--gin_bindings="EvolutionSpec.guided = $(if $(filter guided-%,$*),True,False)" \
 		--gin_bindings="EvolutionSpec.seed = $(lastword $(subst -, ,$*))" \
