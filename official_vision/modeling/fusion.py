@@ -13,6 +13,8 @@ from official_vision.modeling.layer import Layer, build_inside, feature_maps, re
 from official_vision.modeling.sums import sum_of
 
 _INITIAL_DEVIATION = 0.01
+# So many pixels a frame for each channel of the output make a 1x1 convolution's kernel worth scaling, not its input.
+_PIXELS_A_FILTER = 2
 
 
 @register
@@ -29,17 +31,21 @@ class WeightedFusion(Layer):
         input_channels: Sequence[int],
         target_channels: int,
         strengths: Sequence[float] | None = None,
+        scales_kernels: bool = True,
         **kwargs,
     ):
         """Args:
         input_channels: width of each input.
         target_channels: width of the output.
         strengths: sigmoid(w) to start from, one an input, in (0, 1); None starts w near 0.
+        scales_kernels: False scales maps alone, never a kernel in their place: for TFLite, which
+          quantises a convolution's kernel only if it is constant.
         """
         super().__init__(**kwargs)
         self.input_channels = tuple(input_channels)
         self.target_channels = target_channels
         self.strengths = None if strengths is None else tuple(strengths)
+        self.scales_kernels = scales_kernels
         self.groups = _equal_widths(self.input_channels)
         # A single input is passed on as it is: no strength and no convolution.
         self.is_weighted = len(self.input_channels) > 1
@@ -80,21 +86,35 @@ class WeightedFusion(Layer):
         Returns:
           [batch * time, height, width, target channels].
         """
-        multipliers = self._multipliers(gates)
-        scaled = [_scale(x, factor) for x, factor in zip(inputs, multipliers, strict=True)]
+        scaled = list(zip(inputs, self._multipliers(gates), strict=True))
         fused = []
         for width, positions in self.groups:
-            group = sum_of([scaled[position] for position in positions])
             convolution = self.convolutions.get(str(width))
-            fused.append(convolution(group) if convolution else group)
+            group = [scaled[position] for position in positions]
+            if convolution and len(group) == 1 and self._scales_kernel(group[0][0]):
+                fused.append(_scaled_convolution(convolution, *group[0]))
+            else:
+                summed = sum_of([_scale(*own) for own in group])
+                fused.append(convolution(summed) if convolution else summed)
         return sum_of(fused)
 
+    def _scales_kernel(self, x: tf.Tensor) -> bool:
+        """Whether a kernel a frame has fewer numbers than the map, by enough to pay for several kernels."""
+        if not self.scales_kernels:
+            return False
+        height, width = x.shape[1:3]
+        return bool(height and width) and height * width >= _PIXELS_A_FILTER * self.target_channels
+
     def _multipliers(self, gates: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
-        """Strength times gate for each input: both are tiny beside the maps that they scale."""
-        gates = [tf.cast(gate, self.compute_dtype) for gate in gates]
+        """Strength times gate for each input: both are tiny beside the maps that they scale.
+
+        In the variables' precision, so that kernels that they scale are rounded once, and their gradients
+        are added up unrounded.
+        """
+        gates = [tf.cast(gate, self.variable_dtype) for gate in gates]
         if not self.is_weighted:
             return [gates[0] if gates else None]
-        strengths = tf.unstack(tf.cast(self.learned_strengths(), self.compute_dtype))
+        strengths = tf.unstack(tf.cast(self.learned_strengths(), self.variable_dtype))
         if not gates:
             return strengths
         return [strength * gate for strength, gate in zip(strengths, gates, strict=True)]
@@ -106,7 +126,21 @@ def _scale(x: tf.Tensor, multiplier: tf.Tensor | None) -> tf.Tensor:
         return x
     if multiplier.shape.rank:
         multiplier = tf.reshape(multiplier, [-1, 1, 1, x.shape[-1]])
-    return x * multiplier
+    return x * tf.cast(multiplier, x.dtype)
+
+
+def _scaled_convolution(
+    convolution: tf_keras.layers.Conv2D, x: tf.Tensor, multiplier: tf.Tensor
+) -> tf.Tensor:
+    """conv1x1(multiplier * x), as x (multiplier * kernel): of 151 channels in bfloat16 a third of the time."""
+    kernel = tf.cast(convolution.kernel[0, 0], multiplier.dtype)
+    if not multiplier.shape.rank:
+        scaled = tf.cast(multiplier * kernel, x.dtype)
+        return convolution.convolution_op(x, scaled[tf.newaxis, tf.newaxis])
+    kernels = tf.cast(multiplier[:, :, tf.newaxis] * kernel, x.dtype)
+    height, width, channels = x.shape[1:]
+    y = tf.matmul(tf.reshape(x, [-1, height * width, channels]), kernels)
+    return tf.reshape(y, [-1, height, width, convolution.filters])
 
 
 def _equal_widths(widths: Sequence[int]) -> tuple[tuple[int, tuple[int, ...]], ...]:

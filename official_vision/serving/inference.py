@@ -50,7 +50,8 @@ def inference_network(
 def in_tflite_operations(model: AssembleNet) -> Iterator[None]:
     """Within, what is traced of the network has only operations that TFLite has, and the same result."""
     stems = [layer for layer in model.node_layers.values() if isinstance(layer, ObjectStem)]
-    settings = [(stem, "uses_bit_sets") for stem in stems]
+    settings = [(stem, "counts_ids") for stem in stems]
+    settings += [(block.fusion, "scales_kernels") for block in model.blocks().values()]
     settings += [(model.flow, "compiled")] if hasattr(model, "flow") else []
     before = [getattr(*own) for own in settings]
     try:

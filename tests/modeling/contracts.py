@@ -111,13 +111,18 @@ CONTRACTS = (
     ),
     Contract(
         ObjectStem,
-        lambda: {"num_object_classes": 40, "uses_bit_sets": False},
+        lambda: {"num_object_classes": 40, "counts_ids": False},
         lambda: [_ids()],
         frames=False,
     ),
     Contract(
         WeightedFusion,
-        lambda: {"input_channels": (3, 5), "target_channels": 4, "strengths": (0.2, 0.9)},
+        lambda: {
+            "input_channels": (3, 5),
+            "target_channels": 4,
+            "strengths": (0.2, 0.9),
+            "scales_kernels": False,
+        },
         lambda: [[_maps(3), _maps(5)], _averages(3, 5)],
         frames=False,
     ),

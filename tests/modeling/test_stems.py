@@ -62,13 +62,13 @@ def pooled_one_hot(ids: np.ndarray, classes: int) -> np.ndarray:
 def test_object_stem_is_the_maximum_of_one_hot_maps(
     height: int, width: int, classes: int, seed: int
 ) -> None:
-    """Sizes that 4 doesn't divide, classes at and beside word borders, ids beyond the classes."""
+    """Sizes that 4 does not divide, ids beyond the classes."""
     ids = np.random.default_rng(seed).integers(0, 256, (2, height, width), np.uint8)
     ids[0, 0, 0] = classes - 1
     pooled = ObjectStem(classes)(ids)
     np.testing.assert_array_equal(pooled, pooled_one_hot(ids, classes))
     assert pooled.numpy()[0, 0, 0, classes - 1] == 1
-    np.testing.assert_array_equal(ObjectStem(classes, uses_bit_sets=False)(ids), pooled)
+    np.testing.assert_array_equal(ObjectStem(classes, counts_ids=False)(ids), pooled)
 
 
 @pytest.mark.parametrize("classes", [31, 32, 33, 64, 151, 255])
