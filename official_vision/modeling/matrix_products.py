@@ -8,7 +8,7 @@ one's taps reach half of a clip. Milliseconds for 32 frames on 2 cores, oneDNN's
     bfloat16  3x3, 512 channels, 4 x 4         17.3, 3.2   5 taps 4 frames apart, 32    10.5, 5.3
     float32                                    13.8, 11.6  channels, 56 x 56, 16 frames 33.2, 13.1
 
-A training step of AssembleNet-50 takes a tenth less in bfloat16 by it, in float32 a twelfth.
+A training step of AssembleNet-50 takes a tenth less in bfloat16 by it, in float32 a twentieth.
 """
 
 from __future__ import annotations
