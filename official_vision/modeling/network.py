@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -14,6 +14,7 @@ from official_vision.architecture.graph import Architecture, Stem
 from official_vision.architecture.plan import LITE_HEAD_CHANNELS, NodePlan, gate_sources, make_plan
 from official_vision.modeling import frames as time_axis
 from official_vision.modeling import inputs as model_inputs
+from official_vision.modeling.averages import spatial_average, with_spatial_average
 from official_vision.modeling.block import make_block
 from official_vision.modeling.convolution import batch_norm, spatial_convolution
 from official_vision.modeling.flow import RepresentationFlow
@@ -48,6 +49,7 @@ class AssembleNet(tf_keras.Model):
         self.streams = model_inputs.streams_of(architecture, spec)
         self.plan = make_plan(architecture, spec.num_object_classes)
         self._alive = architecture.live_nodes(gated_by_peers=spec.gate == "peer")
+        self._averaged = self._read_by_gates()
         if spec.flow_source == "computed" and "flow" in architecture.streams:
             self.flow = RepresentationFlow(
                 spec.flow_iterations, compiled=spec.flow_compiled, name="flow"
@@ -90,6 +92,16 @@ class AssembleNet(tf_keras.Model):
                 plan.channels, 7, 5, node.temporal_dilation, pool_size, name=name
             )
         return ConvolutionalStem(plan.channels, 7, 0, 1, 2, name=name)
+
+    def _read_by_gates(self) -> frozenset[int]:
+        """The nodes whose averages gates read."""
+        read: set[int] = set()
+        for plan in self.plan:
+            node = self.architecture.nodes[plan.index]
+            if plan.index in self._alive and not isinstance(node, Stem):
+                for source in gate_sources(self.spec.gate, node, plan):
+                    read |= {*source} if isinstance(source, tuple) else {source}
+        return frozenset(read)
 
     def _make_head(self) -> None:
         hidden = 0
@@ -161,9 +173,7 @@ class AssembleNet(tf_keras.Model):
         x = endpoints[str(self.architecture.output)]
         if self.architecture.block_kind == "inverted_bottleneck":
             x = tf.nn.relu(self.final_norm(self.final(x), training=training))
-        return self.head(
-            _spatial_average(x), frames, training=training, dropout_seeds=dropout_seeds
-        )
+        return self.head(spatial_average(x), frames, training=training, dropout_seeds=dropout_seeds)
 
     @tf.autograph.experimental.do_not_convert
     def endpoints(
@@ -179,7 +189,7 @@ class AssembleNet(tf_keras.Model):
         """
         streams, frames = self._prepared(features), self._frames(features)
         outputs: dict[str, tf.Tensor] = dict(stems or {})
-        shared = _Shared(outputs)
+        shared = _Shared(outputs, self._averaged)
         for plan in self.plan:
             if plan.index not in self._alive or str(plan.index) in outputs:
                 continue
@@ -194,7 +204,7 @@ class AssembleNet(tf_keras.Model):
                 output = layer(streams["object"])
             else:
                 output = self._run(layer, (streams[node.kind],), frames, training)
-            outputs[str(plan.index)] = output
+            outputs[str(plan.index)] = shared.kept(plan.index, output, training)
         return outputs
 
     def _run(
@@ -293,10 +303,17 @@ class AssembleNet(tf_keras.Model):
 class _Shared:
     """What several consumers need of a node, computed when first asked for and then kept."""
 
-    def __init__(self, outputs: Mapping[str, tf.Tensor]):
+    def __init__(self, outputs: Mapping[str, tf.Tensor], averaged: Collection[int]):
         self._outputs = outputs
+        self._averaged = averaged  # nodes whose average a gate reads
         self._pooled: dict[tuple[int, int], tf.Tensor] = {}
         self._averages: dict[int, tf.Tensor] = {}
+
+    def kept(self, node: int, output: tf.Tensor, training: bool | None) -> tf.Tensor:
+        """A node's output as its consumers shall use it."""
+        if training and node in self._averaged:
+            output, self._averages[node] = with_spatial_average(output)
+        return output
 
     def pooled(self, node: int, ratio: int) -> tf.Tensor:
         """The node's output, max-pooled by `ratio` in height and width."""
@@ -313,13 +330,8 @@ class _Shared:
         if isinstance(nodes, tuple):
             return [self.averages(node) for node in nodes]
         if nodes not in self._averages:
-            self._averages[nodes] = _spatial_average(self._outputs[str(nodes)])
+            self._averages[nodes] = spatial_average(self._outputs[str(nodes)])
         return self._averages[nodes]
-
-
-def _spatial_average(x: tf.Tensor) -> tf.Tensor:
-    """[rows, height, width, channels] -> [rows, channels]."""
-    return tf.reduce_mean(x, axis=[1, 2])
 
 
 def is_architecture_variable(variable: tf.Variable) -> bool:

@@ -13,7 +13,9 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.convolution import TemporalConvolution
-from official_vision.modeling.kernel_gradient import (
+from official_vision.modeling.matrix_products import (
+    pointwise_by_matrices,
+    pointwise_product,
     spatial_by_matrices,
     spatial_kernel_gradient,
     temporal_by_matrices,
@@ -42,7 +44,7 @@ class _Normalised(NamedTuple):
 
 
 def convolved(layer: Convolution, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-    """Calls a convolution; in training its kernel's gradient is that of kernel_gradient.py.
+    """Calls a convolution; in training its kernel's gradient is that of matrix_products.py.
 
     Args:
       layer: without bias.
@@ -58,7 +60,7 @@ def convolved(layer: Convolution, x: tf.Tensor, training: bool | None) -> tf.Ten
         def backward(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return _convolution_gradient(layer, x, kernel, dy)
 
-        return layer.convolution_op(x, kernel), backward
+        return _convolve(layer, x, kernel), backward
 
     return forward(x, tf.convert_to_tensor(layer.kernel))
 
@@ -95,7 +97,7 @@ def norm_relu_convolution(
             dx, dscale, doffset = _norm_gradient(da, x, own, normalised, norm)
             return dx, dkernel, dscale, doffset, None, None
 
-        y = convolution.convolution_op(tf.nn.relu(normalised.y), kernel)
+        y = _convolve(convolution, tf.nn.relu(normalised.y), kernel)
         return (y, *normalised.moved), backward
 
     y, mean, variance = forward(x, tf.convert_to_tensor(convolution.kernel), *_values(norm))
@@ -128,7 +130,7 @@ def residual_end(
     ) -> tuple:
         first, last = _Norm(*norm_values[:4]), _Norm(*norm_values[4:])
         normalised = _normalise(x, first, norm)
-        wide = convolution.convolution_op(tf.nn.relu(normalised.y), kernel)
+        wide = _convolve(convolution, tf.nn.relu(normalised.y), kernel)
         widened = _normalise(wide, last, last_norm)
         out = tf.nn.relu(widened.y + shortcut)
 
@@ -136,7 +138,7 @@ def residual_end(
             dsum = tf.raw_ops.ReluGrad(gradients=dy, features=out)
             again = _after(dsum, x)
             a = tf.nn.relu(_normalise(again, first, norm).y)
-            wide = convolution.convolution_op(a, kernel)
+            wide = _convolve(convolution, a, kernel)
             dwide, dlast_scale, dlast_offset = _norm_gradient(dsum, wide, last, widened, last_norm)
             da, dkernel = _in_order(*_convolution_gradient(convolution, a, kernel, dwide))
             da = tf.raw_ops.ReluGrad(gradients=da, features=a)
@@ -194,12 +196,20 @@ def _has_matrix_products(layer: Convolution, x: tf.Tensor) -> bool:
     return spatial_by_matrices(x, layer.filters, layer.kernel_size[0], layer.strides[0])
 
 
+def _convolve(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """A convolution in training: the widest 1x1 ones are products of matrices both ways."""
+    is_pointwise = not isinstance(layer, TemporalConvolution) and layer.kernel_size == (1, 1)
+    if is_pointwise and pointwise_by_matrices(x, layer.filters):
+        return pointwise_product(x, kernel, layer.strides[0])
+    return layer.convolution_op(x, kernel)
+
+
 def _convolution_gradient(
     layer: Convolution, x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     with tf.GradientTape() as tape:
         tape.watch(x)
-        y = layer.convolution_op(x, kernel)  # nothing reads its values: a graph leaves them out
+        y = _convolve(layer, x, kernel)  # nothing reads its values: a graph leaves them out
     dx = tape.gradient(y, x, dy)
     if isinstance(layer, TemporalConvolution):
         return dx, temporal_kernel_gradient(x, dy, layer.kernel_size, layer.dilation)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.modeling import kernel_gradient
-from official_vision.modeling.kernel_gradient import (
+from official_vision.modeling import matrix_products
+from official_vision.modeling.averages import with_spatial_average
+from official_vision.modeling.matrix_products import (
+    pointwise_product,
     spatial_by_matrices,
     spatial_kernel_gradient,
     temporal_by_matrices,
@@ -21,8 +23,8 @@ def maps(*shape, seed=0, dtype=tf.float32):
 def either_way(request, monkeypatch):
     """Both ways of computing, whatever the width."""
     least = 0 if request.param == "matrices" else 2**60
-    for name in ("_LEAST_POINTWISE", "_LEAST_TEMPORAL", "_LEAST_SPATIAL"):
-        monkeypatch.setitem(getattr(kernel_gradient, name), "float32", least)
+    for name in ("_LEAST_POINTWISE", "_LEAST_TEMPORAL", "_LEAST_SPATIAL", "_LEAST_BOTH_WAYS"):
+        monkeypatch.setitem(getattr(matrix_products, name), "float32", least)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +78,36 @@ def test_dilated_temporal_convolutions_that_reach_half_of_a_clip_are_matrix_prod
     assert not far(17, 5, 4)
     assert far(8, 3, 4)
     assert not far(2, 3, 1)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_pointwise_product_is_a_convolution_both_ways(stride):
+    noise = np.random.default_rng(0)
+    x = tf.constant(noise.normal(size=(3, 5, 7, 4)), tf.float32)
+    kernel = tf.constant(noise.normal(size=(1, 1, 4, 6)), tf.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch((x, kernel))
+        product = pointwise_product(x, kernel, stride)
+        convolution = tf.nn.conv2d(x, kernel, stride, "SAME")
+    np.testing.assert_allclose(product, convolution, atol=1e-5)
+    weights = tf.constant(noise.normal(size=product.shape), tf.float32)
+    for own, other in zip(
+        tape.gradient(product, (x, kernel), weights),
+        tape.gradient(convolution, (x, kernel), weights),
+        strict=True,
+    ):
+        np.testing.assert_allclose(own, other, atol=1e-4)
+
+
+def test_an_average_beside_its_map_has_the_gradient_of_both():
+    noise = np.random.default_rng(1)
+    x = tf.constant(noise.normal(size=(2, 3, 5, 4)), tf.float32)
+    of_map, of_average = noise.normal(size=(2, 3, 5, 4)), noise.normal(size=(2, 4))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        same, average = with_spatial_average(x)
+        total = tf.reduce_sum(same * of_map) + tf.reduce_sum(average * of_average)
+    np.testing.assert_array_equal(same, x)
+    np.testing.assert_allclose(average, x.numpy().mean((1, 2)), rtol=1e-5)
+    expected = of_map + of_average[:, np.newaxis, np.newaxis] / 15
+    np.testing.assert_allclose(tape.gradient(total, x), expected, rtol=1e-5)
