@@ -2,9 +2,10 @@
 
 forward, train: seconds of an exported network's pass, or of a whole training step with its peak memory, in float32
 and bfloat16; clips/s, GFLOP/s and their share of the matrix products of the same run. On generated clips, as
-DataSpec says. --compare=FILE sets other settings beside these, --grow=frames=8,16,32 (or size, batch, width) tells
-how cost grows, --profile=FOLDER where time goes: by node, stream and kind of operation, as a table, a picture
-(profile.png), figures (profile.json) and a trace for TensorBoard.
+DataSpec says. --compare=FILE sets other settings beside these; --grow=frames=8,16,32 (or size, batch, width) tells
+how cost grows, of train --grow=workers=1,2 too (processes that share a batch, each with cores of its own).
+--profile=FOLDER tells where time goes: by node, stream and kind of operation, as a table, a picture (profile.png),
+figures (profile.json) and a trace for TensorBoard.
 search: a training step of the given graph without and with gates, and of the over-connected one, joint and bilevel.
 export: every file that tools/export.py can write: time to write, size, time a clip, difference from the Keras model.
 
@@ -29,7 +30,9 @@ _COMPARE = flags.DEFINE_multi_string(
     "compare", [], "Of forward and train: gin files of networks to set beside that of --gin_file."
 )
 _GROW = flags.DEFINE_string(
-    "grow", None, "Of forward and train: NAME=VALUE,VALUE,... of frames, size, batch or width."
+    "grow",
+    None,
+    "Of forward and train: NAME=VALUE,VALUE,... of frames, size, batch or width; of train, of workers too.",
 )
 _PROFILE = flags.DEFINE_string(
     "profile",
@@ -90,15 +93,23 @@ def _network(settings: config.Config) -> tuple[dict, str]:
 
 
 def _growth(settings: config.Config) -> tuple[dict, str]:
-    from official_vision.benchmark.growth import draw_growth, exponents, grown, growth_text
+    from official_vision.benchmark import growth, scaling
     from official_vision.benchmark.network import measure_networks, network_text
 
-    configs = grown(settings, _GROW.value)
-    result = measure_networks(configs, _WHAT.value, _ROUNDS.value, in_processes=False)
+    name, numbers = growth.parsed(_GROW.value)
+    if name == growth.WORKERS:
+        if _WHAT.value != "train":
+            raise UserError(
+                f"Workers train together. Received: --what={_WHAT.value} --grow={_GROW.value}. Write --what=train."
+            )
+        result = scaling.measure_scaling(settings, numbers, _ROUNDS.value)
+    else:
+        configs = growth.grown(settings, name, numbers)
+        result = measure_networks(configs, _WHAT.value, _ROUNDS.value, in_processes=False)
     if _PICTURE.value:
-        draw_growth(result, _PICTURE.value)
-    result["exponents"] = exponents(result)
-    return result, f"{network_text(result)}\n{growth_text(result)}"
+        growth.draw_growth(result, _PICTURE.value)
+    result["exponents"] = growth.exponents(result)
+    return result, f"{network_text(result)}\n{growth.growth_text(result)}"
 
 
 def _profile(configs: dict[str, config.Config]) -> tuple[dict, str]:

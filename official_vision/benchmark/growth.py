@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,15 @@ from official_vision.pictures import save_png
 
 _OF_DATA = {"frames": "frames", "size": "size", "batch": "batch_size"}
 _WIDTH = "width"
+WORKERS = "workers"
+_NAMES = (*_OF_DATA, _WIDTH, WORKERS)
 
 
-def grown(config: Config, asked: str) -> dict[str, Config]:
-    """Returns the settings with one of them changed, by name.
+def parsed(asked: str) -> tuple[str, list[float]]:
+    """Returns what is to grow, and its values.
 
     Args:
-      config: every setting.
-      asked: NAME=VALUE,VALUE,...: frames, size, batch, or width (of ModelSpec.width_multiplier).
+      asked: NAME=VALUE,VALUE,...: frames, size, batch, width (of ModelSpec.width_multiplier), or workers.
 
     Raises:
       UserError: another name, fewer than two values, or what are no such numbers.
@@ -33,11 +34,21 @@ def grown(config: Config, asked: str) -> dict[str, Config]:
         numbers = [float(v) if name == _WIDTH else int(v) for v in values.split(",")]
     except ValueError:
         numbers = []
-    if name not in (*_OF_DATA, _WIDTH) or len({*numbers}) < 2:
+    if name not in _NAMES or len({*numbers}) < 2:
         raise UserError(
-            f"--grow is NAME=VALUE,VALUE,... of {', '.join((*_OF_DATA, _WIDTH))}. Received: {asked!r}. "
+            f"--grow is NAME=VALUE,VALUE,... of {', '.join(_NAMES)}. Received: {asked!r}. "
             "Write for instance --grow=frames=8,16,32."
         )
+    return name, numbers
+
+
+def grown(config: Config, name: str, numbers: Sequence[float]) -> dict[str, Config]:
+    """Returns the settings with one of them changed, by name.
+
+    Args:
+      config: every setting.
+      name, numbers: of `parsed`; not workers, which are no setting of the network.
+    """
     return {f"{name} {number:g}": _with(config, name, number) for number in numbers}
 
 

@@ -89,9 +89,9 @@ def measure_networks(
         for name, config in configs.items()
         for precision in precisions
     ]
-    peaks = [_matrix_product(precision) for precision in precisions]
+    peaks = [matrix_product(precision) for precision in precisions]
     first = [seconds_of(own.run) for own in contenders]
-    seconds = _in_turn([*peaks, *contenders], rounds)
+    seconds = in_turn([*peaks, *contenders], rounds)
     gemm = {
         peak.precision: peak.flops / statistics.median(own) / 1e9
         for peak, own in zip(peaks, seconds, strict=False)
@@ -99,7 +99,7 @@ def measure_networks(
     rows = []
     for own, times, begun in zip(contenders, seconds[len(peaks) :], first, strict=True):
         data = data_of(configs[own.name], what)
-        row = _row(own, times, data) | {"first_call_seconds": begun}
+        row = row_of(own, times, data) | {"first_call_seconds": begun}
         row["share_of_gemm"] = row["gflops"]["median"] / gemm[own.precision]
         if what == TRAIN and in_processes:
             row |= _alone(configs[own.name], own.precision)
@@ -163,11 +163,13 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
     batch = (noise_clips(model, data), labels)
     batch = (batch, batch) if _is_bilevel(config) else batch
     # Partial, not a lambda: all lambdas of this line would count as one that is traced again and again.
-    step = tf.function(functools.partial(task.train_step, model=model, optimizer=optimizer))
+    own = functools.partial(task.train_step, model=model, optimizer=optimizer)
+    strategy = tf.distribute.get_strategy()  # of whoever asks for the step
+    step = tf.function(functools.partial(strategy.run, own))
 
     def run() -> Any:
         with graph_passes.left_out():  # as our trainer does
-            return step(batch)[task.loss].numpy()
+            return strategy.experimental_local_results(step((batch,))[task.loss])[0].numpy()
 
     return run
 
@@ -184,7 +186,8 @@ def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
     return {name: tf.constant(drawn[name](tuple(own.shape))) for name, own in shapes.items()}
 
 
-def _matrix_product(precision: str) -> Contender:
+def matrix_product(precision: str) -> Contender:
+    """Makes the product of two square matrices that stands for the peak of this process's cores."""
     left, right = (tf.cast(tf.random.normal([_MATRIX, _MATRIX]), precision) for _ in range(2))
     product = tf.function(lambda: tf.reduce_sum(tf.matmul(left, right)[0]))
     product()
@@ -198,8 +201,8 @@ def seconds_of(run: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def _in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
-    """Seconds of each contender's calls."""
+def in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
+    """Runs contenders in turn, round after round; returns the seconds of each one's calls."""
     seconds: list[list[float]] = [[] for _ in contenders]
     for _ in range(rounds):
         for own, contender_ in zip(seconds, contenders, strict=True):
@@ -207,7 +210,8 @@ def _in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
     return seconds
 
 
-def _row(own: Contender, seconds: Sequence[float], data: DataSpec) -> dict[str, Any]:
+def row_of(own: Contender, seconds: Sequence[float], data: DataSpec) -> dict[str, Any]:
+    """Returns a contender's row of `measure_networks`, as far as its seconds give it."""
     return {
         "name": own.name,
         "precision": own.precision,

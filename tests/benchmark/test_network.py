@@ -8,7 +8,7 @@ import pytest
 from official_vision.architecture.cost import estimate
 from official_vision.architecture.formats import read_architecture
 from official_vision.benchmark import network
-from official_vision.benchmark.growth import draw_growth, exponents, grown, growth_text
+from official_vision.benchmark.growth import draw_growth, exponents, grown, growth_text, parsed
 from official_vision.benchmark.network import Contender, measure_networks, network_text
 from official_vision.errors import UserError
 from official_vision.training.cost_setting import setting_of
@@ -65,7 +65,7 @@ def test_contenders_take_turns():
     rivals = [
         Contender(name, "float32", 1, 1.0, lambda name=name: order.append(name)) for name in "abc"
     ]
-    seconds = network._in_turn(rivals, 3)
+    seconds = network.in_turn(rivals, 3)
     assert order == list("abcabcabc")
     assert [len(own) for own in seconds] == [3, 3, 3]
 
@@ -102,15 +102,15 @@ def test_the_picture_shows_times_beside_arithmetic(tmp_path, monkeypatch):
 
 
 def test_one_setting_grows(config):
-    found = grown(config, "size=32,64")
+    found = grown(config, *parsed("size=32,64"))
     assert list(found) == ["size 32", "size 64"]
     assert found["size 64"].train_data.size == found["size 64"].validation_data.size == 64
     assert dataclasses.replace(found["size 64"].train_data, size=32) == config.train_data
-    assert grown(config, "width=0.5,1")["width 0.5"].model.width_multiplier == 0.5
-    assert grown(config, "batch=1,2")["batch 1"].train_data.batch_size == 1
+    assert grown(config, *parsed("width=0.5,1"))["width 0.5"].model.width_multiplier == 0.5
+    assert grown(config, *parsed("batch=1,2"))["batch 1"].train_data.batch_size == 1
 
 
 @pytest.mark.parametrize("asked", ["frames", "frames=8", "frames=8,8", "depth=1,2", "size=a,b", ""])
-def test_other_growth_is_refused(config, asked):
+def test_other_growth_is_refused(asked):
     with pytest.raises(UserError, match="--grow is NAME=VALUE"):
-        grown(config, asked)
+        parsed(asked)

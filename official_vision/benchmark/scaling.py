@@ -1,0 +1,171 @@
+"""A training step over several processes of this machine, as over several machines."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import statistics
+from collections.abc import Sequence
+from concurrent import futures
+from typing import Any
+
+from official_vision.benchmark.network import (
+    PRECISIONS,
+    TRAIN,
+    Contender,
+    contender,
+    in_turn,
+    matrix_product,
+    row_of,
+    seconds_of,
+)
+from official_vision.config import Config
+from official_vision.errors import UserError
+from official_vision.training.strategies import make_strategy
+from official_vision.workers import Workers
+
+
+@dataclasses.dataclass(frozen=True)
+class _Part:
+    """What one process is told.
+
+    Attributes:
+      config: every setting, with this process's share of the batch.
+      precision: one of PRECISIONS.
+      rounds: in each of which the step and a matrix product run once.
+      addresses: of all processes, on the loopback device; of a single one none.
+      index: its own place among them.
+      cores: that it may use.
+    """
+
+    config: Config
+    precision: str
+    rounds: int
+    addresses: tuple[str, ...]
+    index: int
+    cores: tuple[int, ...]
+
+
+def measure_scaling(
+    config: Config, counts: Sequence[int], rounds: int, precisions: Sequence[str] = PRECISIONS
+) -> dict[str, Any]:
+    """Times a whole training step of one batch, shared by so many processes (multi_worker_mirrored).
+
+    Each process keeps to cores of its own, as many as each of the greatest number of processes can have:
+    what is alike is the machine of a worker, not that of all together. One number of processes follows
+    the other; the matrix products of each row ran in its own processes, in turn with the steps.
+
+    Args:
+      config: every setting; TrainSpec.strategy is not read.
+      counts: of processes.
+      rounds: in each of which a step and a matrix product run once.
+      precisions: of PRECISIONS, or fewer.
+
+    Returns:
+      As `measure_networks`; rows are named "workers N", share_of_gemm is of the products of all their processes
+      together, and gemm_gflops is that of one process.
+
+    Raises:
+      UserError: a batch that can't be shared out, more processes than cores, or no Linux.
+    """
+    cores = _cores(config, counts)
+    rows, gemm = [], {}
+    for precision in precisions:
+        for count in counts:
+            parts = _parts(config, precision, rounds, cores[:count])
+            row, products = _measured(config, parts)
+            rows.append(row)
+            gemm.setdefault(precision, products / count)
+    return {"what": TRAIN, "rounds": rounds, "gemm_gflops": gemm, "rows": rows}
+
+
+def _cores(config: Config, counts: Sequence[int]) -> list[tuple[int, ...]]:
+    """Equal sets of cores, one a process."""
+    batch = config.train_data.batch_size
+    if any(count < 1 or batch % count for count in counts):
+        raise UserError(
+            f"Workers share a batch equally. Received: train/DataSpec.batch_size = {batch} for "
+            f"{', '.join(map(str, counts))} workers. Choose a batch that all of these divide."
+        )
+    if not hasattr(os, "sched_setaffinity"):
+        raise UserError(
+            "Workers are kept to cores of their own, which Linux alone can do. Received: another system. "
+            "Leave --grow=workers away."
+        )
+    own, most = sorted(os.sched_getaffinity(0)), max(counts)
+    if most > len(own):
+        raise UserError(
+            f"Each worker needs a core of its own. Received: {most} workers, {len(own)} cores. Name fewer workers."
+        )
+    share = len(own) // most
+    return [tuple(own[i * share : (i + 1) * share]) for i in range(most)]
+
+
+def _parts(
+    config: Config, precision: str, rounds: int, cores: Sequence[tuple[int, ...]]
+) -> list[_Part]:
+    batch_size = config.train_data.batch_size // len(cores)
+    strategy = "multi_worker_mirrored" if len(cores) > 1 else "one_device"
+    config = dataclasses.replace(
+        config,
+        train=dataclasses.replace(config.train, strategy=strategy),
+        train_data=dataclasses.replace(config.train_data, batch_size=batch_size),
+    )
+    addresses = tuple(_free_addresses(len(cores))) if len(cores) > 1 else ()
+    return [
+        _Part(config, precision, rounds, addresses, index, own) for index, own in enumerate(cores)
+    ]
+
+
+def _free_addresses(count: int) -> list[str]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for own in sockets:
+            own.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{own.getsockname()[1]}" for own in sockets]
+
+
+def _measured(config: Config, parts: Sequence[_Part]) -> tuple[dict[str, Any], float]:
+    """The row of all processes together, and the GFLOP/s of all their matrix products."""
+    with Workers(_work, len(parts)) as processes:
+        begun = [processes.submit(part) for part in parts]
+        # One that fails leaves the others waiting for it.
+        futures.wait(begun, return_when=futures.FIRST_EXCEPTION)
+        done = [own.result() for own in begun if own.done()]
+    # A step ends when its slowest process does.
+    seconds = [max(own) for own in zip(*(own.seconds for own in done), strict=True)]
+    flops, products = sum(own.flops for own in done), sum(own.gemm_gflops for own in done)
+    clips = config.train_data.batch_size
+    step = Contender(f"workers {len(parts)}", parts[0].precision, clips, flops, lambda: None)
+    row = row_of(step, seconds, config.train_data)
+    row["share_of_gemm"] = row["gflops"]["median"] / products
+    return row | {"first_call_seconds": max(own.first_seconds for own in done)}, products
+
+
+@dataclasses.dataclass(frozen=True)
+class _Done:
+    """What one process found: seconds of the steps and of the first one, FLOPs of a step, its matrix products."""
+
+    seconds: list[float]
+    first_seconds: float
+    flops: float
+    gemm_gflops: float
+
+
+def _work(part: _Part) -> _Done:
+    # Before TensorFlow counts cores, which it does when it first computes.
+    os.sched_setaffinity(0, part.cores)
+    if part.addresses:
+        cluster = {"worker": part.addresses}
+        task = {"type": "worker", "index": part.index}
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+    with make_strategy(part.config).scope():
+        step = contender("own", part.config, TRAIN, part.precision)
+    first = seconds_of(step.run)
+    product = matrix_product(part.precision)
+    products, seconds = in_turn([product, step], part.rounds)
+    gflops = product.flops / statistics.median(products) / 1e9
+    return _Done(seconds, first, step.flops, gflops)
