@@ -136,7 +136,7 @@ results-evolution: $(EVOLUTIONS:%=%/front.png)
 
 # The picture is what an evolution ends with. With make -j2 two go on at a time; the seed is what stands behind the hyphen.
 results/evolution/%/front.png: results/planted/shards/validation/index.json
-	$(BIN)/python tools/search.py --gin_file=gin_configs/studies/evolution_sparse.gin \
+	$(BIN)/python tools/search.py --gin_file=gin_configs/studies/evolution.gin \
 		--gin_bindings="SearchSpec.output = '$(@D)'" \
 		--gin_bindings="EvolutionSpec.guided = $(if $(filter guided-%,$*),True,False)" \
 		--gin_bindings="EvolutionSpec.seed = $(lastword $(subst -, ,$*))" \
