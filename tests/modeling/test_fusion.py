@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from official_vision.modeling.fusion import WeightedFusion
+from official_vision.modeling.precision import in_precision
 from tests.modeling import twins
 
 
@@ -89,3 +90,43 @@ def test_strengths_start_near_a_half() -> None:
     # A normal of deviation .01 cut at two deviations; Keras keeps the deviation after the cut.
     assert np.std(logits) == pytest.approx(0.01, rel=0.2)
     assert np.abs(logits).max() < 0.025
+
+
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_scaled_kernels_compute_and_learn_as_scaled_maps_do(gated: bool, dtype: str) -> None:
+    """A lone input's multiplier goes into the kernel where maps are larger; into the map for TFLite."""
+    inputs = [twins.maps(4, 4, 6, width, seed=width) for width in (3, 2)]
+    logits = [tf.constant(twins.maps(4, 1, 1, width, seed=9)[:, 0, 0]) for width in (3, 2)]
+    with in_precision(dtype):
+        of_kernels = WeightedFusion((3, 2), 3)
+        of_maps = WeightedFusion((3, 2), 3, scales_kernels=False)
+    found = []
+    for fusion in (of_kernels, of_maps):
+        fusion(inputs)
+        twins.randomise(fusion)
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            gates = [tf.sigmoid(own) for own in logits] if gated else []
+            loss = tf.reduce_sum(tf.cast(fusion(inputs, gates), tf.float32) ** 2)
+        watched = [*fusion.trainable_weights, *(logits if gated else [])]
+        found.append([loss, *tape.gradient(loss, watched)])
+    tolerance = {"rtol": 1e-4} if dtype == "float32" else {"rtol": 0.05, "atol": 0.5}
+    for own, other in zip(*found, strict=True):
+        np.testing.assert_allclose(own, other, **tolerance)
+
+
+def test_which_is_scaled() -> None:
+    def products(height: int | None, **settings: bool) -> list[str]:
+        fusion = WeightedFusion((2, 3), 3, **settings)
+        maps = [tf.TensorSpec([None, height, height, width]) for width in (2, 3)]
+        gates = [tf.TensorSpec([None, width]) for width in (2, 3)]
+        graph = tf.function(fusion).get_concrete_function(maps, gates).graph
+        return [
+            own.type for own in graph.get_operations() if own.type in ("Conv2D", "BatchMatMulV2")
+        ]
+
+    assert products(4) == ["BatchMatMulV2"]
+    assert products(2) == ["Conv2D"]  # kernels of 6 numbers a frame, maps of 8
+    assert products(None) == ["Conv2D"]
+    assert products(4, scales_kernels=False) == ["Conv2D"]

@@ -87,3 +87,11 @@ def test_object_stem_of_free_sizes() -> None:
     for shape in ((1, 4, 4), (3, 5, 10)):
         ids = np.random.default_rng(0).integers(0, 9, shape, np.uint8)
         np.testing.assert_array_equal(stem(ids), pooled_one_hot(ids, 7))
+
+
+def test_object_stem_compiles() -> None:
+    """As in a training step that XLA compiles whole, on TPUs."""
+    ids = np.random.default_rng(0).integers(0, 9, (2, 8, 12), np.uint8)
+    stem = ObjectStem(7)
+    compiled = tf.function(stem, jit_compile=True)
+    np.testing.assert_array_equal(compiled(tf.constant(ids)), pooled_one_hot(ids, 7))
