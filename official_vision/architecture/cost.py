@@ -257,7 +257,8 @@ class _Bill:
         fusion, positions = own.fusion, self._setting.positions(own.input_stride)
         is_weighted, is_gated = len(fusion.inputs) > 1, self._setting.gate != "none"
         for source, width in zip(fusion.inputs, fusion.input_channels, strict=True):
-            # Strength and gate are multiplied first, so that the map is scaled once.
+            # Strength and gate are multiplied first, so that the map is scaled once. Where the network scales a
+            # kernel in its place, which depends on sizes, it is less.
             scaling = positions * width if is_weighted or is_gated else 0
             merging = self._setting.frames * width if is_weighted and is_gated else 0
             count = Count(trainable=int(is_weighted), elementwise=scaling + merging)

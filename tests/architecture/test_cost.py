@@ -170,11 +170,15 @@ def profiled(model, frames, size):
         todo += entry.children
         if entry.name in ("Conv2D", "MatMul"):
             flops += entry.float_ops
-    # The profiler does not know Conv3D, of which the -lite network has one a module.
+    # The profiler does not know Conv3D, of which the -lite network has one a module, nor a kernel a frame.
     for operation in graph.get_operations():
         if operation.type == "Conv3D":
             taps = operation.inputs[1].shape[:-1].num_elements()
-            flops += 2 * operation.outputs[0].shape.num_elements() * taps
+        elif operation.type == "BatchMatMulV2":
+            taps = operation.inputs[0].shape[-1]
+        else:
+            continue
+        flops += 2 * operation.outputs[0].shape.num_elements() * taps
     return flops
 
 
