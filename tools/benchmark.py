@@ -93,15 +93,17 @@ def _network(settings: config.Config) -> tuple[dict, str]:
 
 
 def _growth(settings: config.Config) -> tuple[dict, str]:
-    from official_vision.benchmark import growth, scaling
-    from official_vision.benchmark.network import measure_networks, network_text
+    from official_vision.benchmark import growth
 
     name, numbers = growth.parsed(_GROW.value)
+    if name == growth.WORKERS and _WHAT.value != "train":
+        raise UserError(
+            f"Workers train together. Received: --what={_WHAT.value} --grow={_GROW.value}. Write --what=train."
+        )
+    from official_vision.benchmark import scaling
+    from official_vision.benchmark.network import measure_networks, network_text
+
     if name == growth.WORKERS:
-        if _WHAT.value != "train":
-            raise UserError(
-                f"Workers train together. Received: --what={_WHAT.value} --grow={_GROW.value}. Write --what=train."
-            )
         result = scaling.measure_scaling(settings, numbers, _ROUNDS.value)
     else:
         configs = growth.grown(settings, name, numbers)

@@ -114,13 +114,14 @@ def _parts(
         train=dataclasses.replace(config.train, strategy=strategy),
         train_data=dataclasses.replace(config.train_data, batch_size=batch_size),
     )
-    addresses = tuple(_free_addresses(len(cores))) if len(cores) > 1 else ()
+    addresses = tuple(free_addresses(len(cores))) if len(cores) > 1 else ()
     return [
         _Part(config, precision, rounds, addresses, index, own) for index, own in enumerate(cores)
     ]
 
 
-def _free_addresses(count: int) -> list[str]:
+def free_addresses(count: int) -> list[str]:
+    """Returns addresses of the loopback device, as TF_CONFIG names workers, whose ports nothing uses now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for own in sockets:

@@ -144,7 +144,7 @@ def _partners(x: tf.Tensor, dy: tf.Tensor, step: int) -> tuple[tf.Tensor, tf.Ten
     kept = tf.maximum(tf.shape(x)[-3] - abs(step), 0)
     reads, writes = max(step, 0), max(-step, 0)
     read, written = slice(reads, reads + kept), slice(writes, writes + kept)
-    return (x[read], dy[written]) if x.shape.rank == 3 else (x[:, read], dy[:, written])
+    return x[..., read, :, :], dy[..., written, :, :]
 
 
 def _product(x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -10,22 +9,13 @@ import time
 import numpy as np
 import pytest
 
+from official_vision.benchmark.scaling import free_addresses
 from tests.e2e import commands
 from tests.e2e.commands import REPOSITORY
 from tests.training import runs
 
 ENVIRONMENT = {name: value for name, value in commands.ENVIRONMENT.items() if name != "TF_CONFIG"}
 pytestmark = pytest.mark.slow
-
-
-def free_addresses(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for own in sockets:
-        own.bind(("127.0.0.1", 0))
-    addresses = [f"127.0.0.1:{own.getsockname()[1]}" for own in sockets]
-    for own in sockets:
-        own.close()
-    return addresses
 
 
 def start(gin_file, workers):
