@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
+from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.layer import Layer, build_inside, register
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.precision import in_precision
@@ -58,12 +59,14 @@ def folded(model: AssembleNet, precision: str = "float32") -> AssembleNet:
             convolution = getattr(layer, name.removesuffix(_SUFFIX))
             convolution.kernel.assign(convolution.kernel.numpy() * factor)
             _put_bias(layer, name, len(bias)).bias.assign(bias)
+    _put_zero_biases(copy)
     if precision == "float32":
         return copy
     narrow = _copied(model, precision)
     for layer in _layers_with_norms(narrow):
         for name in _norm_names(layer):
             _put_bias(layer, name, getattr(layer, name).gamma.shape[0])
+    _put_zero_biases(narrow)
     for own, exact in zip(narrow.variables, copy.variables, strict=True):
         own.assign(tf.cast(exact, own.dtype))
     return narrow
@@ -103,3 +106,12 @@ def _put_bias(layer: tf_keras.layers.Layer, name: str, channels: int) -> Channel
     build_inside(bias)
     setattr(layer, name, bias)
     return bias
+
+
+def _put_zero_biases(model: AssembleNet) -> None:
+    """After fusions' convolutions, for TensorFlow to fuse sums with them: see `WeightedFusion.zero_bias`."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, WeightedFusion) and layer.convolutions:
+            bias = ChannelBias(layer.target_channels, dtype=layer.dtype_policy, name="zero_bias")
+            build_inside(bias)
+            layer.zero_bias = bias

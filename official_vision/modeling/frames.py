@@ -17,10 +17,18 @@ def sizes(x: tf.Tensor) -> list[int | tf.Tensor]:
     return [dynamic[axis] if size is None else size for axis, size in enumerate(x.shape)]
 
 
-def merge_time(x: tf.Tensor) -> tf.Tensor:
-    """[batch, time, ...] -> [batch * time, ...]."""
+def merge_time(x: tf.Tensor, like: tf.Tensor | None = None) -> tf.Tensor:
+    """[batch, time, ...] -> [batch * time, ...].
+
+    Args:
+      x: of any batch and time.
+      like: what has been merged of the same clips. Then TensorFlow knows that both have as many rows, even
+        where it doesn't know how many: else it fuses no sum of streams into a convolution.
+    """
     batch, time, *rest = sizes(x)
-    return tf.reshape(x, [batch * time, *rest])
+    if like is None or like.shape[0] is not None:
+        return tf.reshape(x, [batch * time, *rest])
+    return tf.reshape(x, tf.concat([tf.shape(like)[:1], tf.stack(rest)], axis=0))
 
 
 def split_time(x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:

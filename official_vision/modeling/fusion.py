@@ -10,7 +10,8 @@ import tf_keras
 
 from official_vision.modeling.convolution import spatial_convolution
 from official_vision.modeling.layer import Layer, build_inside, feature_maps, register
-from official_vision.modeling.sums import sum_of
+from official_vision.modeling.present_classes import PresentMap, of_all_classes
+from official_vision.modeling.sums import sum_of, sum_to_fuse
 
 _INITIAL_DEVIATION = 0.01
 # So many pixels a frame for each channel of the output make a 1x1 convolution's kernel worth scaling, not its input.
@@ -46,6 +47,9 @@ class WeightedFusion(Layer):
         self.target_channels = target_channels
         self.strengths = None if strengths is None else tuple(strengths)
         self.scales_kernels = scales_kernels
+        # A folded network has one: where a bias is between, TensorFlow adds a map to a convolution as it computes
+        # it. Table 1's forward pass in bfloat16: 0.295 to 0.274 s, in float32 0.940 to 0.927 s.
+        self.zero_bias = None
         self.groups = _equal_widths(self.input_channels)
         # A single input is passed on as it is: no strength and no convolution.
         self.is_weighted = len(self.input_channels) > 1
@@ -76,27 +80,35 @@ class WeightedFusion(Layer):
             return tf.ones([1], tf.float32)
         return tf.sigmoid(tf.cast(self.strength_logits, tf.float32))
 
-    def call(self, inputs: Sequence[tf.Tensor], gates: Sequence[tf.Tensor] = ()) -> tf.Tensor:
+    def call(
+        self, inputs: Sequence[tf.Tensor | PresentMap], gates: Sequence[tf.Tensor] = ()
+    ) -> tf.Tensor:
         """Fuses the inputs.
 
         Args:
-          inputs: each [batch * time, height, width, its channels], pooled to equal sizes.
+          inputs: each [batch * time, height, width, its channels], pooled to equal sizes; an object map may be
+            one of the present classes alone.
           gates: multipliers, each [batch * time, its channels]; empty for ungated connections.
 
         Returns:
           [batch * time, height, width, target channels].
         """
         scaled = list(zip(inputs, self._multipliers(gates), strict=True))
-        fused = []
+        maps, convolved = [], []
         for width, positions in self.groups:
             convolution = self.convolutions.get(str(width))
             group = [scaled[position] for position in positions]
-            if convolution and len(group) == 1 and self._scales_kernel(group[0][0]):
-                fused.append(_scaled_convolution(convolution, *group[0]))
+            if not convolution:
+                maps.append(_summed(group, width))
+            elif len(group) > 1:
+                convolved.append(convolution(_summed(group, width)))
+            elif isinstance(group[0][0], PresentMap):
+                convolved.append(_convolved_present(convolution, *group[0]))
+            elif self._scales_kernel(group[0][0]):
+                maps.append(_scaled_convolution(convolution, *group[0]))
             else:
-                summed = sum_of([_scale(*own) for own in group])
-                fused.append(convolution(summed) if convolution else summed)
-        return sum_of(fused)
+                convolved.append(convolution(_scale(*group[0])))
+        return self._joined(maps, convolved)
 
     def _scales_kernel(self, x: tf.Tensor) -> bool:
         """Whether a kernel a frame has fewer numbers than the map, by enough to pay for several kernels."""
@@ -104,6 +116,15 @@ class WeightedFusion(Layer):
             return False
         height, width = x.shape[1:3]
         return bool(height and width) and height * width >= _PIXELS_A_FILTER * self.target_channels
+
+    def _joined(self, maps: Sequence[tf.Tensor], convolved: Sequence[tf.Tensor]) -> tf.Tensor:
+        """The sum of maps and of convolutions' outputs."""
+        if self.zero_bias is None:
+            return sum_of([*maps, *convolved])
+        y = sum_of(maps) if maps else None
+        for own in map(self.zero_bias, convolved):
+            y = own if y is None else sum_to_fuse(own, y)
+        return y
 
     def _multipliers(self, gates: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
         """Strength times gate for each input: both are tiny beside the maps that they scale.
@@ -125,8 +146,30 @@ def _scale(x: tf.Tensor, multiplier: tf.Tensor | None) -> tf.Tensor:
     if multiplier is None:
         return x
     if multiplier.shape.rank:
-        multiplier = tf.reshape(multiplier, [-1, 1, 1, x.shape[-1]])
+        # By these operations TensorFlow sees that the result has x's sizes, and fuses what adds to it.
+        multiplier = tf.expand_dims(tf.expand_dims(multiplier, 1), 1)
     return x * tf.cast(multiplier, x.dtype)
+
+
+def _summed(
+    group: Sequence[tuple[tf.Tensor | PresentMap, tf.Tensor | None]], width: int
+) -> tf.Tensor:
+    """Sum of inputs of one width, each scaled by its multiplier."""
+    whole = [
+        (of_all_classes(*x, width) if isinstance(x, PresentMap) else x, multiplier)
+        for x, multiplier in group
+    ]
+    return sum_of([_scale(*own) for own in whole])
+
+
+def _convolved_present(
+    convolution: tf_keras.layers.Conv2D, x: PresentMap, multiplier: tf.Tensor
+) -> tf.Tensor:
+    """conv1x1(multiplier * x), of the classes that x has alone."""
+    if multiplier.shape.rank:
+        multiplier = tf.gather(multiplier, x.classes, axis=1)
+    kernel = tf.gather(tf.cast(convolution.kernel, x.lit.dtype), x.classes, axis=2)
+    return tf.nn.conv2d(_scale(x.lit, multiplier), kernel, 1, "SAME")
 
 
 def _scaled_convolution(
@@ -137,7 +180,7 @@ def _scaled_convolution(
     if not multiplier.shape.rank:
         scaled = tf.cast(multiplier * kernel, x.dtype)
         return convolution.convolution_op(x, scaled[tf.newaxis, tf.newaxis])
-    kernels = tf.cast(multiplier[:, :, tf.newaxis] * kernel, x.dtype)
+    kernels = tf.cast(tf.expand_dims(multiplier, 2) * kernel, x.dtype)
     height, width, channels = x.shape[1:]
     y = tf.matmul(tf.reshape(x, [-1, height * width, channels]), kernels)
     return tf.reshape(y, [-1, height, width, convolution.filters])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -14,13 +14,15 @@ from official_vision.architecture.graph import Architecture, Stem
 from official_vision.architecture.plan import LITE_HEAD_CHANNELS, NodePlan, gate_sources, make_plan
 from official_vision.modeling import frames as time_axis
 from official_vision.modeling import inputs as model_inputs
-from official_vision.modeling.averages import spatial_average, with_spatial_average
+from official_vision.modeling.averages import spatial_average
 from official_vision.modeling.block import make_block
 from official_vision.modeling.convolution import batch_norm, spatial_convolution
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.head import ClassificationHead
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
+from official_vision.modeling.present_classes import PresentMap, of_all_classes
 from official_vision.modeling.rematerialisation import rematerialised
+from official_vision.modeling.shared import Shared
 from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
 from official_vision.specs import ModelSpec
 
@@ -152,8 +154,8 @@ class AssembleNet(tf_keras.Model):
         Returns:
           logits, float32 [batch, num_classes], and frame_logits, float32 [batch, time, num_classes].
         """
-        endpoints = self.endpoints(features, training, stems)
-        return self.classify(endpoints, self._frames(features), training, dropout_seeds)
+        outputs = self._walk(features, training, stems)
+        return self.classify(outputs, self._frames(features), training, dropout_seeds)
 
     @tf.autograph.experimental.do_not_convert
     def classify(
@@ -187,9 +189,24 @@ class AssembleNet(tf_keras.Model):
         Returns:
           Every live node's output by its index as text, [batch * time, height, width, channels].
         """
+        outputs = self._walk(features, training, stems)
+        for index, output in outputs.items():
+            if isinstance(output, PresentMap):
+                channels = self.plan[int(index)].output_channels
+                outputs[index] = of_all_classes(*output, channels)
+        return outputs
+
+    def _walk(
+        self,
+        features: Mapping[str, tf.Tensor],
+        training: bool | None,
+        stems: Mapping[str, tf.Tensor] | None,
+    ) -> dict[str, tf.Tensor | PresentMap]:
+        """`endpoints`; an object map may be one of the present classes alone."""
         streams, frames = self._prepared(features), self._frames(features)
-        outputs: dict[str, tf.Tensor] = dict(stems or {})
-        shared = _Shared(outputs, self._averaged)
+        outputs: dict[str, tf.Tensor | PresentMap] = dict(stems or {})
+        widths = {str(plan.index): plan.output_channels for plan in self.plan}
+        shared = Shared(outputs, widths, self._averaged)
         for plan in self.plan:
             if plan.index not in self._alive or str(plan.index) in outputs:
                 continue
@@ -201,7 +218,8 @@ class AssembleNet(tf_keras.Model):
                 sources = [shared.averages(s) for s in gate_sources(self.spec.gate, node, plan)]
                 output = self._run(layer, (pooled, sources), frames, training)
             elif node.kind == "object":
-                output = layer(streams["object"])
+                shown = layer.present if layer.shows_present_alone else layer
+                output = shown(streams["object"])
             else:
                 output = self._run(layer, (streams[node.kind],), frames, training)
             outputs[str(plan.index)] = shared.kept(plan.index, output, training)
@@ -253,17 +271,19 @@ class AssembleNet(tf_keras.Model):
 
     def _prepared(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Each stem kind's input, [batch * time, height, width, ...]."""
-        streams = {}
+        streams: dict[str, tf.Tensor] = {}
         if "rgb" in features:
-            normalised = model_inputs.normalise_rgb(features["rgb"], self.compute_dtype)
-            streams["rgb"] = time_axis.merge_time(normalised)
+            streams["rgb"] = model_inputs.normalise_rgb(features["rgb"], self.compute_dtype)
         if hasattr(self, "flow"):
-            streams["flow"] = time_axis.merge_time(self.flow(features["rgb"]))
+            streams["flow"] = self.flow(features["rgb"])
         elif "flow" in features:
-            streams["flow"] = time_axis.merge_time(features["flow"])
+            streams["flow"] = features["flow"]
         if "objects" in features:
-            streams["object"] = time_axis.merge_time(features["objects"])
-        return streams
+            streams["object"] = features["objects"]
+        merged: dict[str, tf.Tensor] = {}
+        for kind, x in streams.items():
+            merged[kind] = time_axis.merge_time(x, next(iter(merged.values()), None))
+        return merged
 
     def blocks(self) -> dict[int, tf_keras.layers.Layer]:
         """Returns the convolutional blocks by node index."""
@@ -298,40 +318,6 @@ class AssembleNet(tf_keras.Model):
         del custom_objects  # every class here is registered
         architecture, spec = from_json(config["architecture"]), ModelSpec.from_dict(config["spec"])
         return cls(architecture, spec, name=config["name"])
-
-
-class _Shared:
-    """What several consumers need of a node, computed when first asked for and then kept."""
-
-    def __init__(self, outputs: Mapping[str, tf.Tensor], averaged: Collection[int]):
-        self._outputs = outputs
-        self._averaged = averaged  # nodes whose average a gate reads
-        self._pooled: dict[tuple[int, int], tf.Tensor] = {}
-        self._averages: dict[int, tf.Tensor] = {}
-
-    def kept(self, node: int, output: tf.Tensor, training: bool | None) -> tf.Tensor:
-        """A node's output as its consumers shall use it."""
-        if training and node in self._averaged:
-            output, self._averages[node] = with_spatial_average(output)
-        return output
-
-    def pooled(self, node: int, ratio: int) -> tf.Tensor:
-        """The node's output, max-pooled by `ratio` in height and width."""
-        if ratio == 1:
-            return self._outputs[str(node)]
-        if (node, ratio) not in self._pooled:
-            self._pooled[node, ratio] = tf.nn.max_pool2d(
-                self._outputs[str(node)], ratio, ratio, "SAME"
-            )
-        return self._pooled[node, ratio]
-
-    def averages(self, nodes: int | tuple[int, ...]) -> tf.Tensor | list[tf.Tensor]:
-        """One node's spatial average, or one for each of several nodes."""
-        if isinstance(nodes, tuple):
-            return [self.averages(node) for node in nodes]
-        if nodes not in self._averages:
-            self._averages[nodes] = spatial_average(self._outputs[str(nodes)])
-        return self._averages[nodes]
 
 
 def is_architecture_variable(variable: tf.Variable) -> bool:

@@ -13,10 +13,10 @@ from official_vision.modeling.convolution import (
     spatial_convolution,
 )
 from official_vision.modeling.layer import Layer, build_path, register
+from official_vision.modeling.present_classes import NO_CLASS, PresentMap, present_classes
 from official_vision.modeling.recomputation import convolved
 
 OBJECT_POOL = 4
-_NO_CLASS = 255
 
 
 @register
@@ -106,6 +106,8 @@ class ObjectStem(Layer):
         super().__init__(**kwargs)
         self.num_object_classes = num_object_classes
         self.counts_ids = counts_ids
+        # A network that answers may set it: what the stem passes on has the channels of classes shown alone.
+        self.shows_present_alone = False
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Pools and spreads the ids.
@@ -116,21 +118,15 @@ class ObjectStem(Layer):
         Returns:
           0 or 1 in the layer's compute dtype, [batch * time, ceil(height / 4), ceil(width / 4), classes].
         """
-        padded = _padded(ids)
-        pooled = self._counted(padded) if self.counts_ids else self._largest(padded)
+        padded, classes = _padded(ids), self.num_object_classes
+        pooled = _counted(_windows(padded), classes) if self.counts_ids else self._largest(padded)
         return tf.cast(pooled, self.compute_dtype)
 
-    def _counted(self, padded: tf.Tensor) -> tf.Tensor:
-        windows = _windows(padded)
-        rows, height, width, ids = time_axis.sizes(windows)
-        # A fifth of the time of bit sets that are spread into channels: 5 beside 24 ms for 16 x 224 x 224.
-        lit = tf.raw_ops.DenseBincount(
-            input=tf.reshape(windows, [-1, ids]),
-            size=self.num_object_classes,
-            weights=tf.zeros([0]),
-            binary_output=True,
-        )
-        return tf.reshape(lit, [rows, height, width, self.num_object_classes])
+    def present(self, ids: tf.Tensor) -> PresentMap:
+        """What `call` returns, less the channels of classes that no frame shows; ids as of `call`."""
+        places, classes = present_classes(_windows(_padded(ids)), self.num_object_classes)
+        lit = _counted(places, tf.size(classes))
+        return PresentMap(tf.cast(lit, self.compute_dtype), classes)
 
     def _largest(self, padded: tf.Tensor) -> tf.Tensor:
         pooled = None
@@ -141,6 +137,20 @@ class ObjectStem(Layer):
                 lit = tf.one_hot(corner, self.num_object_classes, dtype=tf.int32)
                 pooled = lit if pooled is None else tf.maximum(pooled, lit)
         return pooled
+
+
+def _counted(windows: tf.Tensor, classes: int | tf.Tensor) -> tf.Tensor:
+    """int32 [n, height, width, 16] -> 0 or 1 in float32, [n, height, width, classes]."""
+    _, height, width, ids = time_axis.sizes(windows)
+    # A fifth of the time of bit sets that are spread into channels: 5 beside 24 ms for 16 x 224 x 224.
+    lit = tf.raw_ops.DenseBincount(
+        input=tf.reshape(windows, [-1, ids]),
+        size=classes,
+        weights=tf.zeros([0]),
+        binary_output=True,
+    )
+    # Rows as a slice of the shape, for what `frames.merge_time` says of sums.
+    return tf.reshape(lit, tf.concat([tf.shape(windows)[:1], [height, width, classes]], axis=0))
 
 
 def _windows(padded: tf.Tensor) -> tf.Tensor:
@@ -157,4 +167,4 @@ def _padded(ids: tf.Tensor) -> tf.Tensor:
     """To whole windows, with ids of no class."""
     _, height, width = time_axis.sizes(ids)
     padding = [[0, 0], [0, -height % OBJECT_POOL], [0, -width % OBJECT_POOL]]
-    return tf.pad(ids, padding, constant_values=_NO_CLASS)
+    return tf.pad(ids, padding, constant_values=NO_CLASS)

@@ -20,6 +20,15 @@ def sum_of(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
     return tf.add_n(tensors)
 
 
+def sum_to_fuse(convolved: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """Returns convolved + other, so that TensorFlow adds as it computes `convolved`, a convolution with a bias.
+
+    Left to itself it first gathers sums of sums into one operation, with which no convolution is fused; a
+    snapshot, which copies nothing here, keeps them apart.
+    """
+    return convolved + (other if _IN_PAIRS.get() else tf.raw_ops.Snapshot(input=other))
+
+
 @contextlib.contextmanager
 def in_pairs() -> Iterator[None]:
     """Within, what is traced adds two tensors at a time.

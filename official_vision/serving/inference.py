@@ -43,14 +43,19 @@ def inference_network(
     network = folded(to_discrete(model, threshold) if discrete else model, precision)
     if hasattr(network, "flow"):
         network.flow.compiled = compiled_flow
+    for stem in _object_stems(network):
+        stem.shows_present_alone = True
     return network
 
 
 @contextlib.contextmanager
 def in_tflite_operations(model: AssembleNet) -> Iterator[None]:
     """Within, what is traced of the network has only operations that TFLite has, and the same result."""
-    stems = [layer for layer in model.node_layers.values() if isinstance(layer, ObjectStem)]
-    settings = [(stem, "counts_ids") for stem in stems]
+    settings = [
+        (stem, name)
+        for stem in _object_stems(model)
+        for name in ("counts_ids", "shows_present_alone")
+    ]
     settings += [(block.fusion, "scales_kernels") for block in model.blocks().values()]
     settings += [(model.flow, "compiled")] if hasattr(model, "flow") else []
     before = [getattr(*own) for own in settings]
@@ -62,3 +67,7 @@ def in_tflite_operations(model: AssembleNet) -> Iterator[None]:
     finally:
         for own, value in zip(settings, before, strict=True):
             setattr(*own, value)
+
+
+def _object_stems(model: AssembleNet) -> list[ObjectStem]:
+    return [layer for layer in model.node_layers.values() if isinstance(layer, ObjectStem)]
