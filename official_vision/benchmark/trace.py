@@ -45,25 +45,27 @@ def traced(run: Callable[[], Any], calls: int, folder: str | os.PathLike) -> lis
       UserError: the folder can't be written.
     """
     folder = Path(folder)
-    before = set(_planes_in(folder))
+    before = _planes_in(folder)
     tf.profiler.experimental.start(str(folder))
     try:
         for _ in range(calls):
             run()
     finally:
         tf.profiler.experimental.stop()
-    written = sorted(set(_planes_in(folder)) - before)
+    # The profiler names traces after the second: one may replace another.
+    written = sorted(_planes_in(folder) - before)
     if not written:
         raise UserError(
             f"The profiler must be able to write. Received: {folder}, where no trace appeared. "
             "Name a folder with free space."
         )
-    space = xplane_pb2.XSpace.FromString(written[-1].read_bytes())
-    return list(kernels_of(space))
+    _, newest = written[-1]
+    return list(kernels_of(xplane_pb2.XSpace.FromString(newest.read_bytes())))
 
 
-def _planes_in(folder: Path) -> Iterator[Path]:
-    return folder.rglob("*.xplane.pb")
+def _planes_in(folder: Path) -> set[tuple[int, Path]]:
+    """Traces with the time at which each was written."""
+    return {(path.stat().st_mtime_ns, path) for path in folder.rglob("*.xplane.pb")}
 
 
 def kernels_of(space: Any) -> Iterator[Kernel]:

@@ -124,9 +124,10 @@ class ObjectStem(Layer):
 
     def present(self, ids: tf.Tensor) -> PresentMap:
         """What `call` returns, less the channels of classes that no frame shows; ids as of `call`."""
-        places, classes = present_classes(_windows(_padded(ids)), self.num_object_classes)
-        lit = _counted(places, tf.size(classes))
-        return PresentMap(tf.cast(lit, self.compute_dtype), classes)
+        with tf.name_scope(self.name):  # as a call of the layer has
+            places, classes = present_classes(_windows(_padded(ids)), self.num_object_classes)
+            lit = _counted(places, tf.size(classes))
+            return PresentMap(tf.cast(lit, self.compute_dtype), classes)
 
     def _largest(self, padded: tf.Tensor) -> tf.Tensor:
         pooled = None
