@@ -23,7 +23,7 @@ from official_vision.errors import UserError
 from official_vision.training import threads
 from official_vision.training.run import train
 
-for begun, cores, asked, variable in json.loads(sys.argv[1]):
+for begun, chosen, cores, asked, variable in json.loads(sys.argv[1]):
     if os.fork():
         assert os.wait()[1] == 0
         continue
@@ -31,6 +31,7 @@ for begun, cores, asked, variable in json.loads(sys.argv[1]):
     if variable:
         os.environ["TF_NUM_INTRAOP_THREADS"] = variable
     threads.usable_cores = lambda: cores
+    tf.config.threading.set_intra_op_parallelism_threads(chosen)
     if begun:
         tf.ones(1).numpy()
     settings = {"model_dir": "'run'", "strategy": "'mirrored'", "threads_per_operation": asked}
@@ -41,17 +42,19 @@ for begun, cores, asked, variable in json.loads(sys.argv[1]):
     print(tf.config.threading.get_intra_op_parallelism_threads(), flush=True)
     os._exit(0)
 """
-# TensorFlow has begun, cores, TrainSpec.threads_per_operation, the variable -> what TensorFlow was asked for.
+# TensorFlow has begun, tf.config's number before, cores, TrainSpec's number, the variable -> tf.config's number.
 RUNS = {
-    (False, 2, 0, ""): 1,
-    (False, 8, 0, ""): 0,
-    (False, 2, 0, "2"): 0,
-    (False, 2, 3, "2"): 3,
-    (True, 2, 0, ""): 0,  # too late for the rule of 0
-    (True, 2, 2, ""): 0,  # too late, but in force
-    (True, 2, 3, ""): 0,
+    (False, 0, 2, 0, ""): 1,
+    (False, 0, 8, 0, ""): 0,
+    (False, 0, 2, 0, "2"): 0,
+    (False, 0, 2, 3, "2"): 3,
+    (False, 4, 2, 0, ""): 4,
+    (False, 4, 2, 3, ""): 3,
+    (True, 0, 2, 0, ""): 0,  # too late for the rule of 0
+    (True, 0, 2, 2, ""): 0,  # too late, but in force
+    (True, 0, 2, 3, ""): 0,
 }
-TOO_LATE = (True, 2, 3, "")
+TOO_LATE = (True, 0, 2, 3, "")
 
 
 @pytest.mark.parametrize(
