@@ -2,10 +2,10 @@
 
 forward, train: seconds of an exported network's pass, or of a whole training step with its peak memory, in float32
 and bfloat16; clips/s, GFLOP/s and their share of the matrix products of the same run. On generated clips, as
-DataSpec says. --compare=FILE sets other settings beside these; --grow=frames=8,16,32 (or size, batch, width) tells
-how cost grows, of train --grow=workers=1,2 too (processes that share a batch, each with cores of its own).
---profile=FOLDER tells where time goes: by node, stream and kind of operation, as a table, a picture (profile.png),
-figures (profile.json) and a trace for TensorBoard.
+DataSpec says; train and search with the threads an operation that TrainSpec says. --compare=FILE sets other settings
+beside these; --grow=frames=8,16,32 (or size, batch, width) tells how cost grows, of train --grow=workers=1,2 too
+(processes that share a batch, each with cores of its own). --profile=FOLDER tells where time goes: by node, stream
+and kind of operation, as a table, a picture (profile.png), figures (profile.json) and a trace for TensorBoard.
 search: a training step of the given graph without and with gates, and of the over-connected one, joint and bilevel.
 export: every file that tools/export.py can write: time to write, size, time a clip, difference from the Keras model.
 

@@ -33,6 +33,7 @@ from official_vision.training.cost_setting import setting_of
 from official_vision.training.optimization import make_optimizer
 from official_vision.training.optimizer_state import make_state
 from official_vision.training.task import VideoTask
+from official_vision.training.threads import set_threads, threads_in_force, usable_cores
 from official_vision.workers import Workers
 
 PRECISIONS = ("float32", "bfloat16")
@@ -109,7 +110,7 @@ def measure_networks(
 
 
 def contender(name: str, config: Config, what: str, precision: str) -> Contender:
-    """Makes what is timed, without running it.
+    """Makes what is timed, without running it; of train, TrainSpec's threads an operation are set first.
 
     Args:
       name: for people.
@@ -146,6 +147,7 @@ def _forward_pass(config: Config, precision: str, data: DataSpec) -> Callable[[]
 
 
 def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[], Any]:
+    set_threads(config.train)  # as a run does; of several networks, the first one's number stays
     policy = "float32" if precision == "float32" else f"mixed_{precision}"
     train = dataclasses.replace(config.train, precision=policy)
     config = dataclasses.replace(config, train=train)
@@ -191,9 +193,20 @@ def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
 def matrix_product(precision: str) -> Contender:
     """Makes the product of two square matrices that stands for the peak of this process's cores."""
     left, right = (tf.cast(tf.random.normal([_MATRIX, _MATRIX]), precision) for _ in range(2))
-    product = tf.function(lambda: tf.reduce_sum(tf.matmul(left, right)[0]))
+    parts = row_parts(left)
+    product = tf.function(
+        # Of each a column: their sum is the same however many parts there are.
+        lambda: tf.add_n([tf.reduce_sum(tf.matmul(rows, right)[:, 0]) for rows in parts])
+    )
     product()
     return Contender("GEMM", precision, 0, 2.0 * _MATRIX**3, lambda: product().numpy())
+
+
+def row_parts(matrix: tf.Tensor) -> list[tf.Tensor]:
+    """Cuts a matrix between rows into what keeps all cores busy side by side, with the threads an operation has."""
+    count = max(1, usable_cores() // threads_in_force())
+    sizes = [len(own) for own in np.array_split(range(len(matrix)), count)]
+    return tf.split(matrix, sizes)
 
 
 def seconds_of(run: Callable[[], Any]) -> float:

@@ -25,6 +25,7 @@ from official_vision.benchmark.network import (
 from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.training.strategies import make_strategy
+from official_vision.training.threads import set_threads
 from official_vision.workers import Workers
 
 
@@ -163,6 +164,7 @@ def _work(part: _Part) -> _Done:
         cluster = {"worker": part.addresses}
         task = {"type": "worker", "index": part.index}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
+    set_threads(part.config.train)
     with make_strategy(part.config).scope():
         step = contender("own", part.config, TRAIN, part.precision)
     first = seconds_of(step.run)

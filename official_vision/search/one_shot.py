@@ -35,6 +35,7 @@ from official_vision.training.evaluate import Trained, load_trained, score_clips
 from official_vision.training.folder import RESULT_FILE
 from official_vision.training.restore import ARCHITECTURE_FILE, find_checkpoint
 from official_vision.training.run import train
+from official_vision.training.threads import set_threads
 
 ALL = "all"
 # Sections that say nothing about how a network is trained.
@@ -64,6 +65,8 @@ def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = pri
         raise UserError(
             "SearchSpec.output must be set. Received: ''. Name a folder for the search."
         )
+    # Before all stages: one that evaluates may come before one that trains.
+    set_threads(config.train)
     output = Path(config.search.output)
     for name in stages if stage == ALL else (stage,):
         if stage == ALL and name == "derive" and _is_derived(config, output):

@@ -41,6 +41,9 @@ class TrainSpec(Spec):
       num_gpus: GPUs for mirrored strategies; 0 uses the CPU.
       tpu: address of the TPU; read by strategy tpu only.
       precision: float32, mixed_bfloat16 or mixed_float16 (with loss scaling).
+      threads_per_operation: threads that share an operation; 0 is one where a machine without GPU has no
+        more than two cores (of more, TensorFlow's choice) and TF_NUM_INTRAOP_THREADS is not set. Not
+        read with strategy tpu.
       seed: of weight initialisation and dropout.
     """
 
@@ -66,4 +69,5 @@ class TrainSpec(Spec):
     num_gpus: int = setting(0, low=0)
     tpu: str = ""
     precision: str = setting("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    threads_per_operation: int = setting(0, low=0)
     seed: int = setting(0, low=0)

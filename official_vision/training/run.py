@@ -33,6 +33,7 @@ from official_vision.training.preemption import sigterm_noted
 from official_vision.training.restore import BEST_FOLDER
 from official_vision.training.skipping import SkippedBatch, batch_after, read_skipped, write_skipped
 from official_vision.training.strategies import is_chief, lost_workers_named, make_strategy
+from official_vision.training.threads import set_threads
 
 
 def train(config: Config) -> folder.TrainingResult:
@@ -48,7 +49,9 @@ def train(config: Config) -> folder.TrainingResult:
       UserError: settings that don't fit each other, the data or the folder; a loss that is not a number.
     """
     started = time.monotonic()
-    strategy = make_strategy(config)  # first: workers can only be joined before any operation ran
+    # First: threads can only be set, and workers joined, before any operation ran.
+    set_threads(config.train)
+    strategy = make_strategy(config)
     model_dir = Path(_checked(config).train.model_dir)
     architecture = resolve_architecture(config.model)
     indexes = _read_indexes(config, architecture)

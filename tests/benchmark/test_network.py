@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from official_vision.architecture.cost import estimate
 from official_vision.architecture.formats import read_architecture
@@ -58,6 +59,37 @@ def test_a_training_step_of_the_benchmark_trains(config):
     run = network.contender("own", config, "train", "float32").run
     losses = [float(run()) for _ in range(6)]
     assert losses[-1] < losses[0]
+
+
+def test_training_alone_has_the_threads_of_training(config, monkeypatch):
+    asked = []
+    monkeypatch.setattr(network, "set_threads", asked.append)
+    network.contender("own", config, "forward", "float32")
+    assert not asked
+    monkeypatch.setattr(network, "VideoTask", None)  # whatever computes comes later
+    with pytest.raises(TypeError, match="NoneType"):
+        network.contender("own", config, "train", "bfloat16")
+    (train,) = asked
+    assert train == config.train
+
+
+@pytest.mark.parametrize(("threads", "parts"), [(1, 3), (2, 1), (3, 1)])
+def test_products_of_one_thread_each_run_on_all_cores(threads, parts, monkeypatch):
+    monkeypatch.setattr(network, "_MATRIX", 64)
+    sums = {}
+    for count in (threads, 8):  # with many threads a product is whole
+        monkeypatch.setattr(network, "usable_cores", lambda: 3)
+        monkeypatch.setattr(network, "threads_in_force", lambda count=count: count)
+        tf.random.set_seed(1)
+        product = network.matrix_product("float32")
+        sums[count] = float(product.run())
+        assert product.flops == 2 * 64**3
+    assert sums[threads] == pytest.approx(sums[8], rel=1e-4)
+    matrix = tf.random.normal([64, 2])
+    monkeypatch.setattr(network, "threads_in_force", lambda: threads)
+    rows = network.row_parts(matrix)
+    assert len(rows) == parts
+    np.testing.assert_array_equal(tf.concat(rows, axis=0), matrix)
 
 
 def test_contenders_take_turns():

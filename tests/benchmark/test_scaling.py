@@ -40,6 +40,17 @@ def test_workers_that_cannot_share_are_refused(config, monkeypatch, counts, rule
         measure_scaling(config, counts, 1)
 
 
+def test_a_process_sets_its_threads_between_cores_and_strategy(config, monkeypatch):
+    order = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: order.append(cores))
+    monkeypatch.setattr(scaling, "set_threads", order.append)
+    monkeypatch.setattr(scaling, "make_strategy", None)
+    (part,) = scaling._parts(config, "float32", 1, [(0,)])
+    with pytest.raises(TypeError, match="NoneType"):
+        scaling._work(part)
+    assert order == [(0,), part.config.train]
+
+
 def test_other_benchmarks_than_training_have_no_workers():
     line = commands.refusal("benchmark", "--what=forward", "--grow=workers=1,2")
     assert line.startswith("error: Workers train together.")

@@ -50,8 +50,10 @@ def evaluate(config: Config, candidate: Candidate) -> Outcome:
     from official_vision.training.learned import learned_connectivity
     from official_vision.training.restore import find_checkpoint
     from official_vision.training.run import train
+    from official_vision.training.threads import set_threads
 
     began = time.monotonic()
+    set_threads(config.train)  # before a parent's weights are read
     tf.get_logger().setLevel("ERROR")  # one process trains many graphs, of which TensorFlow warns
     folder = _prepared(config, candidate)
     inherits = candidate.parent is not None
