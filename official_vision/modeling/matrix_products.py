@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from official_vision.modeling.devices import on_cpu
+
 # A tap's product of every clip by itself takes 0.85 of the time of one of all clips, whose frames are copied.
 _MOST_CLIPS_APART = 4
 # Products of input and output channels from which matrix products are quicker: float32, narrower types.
@@ -42,17 +44,12 @@ def temporal_by_matrices(x: tf.Tensor, filters: int, kernel_size: int, dilation:
     """Whether `temporal_kernel_gradient` does, by the same and by how far the kernel reaches."""
     reach, frames = dilation * (kernel_size // 2), x.shape[1]
     reaches_far = dilation > 1 and frames is not None and 2 * reach >= frames
-    return (reaches_far and _on_cpu()) or _is_wide(x, filters, _LEAST_TEMPORAL)
+    return (reaches_far and on_cpu()) or _is_wide(x, filters, _LEAST_TEMPORAL)
 
 
 def _is_wide(x: tf.Tensor, filters: int, least: dict[str, int]) -> bool:
     own = least["float32" if x.dtype == tf.float32 else "narrow"]
-    return x.shape[-1] * filters >= own and _on_cpu()
-
-
-def _on_cpu() -> bool:
-    on_tpu = isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
-    return not on_tpu and not tf.config.get_visible_devices("GPU")
+    return x.shape[-1] * filters >= own and on_cpu()
 
 
 def pointwise_product(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
