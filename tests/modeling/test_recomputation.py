@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_vision.modeling import recomputation
 from official_vision.modeling.convolution import (
     TemporalConvolution,
     batch_norm,
@@ -38,6 +39,36 @@ def test_a_wide_convolution_trains_as_the_layer_does(layer, shape):
     for own, expected in zip(found, gradients(lambda: layer(x)), strict=True):
         scale = np.abs(expected).max()
         np.testing.assert_allclose(own / scale, expected / scale, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "halved"),
+    [
+        (spatial_convolution(512, 3), (4, 4, 4, 512), True),
+        (spatial_convolution(512, 1, 2), (2, 7, 8, 640), True),
+        (TemporalConvolution(512, 3, 2), (2, 5, 16, 64), True),
+        (spatial_convolution(512, 3), (3, 4, 4, 512), False),  # rows that can't be halved
+        (spatial_convolution(512, 1), (4, 7, 7, 512), False),  # level 3's pixels
+        (spatial_convolution(520, 3), (2, 4, 4, 510), True),
+    ],
+)
+def test_the_last_level_in_halves_trains_as_the_layer_does(layer, shape, halved, monkeypatch):
+    """With one thread an operation, two cores take half of the rows each."""
+    monkeypatch.setattr(recomputation, "one_thread_an_operation", lambda: True)
+    x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
+    layer(x)
+    found = []
+    for convolve in (layer, lambda x: convolved(layer, x, training=True)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = convolve(x)
+            loss = tf.reduce_sum(y**2)
+        found.append([y, *tape.gradient(loss, [x, layer.kernel])])
+    for own, other in zip(*found, strict=True):
+        scale = np.abs(own).max()
+        np.testing.assert_allclose(other, own, rtol=1e-4, atol=1e-4 * scale)
+    traced = tf.function(lambda x: convolved(layer, x, training=True)).get_concrete_function(x)
+    assert ("Split" in {own.type for own in traced.graph.get_operations()}) is halved
 
 
 def graph_of(what, trainable=True):
