@@ -14,7 +14,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from absl import app, flags, logging
 
 from official_vision.errors import StoppedError, UserError
-from official_vision.memory_pages import use_huge_pages
 
 # Python looks for garbage after every 700 objects unless told otherwise. Importing TensorFlow and tracing a
 # network make millions that stay: a tenth of the time to the first training step went into looking.
@@ -35,16 +34,12 @@ def define_gin_flags() -> None:
     )
 
 
-def run(main: Callable[[], int | None], computes_networks: bool = False) -> None:
+def run(main: Callable[[], int | None]) -> None:
     """Runs a command: `main` returns its exit status (None is 0).
-
-    One that computes networks is started anew first where Linux has pages for that: `use_huge_pages`.
 
     A `UserError` becomes one line on standard error and status 1; Ctrl-C becomes status 130; SIGTERM, where
     a command saves its work, 143. Other exceptions are defects of ours and keep their traceback.
     """
-    if computes_networks:
-        use_huge_pages()
     logging.set_verbosity(logging.WARNING)
     app.run(lambda argv: _guarded(main, argv))
 

@@ -197,4 +197,4 @@ def _bar(batches: Iterable, count: int) -> Iterable:
 
 
 if __name__ == "__main__":
-    cli.run(main, computes_networks=True)
+    cli.run(main)

@@ -174,4 +174,4 @@ def _predict(
 
 
 if __name__ == "__main__":
-    cli.run(main, computes_networks=True)
+    cli.run(main)

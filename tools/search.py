@@ -71,4 +71,4 @@ def _refuse_stage(stage: str) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, computes_networks=True)
+    cli.run(main)

@@ -85,4 +85,4 @@ def _bar(runs: Sequence[study.Run]) -> Iterable[study.Run]:
 
 
 if __name__ == "__main__":
-    cli.run(main, computes_networks=True)
+    cli.run(main)

@@ -21,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, computes_networks=True)
+    cli.run(main)

@@ -20,8 +20,7 @@ MAY_IMPORT = {
     "__init__": set(),
     "errors": set(),
     "files": {"errors"},
-    "memory_pages": set(),
-    "cli": {"errors", "memory_pages"},
+    "cli": {"errors"},
     "workers": {"errors"},
     "pictures": _BASE,
     "specs": _BASE,
@@ -35,7 +34,7 @@ MAY_IMPORT = {
     "search": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
-WITHOUT_TENSORFLOW = {*_BASE, "memory_pages", "cli", "specs", "config", "architecture", "metrics"}
+WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture", "metrics")
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
 # Packages that a plain installation may lack: nothing but the code that uses them may need them.
 EXTRAS = {"gradio", "grpc", "ray", "tensorflow_addons", "tensorflow_serving"}
