@@ -11,7 +11,7 @@ import tf_keras
 from official_vision.modeling.convolution import spatial_convolution
 from official_vision.modeling.layer import Layer, build_inside, feature_maps, register
 from official_vision.modeling.present_classes import PresentMap, of_all_classes
-from official_vision.modeling.sums import sum_of, sum_to_fuse
+from official_vision.modeling.sums import are_in_pairs, sum_of, sum_to_fuse
 
 _INITIAL_DEVIATION = 0.01
 # So many pixels a frame for each channel of the output make a 1x1 convolution's kernel worth scaling, not its input.
@@ -119,7 +119,7 @@ class WeightedFusion(Layer):
 
     def _joined(self, maps: Sequence[tf.Tensor], convolved: Sequence[tf.Tensor]) -> tf.Tensor:
         """The sum of maps and of convolutions' outputs."""
-        if self.zero_bias is None:
+        if self.zero_bias is None or are_in_pairs():
             return sum_of([*maps, *convolved])
         y = sum_of(maps) if maps else None
         for own in map(self.zero_bias, convolved):

@@ -26,7 +26,12 @@ def sum_to_fuse(convolved: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
     Left to itself it first gathers sums of sums into one operation, with which no convolution is fused; a
     snapshot, which copies nothing here, keeps them apart.
     """
-    return convolved + (other if _IN_PAIRS.get() else tf.raw_ops.Snapshot(input=other))
+    return convolved + tf.raw_ops.Snapshot(input=other)
+
+
+def are_in_pairs() -> bool:
+    """Whether what is traced now is within `in_pairs`."""
+    return _IN_PAIRS.get()
 
 
 @contextlib.contextmanager
