@@ -102,8 +102,7 @@ def _factor_and_bias(norm: tf_keras.layers.Layer) -> tuple[np.ndarray, np.ndarra
 
 def _put_bias(layer: tf_keras.layers.Layer, name: str, channels: int) -> ChannelBias:
     """Replaces a batch norm by a bias."""
-    bias = ChannelBias(channels, dtype=getattr(layer, name).dtype_policy, name=name)
-    build_inside(bias)
+    bias = _bias(channels, getattr(layer, name).dtype_policy, name)
     setattr(layer, name, bias)
     return bias
 
@@ -112,6 +111,10 @@ def _put_zero_biases(model: AssembleNet) -> None:
     """After fusions' convolutions, for TensorFlow to fuse sums with them: see `WeightedFusion.zero_bias`."""
     for layer in model._flatten_layers():
         if isinstance(layer, WeightedFusion) and layer.convolutions:
-            bias = ChannelBias(layer.target_channels, dtype=layer.dtype_policy, name="zero_bias")
-            build_inside(bias)
-            layer.zero_bias = bias
+            layer.zero_bias = _bias(layer.target_channels, layer.dtype_policy, "zero_bias")
+
+
+def _bias(channels: int, dtype_policy: tf_keras.mixed_precision.Policy, name: str) -> ChannelBias:
+    bias = ChannelBias(channels, dtype=dtype_policy, name=name)
+    build_inside(bias)
+    return bias

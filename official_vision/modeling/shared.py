@@ -44,10 +44,7 @@ class Shared:
         if ratio == 1:
             return x
         if (node, ratio) not in self._pooled:
-            if isinstance(x, PresentMap):
-                self._pooled[node, ratio] = x._replace(lit=_max_pool(x.lit, ratio))
-            else:
-                self._pooled[node, ratio] = _max_pool(x, ratio)
+            self._pooled[node, ratio] = _max_pooled(x, ratio)
         return self._pooled[node, ratio]
 
     def averages(self, nodes: int | tuple[int, ...]) -> tf.Tensor | list[tf.Tensor]:
@@ -55,15 +52,18 @@ class Shared:
         if isinstance(nodes, tuple):
             return [self.averages(node) for node in nodes]
         if nodes not in self._averages:
-            x = self._outputs[str(nodes)]
-            if isinstance(x, PresentMap):
-                average = spatial_average(x.lit)
-                average = of_all_classes(average, x.classes, self._widths[str(nodes)])
-            else:
-                average = spatial_average(x)
-            self._averages[nodes] = average
+            name = str(nodes)
+            self._averages[nodes] = _averaged(self._outputs[name], self._widths[name])
         return self._averages[nodes]
 
 
-def _max_pool(x: tf.Tensor, ratio: int) -> tf.Tensor:
+def _max_pooled(x: tf.Tensor | PresentMap, ratio: int) -> tf.Tensor | PresentMap:
+    if isinstance(x, PresentMap):
+        return x._replace(lit=_max_pooled(x.lit, ratio))
     return tf.nn.max_pool2d(x, ratio, ratio, "SAME")
+
+
+def _averaged(x: tf.Tensor | PresentMap, channels: int) -> tf.Tensor:
+    if isinstance(x, PresentMap):
+        return of_all_classes(spatial_average(x.lit), x.classes, channels)
+    return spatial_average(x)

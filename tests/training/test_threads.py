@@ -102,8 +102,10 @@ def test_a_number_that_comes_too_late_is_refused(printed):
 
 def test_tpus_are_left_alone():
     tf.ones(1).numpy()
-    asked = threads.threads_in_force() + 1  # would be refused here
+    before = threads.threads_in_force()
+    asked = before + 1  # would be refused here
     threads.set_threads(TrainSpec(strategy="tpu", threads_per_operation=asked))
+    assert threads.threads_in_force() == before
 
 
 @pytest.mark.parametrize(("variable", "number"), [("3", 3), ("", 5), ("0", 5), ("many", 5)])
