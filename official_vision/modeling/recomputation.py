@@ -197,7 +197,8 @@ def _norm_gradient(
 def _has_matrix_products(layer: Convolution, x: tf.Tensor) -> bool:
     if isinstance(layer, TemporalConvolution):
         return temporal_by_matrices(x, layer.filters, layer.kernel_size, layer.dilation)
-    return spatial_by_matrices(x, layer.filters, layer.kernel_size[0], layer.strides[0])
+    of_kernel = spatial_by_matrices(x, layer.filters, layer.kernel_size[0], layer.strides[0])
+    return of_kernel or _is_product(layer, x)
 
 
 def _convolve_forward(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -224,10 +225,14 @@ def _is_of_last_level(layer: Convolution, x: tf.Tensor) -> bool:
 
 def _convolve(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """A convolution in training: the widest 1x1 ones are products of matrices both ways."""
-    is_pointwise = not isinstance(layer, TemporalConvolution) and layer.kernel_size == (1, 1)
-    if is_pointwise and pointwise_by_matrices(x, layer.filters):
+    if _is_product(layer, x):
         return pointwise_product(x, kernel, layer.strides[0])
     return layer.convolution_op(x, kernel)
+
+
+def _is_product(layer: Convolution, x: tf.Tensor) -> bool:
+    is_pointwise = not isinstance(layer, TemporalConvolution) and layer.kernel_size == (1, 1)
+    return is_pointwise and pointwise_by_matrices(x, layer.filters, layer.strides[0])
 
 
 def _convolution_gradient(

@@ -65,7 +65,7 @@ def stretched(clips: np.ndarray) -> np.ndarray:
     return (grey - grey.min()) / (grey.max() - grey.min()) * 255
 
 
-@pytest.mark.parametrize("iterations", [1, 2, 12])
+@pytest.mark.parametrize("iterations", [1, 2, 7, 12])
 def test_flow_is_that_of_the_formulas(iterations: int) -> None:
     clips = 40 * twins.maps(2, 3, 5, 6, 3) + 100
     grey = stretched(clips)

@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from official_vision.modeling import matrix_products
 from official_vision.modeling.averages import with_spatial_average
+from official_vision.modeling.decimation import decimated
 from official_vision.modeling.matrix_products import (
+    pointwise_by_matrices,
     pointwise_product,
     spatial_by_matrices,
     spatial_kernel_gradient,
@@ -23,7 +25,13 @@ def maps(*shape, seed=0, dtype=tf.float32):
 def either_way(request, monkeypatch):
     """Both ways of computing, whatever the width."""
     least = 0 if request.param == "matrices" else 2**60
-    for name in ("_LEAST_POINTWISE", "_LEAST_TEMPORAL", "_LEAST_SPATIAL", "_LEAST_BOTH_WAYS"):
+    for name in (
+        "_LEAST_POINTWISE",
+        "_LEAST_TEMPORAL",
+        "_LEAST_SPATIAL",
+        "_LEAST_BOTH_WAYS",
+        "_LEAST_STRIDED",
+    ):
         monkeypatch.setitem(getattr(matrix_products, name), "float32", least)
 
 
@@ -99,6 +107,38 @@ def test_a_pointwise_product_is_a_convolution_both_ways(stride):
         strict=True,
     ):
         np.testing.assert_allclose(own, other, atol=1e-4)
+
+
+def test_strided_pointwise_convolutions_are_products_from_a_lesser_width_on():
+    def product(channels, filters, stride, dtype=tf.float32):
+        return pointwise_by_matrices(maps(1, 2, 2, channels, dtype=dtype), filters, stride)
+
+    assert product(256, 512, 2)
+    assert not product(256, 512, 1)
+    assert not product(256, 512, 2, tf.bfloat16)
+    assert product(512, 1024, 2, tf.bfloat16)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(("height", "width"), [(4, 5), (5, 6), (1, 2)])
+def test_decimation_is_a_strided_slice_and_its_gradient(height, width, stride, known):
+    x = maps(2, height, width, 3)
+    weights = maps(*x[:, ::stride, ::stride].shape, seed=1)
+    sizes = [None, None, None, 3] if not known else x.shape
+
+    @tf.function(input_signature=[tf.TensorSpec(sizes, tf.float32)])
+    def both_ways(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = decimated(x, stride)
+        return y, tape.gradient(y, x, weights)
+
+    y, dx = both_ways(x)
+    expected = np.zeros(x.shape)
+    expected[:, ::stride, ::stride] = weights
+    np.testing.assert_array_equal(y, x[:, ::stride, ::stride])
+    np.testing.assert_array_equal(dx, expected)
 
 
 def test_an_average_beside_its_map_has_the_gradient_of_both():
