@@ -16,6 +16,7 @@ from official_vision.modeling.convolution import (
     spatial_convolution,
 )
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
+from official_vision.modeling.rectifier import relu
 from official_vision.modeling.residual import ResidualModule
 
 
@@ -67,12 +68,12 @@ class InvertedBottleneck(ResidualModule):
         return build_path(feature_maps(self.channels[1]), self.middle_norm)
 
     def _inner(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
-        y = tf.nn.relu(self.first_norm(self.first(x), training=training))
+        y = relu(self.first_norm(self.first(x), training=training), training)
         if self.stride > 1:
             over_time = functools.partial(self._over_time, training=training)
             return time_axis.over_time(self.middle(y), frames, over_time)
         y = time_axis.merge_time(self.middle(time_axis.split_time(y, frames)))
-        return tf.nn.relu(self.middle_norm(y, training=training))
+        return relu(self.middle_norm(y, training=training), training)
 
     def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-        return tf.nn.relu(self.temporal_norm(self.temporal(x), training=training))
+        return relu(self.temporal_norm(self.temporal(x), training=training), training)

@@ -21,6 +21,7 @@ from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.head import ClassificationHead
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
 from official_vision.modeling.present_classes import PresentMap, of_all_classes
+from official_vision.modeling.rectifier import relu
 from official_vision.modeling.rematerialisation import rematerialised
 from official_vision.modeling.shared import Shared
 from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
@@ -174,7 +175,7 @@ class AssembleNet(tf_keras.Model):
         """
         x = endpoints[str(self.architecture.output)]
         if self.architecture.block_kind == "inverted_bottleneck":
-            x = tf.nn.relu(self.final_norm(self.final(x), training=training))
+            x = relu(self.final_norm(self.final(x), training=training), training)
         return self.head(spatial_average(x), frames, training=training, dropout_seeds=dropout_seeds)
 
     @tf.autograph.experimental.do_not_convert

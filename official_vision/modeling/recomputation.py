@@ -22,6 +22,7 @@ from official_vision.modeling.matrix_products import (
     temporal_by_matrices,
     temporal_kernel_gradient,
 )
+from official_vision.modeling.rectifier import relu
 from official_vision.modeling.rematerialisation import BatchNormalization
 
 # Level 4 at 112 x 112, and its channels in AssembleNet-50 with 1024 and 2048 beside them.
@@ -95,13 +96,13 @@ def norm_relu_convolution(
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
             again = _after(dy, x)
-            a = tf.nn.relu(_normalise(again, own, norm).y)
+            a = relu(_normalise(again, own, norm).y, training=True)
             da, dkernel = _in_order(*_convolution_gradient(convolution, a, kernel, dy))
             da = tf.raw_ops.ReluGrad(gradients=da, features=a)
             dx, dscale, doffset = _norm_gradient(da, x, own, normalised, norm)
             return dx, dkernel, dscale, doffset, None, None
 
-        y = _convolve_forward(convolution, tf.nn.relu(normalised.y), kernel)
+        y = _convolve_forward(convolution, relu(normalised.y, training=True), kernel)
         return (y, *normalised.moved), backward
 
     y, mean, variance = forward(x, tf.convert_to_tensor(convolution.kernel), *_values(norm))
@@ -134,14 +135,14 @@ def residual_end(
     ) -> tuple:
         first, last = _Norm(*norm_values[:4]), _Norm(*norm_values[4:])
         normalised = _normalise(x, first, norm)
-        wide = _convolve_forward(convolution, tf.nn.relu(normalised.y), kernel)
+        wide = _convolve_forward(convolution, relu(normalised.y, training=True), kernel)
         widened = _normalise(wide, last, last_norm)
-        out = tf.nn.relu(widened.y + shortcut)
+        out = relu(widened.y + shortcut, training=True)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
             dsum = tf.raw_ops.ReluGrad(gradients=dy, features=out)
             again = _after(dsum, x)
-            a = tf.nn.relu(_normalise(again, first, norm).y)
+            a = relu(_normalise(again, first, norm).y, training=True)
             wide = _convolve(convolution, a, kernel)
             dwide, dlast_scale, dlast_offset = _norm_gradient(dsum, wide, last, widened, last_norm)
             da, dkernel = _in_order(*_convolution_gradient(convolution, a, kernel, dwide))

@@ -20,6 +20,7 @@ from official_vision.modeling.recomputation import (
     norm_relu_convolution,
     residual_end,
 )
+from official_vision.modeling.rectifier import relu
 
 
 class ResidualModule(Layer):
@@ -63,7 +64,7 @@ class ResidualModule(Layer):
           [batch * time, ceil(height / stride), ceil(width / stride), output channels].
         """
         y = convolved(self.last, self._inner(x, frames, training), training)
-        return tf.nn.relu(self.last_norm(y, training=training) + self._shortcut(x, training))
+        return relu(self.last_norm(y, training=training) + self._shortcut(x, training), training)
 
     def _shortcut(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         if not self.projects:
@@ -109,10 +110,10 @@ class _Bottleneck(ResidualModule):
 
     def _inner(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
         y = self._first(
-            x, frames, training, lambda y: tf.nn.relu(self.first_norm(y, training=training))
+            x, frames, training, lambda y: relu(self.first_norm(y, training=training), training)
         )
         y = convolved(self.middle, y, training)
-        return tf.nn.relu(self.middle_norm(y, training=training))
+        return relu(self.middle_norm(y, training=training), training)
 
     def _first(
         self,

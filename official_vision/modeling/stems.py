@@ -15,6 +15,7 @@ from official_vision.modeling.convolution import (
 from official_vision.modeling.layer import Layer, build_path, register
 from official_vision.modeling.present_classes import NO_CLASS, PresentMap, present_classes
 from official_vision.modeling.recomputation import convolved
+from official_vision.modeling.rectifier import relu
 
 OBJECT_POOL = 4
 
@@ -76,7 +77,7 @@ class ConvolutionalStem(Layer):
         Returns:
           [batch * time, height / 4, width / 4, channels], or / 2 without a pool; sizes round up.
         """
-        y = tf.nn.relu(self.spatial_norm(self.spatial(x), training=training))
+        y = relu(self.spatial_norm(self.spatial(x), training=training), training)
         if self.temporal_kernel_size:
             y = time_axis.over_time(
                 y, frames, functools.partial(self._over_time, training=training)
@@ -85,7 +86,7 @@ class ConvolutionalStem(Layer):
 
     def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         y = convolved(self.temporal, x, training)
-        return tf.nn.relu(self.temporal_norm(y, training=training))
+        return relu(self.temporal_norm(y, training=training), training)
 
 
 @register
