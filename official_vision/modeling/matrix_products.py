@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from official_vision.modeling.decimation import decimated
 from official_vision.modeling.devices import on_cpu
+from official_vision.modeling.frames import sizes
 
 # A tap's product of every clip by itself takes 0.85 of the time of one of all clips, whose frames are copied.
 _MOST_CLIPS_APART = 4
@@ -123,33 +124,40 @@ def temporal_kernel_gradient(
             padding="SAME",
             dilations=[1, dilation, 1, 1],
         )
-    clips = _clips(x, dy)
+    clips, pixels = _clips(x, dy), sizes(x)[-2]
     taps = []
     for position in range(kernel_size):
         step = dilation * (position - kernel_size // 2)
-        products = [_product(*_partners(*clip, step)) for clip in clips]
+        products = [_product(*_partners(*clip, step, pixels)) for clip in clips]
         taps.append(tf.add_n(products))
     return tf.stack(taps)[:, tf.newaxis]
 
 
 def _clips(x: tf.Tensor, dy: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """Few clips one by one, [time, ...]: their frames are views of memory; more of them [batch, time, ...]."""
-    if x.shape[0] is None or x.shape[0] > _MOST_CLIPS_APART:
-        return [(x, dy)]
-    return list(zip(tf.unstack(x), tf.unstack(dy), strict=True))
+    """Few clips one by one, [time * pixels, ...]: parts are views of memory; more [batch, time * pixels, ...]."""
+    clips, frames, pixels, _ = sizes(x)
+    flat = [tf.reshape(own, [clips, frames * pixels, own.shape[-1]]) for own in (x, dy)]
+    if not isinstance(clips, int) or clips > _MOST_CLIPS_APART:
+        return [tuple(flat)]
+    return list(zip(*map(tf.unstack, flat), strict=True))
 
 
-def _partners(x: tf.Tensor, dy: tf.Tensor, step: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """y[t] reads x[t + step]: the frames of both that have a partner."""
-    kept = tf.maximum(tf.shape(x)[-3] - abs(step), 0)
-    reads, writes = max(step, 0), max(-step, 0)
-    read, written = slice(reads, reads + kept), slice(writes, writes + kept)
-    return x[..., read, :, :], dy[..., written, :, :]
+def _partners(
+    x: tf.Tensor, dy: tf.Tensor, step: int, pixels: int | tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """y[t] reads x[t + step]: the frames of both that have a partner, each of so many pixels."""
+    if not step:
+        return x, dy
+    rows, apart = sizes(x)[-2], abs(step) * pixels
+    apart = min(apart, rows) if isinstance(rows, int) else tf.minimum(apart, rows)
+    later, earlier = slice(apart, None), slice(None, rows - apart)
+    read, written = (later, earlier) if step > 0 else (earlier, later)
+    return x[..., read, :], dy[..., written, :]
 
 
 def _product(x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
     """[..., channels] and [..., filters] -> [channels, filters], summed over all else."""
-    flat = (tf.reshape(own, [-1, own.shape[-1]]) for own in (x, dy))
+    flat = (own if own.shape.rank == 2 else tf.reshape(own, [-1, own.shape[-1]]) for own in (x, dy))
     return tf.matmul(*flat, transpose_a=True)
 
 

@@ -1,5 +1,6 @@
 """TensorFlow's passes over graphs: off within, afterwards as they were."""
 
+import pytest
 import tensorflow as tf
 
 from official_vision.training import graph_passes
@@ -9,18 +10,20 @@ def options():
     return tf.config.optimizer.get_experimental_options()
 
 
-def test_passes_are_off_within_and_back_afterwards():
-    tf.config.optimizer.set_experimental_options({"loop_optimization": False})
+@pytest.mark.parametrize("by_user", [False, True])
+def test_all_are_off_within_and_afterwards_as_the_user_had_them(by_user):
+    own = {"loop_optimization": False, "disable_meta_optimizer": by_user}
+    tf.config.optimizer.set_experimental_options(own)
     try:
         with graph_passes.left_out():
             inside = options()
         after = options()
     finally:
-        tf.config.optimizer.set_experimental_options({"loop_optimization": True})
-    assert not any(inside[name] for name in ("remapping", "constant_folding", "loop_optimization"))
-    assert after["remapping"]
-    assert after["constant_folding"]
-    assert not after["loop_optimization"]  # as the user had it
+        tf.config.optimizer.set_experimental_options(
+            {"loop_optimization": True, "disable_meta_optimizer": False}
+        )
+    assert inside["disable_meta_optimizer"]
+    assert after == inside | own
 
 
 def test_a_graph_computes_the_same_without_them():
