@@ -22,12 +22,13 @@ from official_vision.modeling.frames import sizes
 # A tap's product of every clip by itself takes 0.85 of the time of one of all clips, whose frames are copied.
 _MOST_CLIPS_APART = 4
 # Products of input and output channels from which matrix products are quicker: float32, narrower types.
-_LEAST_POINTWISE = {"float32": 2**18, "narrow": 2**12}
+_LEAST_POINTWISE = {"float32": 2**20, "narrow": 2**12}
 _LEAST_TEMPORAL = {"float32": 2**14, "narrow": 2**17}
 _LEAST_SPATIAL = {"float32": 2**18, "narrow": 2**16}
 # The same for 1x1 convolutions themselves and their inputs' gradients: 0.7 of oneDNN's time on maps of 4 x 4,
 # 0.9 on 7 x 7. Half as wide they are slower on 14 x 14.
 _LEAST_BOTH_WAYS = {"float32": 2**20, "narrow": 2**20}
+_LEAST_POINTWISE_STRIDED = {"float32": 2**18, "narrow": 2**12}
 # Strided, from 14 x 14 of 512 channels to 1024: 33.6 to 24.4 ms both ways in float32, 6.1 to 5.1 in bfloat16.
 _LEAST_STRIDED = {"float32": 2**17, "narrow": 2**19}
 
@@ -38,9 +39,15 @@ def pointwise_by_matrices(x: tf.Tensor, filters: int, stride: int) -> bool:
 
 
 def spatial_by_matrices(x: tf.Tensor, filters: int, kernel_size: int, stride: int) -> bool:
-    """Whether `spatial_kernel_gradient` multiplies matrices, by a convolution's width and x's dtype."""
+    """Whether `spatial_kernel_gradient` multiplies matrices, by a convolution's width and x's dtype.
+
+    In float32 any unstrided 1x1 convolution that widens does: 0.75 to 0.9 of oneDNN's time.
+    """
+    if kernel_size == 1 and stride > 1:
+        return _is_wide(x, filters, _LEAST_POINTWISE_STRIDED)
     if kernel_size == 1:
-        return _is_wide(x, filters, _LEAST_POINTWISE)
+        widens = x.dtype == tf.float32 and filters > x.shape[-1] and on_cpu()
+        return widens or _is_wide(x, filters, _LEAST_POINTWISE)
     return (kernel_size, stride) == (3, 1) and _is_wide(x, filters, _LEAST_SPATIAL)
 
 

@@ -239,13 +239,29 @@ def _is_product(layer: Convolution, x: tf.Tensor) -> bool:
 def _convolution_gradient(
     layer: Convolution, x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = _convolve(layer, x, kernel)  # nothing reads its values: a graph leaves them out
-    dx = tape.gradient(y, x, dy)
+    dx = _input_gradient(layer, x, kernel, dy)
     if isinstance(layer, TemporalConvolution):
         return dx, temporal_kernel_gradient(x, dy, layer.kernel_size, layer.dilation)
     return dx, spatial_kernel_gradient(x, dy, layer.kernel_size[0], layer.strides[0])
+
+
+def _input_gradient(
+    layer: Convolution, x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor
+) -> tf.Tensor:
+    if _is_product(layer, x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = _convolve(layer, x, kernel)  # nothing reads its values: a graph leaves them out
+        return tape.gradient(y, x, dy)
+    over_time = isinstance(layer, TemporalConvolution)
+    return tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=tf.shape(x),
+        filter=kernel,
+        out_backprop=dy,
+        strides=[1, 1, 1, 1] if over_time else [1, *layer.strides, 1],
+        dilations=[1, layer.dilation, 1, 1] if over_time else [1, *layer.dilation_rate, 1],
+        padding="SAME",
+    )
 
 
 def _in_order(dx: tf.Tensor, dkernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -72,8 +72,12 @@ def test_wide_convolutions_are_matrix_products_and_strided_3x3_ones_never():
         return spatial_by_matrices(maps(1, 2, 2, 512, dtype=dtype), filters, kernel_size, stride)
 
     assert wide(2048, 1)
+    assert wide(513, 1)
+    assert not wide(512, 1)
     assert not wide(8, 1)
     assert wide(8, 1, dtype=tf.bfloat16)
+    assert wide(512, 1, stride=2)
+    assert not wide(511, 1, stride=2)
     assert wide(512, 3)
     assert not wide(512, 3, stride=2)
     assert not wide(2048, 7)
