@@ -41,6 +41,8 @@ def freeze(model: tf_keras.Model, patterns: Sequence[str]) -> list[tf.Variable]:
     Raises:
       UserError: a pattern that matches no weight, or patterns that match all.
     """
+    if not patterns:
+        return model.trainable_variables
     names = {variable.ref(): name_of(variable) for variable in model.trainable_variables}
     for pattern in patterns:
         if not any(re.search(pattern, name) for name in names.values()):
