@@ -7,7 +7,7 @@ step of 2 clips of 16 x 112 x 112 takes 2.8 GiB at most instead of 3.4 in float3
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 import tf_keras
@@ -23,29 +23,12 @@ from official_vision.modeling.matrix_products import (
     temporal_kernel_gradient,
 )
 from official_vision.modeling.rectifier import relu
-from official_vision.modeling.rematerialisation import BatchNormalization
+from official_vision.modeling.rematerialisation import BatchNormalization, Normalised, NormValues
 
 # Level 4 at 112 x 112, and its channels in AssembleNet-50 with 1024 and 2048 beside them.
 _FEW_PIXELS = 16
 _WIDE = 512
 Convolution = tf_keras.layers.Conv2D | TemporalConvolution
-
-
-class _Norm(NamedTuple):
-    """What a batch norm reads; all float32 [channels]."""
-
-    scale: tf.Tensor
-    offset: tf.Tensor
-    mean: tf.Tensor
-    variance: tf.Tensor
-
-
-class _Normalised(NamedTuple):
-    """What TensorFlow's fused batch norm returns."""
-
-    y: tf.Tensor
-    moved: tuple[tf.Tensor, tf.Tensor]
-    reserved: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 def convolved(layer: Convolution, x: tf.Tensor, training: bool | None) -> tf.Tensor:
@@ -91,12 +74,12 @@ def norm_relu_convolution(
 
     @tf.custom_gradient
     def forward(x: tf.Tensor, kernel: tf.Tensor, *norm_values: tf.Tensor) -> tuple:
-        own = _Norm(*norm_values)
-        normalised = _normalise(x, own, norm)
+        own = NormValues(*norm_values)
+        normalised = norm.normalise(x, own)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
             again = _after(dy, x)
-            a = relu(_normalise(again, own, norm).y, training=True)
+            a = relu(norm.normalise(again, own).y, training=True)
             da, dkernel = _in_order(*_convolution_gradient(convolution, a, kernel, dy))
             da = tf.raw_ops.ReluGrad(gradients=da, features=a)
             dx, dscale, doffset = _norm_gradient(da, x, own, normalised, norm)
@@ -105,8 +88,8 @@ def norm_relu_convolution(
         y = _convolve_forward(convolution, relu(normalised.y, training=True), kernel)
         return (y, *normalised.moved), backward
 
-    y, mean, variance = forward(x, tf.convert_to_tensor(convolution.kernel), *_values(norm))
-    _move(norm, mean, variance)
+    y, mean, variance = forward(x, tf.convert_to_tensor(convolution.kernel), *norm.values())
+    norm.move(mean, variance)
     return y
 
 
@@ -133,16 +116,16 @@ def residual_end(
     def forward(
         x: tf.Tensor, shortcut: tf.Tensor, kernel: tf.Tensor, *norm_values: tf.Tensor
     ) -> tuple:
-        first, last = _Norm(*norm_values[:4]), _Norm(*norm_values[4:])
-        normalised = _normalise(x, first, norm)
+        first, last = NormValues(*norm_values[:4]), NormValues(*norm_values[4:])
+        normalised = norm.normalise(x, first)
         wide = _convolve_forward(convolution, relu(normalised.y, training=True), kernel)
-        widened = _normalise(wide, last, last_norm)
+        widened = last_norm.normalise(wide, last)
         out = relu(widened.y + shortcut, training=True)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
             dsum = tf.raw_ops.ReluGrad(gradients=dy, features=out)
             again = _after(dsum, x)
-            a = relu(_normalise(again, first, norm).y, training=True)
+            a = relu(norm.normalise(again, first).y, training=True)
             wide = _convolve(convolution, a, kernel)
             dwide, dlast_scale, dlast_offset = _norm_gradient(dsum, wide, last, widened, last_norm)
             da, dkernel = _in_order(*_convolution_gradient(convolution, a, kernel, dwide))
@@ -153,34 +136,15 @@ def residual_end(
 
         return (out, *normalised.moved, *widened.moved), backward
 
-    values = *_values(norm), *_values(last_norm)
+    values = *norm.values(), *last_norm.values()
     y, *moved = forward(x, shortcut, tf.convert_to_tensor(convolution.kernel), *values)
-    _move(norm, *moved[:2])
-    _move(last_norm, *moved[2:])
+    norm.move(*moved[:2])
+    last_norm.move(*moved[2:])
     return y
 
 
-def _values(norm: BatchNormalization) -> _Norm:
-    read = (norm.gamma, norm.beta, norm.moving_mean, norm.moving_variance)
-    return _Norm(*(tf.cast(value, tf.float32) for value in read))
-
-
-def _normalise(x: tf.Tensor, own: _Norm, norm: BatchNormalization) -> _Normalised:
-    y, mean, variance, *reserved = tf.raw_ops.FusedBatchNormV3(
-        x=x,
-        scale=own.scale,
-        offset=own.offset,
-        mean=own.mean,
-        variance=own.variance,
-        epsilon=norm.epsilon,
-        exponential_avg_factor=1.0 - norm.momentum,
-        is_training=True,
-    )
-    return _Normalised(y, (mean, variance), tuple(reserved))
-
-
 def _norm_gradient(
-    dy: tf.Tensor, x: tf.Tensor, own: _Norm, normalised: _Normalised, norm: BatchNormalization
+    dy: tf.Tensor, x: tf.Tensor, own: NormValues, normalised: Normalised, norm: BatchNormalization
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     first, second, third = normalised.reserved
     return tf.raw_ops.FusedBatchNormGradV3(
@@ -251,7 +215,8 @@ def _input_gradient(
     if _is_product(layer, x):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = _convolve(layer, x, kernel)  # nothing reads its values: a graph leaves them out
+            # Nothing reads its values: a graph leaves them out.
+            y = pointwise_product(x, kernel, layer.strides[0])
         return tape.gradient(y, x, dy)
     over_time = isinstance(layer, TemporalConvolution)
     return tf.raw_ops.Conv2DBackpropInput(
@@ -273,8 +238,3 @@ def _after(first: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """x once `first` is there: nothing is computed again before the backward pass arrives."""
     with tf.control_dependencies([first]):
         return tf.identity(x)
-
-
-def _move(norm: BatchNormalization, mean: tf.Tensor, variance: tf.Tensor) -> None:
-    norm.add_update(lambda: norm.moving_mean.assign(mean))
-    norm.add_update(lambda: norm.moving_variance.assign(variance))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tf_keras
@@ -15,6 +15,23 @@ from official_vision.modeling.layer import register
 
 # Of the running thread: replicas of one machine are threads.
 _recomputing = contextvars.ContextVar("recomputing", default=False)
+
+
+class NormValues(NamedTuple):
+    """What a batch norm reads; all float32 [channels]."""
+
+    scale: tf.Tensor
+    offset: tf.Tensor
+    mean: tf.Tensor
+    variance: tf.Tensor
+
+
+class Normalised(NamedTuple):
+    """What TensorFlow's fused batch norm returns."""
+
+    y: tf.Tensor
+    moved: tuple[tf.Tensor, tf.Tensor]
+    reserved: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 @register
@@ -30,20 +47,34 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
     ) -> tf.Tensor:
         if training is not True or mask is not None or not on_cpu():
             return super()._fused_batch_norm(inputs, mask, training)
-        y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=self.gamma,
-            offset=self.beta,
-            mean=self.moving_mean,
-            variance=self.moving_variance,
+        normalised = self.normalise(inputs, self.values())
+        self.move(*normalised.moved)
+        return normalised.y
+
+    def values(self) -> NormValues:
+        """Returns what `normalise` reads, as it is now."""
+        read = (self.gamma, self.beta, self.moving_mean, self.moving_variance)
+        return NormValues(*(tf.cast(value, tf.float32) for value in read))
+
+    def normalise(self, x: tf.Tensor, own: NormValues) -> Normalised:
+        """Normalises by x's own statistics, [rows, height, width, channels]; moves no average."""
+        y, mean, variance, *reserved = tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=own.scale,
+            offset=own.offset,
+            mean=own.mean,
+            variance=own.variance,
             epsilon=self.epsilon,
             exponential_avg_factor=1.0 - self.momentum,
             is_training=True,
         )
+        return Normalised(y, (mean, variance), tuple(reserved))
+
+    def move(self, mean: tf.Tensor, variance: tf.Tensor) -> None:
+        """Sets the moving averages, except when recomputing."""
         self.add_update(
             lambda: (self.moving_mean.assign(mean), self.moving_variance.assign(variance))
         )
-        return y
 
     def add_update(self, updates: Any) -> None:
         """Runs updates of the moving averages (arguments as in Keras), except when recomputing."""

@@ -27,6 +27,7 @@ def either_way(request, monkeypatch):
     least = 0 if request.param == "matrices" else 2**60
     for name in (
         "_LEAST_POINTWISE",
+        "_LEAST_POINTWISE_STRIDED",
         "_LEAST_TEMPORAL",
         "_LEAST_SPATIAL",
         "_LEAST_BOTH_WAYS",
