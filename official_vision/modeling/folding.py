@@ -1,8 +1,8 @@
-"""Batch norms folded into the convolutions before them, for inference.
+"""A network as it answers: each line of linear maps that follow each other is one map.
 
 With fixed statistics a batch norm is a factor and an offset a channel. The factor goes into the
 convolution's kernel; what is left is a bias, which TensorFlow's optimizer fuses with the convolution
-and the ReLU after it.
+and the ReLU after it. One-shot peers' shares and maps go into their gates' fully connected layers.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.fusion import WeightedFusion
+from official_vision.modeling.gates import MergedPeerGate, PeerAttentionGate
 from official_vision.modeling.layer import Layer, build_inside, register
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.precision import in_precision
 
+# A kernel of so many is read in less time than operations take to start.
+_FEW_NUMBERS = 2**19
 _SUFFIX = "_norm"  # `first_norm` follows `first`: all layers here name them so
 
 
@@ -46,7 +49,7 @@ class ChannelBias(Layer):
 
 
 def folded(model: AssembleNet, precision: str = "float32") -> AssembleNet:
-    """Returns a network of its own that computes the same without batch norms.
+    """Returns a network of its own that computes the same without batch norms, and with `MergedPeerGate`s.
 
     Args:
       model: a network with weights; it is left as it is.
@@ -59,6 +62,8 @@ def folded(model: AssembleNet, precision: str = "float32") -> AssembleNet:
             convolution = getattr(layer, name.removesuffix(_SUFFIX))
             convolution.kernel.assign(convolution.kernel.numpy() * factor)
             _put_bias(layer, name, len(bias)).bias.assign(bias)
+    for merged, gate in _merge_peers(copy):
+        merged.merge(gate)
     _put_zero_biases(copy)
     if precision == "float32":
         return copy
@@ -66,6 +71,7 @@ def folded(model: AssembleNet, precision: str = "float32") -> AssembleNet:
     for layer in _layers_with_norms(narrow):
         for name in _norm_names(layer):
             _put_bias(layer, name, getattr(layer, name).gamma.shape[0])
+    _merge_peers(narrow)
     _put_zero_biases(narrow)
     for own, exact in zip(narrow.variables, copy.variables, strict=True):
         own.assign(tf.cast(exact, own.dtype))
@@ -105,6 +111,34 @@ def _put_bias(layer: tf_keras.layers.Layer, name: str, channels: int) -> Channel
     bias = _bias(channels, getattr(layer, name).dtype_policy, name)
     setattr(layer, name, bias)
     return bias
+
+
+def _merge_peers(model: AssembleNet) -> list[tuple[MergedPeerGate, PeerAttentionGate]]:
+    """Replaces one-shot gates where that saves time; returns the new ones, which wait for their weights, and the old ones."""
+    replaced = []
+    for block in model.blocks().values():
+        gates = []
+        for gate in block.gates:
+            if isinstance(gate, PeerAttentionGate) and _is_worth_merging(gate):
+                replaced.append((_merged(gate), gate))
+                gate = replaced[-1][0]
+            gates.append(gate)
+        block.gates = gates
+    return replaced
+
+
+def _is_worth_merging(gate: PeerAttentionGate) -> bool:
+    """Whether a dozen operations less outweigh the numbers that are read more, where there are several widest."""
+    merged = sum(gate.candidate_channels) * gate.channels
+    return merged <= max(_FEW_NUMBERS, sum(np.prod(v.shape) for v in gate.weights))
+
+
+def _merged(gate: PeerAttentionGate) -> MergedPeerGate:
+    merged = MergedPeerGate(
+        gate.channels, gate.candidate_channels, dtype=gate.dtype_policy, name=gate.name
+    )
+    build_inside(merged)
+    return merged
 
 
 def _put_zero_biases(model: AssembleNet) -> None:

@@ -7,6 +7,7 @@ them. Sources are spatial averages of whole nodes, which all consumers share.
     self     sigmoid(FC(average of x_j))                 ChannelGate on the input itself
     peer     sigmoid(FC(average of x_k))                 ChannelGate on the chosen peer k (discrete)
     peer     sigmoid(FC(sum_k softmax(h)_k map_k(average of x_k)))    PeerAttentionGate (one-shot)
+    peer     the same of a network that only answers             MergedPeerGate
 """
 
 from __future__ import annotations
@@ -82,14 +83,8 @@ class ChannelGate(Layer):
         return tf.sigmoid(self.dense(source))
 
 
-@register
-class PeerAttentionGate(Layer):
-    """One-shot peer attention: all candidates at once, weighted by a softmax that learns which matters.
-
-    Candidates of equal width are the widest ones; narrower ones pass a linear map first. One matrix
-    holds the maps, as the weighted sum of mapped candidates is the product of the weighted
-    candidates side by side with their maps one below the other.
-    """
+class OneShotGate(Layer):
+    """What one-shot peer gates have in common: candidates, a softmax over them, a fully connected layer."""
 
     def __init__(self, channels: int, candidate_channels: Sequence[int], **kwargs):
         """Args:
@@ -102,6 +97,29 @@ class PeerAttentionGate(Layer):
         self.dense = tf_keras.layers.Dense(
             channels, kernel_initializer=_initializer(), name="dense"
         )
+
+    def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
+        self.peer_logits = self.add_weight(
+            "peer_logits", [len(self.candidate_channels)], initializer=_initializer()
+        )
+        super().build(input_shape)
+
+    def peer_distribution(self) -> tf.Tensor:
+        """Returns softmax(h), [candidates]: how much each candidate counts."""
+        return tf.nn.softmax(tf.cast(self.peer_logits, tf.float32))
+
+
+@register
+class PeerAttentionGate(OneShotGate):
+    """One-shot peer attention: all candidates at once, weighted by a softmax that learns which matters.
+
+    Candidates of equal width are the widest ones; narrower ones pass a linear map first. One matrix
+    holds the maps, as the weighted sum of mapped candidates is the product of the weighted
+    candidates side by side with their maps one below the other.
+    """
+
+    def __init__(self, channels: int, candidate_channels: Sequence[int], **kwargs):
+        super().__init__(channels, candidate_channels, **kwargs)
         self._width = max(self.candidate_channels)
         positions = range(len(self.candidate_channels))
         self._widest = [p for p in positions if self.candidate_channels[p] == self._width]
@@ -117,17 +135,10 @@ class PeerAttentionGate(Layer):
             )
 
     def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
-        self.peer_logits = self.add_weight(
-            "peer_logits", [len(self.candidate_channels)], initializer=_initializer()
-        )
+        super().build(input_shape)
         if self._narrow:
             build_inside(self.maps, tf.TensorShape([None, len(self._candidate_of_row)]))
         build_inside(self.dense, tf.TensorShape([None, self._width]))
-        super().build(input_shape)
-
-    def peer_distribution(self) -> tf.Tensor:
-        """Returns softmax(h), [candidates]: how much each candidate counts."""
-        return tf.nn.softmax(tf.cast(self.peer_logits, tf.float32))
 
     def candidate_map(self, position: int) -> tf.Tensor:
         """Returns a candidate's linear map, [its channels, widest]; identity for the widest ones."""
@@ -152,3 +163,28 @@ class PeerAttentionGate(Layer):
             beside = tf.concat([sources[position] for position in self._narrow], axis=-1)
             mixed.append(self.maps(beside * tf.gather(distribution, self._candidate_of_row)))
         return tf.sigmoid(self.dense(sum_of(mixed)))
+
+
+@register
+class MergedPeerGate(OneShotGate):
+    """A one-shot gate that is not trained any more: shares, maps and fully connected layer in one matrix.
+
+    All three are linear, one after the other. Of a dozen operations one product is left, of fewer numbers
+    where the gated input is narrower than the widest candidate. The peer logits only tell who opens it.
+    """
+
+    def build(self, input_shape: Sequence[tf.TensorShape]) -> None:
+        super().build(input_shape)
+        build_inside(self.dense, tf.TensorShape([None, sum(self.candidate_channels)]))
+
+    def merge(self, gate: PeerAttentionGate) -> None:
+        """Takes the weights of a gate that computes the same."""
+        kernel, bias = (v.numpy().astype(np.float64) for v in (gate.dense.kernel, gate.dense.bias))
+        shares = gate.peer_distribution().numpy()
+        rows = [share * (gate.candidate_map(k).numpy() @ kernel) for k, share in enumerate(shares)]
+        self.peer_logits.assign(gate.peer_logits)
+        self.dense.set_weights([np.concatenate(rows), bias])
+
+    def call(self, sources: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Computes the multipliers; as `PeerAttentionGate.call`."""
+        return tf.sigmoid(self.dense(tf.concat(list(sources), axis=-1)))

@@ -13,11 +13,11 @@ from official_vision.modeling.convolution import (
     spatial_convolution,
 )
 from official_vision.modeling.layer import Layer, build_path, register
-from official_vision.modeling.present_classes import NO_CLASS, PresentMap, present_classes
+from official_vision.modeling.present_classes import POOL, PresentMap, present_map
 from official_vision.modeling.recomputation import convolved
 from official_vision.modeling.rectifier import relu
 
-OBJECT_POOL = 4
+_NO_CLASS = 255
 
 
 @register
@@ -126,22 +126,20 @@ class ObjectStem(Layer):
     def present(self, ids: tf.Tensor) -> PresentMap:
         """What `call` returns, less the channels of classes that no frame shows; ids as of `call`."""
         with tf.name_scope(self.name):  # as a call of the layer has
-            places, classes = present_classes(_windows(_padded(ids)), self.num_object_classes)
-            lit = _counted(places, tf.size(classes))
-            return PresentMap(tf.cast(lit, self.compute_dtype), classes)
+            return present_map(_padded(ids), self.num_object_classes, self.compute_dtype)
 
     def _largest(self, padded: tf.Tensor) -> tf.Tensor:
         pooled = None
-        for row in range(OBJECT_POOL):
-            for column in range(OBJECT_POOL):
-                corner = tf.cast(padded[:, row::OBJECT_POOL, column::OBJECT_POOL], tf.int32)
+        for row in range(POOL):
+            for column in range(POOL):
+                corner = tf.cast(padded[:, row::POOL, column::POOL], tf.int32)
                 # Whole numbers: TFLite's ONE_HOT of 8-bit quantised floats gives 0.5 where 1 belongs.
                 lit = tf.one_hot(corner, self.num_object_classes, dtype=tf.int32)
                 pooled = lit if pooled is None else tf.maximum(pooled, lit)
         return pooled
 
 
-def _counted(windows: tf.Tensor, classes: int | tf.Tensor) -> tf.Tensor:
+def _counted(windows: tf.Tensor, classes: int) -> tf.Tensor:
     """int32 [n, height, width, 16] -> 0 or 1 in float32, [n, height, width, classes]."""
     _, height, width, ids = time_axis.sizes(windows)
     # A fifth of the time of bit sets that are spread into channels: 5 beside 24 ms for 16 x 224 x 224.
@@ -151,22 +149,21 @@ def _counted(windows: tf.Tensor, classes: int | tf.Tensor) -> tf.Tensor:
         weights=tf.zeros([0]),
         binary_output=True,
     )
-    # Rows as a slice of the shape, for what `frames.merge_time` says of sums.
-    return tf.reshape(lit, tf.concat([tf.shape(windows)[:1], [height, width, classes]], axis=0))
+    return tf.reshape(lit, [-1, height, width, classes])
 
 
 def _windows(padded: tf.Tensor) -> tf.Tensor:
     """uint8 [n, height, width] -> int32 [n, height / 4, width / 4, 16]."""
     rows, height, width = time_axis.sizes(padded)
-    grid = [rows, height // OBJECT_POOL, OBJECT_POOL, width // OBJECT_POOL, OBJECT_POOL]
+    grid = [rows, height // POOL, POOL, width // POOL, POOL]
     # A window's four ids of a row move as one number of 32 bits.
     fours = tf.transpose(tf.bitcast(tf.reshape(padded, grid), tf.int32), [0, 1, 3, 2])
     ids = tf.cast(tf.bitcast(fours, tf.uint8), tf.int32)
-    return tf.reshape(ids, [rows, grid[1], grid[3], OBJECT_POOL**2])
+    return tf.reshape(ids, [rows, grid[1], grid[3], POOL**2])
 
 
 def _padded(ids: tf.Tensor) -> tf.Tensor:
     """To whole windows, with ids of no class."""
     _, height, width = time_axis.sizes(ids)
-    padding = [[0, 0], [0, -height % OBJECT_POOL], [0, -width % OBJECT_POOL]]
-    return tf.pad(ids, padding, constant_values=NO_CLASS)
+    padding = [[0, 0], [0, -height % POOL], [0, -width % POOL]]
+    return tf.pad(ids, padding, constant_values=_NO_CLASS)

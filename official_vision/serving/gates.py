@@ -11,7 +11,7 @@ import tf_keras
 
 from official_vision.architecture.graph import Architecture, Stem
 from official_vision.architecture.plan import gate_sources
-from official_vision.modeling.gates import PeerAttentionGate, StaticGate
+from official_vision.modeling.gates import OneShotGate, StaticGate
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving.description import Gate
 
@@ -98,7 +98,7 @@ def _peers(
 ) -> tuple[tuple[int, float], ...]:
     if isinstance(gate, StaticGate):
         return ()
-    if not isinstance(gate, PeerAttentionGate):
+    if not isinstance(gate, OneShotGate):
         return ((read, 1.0),)
     shares = gate.peer_distribution().numpy()
     order = np.argsort(-shares, kind="stable")

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from official_vision.modeling.folding import folded
-from official_vision.modeling.gates import PeerAttentionGate
+from official_vision.modeling.gates import OneShotGate
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.stems import ObjectStem
 from official_vision.modeling.sums import in_pairs
@@ -16,9 +16,7 @@ from official_vision.modeling.transfer import to_discrete
 def has_candidates(model: AssembleNet) -> bool:
     """Tells whether any gate still weighs several peers."""
     return any(
-        isinstance(gate, PeerAttentionGate)
-        for block in model.blocks().values()
-        for gate in block.gates
+        isinstance(gate, OneShotGate) for block in model.blocks().values() for gate in block.gates
     )
 
 

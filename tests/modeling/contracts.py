@@ -16,7 +16,12 @@ from official_vision.modeling.convolution import TemporalConvolution
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.folding import ChannelBias
 from official_vision.modeling.fusion import WeightedFusion
-from official_vision.modeling.gates import ChannelGate, PeerAttentionGate, StaticGate
+from official_vision.modeling.gates import (
+    ChannelGate,
+    MergedPeerGate,
+    PeerAttentionGate,
+    StaticGate,
+)
 from official_vision.modeling.head import ClassificationHead
 from official_vision.modeling.inverted import InvertedBottleneck
 from official_vision.modeling.network import AssembleNet
@@ -136,6 +141,12 @@ CONTRACTS = (
     ),
     Contract(
         PeerAttentionGate,
+        lambda: {"channels": 4, "candidate_channels": (2, 5, 3)},
+        lambda: [_averages(2, 5, 3)],
+        frames=False,
+    ),
+    Contract(
+        MergedPeerGate,
         lambda: {"channels": 4, "candidate_channels": (2, 5, 3)},
         lambda: [_averages(2, 5, 3)],
         frames=False,

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.modeling.gates import ChannelGate, PeerAttentionGate, StaticGate
+from official_vision.modeling.gates import (
+    ChannelGate,
+    MergedPeerGate,
+    PeerAttentionGate,
+    StaticGate,
+)
 from tests.modeling import twins
 
 ROWS = 6
@@ -59,6 +64,19 @@ def test_peer_attention_gate(widths: tuple[int, ...]) -> None:
     np.testing.assert_allclose(
         gate.peer_distribution(), twins.softmax(twins.value(gate.peer_logits)), atol=1e-6
     )
+
+
+@pytest.mark.parametrize("widths", [(4,), (2, 4, 3, 4, 2), (5, 3, 3)])
+def test_a_merged_gate_opens_as_the_trained_one(widths: tuple[int, ...]) -> None:
+    gate, merged = PeerAttentionGate(6, widths), MergedPeerGate(6, widths)
+    sources = averages(*widths)
+    gate(sources)
+    twins.randomise(gate)
+    merged(sources)
+    merged.merge(gate)
+    np.testing.assert_allclose(merged(sources), peer_twin(gate, sources), atol=1e-6)
+    np.testing.assert_array_equal(merged.peer_distribution(), gate.peer_distribution())
+    assert len(merged.weights) == 3
 
 
 @pytest.mark.parametrize("position", range(4))
