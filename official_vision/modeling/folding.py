@@ -114,7 +114,7 @@ def _put_bias(layer: tf_keras.layers.Layer, name: str, channels: int) -> Channel
 
 
 def _merge_peers(model: AssembleNet) -> list[tuple[MergedPeerGate, PeerAttentionGate]]:
-    """Replaces one-shot gates where that saves time; returns the new ones, which wait for their weights, and the old ones."""
+    """Replaces one-shot gates where that saves time; returns the new ones, without weights, and the old ones."""
     replaced = []
     for block in model.blocks().values():
         gates = []
@@ -144,7 +144,7 @@ def _merged(gate: PeerAttentionGate) -> MergedPeerGate:
 def _put_zero_biases(model: AssembleNet) -> None:
     """After fusions' convolutions, for TensorFlow to fuse sums with them: see `WeightedFusion.zero_bias`."""
     for layer in model._flatten_layers():
-        if isinstance(layer, WeightedFusion) and layer.convolutions:
+        if isinstance(layer, WeightedFusion) and layer.is_weighted:
             layer.zero_bias = _bias(layer.target_channels, layer.dtype_policy, "zero_bias")
 
 

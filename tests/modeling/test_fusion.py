@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from official_vision.modeling.folding import ChannelBias
 from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.precision import in_precision
 from tests.modeling import twins
@@ -34,6 +38,14 @@ def gates_for(inputs: list[np.ndarray]) -> list[tf.Tensor]:
     return [tf.constant(random.uniform(0, 1, (len(x), x.shape[-1])), tf.float32) for x in inputs]
 
 
+def folded_fusion(widths: Sequence[int], target: int) -> WeightedFusion:
+    fusion = WeightedFusion(widths, target)
+    fusion.build(None)
+    fusion.zero_bias = ChannelBias(target)
+    fusion.zero_bias.build(None)
+    return fusion
+
+
 @given(
     widths=st.lists(st.sampled_from([2, 3, 5]), min_size=1, max_size=5),
     target=st.sampled_from([2, 3, 5]),
@@ -47,6 +59,31 @@ def test_fusion(widths: list[int], target: int, gated: bool) -> None:
     fusion(inputs, gates)
     twins.randomise(fusion)
     np.testing.assert_allclose(fusion(inputs, gates), twin(fusion, inputs, gates), atol=1e-5)
+
+
+@given(
+    widths=st.lists(st.sampled_from([2, 3, 5]), min_size=2, max_size=5),
+    target=st.sampled_from([2, 3, 5]),
+    gated=st.booleans(),
+    height=st.sampled_from([1, 6]),
+    dtype=st.sampled_from(["float32", "bfloat16"]),
+)
+def test_a_folded_fusion_is_one_product(
+    widths: list[int], target: int, gated: bool, height: int, dtype: str
+) -> None:
+    """With kernels of a frame (frames of 6 x 4 pixels) and one for all (1 x 4)."""
+    inputs = [twins.maps(3, height, 4, width, seed=i) for i, width in enumerate(widths)]
+    gates = gates_for(inputs) if gated else []
+    with in_precision(dtype):
+        fusion = folded_fusion(widths, target)
+    twins.randomise(fusion)
+    fusion.zero_bias.bias.assign(tf.zeros_like(fusion.zero_bias.bias))
+    expected = twin(fusion, inputs, gates)
+    found = fusion([tf.cast(x, dtype) for x in inputs], gates)
+    tolerance = 1e-5 if dtype == "float32" else 0.05
+    np.testing.assert_allclose(
+        tf.cast(found, tf.float32), expected, atol=tolerance * np.abs(expected).max()
+    )
 
 
 def test_every_input_of_equal_width_reaches_the_convolution() -> None:
@@ -130,3 +167,24 @@ def test_which_is_scaled() -> None:
     assert products(2) == ["Conv2D"]  # kernels of 6 numbers a frame, maps of 8
     assert products(None) == ["Conv2D"]
     assert products(4, scales_kernels=False) == ["Conv2D"]
+
+
+@pytest.mark.parametrize(("dtype", "height"), [("bfloat16", 4), ("bfloat16", 2), ("float32", 4)])
+def test_a_folded_fusion_multiplies_maps_once(dtype: str, height: int) -> None:
+    """By kernels that are scaled in bfloat16, where a frame has pixels enough; else maps are scaled."""
+    widths = (2, 2, 3, 5)
+    with in_precision(dtype):
+        fusion = folded_fusion(widths, 3)
+    maps = [tf.TensorSpec([None, height, height, width], dtype) for width in widths]
+    gates = [tf.TensorSpec([None, width], dtype) for width in widths]
+    graph = tf.function(fusion).get_concrete_function(maps, gates).graph
+    found = Counter(own.type for own in graph.get_operations())
+    scaled = [
+        own
+        for own in graph.get_operations()
+        if own.type == "Mul" and own.outputs[0].shape.rank == 4
+    ]
+    if (dtype, height) == ("bfloat16", 4):
+        assert (found["BatchMatMulV2"], found["Conv2D"], len(scaled)) == (1, 0, 0)
+    else:
+        assert (found["BatchMatMulV2"], found["Conv2D"], len(scaled)) == (0, 1, 4)

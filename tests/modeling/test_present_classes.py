@@ -8,6 +8,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from official_vision.modeling.folding import ChannelBias
 from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.present_classes import of_all_classes
@@ -46,13 +47,22 @@ def test_what_no_row_shows_takes_no_channels() -> None:
 
 @pytest.mark.parametrize("widths", [(40,), (40, 3), (3, 40, 40), (3, 40, 5), (5, 40)])
 @pytest.mark.parametrize("gated", [True, False])
-def test_a_fusion_takes_either_map(widths: tuple[int, ...], gated: bool) -> None:
+@pytest.mark.parametrize("folded", [None, "float32", "bfloat16"])
+def test_a_fusion_takes_either_map(
+    widths: tuple[int, ...], gated: bool, folded: str | None
+) -> None:
     """A lone object map, one beside others of its width, and one as wide as the target (which is 5, or 40)."""
-    ids = np.random.default_rng(0).choice(np.array([0, 7, 39, 255], np.uint8), (4, 12, 12))
-    stem = ObjectStem(40)
+    ids = np.random.default_rng(0).choice(np.array([0, 7, 39, 255], np.uint8), (4, 12, 16))
+    dtype = folded or "float32"
+    stem = ObjectStem(40, dtype=dtype)
     for target in (5, 40):
-        fusion = WeightedFusion(widths, target)
-        others = [twins.maps(4, 3, 3, width, seed=i) for i, width in enumerate(widths)]
+        fusion = WeightedFusion(widths, target, dtype=dtype)
+        if folded:
+            fusion.zero_bias = ChannelBias(target, dtype=dtype)
+            fusion.zero_bias.build(None)
+        others = [
+            tf.cast(twins.maps(4, 3, 4, width, seed=i), dtype) for i, width in enumerate(widths)
+        ]
         found = []
         for shown in (stem.present(ids), stem(ids)):
             place = widths.index(40)
@@ -61,8 +71,9 @@ def test_a_fusion_takes_either_map(widths: tuple[int, ...], gated: bool) -> None
             if not found:
                 fusion([stem(ids) if i == place else x for i, x in enumerate(others)], gates)
                 twins.randomise(fusion)
-            found.append(fusion(inputs, gates).numpy())
-        np.testing.assert_allclose(*found, atol=1e-5)
+            found.append(tf.cast(fusion(inputs, gates), tf.float32).numpy())
+        tolerance = 0.05 if folded == "bfloat16" else 1e-5
+        np.testing.assert_allclose(*found, atol=tolerance * np.abs(found[0]).max())
         assert np.abs(found[0]).max() > 0.1
 
 
