@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 
@@ -48,3 +50,35 @@ def clip_losses(
 def l2_penalty(kernels: list[tf.Variable], weight_decay: float) -> tf.Tensor:
     """weight_decay / 2 times the sum of squares, so that its gradient is weight_decay times w."""
     return weight_decay * tf.add_n([tf.nn.l2_loss(tf.cast(k, tf.float32)) for k in kernels])
+
+
+def with_decay(
+    gradients: Sequence[tf.Tensor | None],
+    variables: Sequence[tf.Variable],
+    kernels: Sequence[tf.Variable],
+    weight_decay: float,
+) -> list[tf.Tensor | None]:
+    """Adds the gradient of `l2_penalty`, weight_decay times w.
+
+    A kernel is read once its gradient is there. Left to a tape, the product of decay and weights, which needs
+    nothing of the network, is the first thing that a step computes, and is kept until the end: 170 MiB of
+    AssembleNet-50's peak.
+
+    Args:
+      gradients: of `variables`, of the same shapes; None where the loss does not depend on one.
+      variables: in any order.
+      kernels: which of them decay.
+      weight_decay: of this replica's share of the loss.
+    """
+    decaying = {kernel.ref() for kernel in kernels}
+    return [
+        _decayed(gradient, variable, weight_decay) if variable.ref() in decaying else gradient
+        for gradient, variable in zip(gradients, variables, strict=True)
+    ]
+
+
+def _decayed(gradient: tf.Tensor | None, kernel: tf.Variable, weight_decay: float) -> tf.Tensor:
+    if gradient is None:
+        return weight_decay * kernel
+    with tf.control_dependencies([gradient]):
+        return gradient + weight_decay * kernel.read_value()

@@ -23,7 +23,12 @@ from official_vision.training.accumulation import Gradients, accumulate
 from official_vision.training.bilevel import Side, check_sides, seen, split_sides
 from official_vision.training.connection_terms import ConnectionTerms
 from official_vision.training.freezing import freeze
-from official_vision.training.losses import classification_loss, clip_losses, l2_penalty
+from official_vision.training.losses import (
+    classification_loss,
+    clip_losses,
+    l2_penalty,
+    with_decay,
+)
 from official_vision.training.restore import load_weights
 
 GATHERED = ("logits", "labels", "mask", "video")  # what scores are made of
@@ -190,7 +195,16 @@ class VideoTask(base_task.Task):
             loss, gradients = accumulate(gradients_of, side.inputs, parts, side.variables)
         if scales_loss:
             gradients = optimizer.get_unscaled_gradients(gradients)
+        if self._l2_decay:
+            share = self._l2_decay / tf.distribute.get_strategy().num_replicas_in_sync
+            gradients = with_decay(gradients, side.variables, self._kernels, share)
         return loss, gradients
+
+    @property
+    def _l2_decay(self) -> float:
+        """OptimizerSpec.weight_decay where it is part of the loss, else 0."""
+        spec = self.config.optimizer
+        return spec.weight_decay if spec.decay == "l2" and self._kernels else 0.0
 
     def _dropout_seeds(self, targets: dict[str, tf.Tensor]) -> tf.Tensor | None:
         """A clip's dropout is the same whatever the replicas, and whether the run was resumed."""
@@ -221,10 +235,10 @@ class VideoTask(base_task.Task):
         )
         real = tf.reduce_sum(tf.cast(targets["mask"], tf.float32))
         loss *= tf.math.divide_no_nan(real, clips)
-        decay = self.config.optimizer
-        if decay.decay == "l2" and decay.weight_decay and self._kernels:
-            penalty = l2_penalty(self._kernels, decay.weight_decay)
-            loss += penalty / self.config.train.accumulation_steps
+        if self._l2_decay:
+            penalty = l2_penalty(self._kernels, self._l2_decay)
+            # Its gradient is added once the network's is there.
+            loss += tf.stop_gradient(penalty) / self.config.train.accumulation_steps
         return loss
 
     def validation_step(
