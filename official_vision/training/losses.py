@@ -70,15 +70,14 @@ def with_decay(
       kernels: which of them decay.
       weight_decay: of this replica's share of the loss.
     """
-    decaying = {kernel.ref() for kernel in kernels}
+    decaying, factor = {kernel.ref() for kernel in kernels}, tf.constant(weight_decay)
     return [
-        _decayed(gradient, variable, weight_decay) if variable.ref() in decaying else gradient
+        _decayed(gradient, variable, factor) if variable.ref() in decaying else gradient
         for gradient, variable in zip(gradients, variables, strict=True)
     ]
 
 
-def _decayed(gradient: tf.Tensor | None, kernel: tf.Variable, weight_decay: float) -> tf.Tensor:
-    if gradient is None:
-        return weight_decay * kernel
-    with tf.control_dependencies([gradient]):
-        return gradient + weight_decay * kernel.read_value()
+def _decayed(gradient: tf.Tensor | None, kernel: tf.Variable, factor: tf.Tensor) -> tf.Tensor:
+    with tf.control_dependencies([] if gradient is None else [gradient]):
+        decay = factor * tf.convert_to_tensor(kernel)
+    return decay if gradient is None else gradient + decay
