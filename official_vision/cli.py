@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import os
 import sys
+import types
 from collections.abc import Callable, Sequence
+from typing import Any
 
 # TensorFlow reads this when it is imported: without it a user's own output drowns in start-up notes,
 # an "error" about the missing GPU of every CPU machine among them. Failures are raised all the same.
@@ -18,6 +21,24 @@ from official_vision.errors import StoppedError, UserError
 # Python looks for garbage after every 700 objects unless told otherwise. Importing TensorFlow and tracing a
 # network make millions that stay: a tenth of the time to the first training step went into looking.
 gc.set_threshold(100_000, 50, 50)
+
+
+class _ReadWhenUsed(types.ModuleType):
+    """Stands for a module until something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+# Keras imports it to recognise tables, of which there are none here: 65 MiB, and 0.2 s of each command.
+if "pandas" not in sys.modules and (_found := importlib.util.find_spec("pandas")):
+    sys.modules["pandas"] = _ReadWhenUsed("pandas")
+    sys.modules["pandas"].__spec__ = _found
+    sys.modules[
+        "pandas"
+    ].__file__ = _found.origin  # asked of every module by who looks for a function's
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 TERMINATED = 143  # likewise for SIGTERM: a run has saved itself before it left

@@ -124,13 +124,14 @@ class AssembleNet(tf_keras.Model):
         """Says what training computes again in the backward pass; gradients stay the same.
 
         Args:
-          what: nothing, norms (inside residual modules: the last convolution too) or everything (inside
-            blocks and stems).
+          what: nothing, norms (inside stems and residual modules, whose last convolution too) or everything
+            (inside blocks and stems).
         """
         self._rematerialises = what == "everything"
-        for block in self.blocks().values():
-            for module in block.modules:
-                module.recomputes = what == "norms"
+        stems = [own for own in self.node_layers.values() if isinstance(own, ConvolutionalStem)]
+        modules = [module for block in self.blocks().values() for module in block.modules]
+        for layer in (*stems, *modules):
+            layer.recomputes = what == "norms"
 
     # Control flow here depends on the graph alone: AutoGraph would read every layer's source in vain.
     @tf.autograph.experimental.do_not_convert

@@ -14,7 +14,12 @@ from official_vision.modeling.convolution import (
 )
 from official_vision.modeling.layer import Layer, build_path, register
 from official_vision.modeling.present_classes import POOL, PresentMap, present_map
-from official_vision.modeling.recomputation import convolved
+from official_vision.modeling.recomputation import (
+    can_recompute,
+    convolved,
+    norm_relu_convolution,
+    norm_relu_pool,
+)
 from official_vision.modeling.rectifier import relu
 
 _NO_CLASS = 255
@@ -50,6 +55,7 @@ class ConvolutionalStem(Layer):
         self.temporal_kernel_size = temporal_kernel_size
         self.temporal_dilation = temporal_dilation
         self.pool_size = pool_size
+        self.recomputes = False  # norms in the backward pass, whose results are not kept
         self.spatial = spatial_convolution(channels, kernel_size, 2, name="spatial")
         self.spatial_norm = batch_norm(name="spatial_norm")
         if temporal_kernel_size:
@@ -77,12 +83,28 @@ class ConvolutionalStem(Layer):
         Returns:
           [batch * time, height / 4, width / 4, channels], or / 2 without a pool; sizes round up.
         """
+        if self._recomputes(training):
+            return self._call_to_recompute(x, frames)
         y = relu(self.spatial_norm(self.spatial(x), training=training), training)
         if self.temporal_kernel_size:
             y = time_axis.over_time(
                 y, frames, functools.partial(self._over_time, training=training)
             )
         return tf.nn.max_pool2d(y, self.pool_size, 2, "SAME") if self.pool_size else y
+
+    def _recomputes(self, training: bool | None) -> bool:
+        norms = [self.spatial_norm, *([self.temporal_norm] if self.temporal_kernel_size else [])]
+        wanted = self.recomputes and self.pool_size
+        return bool(wanted and all(can_recompute(norm, training) for norm in norms))
+
+    def _call_to_recompute(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
+        y, norm = self.spatial(x), self.spatial_norm
+        if self.temporal_kernel_size:
+            convolve = functools.partial(
+                norm_relu_convolution, norm=norm, convolution=self.temporal
+            )
+            y, norm = time_axis.over_time(y, frames, convolve), self.temporal_norm
+        return norm_relu_pool(y, norm, self.pool_size)
 
     def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         y = convolved(self.temporal, x, training)

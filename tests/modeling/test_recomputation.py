@@ -90,16 +90,25 @@ def graph_of(what, trainable=True):
     return [operation.type for operation in graph.get_operations()]
 
 
-def test_two_norms_of_a_module_are_computed_again():
-    modules = 4 * 2
-    kept, again = (graph_of(what).count("FusedBatchNormV3") for what in ("nothing", "norms"))
-    assert again == kept + 2 * modules
+def norms_in(operations: list[str]) -> int:
+    return sum(own in ("FusedBatchNorm", "FusedBatchNormV3") for own in operations)
+
+
+OF_STEMS = 2 + 1  # of rgb, with a convolution over time, and of flow
+
+
+def test_norms_of_stems_and_two_of_a_module_are_computed_again():
+    """And convolutions: a module's last one and a block's projection."""
+    blocks, modules = 4, 4 * 2
+    kept, again = (graph_of(what) for what in ("nothing", "norms"))
+    assert norms_in(again) == norms_in(kept) + 2 * modules + OF_STEMS
+    assert again.count("Conv2D") == kept.count("Conv2D") + modules + blocks
 
 
 def test_a_frozen_norm_is_left_as_it_is():
     kept = graph_of("nothing", trainable=False)
     again = graph_of("norms", trainable=False)
-    assert kept.count("FusedBatchNormV3") == again.count("FusedBatchNormV3")
+    assert norms_in(again) == norms_in(kept) + OF_STEMS
 
 
 def test_norms_of_one_device_in_training_can_be_computed_again():
