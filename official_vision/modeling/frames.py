@@ -13,10 +13,9 @@ import tensorflow as tf
 
 def sizes(x: tf.Tensor) -> list[int | tf.Tensor]:
     """Returns each axis's size: a Python int where it is known, else a scalar int32 tensor."""
-    if x.shape.is_fully_defined():
-        return x.shape.as_list()
-    dynamic = tf.shape(x)
-    return [dynamic[axis] if size is None else size for axis, size in enumerate(x.shape)]
+    known = [*x.shape]
+    dynamic = tf.shape(x) if None in known else known
+    return [dynamic[axis] if size is None else size for axis, size in enumerate(known)]
 
 
 def merge_time(x: tf.Tensor, like: tf.Tensor | None = None) -> tf.Tensor:

@@ -105,9 +105,7 @@ class WeightedFusion(Layer):
                 products.append(_with_kernel(self._kernel(width), group))
             else:
                 maps.append(_summed(group, width))
-        if products_by_frame:
-            maps.append(_product(products_by_frame))
-        return self._joined(maps, products)
+        return self._joined([*maps, *self._products(products_by_frame)], products)
 
     def _kernel(self, width: int) -> tf.Tensor:
         """What inputs of a width are multiplied by, [1, 1, width, target channels]."""
@@ -119,7 +117,8 @@ class WeightedFusion(Layer):
         """Widths whose inputs stay as they are, and meet kernels that are scaled in their place.
 
         Where a frame, as in `x`, has enough pixels. In bfloat16 all inputs of a network that answers: one
-        product is less than their scaled sums. Otherwise where each converted width has one input.
+        product is less than their scaled sums. Otherwise a converted width's only input, but where a network that
+        answers makes a product of scaled sums anyway.
         """
         height, width = (x.lit if isinstance(x, PresentMap) else x).shape[1:3]
         enough = height and width and height * width >= _PIXELS_A_FILTER * self.target_channels
@@ -127,8 +126,9 @@ class WeightedFusion(Layer):
             return ()
         if self._answers and self.compute_dtype == "bfloat16":
             return self.input_channels
-        converted = [positions for own, positions in self.groups if str(own) in self.convolutions]
-        return () if any(len(own) > 1 for own in converted) else [*map(int, self.convolutions)]
+        lone = [own for own, positions in self.groups if len(positions) == 1]
+        converted = [own for own in lone if str(own) in self.convolutions]
+        return () if self._answers and len(converted) < len(self.convolutions) else converted
 
     @property
     def _answers(self) -> bool:
@@ -139,12 +139,17 @@ class WeightedFusion(Layer):
         self, maps: Sequence[tf.Tensor], products: Sequence[tuple[tf.Tensor, tf.Tensor]]
     ) -> tf.Tensor:
         """The sum of maps and of maps times kernels."""
-        if not self._answers:
-            return sum_of([*maps, *(_product([own]) for own in products)])
-        if not products:
-            return sum_of(maps)
-        y = self.zero_bias(_product(products))
+        found = self._products(products)
+        if not (found and self._answers):
+            return sum_of([*maps, *found])
+        y = self.zero_bias(found[0])
         return sum_to_fuse(y, sum_of(maps)) if maps else y
+
+    def _products(self, pairs: Sequence[tuple[tf.Tensor, tf.Tensor]]) -> list[tf.Tensor]:
+        """Maps times kernels: their sum where a network answers; in training maps side by side would be kept."""
+        if self._answers and pairs:
+            return [_product(pairs)]
+        return [_product([own]) for own in pairs]
 
     def _multipliers(self, gates: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
         """Strength times gate for each input: both are tiny beside the maps that they scale.
