@@ -52,3 +52,19 @@ def test_a_wrong_argument_is_refused(flag):
     result = run("return None", flag)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
+
+
+def test_pandas_is_read_when_something_of_it_is_used():
+    """Keras imports it; functions' files are looked for in every module."""
+    body = """
+    import importlib.util, inspect, sys
+    import tf_keras
+    inspect.getmodule(main)
+    assert importlib.util.find_spec("pandas") and "pandas.core" not in sys.modules
+    import pandas
+    assert pandas.DataFrame({"a": [1, 2]}).shape == (2, 1)
+    import pandas.core.frame as frame
+    assert sys.modules["pandas"].DataFrame is frame.DataFrame is pandas.DataFrame
+"""
+    result = run(body.strip())
+    assert result.returncode == 0, result.stderr

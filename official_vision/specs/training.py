@@ -26,7 +26,7 @@ class TrainSpec(Spec):
       accumulation_steps: parts of a batch, one after the other, whose gradients make one step: the
         memory of a part. Batch norm sees the parts, and counts each in its moving averages.
       rematerialise: what the backward pass computes again instead of keeping it, with the same gradients.
-        norms: inside residual modules, of bottleneck networks on one device; for a twelfth more arithmetic.
+        norms: inside stems and residual modules, of bottleneck networks on one device; for a tenth more arithmetic.
         everything: inside blocks and stems; for a third more arithmetic.
       frozen: regular expressions over names of weights (node_00/spatial/kernel); those neither move nor
         decay, and a batch norm frozen whole runs with its moving statistics. '^(?!head)' trains the

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.training.losses import classification_loss, clip_losses, l2_penalty
+from official_vision.training.losses import (
+    classification_loss,
+    clip_losses,
+    l2_penalty,
+    with_decay,
+)
 
 RANDOM = np.random.default_rng(0)
 LOGITS = RANDOM.normal(0, 3, (4, 5)).astype(np.float32)
@@ -109,3 +114,30 @@ def test_gradient_of_the_penalty_is_decay_times_weight():
         np.testing.assert_allclose(gradient, 0.02 * kernel.numpy(), rtol=1e-5)
     squares = sum((kernel.numpy() ** 2).sum() for kernel in kernels)
     np.testing.assert_allclose(penalty, 0.01 * squares, rtol=1e-5)
+
+
+def test_decay_is_added_to_gradients_of_kernels_alone():
+    first, second, bias = (
+        tf.Variable(RANDOM.normal(size=shape), dtype=tf.float32) for shape in ((3, 4), (2, 5), (4,))
+    )
+    gradients = [tf.ones([4]), tf.fill([3, 4], 2.0), None]
+    found = with_decay(gradients, [bias, first, second], [second, first], 0.1)
+    np.testing.assert_array_equal(found[0], gradients[0])
+    np.testing.assert_allclose(found[1], 2 + 0.1 * first.numpy(), rtol=1e-6)
+    np.testing.assert_allclose(
+        found[2], 0.1 * second.numpy(), rtol=1e-6
+    )  # the loss does not reach it
+    assert with_decay([None], [bias], [first], 0.1) == [None]
+
+
+def test_kernels_are_read_when_their_gradients_are_there():
+    """Else a step would begin with the product of all weights, and keep it to the end."""
+    kernel = tf.Variable(tf.ones([3]))
+
+    @tf.function
+    def step(x):
+        return with_decay([tf.exp(x, name="gradient")], [kernel], [kernel], 0.1)
+
+    graph = step.get_concrete_function(tf.zeros([3])).graph
+    (read,) = (own for own in graph.get_operations() if own.type == "ReadVariableOp")
+    assert [own.name for own in read.control_inputs] == ["gradient"]
