@@ -34,11 +34,9 @@ class _ReadWhenUsed(types.ModuleType):
 
 # Keras imports it to recognise tables, of which there are none here: 65 MiB, and 0.2 s of each command.
 if "pandas" not in sys.modules and (_found := importlib.util.find_spec("pandas")):
-    sys.modules["pandas"] = _ReadWhenUsed("pandas")
-    sys.modules["pandas"].__spec__ = _found
-    sys.modules[
-        "pandas"
-    ].__file__ = _found.origin  # asked of every module by who looks for a function's
+    sys.modules["pandas"] = _stand_in = _ReadWhenUsed("pandas")
+    # Whoever looks for a function's file asks every module for its own.
+    _stand_in.__spec__, _stand_in.__file__ = _found, _found.origin
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 TERMINATED = 143  # likewise for SIGTERM: a run has saved itself before it left

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from official_vision.modeling.frames import sizes
 
-POOL = 4
+OBJECT_POOL = 4
 # Numbers of channels are multiples of it, since oneDNN makes its kernels anew for every new shape.
 _CHANNELS_STEP = 16
 _IDS = 256
@@ -54,7 +54,14 @@ def present_map(ids: tf.Tensor, num_classes: int, dtype: tf.DType) -> PresentMap
     count = tf.size(classes)
     channels = _CHANNELS_STEP * tf.maximum(1, -(-count // _CHANNELS_STEP))
     sets = tf.gather(_sets_of_pairs(appears, channels), pairs)
-    grid = [rows, height // POOL, POOL, width // POOL, POOL // 2, channels // _CHANNELS_STEP]
+    grid = [
+        rows,
+        height // OBJECT_POOL,
+        OBJECT_POOL,
+        width // OBJECT_POOL,
+        OBJECT_POOL // 2,
+        channels // _CHANNELS_STEP,
+    ]
     for axis in (2, 3):  # a window's rows, then the pairs of a row
         sets = functools.reduce(
             tf.bitwise.bitwise_or, tf.unstack(tf.reshape(sets, grid), axis=axis)
@@ -62,7 +69,9 @@ def present_map(ids: tf.Tensor, num_classes: int, dtype: tf.DType) -> PresentMap
         del grid[axis]
     lit = tf.gather(_bits_of_bytes(dtype), tf.cast(tf.bitcast(sets, tf.uint8), tf.int32))
     # Rows as a slice of the shape, for what `frames.merge_time` says of sums.
-    shape = tf.concat([tf.shape(ids)[:1], [height // POOL, width // POOL, channels]], axis=0)
+    shape = tf.concat(
+        [tf.shape(ids)[:1], [height // OBJECT_POOL, width // OBJECT_POOL, channels]], axis=0
+    )
     return PresentMap(tf.reshape(lit, shape), tf.pad(classes, [[0, channels - count]]))
 
 

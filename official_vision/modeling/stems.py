@@ -13,7 +13,7 @@ from official_vision.modeling.convolution import (
     spatial_convolution,
 )
 from official_vision.modeling.layer import Layer, build_path, register
-from official_vision.modeling.present_classes import POOL, PresentMap, present_map
+from official_vision.modeling.present_classes import OBJECT_POOL, PresentMap, present_map
 from official_vision.modeling.recomputation import (
     can_recompute,
     convolved,
@@ -152,9 +152,9 @@ class ObjectStem(Layer):
 
     def _largest(self, padded: tf.Tensor) -> tf.Tensor:
         pooled = None
-        for row in range(POOL):
-            for column in range(POOL):
-                corner = tf.cast(padded[:, row::POOL, column::POOL], tf.int32)
+        for row in range(OBJECT_POOL):
+            for column in range(OBJECT_POOL):
+                corner = tf.cast(padded[:, row::OBJECT_POOL, column::OBJECT_POOL], tf.int32)
                 # Whole numbers: TFLite's ONE_HOT of 8-bit quantised floats gives 0.5 where 1 belongs.
                 lit = tf.one_hot(corner, self.num_object_classes, dtype=tf.int32)
                 pooled = lit if pooled is None else tf.maximum(pooled, lit)
@@ -177,15 +177,15 @@ def _counted(windows: tf.Tensor, classes: int) -> tf.Tensor:
 def _windows(padded: tf.Tensor) -> tf.Tensor:
     """uint8 [n, height, width] -> int32 [n, height / 4, width / 4, 16]."""
     rows, height, width = time_axis.sizes(padded)
-    grid = [rows, height // POOL, POOL, width // POOL, POOL]
+    grid = [rows, height // OBJECT_POOL, OBJECT_POOL, width // OBJECT_POOL, OBJECT_POOL]
     # A window's four ids of a row move as one number of 32 bits.
     fours = tf.transpose(tf.bitcast(tf.reshape(padded, grid), tf.int32), [0, 1, 3, 2])
     ids = tf.cast(tf.bitcast(fours, tf.uint8), tf.int32)
-    return tf.reshape(ids, [rows, grid[1], grid[3], POOL**2])
+    return tf.reshape(ids, [rows, grid[1], grid[3], OBJECT_POOL**2])
 
 
 def _padded(ids: tf.Tensor) -> tf.Tensor:
     """To whole windows, with ids of no class."""
     _, height, width = time_axis.sizes(ids)
-    padding = [[0, 0], [0, -height % POOL], [0, -width % POOL]]
+    padding = [[0, 0], [0, -height % OBJECT_POOL], [0, -width % OBJECT_POOL]]
     return tf.pad(ids, padding, constant_values=_NO_CLASS)
