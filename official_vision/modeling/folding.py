@@ -142,7 +142,7 @@ def _merged(gate: PeerAttentionGate) -> MergedPeerGate:
 
 
 def _put_zero_biases(model: AssembleNet) -> None:
-    """After fusions' convolutions, for TensorFlow to fuse sums with them: see `WeightedFusion.zero_bias`."""
+    """Tells fusions that the network answers, and lets TensorFlow fuse sums: see `WeightedFusion.zero_bias`."""
     for layer in model._flatten_layers():
         if isinstance(layer, WeightedFusion) and layer.is_weighted:
             layer.zero_bias = _bias(layer.target_channels, layer.dtype_policy, "zero_bias")

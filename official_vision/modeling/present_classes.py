@@ -33,7 +33,7 @@ class PresentMap(NamedTuple):
     classes: tf.Tensor
 
 
-def present_map(ids: tf.Tensor, num_classes: int, dtype: tf.DType) -> PresentMap:
+def present_map(ids: tf.Tensor, num_classes: int, dtype: str) -> PresentMap:
     """Lights the classes of each 4x4 window, of those alone that appear anywhere.
 
     Ids are looked up two at a time, each pair's classes as a set of bits; a window's classes are the
@@ -96,7 +96,7 @@ def _sets_of_pairs(appears: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
     return tf.reshape(of_pairs, [_IDS**2, -1])
 
 
-def _bits_of_bytes(dtype: tf.DType) -> tf.Tensor:
+def _bits_of_bytes(dtype: str) -> tf.Tensor:
     """A byte's bits, least first, 0 or 1: [256, 8]."""
     of_bytes = np.arange(_IDS, dtype=np.uint8)[:, np.newaxis]
     return tf.constant(np.unpackbits(of_bytes, axis=1, bitorder="little"), dtype)

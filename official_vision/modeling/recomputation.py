@@ -79,12 +79,10 @@ def norm_relu_convolution(
         normalised = norm.normalise(x, own)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
-            again = _after(dy, x)
-            a = relu(norm.normalise(again, own).y, training=True)
+            a = _norm_relu_again(dy, x, own, norm)
             da, dkernel = _in_order(*_convolution_gradient(convolution, a, kernel, dy))
-            da = tf.raw_ops.ReluGrad(gradients=da, features=a)
-            dx, dscale, doffset = _norm_gradient(da, x, own, normalised, norm)
-            return dx, dkernel, dscale, doffset, None, None
+            dx, *of_norm = _norm_relu_gradient(da, a, x, own, normalised, norm)
+            return dx, dkernel, *of_norm, None, None
 
         y = _convolve_forward(convolution, relu(normalised.y, training=True), kernel)
         return (y, *normalised.moved), backward
@@ -125,13 +123,11 @@ def residual_end(
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
             dsum = tf.raw_ops.ReluGrad(gradients=dy, features=out)
-            again = _after(dsum, x)
-            a = relu(norm.normalise(again, first).y, training=True)
+            a = _norm_relu_again(dsum, x, first, norm)
             wide = _convolve(convolution, a, kernel)
             dwide, dlast_scale, dlast_offset = _norm_gradient(dsum, wide, last, widened, last_norm)
             da, dkernel = _in_order(*_convolution_gradient(convolution, a, kernel, dwide))
-            da = tf.raw_ops.ReluGrad(gradients=da, features=a)
-            dx, dscale, doffset = _norm_gradient(da, x, first, normalised, norm)
+            dx, dscale, doffset = _norm_relu_gradient(da, a, x, first, normalised, norm)
             of_norms = dscale, doffset, None, None, dlast_scale, dlast_offset, None, None
             return dx, dsum, dkernel, *of_norms
 
@@ -185,16 +181,35 @@ def norm_relu_pool(x: tf.Tensor, norm: BatchNormalization, size: int) -> tf.Tens
         pooled = tf.raw_ops.MaxPool(input=relu(normalised.y, training=True), **window)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
-            a = relu(norm.normalise(_after(dy, x), own).y, training=True)
+            a = _norm_relu_again(dy, x, own, norm)
             da = tf.raw_ops.MaxPoolGrad(orig_input=a, orig_output=pooled, grad=dy, **window)
-            da = tf.raw_ops.ReluGrad(gradients=da, features=a)
-            return *_norm_gradient(da, x, own, normalised, norm), None, None
+            return *_norm_relu_gradient(da, a, x, own, normalised, norm), None, None
 
         return (pooled, *normalised.moved), backward
 
     y, mean, variance = forward(x, *norm.values())
     norm.move(mean, variance)
     return y
+
+
+def _norm_relu_again(
+    dy: tf.Tensor, x: tf.Tensor, own: NormValues, norm: BatchNormalization
+) -> tf.Tensor:
+    """relu(norm(x)) once the backward pass has arrived with dy."""
+    return relu(norm.normalise(_after(dy, x), own).y, training=True)
+
+
+def _norm_relu_gradient(
+    da: tf.Tensor,
+    a: tf.Tensor,
+    x: tf.Tensor,
+    own: NormValues,
+    normalised: Normalised,
+    norm: BatchNormalization,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Gradients of x, scale and offset from that of a = relu(norm(x))."""
+    dy = tf.raw_ops.ReluGrad(gradients=da, features=a)
+    return _norm_gradient(dy, x, own, normalised, norm)
 
 
 def _norm_gradient(
