@@ -18,6 +18,7 @@ from official_vision.architecture.graph import STREAM_OF_STEM, Architecture, Blo
 from official_vision.architecture.plan import (
     LITE_HEAD_CHANNELS,
     NodePlan,
+    gate_ratios,
     gate_sources,
     make_plan,
 )
@@ -37,7 +38,7 @@ class Setting:
       frames, size: of the clip; height and width are equal.
       num_classes: of the classifier.
       num_object_classes: channels of object stems.
-      frame_pooling: max, mean or softmax.
+      frame_pooling: max, mean, softmax or softmax_logits.
       flow_source: stored, or computed inside the model.
       flow_iterations: of the computed flow.
     """
@@ -174,7 +175,7 @@ class _Bill:
         self._architecture = architecture
         self._setting = setting
         self._plan = plan
-        self._averaged: set[int] = set()
+        self._averaged: set[tuple[int, int]] = set()
         self._pooled: set[tuple[int, int]] = set()
 
     def flow(self) -> Iterator[Part]:
@@ -224,20 +225,21 @@ class _Bill:
 
     def _gates(self, block: Block, own: NodePlan) -> Iterator[Part]:
         sources = gate_sources(self._setting.gate, block, own)
+        ratios = gate_ratios(self._setting.gate, own)
         # Without gates there are no sources.
-        for source, read in zip(block.inputs, sources, strict=bool(sources)):
+        for source, read, ratio in zip(block.inputs, sources, ratios, strict=bool(sources)):
             if self._setting.gate != "static":
                 for peer in read if isinstance(read, tuple) else (read,):
-                    yield from self._average(peer)
+                    yield from self._average(peer, ratio)
             width = self._plan[source].output_channels
             yield Part("gate", own.index, self._gate(width, read), source)
 
-    def _average(self, node: int) -> Iterator[Part]:
-        if node in self._averaged:
+    def _average(self, node: int, ratio: int) -> Iterator[Part]:
+        if (node, ratio) in self._averaged:
             return
-        self._averaged.add(node)
+        self._averaged.add((node, ratio))
         width = self._plan[node].output_channels
-        values = self._setting.positions(self._plan[node].stride) * width
+        values = self._setting.positions(self._plan[node].stride * ratio) * width
         yield Part("average", node, Count(elementwise=values))
 
     def _gate(self, width: int, read: int | tuple[int, ...]) -> Count:
@@ -279,14 +281,16 @@ class _Bill:
         for position in range(own.modules):
             before = self._setting.positions(own.input_stride if position == 0 else own.stride)
             if self._architecture.block_kind == "bottleneck":
-                count += self._bottleneck(before, inputs, own, is_temporal=position % 2 == 1)
+                strided_first = position == 0 and self._architecture.downsampling == "first"
+                reduced = self._setting.positions(own.stride) if strided_first else before
+                count += self._bottleneck(reduced, inputs, own, is_temporal=position % 2 == 1)
             else:
                 count += self._inverted(before, inputs, own, stride if position == 0 else 1)
             count += self._shortcut(inputs, own, projects=position == 0)
             inputs = own.output_channels
         return count
 
-    def _bottleneck(self, before: int, inputs: int, own: NodePlan, is_temporal: bool) -> Count:
+    def _bottleneck(self, reduced: int, inputs: int, own: NodePlan, is_temporal: bool) -> Count:
         after, first, middle = (
             self._setting.positions(own.stride),
             own.channels,
@@ -294,8 +298,8 @@ class _Bill:
         )
         return total(
             (
-                convolution(before, 3 if is_temporal else 1, inputs, first),
-                batch_norm(before, first),
+                convolution(reduced, 3 if is_temporal else 1, inputs, first),
+                batch_norm(reduced, first),
                 convolution(after, 9, first, middle),
                 batch_norm(after, middle),
                 convolution(after, 1, middle, own.output_channels),

@@ -13,8 +13,20 @@ from official_vision.architecture.graph import Architecture, ArchitectureError, 
 from official_vision.errors import nearest
 
 _FORMAT = "official_vision.architecture"
-_VERSION = 1
-_HEADER = ("name", "depth", "block_kind", "width_multiplier", "rgb_pool_size", "provenance")
+_VERSION = 2
+_HEADER = (
+    "name",
+    "depth",
+    "block_kind",
+    "width_multiplier",
+    "rgb_pool_size",
+    "convolution_padding",
+    "stem_pool_padding",
+    "downsampling",
+    "provenance",
+)
+# What files of earlier versions mean by leaving a setting out.
+_UNSAID = {1: {"convolution_padding": "same"}, _VERSION: {}}
 # The authors' lists mark a stem by a negative level and count block levels from 0.
 _STEM_CODES = {"rgb": -1, "flow": -2, "object": -3}
 _AUTHORS_STEM_CHANNELS = 128
@@ -60,9 +72,10 @@ def from_dict(values: Any) -> Architecture:
             f'An architecture file says "format": "{_FORMAT}". Received: none such. '
             "Write it with tools/inspect.py --save, or read lists with from_lists."
         )
-    if values.get("version") != _VERSION:
+    unsaid = _UNSAID.get(values["version"]) if type(values.get("version")) is int else None
+    if unsaid is None:
         raise ArchitectureError(
-            f"Version {_VERSION} of the format is known. Received: {values.get('version')!r}. "
+            f"Versions 1 to {_VERSION} of the format are known. Received: {values.get('version')!r}. "
             "Update official_vision."
         )
     nodes = values.get("nodes")
@@ -71,7 +84,7 @@ def from_dict(values: Any) -> Architecture:
             f'"nodes" must be a list. Received: {nodes!r}. List stems, then blocks.'
         )
     _refuse_unknown(values, {"format", "version", "nodes", *_HEADER}, "The architecture")
-    header = {name: values[name] for name in _HEADER if name in values}
+    header = unsaid | {name: values[name] for name in _HEADER if name in values}
     return Architecture(
         nodes=tuple(map(_node_from_dict, range(len(nodes)), nodes)), **{"name": "", **header}
     )

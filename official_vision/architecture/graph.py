@@ -22,6 +22,10 @@ MODULES_BY_DEPTH = {
     101: (3, 4, 23, 3),
 }
 BLOCK_KINDS = ("bottleneck", "inverted_bottleneck")
+# Zeros around what a strided convolution sees: the same number on every side, or TensorFlow's SAME.
+PADDINGS = ("symmetric", "same")
+# The convolution that has a block's stride: the 3x3 of its first module, or the 1x1 before it.
+DOWNSAMPLINGS = ("middle", "first")
 # AssembleNet keeps a level's channel sum whatever the number of its blocks (supplement A.1).
 CHANNEL_SUM_OF_LEVEL = {0: 128, 1: 128, 2: 256, 3: 512, 4: 512}
 # Far beyond any network; keeps arithmetic on channels and strides finite.
@@ -87,6 +91,11 @@ class Architecture:
       block_kind: bottleneck (A.1) or inverted_bottleneck (the -lite network).
       width_multiplier: scales every convolution's channels; 1 is as published.
       rgb_pool_size: window of the rgb stem's max pool: 2 in the supplement, 3 in the authors' file.
+      convolution_padding: of strided convolutions: symmetric as in the authors' code, or same (TensorFlow's
+        SAME, which on even sizes pads one pixel less in front).
+      stem_pool_padding: of the stems' max pools: same as in the authors' code, or symmetric as in ResNets.
+      downsampling: where a bottleneck block has its stride: middle (its first 3x3 convolution) or first (the
+        1x1 convolution before it, as the ResNets of Keras have).
       provenance: how and on what the graph was found; plain JSON values.
     """
 
@@ -96,6 +105,9 @@ class Architecture:
     block_kind: str = "bottleneck"
     width_multiplier: float = 1.0
     rgb_pool_size: int = 2
+    convolution_padding: str = "symmetric"
+    stem_pool_padding: str = "same"
+    downsampling: str = "middle"
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -233,6 +245,15 @@ def _check_header(graph: Architecture) -> None:
         _fail("The width multiplier must lie in (0, 64].", multiplier, "1 is as published.")
     if not _is_count(graph.rgb_pool_size) or graph.rgb_pool_size > 64:
         _fail("The rgb pool must be a whole number of pixels.", graph.rgb_pool_size, "Use 2 or 3.")
+    for name, choices in (
+        ("convolution_padding", PADDINGS),
+        ("stem_pool_padding", PADDINGS),
+        ("downsampling", DOWNSAMPLINGS),
+    ):
+        if getattr(graph, name) not in choices:
+            _fail(
+                f"The {name} must be a known one.", getattr(graph, name), f"Use one of {choices}."
+            )
     if not isinstance(graph.provenance, dict) or not _is_json(graph.provenance):
         _fail("The provenance must be a dict of plain JSON values.", graph.provenance, "Use {}.")
 

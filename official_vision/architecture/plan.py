@@ -6,10 +6,10 @@ import dataclasses
 
 from official_vision.architecture.graph import Architecture, Block, Stem
 
-# Channels M of a block's 3x3 convolutions, by level (REFERENCE section 2).
+# Channels M of a block's 3x3 convolutions, by level (AssembleNet++ supplement, A.1).
 MIDDLE_CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512}
 BOTTLENECK_EXPANSION = 4
-# The -lite network's layers before its classifier (REFERENCE section 2).
+# The -lite network's layers before its classifier, as in the authors' code.
 LITE_HEAD_CHANNELS = (432, 2048)
 
 
@@ -104,6 +104,19 @@ def gate_sources(mode: str, block: Block, plan: NodePlan) -> list[int | tuple[in
     if block.peers is not None:
         return list(block.peers)
     return [plan.candidates] * len(block.inputs)
+
+
+def gate_ratios(mode: str, plan: NodePlan) -> tuple[int, ...]:
+    """Returns the pooling ratio of the map whose average each connection's gate reads.
+
+    A self gate reads its input as it is pooled for the connection; peers are read unpooled.
+
+    Args:
+      mode: none, static, self or peer.
+      plan: the consumer's numbers.
+    """
+    ratios = plan.fusion.pool_ratios
+    return ratios if mode == "self" else (1,) * len(ratios)
 
 
 def _scaled(channels: int, architecture: Architecture) -> int:

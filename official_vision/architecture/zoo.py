@@ -134,6 +134,7 @@ def assemblenet_plus_plus_lite() -> Architecture:
         _stems([("rgb", 24, 1), ("flow", 24, 1)], stride=2)
         + _blocks(rows, published.ASSEMBLENET_PLUS_PLUS_LITE),
         block_kind="inverted_bottleneck",
+        convolution_padding="same",
         provenance={"source": "AssembleNet++-lite authors' file"},
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tf_keras
 
-from official_vision.architecture.graph import Block
+from official_vision.architecture.graph import Architecture, Block
 from official_vision.architecture.plan import NodePlan, gate_sources
 from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.gates import ChannelGate, PeerAttentionGate, StaticGate
@@ -88,7 +88,12 @@ class ConvolutionalBlock(Layer):
 
 
 def make_block(
-    mode: str, block: Block, plan: NodePlan, widths: Mapping[int, int], kind: str, name: str
+    mode: str,
+    block: Block,
+    plan: NodePlan,
+    widths: Mapping[int, int],
+    architecture: Architecture,
+    name: str,
 ) -> ConvolutionalBlock:
     """Composes a block's layers.
 
@@ -97,7 +102,7 @@ def make_block(
       block: the node.
       plan: its numbers.
       widths: output channels of every earlier node.
-      kind: bottleneck or inverted_bottleneck.
+      architecture: the graph, whose header tells the kind of module, its padding and its downsampling.
       name: of the layer.
     """
     # Ungated connections have no sources, so that there are no gates either.
@@ -108,8 +113,8 @@ def make_block(
     fusion = WeightedFusion(
         plan.fusion.input_channels, plan.fusion.target_channels, block.strengths, name="fusion"
     )
-    make_module = _MODULES[kind]
-    modules = [make_module(block, plan, position) for position in range(plan.modules)]
+    make_module = _MODULES[architecture.block_kind]
+    modules = [make_module(block, plan, architecture, position) for position in range(plan.modules)]
     return ConvolutionalBlock(gates, fusion, modules, name=name)
 
 
@@ -123,25 +128,31 @@ def _make_gate(
     return ChannelGate(channels, widths[read], name=name)
 
 
-def _bottleneck(block: Block, plan: NodePlan, position: int) -> tf_keras.layers.Layer:
+def _bottleneck(
+    block: Block, plan: NodePlan, architecture: Architecture, position: int
+) -> tf_keras.layers.Layer:
     settings = {
         "channels": plan.channels,
         "middle_channels": plan.middle_channels,
         "stride": block.spatial_stride if position == 0 else 1,
         "projects": position == 0,
+        "padding": architecture.convolution_padding,
         "name": f"module_{position}",
     }
     if position % 2:
         return ResidualModule2Plus1D(temporal_dilation=block.temporal_dilation, **settings)
-    return ResidualModule2D(**settings)
+    return ResidualModule2D(downsampling=architecture.downsampling, **settings)
 
 
-def _inverted_bottleneck(block: Block, plan: NodePlan, position: int) -> tf_keras.layers.Layer:
+def _inverted_bottleneck(
+    block: Block, plan: NodePlan, architecture: Architecture, position: int
+) -> tf_keras.layers.Layer:
     return InvertedBottleneck(
         plan.channels,
         stride=block.spatial_stride if position == 0 else 1,
         projects=position == 0,
         temporal_dilation=block.temporal_dilation,
+        padding=architecture.convolution_padding,
         name=f"module_{position}",
     )
 

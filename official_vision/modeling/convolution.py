@@ -1,14 +1,17 @@
 """The convolutions that every part of the network is made of.
 
 All work on [batch * time, height, width, channels], have no bias and are followed by batch norm
-(REFERENCE section 2), so bias-free constructors are gathered here.
+(AssembleNet++ supplement, A.1), so bias-free constructors are gathered here.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import tensorflow as tf
 import tf_keras
 
+from official_vision.modeling.devices import has_dilated_gradients
 from official_vision.modeling.layer import Layer, register
 from official_vision.modeling.rematerialisation import BatchNormalization
 
@@ -21,17 +24,68 @@ def kernel_initializer() -> tf_keras.initializers.Initializer:
     return tf_keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
+@register
+class SpatialConvolution(tf_keras.layers.Conv2D):
+    """A 2-D convolution of an odd, square kernel that pads height and width with zeros.
+
+    Symmetric padding adds (kernel size - 1) / 2 zeros on every side, as the authors' code does. TensorFlow's
+    SAME pads one pixel less in front where the stride is 2 and the size is even, so that every window lies a
+    pixel further on. Both give ceil(size / stride) pixels, and are the same without a stride.
+    """
+
+    def __init__(self, *args: Any, is_symmetric: bool = True, **kwargs: Any):
+        """Args:
+        *args, **kwargs: of Keras's Conv2D.
+        is_symmetric: False pads as TensorFlow's SAME does.
+        """
+        super().__init__(*args, **kwargs)
+        self.is_symmetric = is_symmetric
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "is_symmetric": self.is_symmetric}
+
+    def padding_attributes(self) -> dict[str, Any]:
+        """Returns the attributes of TensorFlow's operations of a convolution that say how it pads."""
+        if not self.is_symmetric or self.strides == (1, 1):
+            return {"padding": "SAME"}
+        sides = [side for size in self.kernel_size for side in (size // 2, size // 2)]
+        return {"padding": "EXPLICIT", "explicit_paddings": [0, 0, *sides, 0, 0]}
+
+    def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """Convolves [rows, height, width, channels] with a given kernel."""
+        return tf.raw_ops.Conv2D(
+            input=inputs,
+            filter=kernel,
+            strides=[1, *self.strides, 1],
+            dilations=[1, *self.dilation_rate, 1],
+            **self.padding_attributes(),
+        )
+
+
 def spatial_convolution(
-    filters: int, kernel_size: int, stride: int = 1, name: str | None = None
-) -> tf_keras.layers.Conv2D:
-    """A bias-free 2-D convolution with SAME padding."""
-    return tf_keras.layers.Conv2D(
+    filters: int,
+    kernel_size: int,
+    stride: int = 1,
+    name: str | None = None,
+    padding: str = "symmetric",
+) -> SpatialConvolution:
+    """Returns a bias-free 2-D convolution.
+
+    Args:
+      filters: output channels.
+      kernel_size: in height and width; odd.
+      stride: in height and width.
+      name: of the layer.
+      padding: symmetric or same; see `SpatialConvolution`.
+    """
+    return SpatialConvolution(
         filters,
         kernel_size,
         stride,
-        padding="same",
+        padding="same",  # what gives the sizes of both kinds of padding
         use_bias=False,
         kernel_initializer=kernel_initializer(),
+        is_symmetric=padding == "symmetric",
         name=name,
     )
 
@@ -99,5 +153,13 @@ class TemporalConvolution(Layer):
         return self.convolution_op(x, self.kernel)
 
     def convolution_op(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """Convolves x with a given kernel: what Keras's own convolutions name so."""
+        """Convolves [batch, time, pixels, channels] with a given kernel."""
         return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=[self.dilation, 1])
+
+    def lacks_gradients(self, dtype: tf.DType) -> bool:
+        """Whether what `convolution_op` returns cannot be differentiated on this machine."""
+        return self.dilation > 1 and not has_dilated_gradients(dtype)
+
+    def undilated_op(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+        """As `convolution_op`, by a convolution without dilation of every `dilation`-th frame."""
+        return tf.nn.convolution(x, kernel, 1, "SAME", dilations=[self.dilation, 1])

@@ -39,6 +39,7 @@ class RepresentationFlow(Layer):
         step_tau: float = 0.25,
         weight_lambda: float = 0.15,
         tightness_theta: float = 0.3,
+        border: str = "authors",
         compiled: bool = True,
         **kwargs,
     ):
@@ -47,6 +48,8 @@ class RepresentationFlow(Layer):
         step_tau: step of the dual variable p.
         weight_lambda: of the data term against smoothness.
         tightness_theta: of the coupling between u and v.
+        border: authors: as in the authors' TensorFlow code u is 0 beyond the last row and column, and div(p)
+          never reads p there; textbook: the difference beyond them is 0 (TV-L1, Zach et al. 2007).
         compiled: by XLA, once for each shape of clips.
         """
         # Differences of near-equal grey values: half precision would leave nothing of them.
@@ -55,6 +58,7 @@ class RepresentationFlow(Layer):
         self.step_tau = step_tau
         self.weight_lambda = weight_lambda
         self.tightness_theta = tightness_theta
+        self.border = border
         self.compiled = compiled
         self._compiled_flow = tf.function(self._flow, jit_compile=True, autograph=False)
 
@@ -119,20 +123,35 @@ class RepresentationFlow(Layer):
             shift = constant + factors[0] * u[0] + factors[1] * u[1]
             shift = tf.clip_by_value(shift, -bound, bound)
             moved = [
-                own + shift * g + _divergence(*dual)
+                own + shift * g + self._divergence(*dual)
                 for own, g, dual in zip(u, gradient, q, strict=True)
             ]
             return tuple(moved), tuple(map(pulled, moved, q))
 
         def pulled(u: tf.Tensor, q: _Field) -> _Field:
             # One dual pair for each component of the flow: |grad| is taken component by component.
-            slope = _forward_differences(u)
+            slope = self._forward_differences(u)
             scale = 1.0 / (1.0 + ratio * tf.sqrt(slope[0] ** 2 + slope[1] ** 2))
             return tuple((own + self.step_tau * s) * scale for own, s in zip(q, slope, strict=True))
 
         zero = (tf.zeros_like(constant),) * 2
         u, _ = self._iterated(iterate, (zero, (zero, zero)))
         return tf.stack(u)
+
+    def _forward_differences(self, u: tf.Tensor) -> _Field:
+        """x and y differences to the next pixel; [..., height, width]."""
+        if self.border == "authors":
+            return _shifted(u, -1, -1) - u, _shifted(u, -2, -1) - u
+        x = _padded(u[..., 1:] - u[..., :-1], -1, 0, 1)
+        y = _padded(u[..., 1:, :] - u[..., :-1, :], -2, 0, 1)
+        return x, y
+
+    def _divergence(self, q_x: tf.Tensor, q_y: tf.Tensor) -> tf.Tensor:
+        """Backward differences, the adjoint of the textbook's forward ones; [..., height, width]."""
+        x, y = q_x, q_y
+        if self.border == "authors":
+            x, y = _padded(q_x[..., :-1], -1, 0, 1), _padded(q_y[..., :-1, :], -2, 0, 1)
+        return (x - _shifted(q_x, -1, 1)) + (y - _shifted(q_y, -2, 1))
 
     def _iterated(self, iterate: Callable[..., tuple], state: tuple) -> tuple:
         """Iterates from a state on: for XLA on CPUs two iterations a turn of the loop, the second on a condition.
@@ -165,18 +184,6 @@ def _central_differences(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     x = 0.5 * (_shifted(image, -1, -1) - _shifted(image, -1, 1))
     y = 0.5 * (_shifted(image, -2, -1) - _shifted(image, -2, 1))
     return x, y
-
-
-def _forward_differences(u: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """x and y differences to the next pixel, 0 at the far border; [..., height, width]."""
-    x = _padded(u[..., 1:] - u[..., :-1], -1, 0, 1)
-    y = _padded(u[..., 1:, :] - u[..., :-1, :], -2, 0, 1)
-    return x, y
-
-
-def _divergence(q_x: tf.Tensor, q_y: tf.Tensor) -> tf.Tensor:
-    """Backward differences, the adjoint of the forward ones; [..., height, width]."""
-    return (q_x - _shifted(q_x, -1, 1)) + (q_y - _shifted(q_y, -2, 1))
 
 
 def _shifted(x: tf.Tensor, axis: int, step: int) -> tf.Tensor:

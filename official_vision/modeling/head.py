@@ -8,7 +8,7 @@ import tf_keras
 from official_vision.modeling import frames as time_axis
 from official_vision.modeling.layer import Layer, build_inside, build_path, register
 
-FRAME_POOLINGS = ("max", "mean", "softmax")
+FRAME_POOLINGS = ("max", "mean", "softmax", "softmax_logits")
 
 
 @register
@@ -18,6 +18,8 @@ class ClassificationHead(Layer):
     max      the greatest logit of any frame, class by class: the paper's choice (A.3)
     mean     the logits of the mean feature; better under 32 frames
     softmax  logits weighted by a softmax over frames, whose scores another FC gives
+    softmax_logits  each class's logits weighted by a softmax over frames of logits / sqrt(frames), without
+             weights to learn: the authors' code in place of the maximum
     """
 
     def __init__(
@@ -30,7 +32,7 @@ class ClassificationHead(Layer):
     ):
         """Args:
         num_classes: logits.
-        frame_pooling: max, mean or softmax.
+        frame_pooling: max, mean, softmax or softmax_logits.
         dropout_rate: of the features, in training.
         hidden_channels: width of a fully connected layer with ReLU before the classifier, as the
           -lite network has; 0 for none.
@@ -106,5 +108,9 @@ class ClassificationHead(Layer):
         if self.frame_pooling == "mean":
             # The classifier is affine: logits of the mean feature are the mean of the logits.
             return tf.reduce_mean(frame_logits, axis=1)
+        if self.frame_pooling == "softmax_logits":
+            frames = tf.cast(tf.shape(frame_logits)[1], tf.float32)
+            weights = tf.nn.softmax(frame_logits / tf.sqrt(frames), axis=1)
+            return tf.reduce_sum(weights * frame_logits, axis=1)
         weights = tf.nn.softmax(tf.cast(self.attention(features), tf.float32), axis=1)
         return tf.reduce_sum(weights * frame_logits, axis=1)

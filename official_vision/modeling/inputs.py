@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from official_vision.architecture.graph import Architecture
-from official_vision.architecture.streams import NEUTRAL, RGB_MEAN
+from official_vision.architecture.streams import NEUTRAL
 from official_vision.specs import ModelSpec
 
-RGB_DEVIATION = 0.225  # beside RGB_MEAN
 STEM_CHANNELS = {"rgb": 3, "flow": 2}  # by a stem's kind; the object stem makes channels of ids
 _SHAPES = {"rgb": (3, tf.uint8), "flow": (2, tf.float32), "objects": (None, tf.uint8)}
 
@@ -41,10 +41,22 @@ def input_signature(
     return signature
 
 
-def normalise_rgb(rgb: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-    """0..255, uint8 or float -> (x / 255 - mean) / deviation."""
-    scaled = tf.cast(rgb, tf.float32) * (1 / (255 * RGB_DEVIATION)) - RGB_MEAN / RGB_DEVIATION
-    return tf.cast(scaled, dtype)
+def normalise_rgb(
+    rgb: tf.Tensor,
+    mean: float | Sequence[float],
+    deviation: float | Sequence[float],
+    dtype: tf.DType,
+) -> tf.Tensor:
+    """Computes (rgb / 255 - mean) / deviation.
+
+    Args:
+      rgb: [..., 3], 0 to 255, uint8 or float.
+      mean, deviation: of values in 0..1, one for all colours or one per colour.
+      dtype: of the result.
+    """
+    mean, deviation = np.asarray(mean, np.float64), np.asarray(deviation, np.float64)
+    factor, offset = (1 / (255 * deviation)).astype(np.float32), mean / deviation
+    return tf.cast(tf.cast(rgb, tf.float32) * factor - offset.astype(np.float32), dtype)
 
 
 def blank_stream(features: Mapping[str, tf.Tensor], name: str) -> dict[str, tf.Tensor]:

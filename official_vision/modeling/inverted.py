@@ -1,4 +1,4 @@
-"""The residual module of the -lite networks (the authors' later work, REFERENCE section 2)."""
+"""The residual module of the -lite networks (the authors' later work)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from official_vision.modeling.convolution import (
     spatial_convolution,
 )
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
+from official_vision.modeling.recomputation import convolved
 from official_vision.modeling.rectifier import relu
 from official_vision.modeling.residual import ResidualModule
 
@@ -30,6 +31,7 @@ class InvertedBottleneck(ResidualModule):
         stride: int,
         projects: bool,
         temporal_dilation: int,
+        padding: str = "symmetric",
         **kwargs,
     ):
         """Args:
@@ -37,15 +39,17 @@ class InvertedBottleneck(ResidualModule):
         stride: in height and width.
         projects: the shortcut is a 1x1 convolution with batch norm; needed where the shape changes.
         temporal_dilation: of the temporal part of the middle convolution.
+        padding: of the middle convolution where it is strided, symmetric or same.
         """
         first, middle, last = channels
         super().__init__(last, stride, projects, **kwargs)
         self.channels = tuple(channels)
         self.temporal_dilation = temporal_dilation
+        self.padding = padding
         self.first = spatial_convolution(first, 1, name="first")
         self.first_norm = batch_norm(name="first_norm")
         if stride > 1:
-            self.middle = spatial_convolution(middle, 3, stride, name="middle")
+            self.middle = spatial_convolution(middle, 3, stride, "middle", padding)
             self.temporal = TemporalConvolution(middle, 3, temporal_dilation, name="temporal")
             self.temporal_norm = batch_norm(name="temporal_norm")
         else:
@@ -76,4 +80,5 @@ class InvertedBottleneck(ResidualModule):
         return relu(self.middle_norm(y, training=training), training)
 
     def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-        return relu(self.temporal_norm(self.temporal(x), training=training), training)
+        y = convolved(self.temporal, x, training)
+        return relu(self.temporal_norm(y, training=training), training)

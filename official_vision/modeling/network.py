@@ -11,7 +11,13 @@ import tf_keras
 
 from official_vision.architecture.formats import from_json, to_json
 from official_vision.architecture.graph import Architecture, Stem
-from official_vision.architecture.plan import LITE_HEAD_CHANNELS, NodePlan, gate_sources, make_plan
+from official_vision.architecture.plan import (
+    LITE_HEAD_CHANNELS,
+    NodePlan,
+    gate_ratios,
+    gate_sources,
+    make_plan,
+)
 from official_vision.modeling import frames as time_axis
 from official_vision.modeling import inputs as model_inputs
 from official_vision.modeling.averages import spatial_average
@@ -55,7 +61,10 @@ class AssembleNet(tf_keras.Model):
         self._averaged = self._read_by_gates()
         if spec.flow_source == "computed" and "flow" in architecture.streams:
             self.flow = RepresentationFlow(
-                spec.flow_iterations, compiled=spec.flow_compiled, name="flow"
+                spec.flow_iterations,
+                border=spec.flow_border,
+                compiled=spec.flow_compiled,
+                name="flow",
             )
         widths = {plan.index: plan.output_channels for plan in self.plan}
         self.node_layers = {
@@ -82,29 +91,36 @@ class AssembleNet(tf_keras.Model):
         node = self.architecture.nodes[plan.index]
         name = f"node_{plan.index:02d}"
         if not isinstance(node, Stem):
-            return make_block(
-                self.spec.gate, node, plan, widths, self.architecture.block_kind, name
-            )
+            return make_block(self.spec.gate, node, plan, widths, self.architecture, name)
         if node.kind == "object":
             return ObjectStem(plan.output_channels, name=name)
+        padding = {
+            "padding": self.architecture.convolution_padding,
+            "pool_padding": self.architecture.stem_pool_padding,
+        }
+        dilation = node.temporal_dilation
         if self.architecture.block_kind == "inverted_bottleneck":
-            return ConvolutionalStem(plan.channels, 3, 3, node.temporal_dilation, 0, name=name)
+            return ConvolutionalStem(plan.channels, 3, 3, dilation, 0, name=name, **padding)
         if node.kind == "rgb":
             pool_size = self.architecture.rgb_pool_size
-            return ConvolutionalStem(
-                plan.channels, 7, 5, node.temporal_dilation, pool_size, name=name
-            )
-        return ConvolutionalStem(plan.channels, 7, 0, 1, 2, name=name)
+            return ConvolutionalStem(plan.channels, 7, 5, dilation, pool_size, name=name, **padding)
+        return ConvolutionalStem(plan.channels, 7, 0, 1, 2, name=name, **padding)
 
-    def _read_by_gates(self) -> frozenset[int]:
-        """The nodes whose averages gates read."""
-        read: set[int] = set()
+    def _read_by_gates(self) -> frozenset[tuple[int, int]]:
+        """The (node, pooling ratio) of each map whose average gates read."""
+        read: set[tuple[int, int]] = set()
         for plan in self.plan:
-            node = self.architecture.nodes[plan.index]
-            if plan.index in self._alive and not isinstance(node, Stem):
-                for source in gate_sources(self.spec.gate, node, plan):
-                    read |= {*source} if isinstance(source, tuple) else {source}
+            if plan.index in self._alive and plan.fusion is not None:
+                for source, ratio in self._gate_sources(plan):
+                    nodes = source if isinstance(source, tuple) else (source,)
+                    read |= {(node, ratio) for node in nodes}
         return frozenset(read)
+
+    def _gate_sources(self, plan: NodePlan) -> list[tuple[int | tuple[int, ...], int]]:
+        """A block's (node or candidates, pooling ratio), one per gate."""
+        sources = gate_sources(self.spec.gate, self.architecture.nodes[plan.index], plan)
+        # Without gates there are no sources.
+        return list(zip(sources, gate_ratios(self.spec.gate, plan), strict=bool(sources)))
 
     def _make_head(self) -> None:
         hidden = 0
@@ -208,7 +224,7 @@ class AssembleNet(tf_keras.Model):
         streams, frames = self._prepared(features), self._frames(features)
         outputs: dict[str, tf.Tensor | PresentMap] = dict(stems or {})
         widths = {str(plan.index): plan.output_channels for plan in self.plan}
-        shared = Shared(outputs, widths, self._averaged)
+        shared = Shared(outputs, widths, self._averaged, training)
         for plan in self.plan:
             if plan.index not in self._alive or str(plan.index) in outputs:
                 continue
@@ -217,14 +233,14 @@ class AssembleNet(tf_keras.Model):
                 fusion = plan.fusion
                 reached = zip(fusion.inputs, fusion.pool_ratios, strict=True)
                 pooled = [shared.pooled(source, ratio) for source, ratio in reached]
-                sources = [shared.averages(s) for s in gate_sources(self.spec.gate, node, plan)]
+                sources = [shared.averages(*source) for source in self._gate_sources(plan)]
                 output = self._run(layer, (pooled, sources), frames, training)
             elif node.kind == "object":
                 shown = layer.present if layer.shows_present_alone else layer
                 output = shown(streams["object"])
             else:
                 output = self._run(layer, (streams[node.kind],), frames, training)
-            outputs[str(plan.index)] = shared.kept(plan.index, output, training)
+            outputs[str(plan.index)] = shared.with_average(plan.index, output)
         return outputs
 
     def _run(
@@ -275,7 +291,9 @@ class AssembleNet(tf_keras.Model):
         """Each stem kind's input, [batch * time, height, width, ...]."""
         streams: dict[str, tf.Tensor] = {}
         if "rgb" in features:
-            streams["rgb"] = model_inputs.normalise_rgb(features["rgb"], self.compute_dtype)
+            streams["rgb"] = model_inputs.normalise_rgb(
+                features["rgb"], self.spec.rgb_mean, self.spec.rgb_deviation, self.compute_dtype
+            )
         if hasattr(self, "flow"):
             streams["flow"] = self.flow(features["rgb"])
         elif "flow" in features:

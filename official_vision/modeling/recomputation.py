@@ -8,12 +8,12 @@ most instead of 3.1 in float32, for a tenth more arithmetic.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
-import tf_keras
 
-from official_vision.modeling.convolution import TemporalConvolution
+from official_vision.modeling.convolution import SpatialConvolution, TemporalConvolution
 from official_vision.modeling.devices import one_thread_an_operation
 from official_vision.modeling.matrix_products import (
     pointwise_by_matrices,
@@ -29,7 +29,7 @@ from official_vision.modeling.rematerialisation import BatchNormalization, Norma
 # Level 4 at 112 x 112, and its channels in AssembleNet-50 with 1024 and 2048 beside them.
 _FEW_PIXELS = 16
 _WIDE = 512
-Convolution = tf_keras.layers.Conv2D | TemporalConvolution
+Convolution = SpatialConvolution | TemporalConvolution
 
 
 def convolved(layer: Convolution, x: tf.Tensor, training: bool | None) -> tf.Tensor:
@@ -42,7 +42,7 @@ def convolved(layer: Convolution, x: tf.Tensor, training: bool | None) -> tf.Ten
         which fuses it with what follows.
     """
     if not (training and _has_matrix_products(layer, x)):
-        return layer(x)
+        return _undilated(layer, x) if training and _lacks_gradients(layer, x) else layer(x)
 
     @tf.custom_gradient
     def forward(x: tf.Tensor, kernel: tf.Tensor) -> tuple:
@@ -161,18 +161,21 @@ def convolution_norm(x: tf.Tensor, convolution: Convolution, norm: BatchNormaliz
     return y
 
 
-def norm_relu_pool(x: tf.Tensor, norm: BatchNormalization, size: int) -> tf.Tensor:
+def norm_relu_pool(
+    x: tf.Tensor, norm: BatchNormalization, size: int, padding_attributes: Mapping[str, Any]
+) -> tf.Tensor:
     """max_pool(relu(norm(x))) with a stride of 2 in training; kept are x and the result.
 
     Args:
       x: [rows, height, width, channels].
       norm: as of `norm_relu_convolution`.
       size: of the pool's window.
+      padding_attributes: what TensorFlow's pooling operation takes: padding, and what goes with it.
 
     Returns:
       [rows, height / 2, width / 2, channels]; sizes round up.
     """
-    window = {"ksize": [1, size, size, 1], "strides": [1, 2, 2, 1], "padding": "SAME"}
+    window = {"ksize": [1, size, size, 1], "strides": [1, 2, 2, 1], **padding_attributes}
 
     @tf.custom_gradient
     def forward(x: tf.Tensor, *norm_values: tf.Tensor) -> tuple:
@@ -264,6 +267,14 @@ def _convolve(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return layer.convolution_op(x, kernel)
 
 
+def _undilated(layer: TemporalConvolution, x: tf.Tensor) -> tf.Tensor:
+    return layer.undilated_op(x, tf.cast(tf.convert_to_tensor(layer.kernel), x.dtype))
+
+
+def _lacks_gradients(layer: Convolution, x: tf.Tensor) -> bool:
+    return isinstance(layer, TemporalConvolution) and layer.lacks_gradients(x.dtype)
+
+
 def _is_product(layer: Convolution, x: tf.Tensor) -> bool:
     is_pointwise = not isinstance(layer, TemporalConvolution) and layer.kernel_size == (1, 1)
     return is_pointwise and pointwise_by_matrices(x, layer.filters, layer.strides[0])
@@ -275,17 +286,22 @@ def _convolution_gradient(
     dx = _input_gradient(layer, x, kernel, dy)
     if isinstance(layer, TemporalConvolution):
         return dx, temporal_kernel_gradient(x, dy, layer.kernel_size, layer.dilation)
-    return dx, spatial_kernel_gradient(x, dy, layer.kernel_size[0], layer.strides[0])
+    return dx, spatial_kernel_gradient(
+        x, dy, layer.kernel_size[0], layer.strides[0], layer.padding_attributes()
+    )
 
 
 def _input_gradient(
     layer: Convolution, x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor
 ) -> tf.Tensor:
-    if _is_product(layer, x):
+    if _is_product(layer, x) or _lacks_gradients(layer, x):
         with tf.GradientTape() as tape:
             tape.watch(x)
             # Nothing reads its values: a graph leaves them out.
-            y = pointwise_product(x, kernel, layer.strides[0])
+            if _is_product(layer, x):
+                y = pointwise_product(x, kernel, layer.strides[0])
+            else:
+                y = layer.undilated_op(x, kernel)
         return tape.gradient(y, x, dy)
     over_time = isinstance(layer, TemporalConvolution)
     return tf.raw_ops.Conv2DBackpropInput(
@@ -294,7 +310,7 @@ def _input_gradient(
         out_backprop=dy,
         strides=[1, 1, 1, 1] if over_time else [1, *layer.strides, 1],
         dilations=[1, layer.dilation, 1, 1] if over_time else [1, *layer.dilation_rate, 1],
-        padding="SAME",
+        **({"padding": "SAME"} if over_time else layer.padding_attributes()),
     )
 
 

@@ -80,23 +80,38 @@ class ResidualModule(Layer):
 class _Bottleneck(ResidualModule):
     """x -- first, to C -- BN, ReLU -- 3x3 / stride, to M -- BN, ReLU -- (1x1, to 4C)."""
 
-    def __init__(self, channels: int, middle_channels: int, stride: int, projects: bool, **kwargs):
+    def __init__(
+        self,
+        channels: int,
+        middle_channels: int,
+        stride: int,
+        projects: bool,
+        padding: str = "symmetric",
+        **kwargs,
+    ):
         """Args:
         channels: C of Table 1; the output has 4C channels.
         middle_channels: M, the 3x3 convolution's channels.
         stride: of the 3x3 convolution and of the projection, in height and width.
         projects: the shortcut is a projection; needed where the shape changes.
+        padding: of the 3x3 convolution where it is strided, symmetric or same.
         """
         super().__init__(4 * channels, stride, projects, **kwargs)
         self.channels = channels
         self.middle_channels = middle_channels
+        self.padding = padding
         self.first = self._first_convolution()
         self.first_norm = batch_norm(name="first_norm")
-        self.middle = spatial_convolution(middle_channels, 3, stride, name="middle")
+        self.middle = spatial_convolution(
+            middle_channels, 3, self._middle_stride(), "middle", padding
+        )
         self.middle_norm = batch_norm(name="middle_norm")
 
     def _first_convolution(self) -> tf_keras.layers.Layer:
         return spatial_convolution(self.channels, 1, name="first")
+
+    def _middle_stride(self) -> int:
+        return self.stride
 
     def _build_inner(self, input_shape: tf.TensorShape) -> tf.TensorShape:
         return build_path(input_shape, self.first, self.first_norm, self.middle, self.middle_norm)
@@ -140,6 +155,29 @@ class _Bottleneck(ResidualModule):
 class ResidualModule2D(_Bottleneck):
     """The 2-D module: a block's modules 0, 2, 4 ... begin with a 1x1 convolution."""
 
+    def __init__(
+        self,
+        channels: int,
+        middle_channels: int,
+        stride: int,
+        projects: bool,
+        padding: str = "symmetric",
+        downsampling: str = "middle",
+        **kwargs,
+    ):
+        """Args as of the base class, and
+        downsampling: which convolution has the stride: middle, the 3x3, or first, the 1x1 before it, as in
+          the first published ResNets (arXiv 1512.03385).
+        """
+        self.downsampling = downsampling
+        super().__init__(channels, middle_channels, stride, projects, padding, **kwargs)
+
+    def _first_convolution(self) -> tf_keras.layers.Layer:
+        return spatial_convolution(self.channels, 1, self.stride // self._middle_stride(), "first")
+
+    def _middle_stride(self) -> int:
+        return 1 if self.downsampling == "first" else self.stride
+
 
 @register
 class ResidualModule2Plus1D(_Bottleneck):
@@ -152,13 +190,14 @@ class ResidualModule2Plus1D(_Bottleneck):
         stride: int,
         projects: bool,
         temporal_dilation: int,
+        padding: str = "symmetric",
         **kwargs,
     ):
-        """Args as in the 2-D module, and
+        """Args as of the base class, and
         temporal_dilation: step between the three frames of the temporal convolution.
         """
         self.temporal_dilation = temporal_dilation
-        super().__init__(channels, middle_channels, stride, projects, **kwargs)
+        super().__init__(channels, middle_channels, stride, projects, padding, **kwargs)
 
     def _first_convolution(self) -> tf_keras.layers.Layer:
         return TemporalConvolution(self.channels, 3, self.temporal_dilation, name="first")

@@ -1,4 +1,4 @@
-"""What several consumers need of a node: its pooled map, its spatial average."""
+"""Pooled maps and spatial averages of nodes, shared by all consumers that need the same one."""
 
 from __future__ import annotations
 
@@ -11,50 +11,53 @@ from official_vision.modeling.present_classes import PresentMap, of_all_classes
 
 
 class Shared:
-    """What consumers need of nodes, computed when first asked for and then kept."""
+    """Pooled maps and averages of nodes, each computed once, when it is first needed."""
 
     def __init__(
         self,
         outputs: Mapping[str, tf.Tensor | PresentMap],
         widths: Mapping[str, int],
-        averaged: Collection[int],
+        averaged: Collection[tuple[int, int]] = (),
+        training: bool | None = None,
     ):
         """Args:
         outputs: of nodes that are known, by index, [rows, height, width, channels].
         widths: channels of every node.
-        averaged: nodes whose average a gate reads.
+        averaged: (node, pooling ratio) of the maps whose average a gate reads.
+        training: those maps and their averages share one gradient.
         """
         self._outputs = outputs
         self._widths = widths
-        self._averaged = averaged
+        self._averaged = averaged if training else ()
         self._pooled: dict[tuple[int, int], tf.Tensor | PresentMap] = {}
-        self._averages: dict[int, tf.Tensor] = {}
+        self._averages: dict[tuple[int, int], tf.Tensor] = {}
 
-    def kept(
-        self, node: int, output: tf.Tensor | PresentMap, training: bool | None
+    def with_average(
+        self, node: int, x: tf.Tensor | PresentMap, ratio: int = 1
     ) -> tf.Tensor | PresentMap:
-        """A node's output as its consumers shall use it."""
-        if training and node in self._averaged:
-            output, self._averages[node] = with_spatial_average(output)
-        return output
+        """Returns a node's map as its consumers shall use it; `x` is pooled by `ratio` already."""
+        if (node, ratio) in self._averaged:
+            x, self._averages[node, ratio] = with_spatial_average(x)
+        return x
 
     def pooled(self, node: int, ratio: int) -> tf.Tensor | PresentMap:
-        """The node's output, max-pooled by `ratio` in height and width."""
-        x = self._outputs[str(node)]
+        """Returns the node's output, max-pooled by `ratio` in height and width."""
         if ratio == 1:
-            return x
+            return self._outputs[str(node)]
         if (node, ratio) not in self._pooled:
-            self._pooled[node, ratio] = _max_pooled(x, ratio)
+            x = _max_pooled(self._outputs[str(node)], ratio)
+            self._pooled[node, ratio] = self.with_average(node, x, ratio)
         return self._pooled[node, ratio]
 
-    def averages(self, nodes: int | tuple[int, ...]) -> tf.Tensor | list[tf.Tensor]:
-        """One node's spatial average [rows, channels], or one for each of several nodes."""
+    def averages(self, nodes: int | tuple[int, ...], ratio: int = 1) -> tf.Tensor | list[tf.Tensor]:
+        """Returns the spatial average [rows, channels] of one node's pooled map, or a list for several nodes."""
         if isinstance(nodes, tuple):
-            return [self.averages(node) for node in nodes]
-        if nodes not in self._averages:
-            name = str(nodes)
-            self._averages[nodes] = _averaged(self._outputs[name], self._widths[name])
-        return self._averages[nodes]
+            return [self.averages(node, ratio) for node in nodes]
+        if (nodes, ratio) not in self._averages:
+            x = self.pooled(nodes, ratio)  # in training this may have computed the average, too
+            if (nodes, ratio) not in self._averages:
+                self._averages[nodes, ratio] = _averaged(x, self._widths[str(nodes)])
+        return self._averages[nodes, ratio]
 
 
 def _max_pooled(x: tf.Tensor | PresentMap, ratio: int) -> tf.Tensor | PresentMap:

@@ -1,8 +1,9 @@
-"""The network's entrances: one stem a stream (REFERENCE section 3, supplement A.1)."""
+"""Stems, the nodes of level 0: each reads one stream (AssembleNet++ supplement, A.1)."""
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import tensorflow as tf
 
@@ -40,6 +41,8 @@ class ConvolutionalStem(Layer):
         temporal_kernel_size: int,
         temporal_dilation: int,
         pool_size: int,
+        padding: str = "symmetric",
+        pool_padding: str = "same",
         **kwargs,
     ):
         """Args:
@@ -48,6 +51,8 @@ class ConvolutionalStem(Layer):
         temporal_kernel_size: frames of the temporal convolution; 0 for none.
         temporal_dilation: step between those frames.
         pool_size: window of the max pool, whose stride is 2; 0 for none.
+        padding: of the spatial convolution, symmetric or same; see `SpatialConvolution`.
+        pool_padding: the same of the max pool.
         """
         super().__init__(**kwargs)
         self.channels = channels
@@ -55,8 +60,10 @@ class ConvolutionalStem(Layer):
         self.temporal_kernel_size = temporal_kernel_size
         self.temporal_dilation = temporal_dilation
         self.pool_size = pool_size
+        self.padding = padding
+        self.pool_padding = pool_padding
         self.recomputes = False  # norms in the backward pass, whose results are not kept
-        self.spatial = spatial_convolution(channels, kernel_size, 2, name="spatial")
+        self.spatial = spatial_convolution(channels, kernel_size, 2, "spatial", padding)
         self.spatial_norm = batch_norm(name="spatial_norm")
         if temporal_kernel_size:
             self.temporal = TemporalConvolution(
@@ -90,7 +97,27 @@ class ConvolutionalStem(Layer):
             y = time_axis.over_time(
                 y, frames, functools.partial(self._over_time, training=training)
             )
-        return tf.nn.max_pool2d(y, self.pool_size, 2, "SAME") if self.pool_size else y
+        return self._pool(y) if self.pool_size else y
+
+    def _pool(self, x: tf.Tensor) -> tf.Tensor:
+        if self.pool_padding == "same":
+            return tf.nn.max_pool2d(x, self.pool_size, 2, "SAME")
+        # No value is below 0 after the ReLU, so zeros change no maximum; TFLite has no pool that pads otherwise.
+        before, after = self._pool_margins()
+        margins = [before, after]
+        padded = tf.pad(x, [[0, 0], margins, margins, [0, 0]])
+        return tf.nn.max_pool2d(padded, self.pool_size, 2, "VALID")
+
+    def _pool_margins(self) -> tuple[int, int]:
+        """Pixels that symmetric padding adds in front and behind, so that ceil(size / 2) windows fit."""
+        return (self.pool_size - 1) // 2, self.pool_size // 2
+
+    def _pool_attributes(self) -> dict[str, Any]:
+        """What TensorFlow's pooling operations are told of the padding."""
+        if self.pool_padding == "same":
+            return {"padding": "SAME"}
+        sides = self._pool_margins() * 2
+        return {"padding": "EXPLICIT", "explicit_paddings": [0, 0, *sides, 0, 0]}
 
     def _recomputes(self, training: bool | None) -> bool:
         norms = [self.spatial_norm, *([self.temporal_norm] if self.temporal_kernel_size else [])]
@@ -104,7 +131,7 @@ class ConvolutionalStem(Layer):
                 norm_relu_convolution, norm=norm, convolution=self.temporal
             )
             y, norm = time_axis.over_time(y, frames, convolve), self.temporal_norm
-        return norm_relu_pool(y, norm, self.pool_size)
+        return norm_relu_pool(y, norm, self.pool_size, self._pool_attributes())
 
     def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         y = convolved(self.temporal, x, training)

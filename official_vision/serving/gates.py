@@ -10,9 +10,10 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.architecture.graph import Architecture, Stem
-from official_vision.architecture.plan import gate_sources
+from official_vision.architecture.plan import gate_ratios, gate_sources
 from official_vision.modeling.gates import OneShotGate, StaticGate
 from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.shared import Shared
 from official_vision.serving.description import Gate
 
 
@@ -58,12 +59,16 @@ def gate_openings(model: AssembleNet, features: Mapping[str, tf.Tensor]) -> list
     Returns:
       float32 [batch * time, channels of the source] in (0, 1).
     """
-    endpoints = model.endpoints(features, training=False)
-    averages = {int(node): tf.reduce_mean(x, axis=[1, 2]) for node, x in endpoints.items()}
+    widths = {str(plan.index): plan.output_channels for plan in model.plan}
+    shared = Shared(model.endpoints(features, training=False), widths)
     return [
-        tf.cast(gate(_fed(averages, read)), tf.float32)
+        tf.cast(gate(shared.averages(read, ratio)), tf.float32)
         for index in model.blocks()
-        for gate, read in _gates_of_block(model, index)
+        for (gate, read), ratio in zip(
+            _gates_of_block(model, index),
+            gate_ratios(model.spec.gate, model.plan[index]),
+            strict=False,  # blocks without gates
+        )
     ]
 
 
@@ -85,12 +90,6 @@ def _gates_of_block(
     node = model.architecture.nodes[index]
     read = gate_sources(model.spec.gate, node, model.plan[index])
     return zip(model.blocks()[index].gates, read, strict=False)
-
-
-def _fed(
-    averages: Mapping[int, tf.Tensor], read: int | tuple[int, ...]
-) -> tf.Tensor | list[tf.Tensor]:
-    return [averages[node] for node in read] if isinstance(read, tuple) else averages[read]
 
 
 def _peers(

@@ -80,7 +80,9 @@ class ServingModule(tf.Module):
         self.weights = model.variables
         self.labels = tf.constant(list(labels))
         self.assets = [tf.saved_model.Asset(path) for path in assets]
-        flow = RepresentationFlow(model.spec.flow_iterations, compiled=compiled_flow)
+        flow = RepresentationFlow(
+            model.spec.flow_iterations, border=model.spec.flow_border, compiled=compiled_flow
+        )
         self._network = _Untracked(model, flow)
         self._gates = tuple(gate_name(gate) for gate in gates_of(model))
         self._clip = dataclasses.replace(clip, views=1, crops=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from official_vision.errors import UserError
 from official_vision.specs.spec import Spec, setting
 
 
@@ -16,17 +17,22 @@ class ModelSpec(Spec):
       depth: residual modules a level, by the usual names 26 to 101; None keeps the architecture's own.
       width_multiplier: scales every convolution's channels; 1 is the paper's network, None keeps the
         architecture's own (a derived one has the width of the network that it comes from).
-      gate: what opens a connection's channels (REFERENCE section 5): none, static, self or peer. With
-        peer, blocks whose architecture names chosen peers get discrete gates, others one-shot gates.
+      gate: what opens a connection's channels (AssembleNet++, arXiv 2008.08072): none, static, self or peer.
+        With peer, blocks whose architecture names chosen peers get discrete gates, others one-shot gates.
       num_classes: classes to predict; must equal the data set's. 157 is Charades.
       num_object_classes: ids of the object stream, 0 to this less 1; 151 is ADE20K with "none".
       frame_pooling: how per-frame logits become the clip's (A.3 takes the maximum): max, mean (of
-        features) or softmax (weights learned over frames).
+        features), softmax (weights learned over frames) or softmax_logits (each class's logits weighted by a
+        softmax over frames of logits / sqrt(frames), as max_pool_predictions in the authors' code).
       activation: sigmoid for several labels a clip, softmax for exactly one.
       flow_source: stored (the flow stream of the data) or computed (from rgb, inside the model).
       flow_iterations: TV-L1 iterations of the computed flow (Piergiovanni & Ryoo 2019).
       flow_compiled: XLA compiles the computed flow, which then takes a third of the time; False where
         TensorFlow has no XLA.
+      flow_border: authors, or textbook (TV-L1's usual border), of the computed flow; they differ in the last
+        rows and columns.
+      rgb_mean, rgb_deviation: rgb is fed as (rgb / 255 - mean) / deviation; one number, or three for red,
+        green and blue. 0.45 and 0.225 are PySlowFast's for Kinetics; the authors' code has 0 and 1.
       dropout_rate: of the features before the classifier, 0 to 1.
     """
 
@@ -36,9 +42,21 @@ class ModelSpec(Spec):
     gate: str = setting("peer", choices=("none", "static", "self", "peer"))
     num_classes: int = setting(157, low=1)
     num_object_classes: int = setting(151, low=1, high=255)
-    frame_pooling: str = setting("max", choices=("max", "mean", "softmax"))
+    frame_pooling: str = setting("max", choices=("max", "mean", "softmax", "softmax_logits"))
     activation: str = setting("sigmoid", choices=("sigmoid", "softmax"))
     flow_source: str = setting("stored", choices=("stored", "computed"))
     flow_iterations: int = setting(40, low=1)
     flow_compiled: bool = True
+    flow_border: str = setting("authors", choices=("authors", "textbook"))
+    rgb_mean: float | tuple[float, ...] = setting(0.45, low=0, high=1)
+    rgb_deviation: float | tuple[float, ...] = setting(0.225, above=0)
     dropout_rate: float = setting(0.5, low=0, high=0.99)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("rgb_mean", "rgb_deviation"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and len(value) != 3:
+                raise UserError(
+                    f"ModelSpec.{name} is one number, or three for red, green and blue. Received: {value!r}."
+                )

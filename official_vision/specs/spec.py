@@ -59,7 +59,9 @@ class Spec:
 
 def _as_float(value: Any, hint: Any) -> Any:
     """An int is a fine float; a bool is not."""
-    if typing.get_args(hint) == (float, ...) and isinstance(value, tuple):
+    if isinstance(value, tuple) and any(
+        typing.get_args(option) == (float, ...) for option in (hint, *typing.get_args(hint))
+    ):
         return tuple(_as_float(item, float) for item in value)
     wants_float = hint is float or float in typing.get_args(hint)
     return float(value) if wants_float and type(value) is int else value
