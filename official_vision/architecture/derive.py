@@ -36,12 +36,12 @@ def derive(
 ) -> Derivation:
     """Keeps the strong connections and, for each, the peer that its softmax chose.
 
-    A connection weaker than `threshold` goes, but a block keeps its strongest one. All outputs stay:
-    the classifier reads them, however weak what they feed besides. A node that then
-    neither leads to an output nor is the chosen peer of a connection that does goes too: a chosen
-    peer stays with all that feeds it, for its gate was learned on exactly that node. Where a block
-    loses its coarsest inputs its own stride grows, so that every node keeps its resolution. A block
-    left with one input passes it on as it is: without strength and 1x1 convolution.
+    A connection weaker than `threshold` goes, but a block keeps its strongest one. All outputs stay, for
+    the classifier reads every one of them. A node that then neither leads to an output nor is the
+    chosen peer of a connection that does goes too: a chosen peer stays with all that feeds it, for its
+    gate was learned on exactly that node. Where a block loses its coarsest inputs its own stride grows,
+    so that every node keeps its resolution. A block left with one input passes it on as it is: without
+    strength and 1x1 convolution.
 
     Args:
       architecture: the one-shot network.

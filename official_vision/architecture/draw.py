@@ -28,7 +28,7 @@ _HEADER, _FOOTER = 1.5, 0.9  # units above and below the graph
 # A letter's mean width by its font size.
 _REGULAR_WIDTH, _BOLD_WIDTH = 0.52, 0.62
 _DASHES = (0, (2.2, 1.6))
-_OUTPUT_FRAME = 3.2  # points
+_OUTPUT_FRAME = 2.8  # points
 
 
 def draw(
@@ -209,7 +209,7 @@ class _Picture:
             names.append("only a peer")
             lines.append(Patch(facecolor="white", edgecolor=_INK, linestyle="--"))
         if self._marked:
-            names.append("averaged for the classifier")
+            names.append("feeds the classifier")
             lines.append(Patch(facecolor="white", edgecolor=_INK, linewidth=_OUTPUT_FRAME))
         self._axes.legend(
             lines, names, loc="lower center", ncols=len(names), frameon=False, fontsize=8

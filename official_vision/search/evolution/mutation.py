@@ -149,7 +149,10 @@ def _merge(entries: list[Entry], generator: np.random.Generator, _: Strengths) -
         (a, b)
         for place, a in enumerate(entries)
         for b in entries[place + 1 :]
-        if _width(a) and _width(b) and _resolution(a) == _resolution(b) and not _is_output(b, entries)
+        if _width(a)
+        and _width(b)
+        and _resolution(a) == _resolution(b)
+        and not _is_output(b, entries)
     ]
     gone, kept = _drawn(pairs, generator)
     kept.inputs = {
