@@ -82,7 +82,8 @@ class Architecture:
 
     Attributes:
       name: shown in tables and drawings.
-      nodes: stems first, then blocks, each fed by earlier nodes; the last one feeds the classifier.
+      nodes: stems first, then blocks, each fed by earlier nodes; the blocks of the highest level feed
+        the classifier.
       depth: the residual modules of each level, by the usual name (MODULES_BY_DEPTH).
       block_kind: bottleneck (A.1) or inverted_bottleneck (the -lite network).
       width_multiplier: scales every convolution's channels; 1 is as published.
@@ -107,9 +108,13 @@ class Architecture:
         _check_connected(self)
 
     @property
-    def output(self) -> int:
-        """Index of the node that feeds the classifier."""
-        return len(self.nodes) - 1
+    def outputs(self) -> tuple[int, ...]:
+        """Indices of the blocks of the highest level: the classifier reads the mean of their averages.
+
+        A block among them that also feeds another of them counts like the others.
+        """
+        highest = max(node.level for node in self.nodes)
+        return tuple(i for i, node in enumerate(self.nodes) if node.level == highest)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -132,7 +137,7 @@ class Architecture:
         return _strides(self.nodes)
 
     def live_nodes(self, gated_by_peers: bool) -> frozenset[int]:
-        """Returns the nodes that can change the output.
+        """Returns the nodes that can change the logits.
 
         Table 1's node 9 feeds no block: it lives as a candidate peer alone, and not at all where
         connections have no peer gates.
@@ -140,8 +145,8 @@ class Architecture:
         Args:
           gated_by_peers: named peers count, and all candidates of blocks that name none.
         """
-        alive = {self.output}
-        for index in range(self.output, -1, -1):
+        alive = {*self.outputs}
+        for index in range(len(self.nodes) - 1, -1, -1):
             if index in alive:
                 alive.update(self.nodes[index].inputs)
                 alive.update(self._peers(index) if gated_by_peers else ())
@@ -178,7 +183,7 @@ class Architecture:
     def _idle_blocks(self) -> tuple[str, ...]:
         alive = self.live_nodes(gated_by_peers=False)
         return tuple(
-            f"{self.name}: node {index} reaches the output only as a peer; without peer gates it "
+            f"{self.name}: node {index} reaches the classifier only as a peer; without peer gates it "
             "is left out."
             for index in range(len(self.nodes))
             if index not in alive
@@ -369,9 +374,10 @@ def _check_connected(graph: Architecture) -> None:
         _fail(
             "The last node must be a block.",
             graph.nodes[-1],
-            "It feeds the classifier.",
-            graph.output,
+            "Blocks feed the classifier.",
+            len(graph.nodes) - 1,
         )
+    _check_outputs(graph)
     alive = graph.live_nodes(gated_by_peers=True)
     # A candidate among many is no reason for a stem to be there; a named peer is.
     used = {source for source, _ in graph.connections()} | {
@@ -380,11 +386,29 @@ def _check_connected(graph: Architecture) -> None:
     for index, node in enumerate(graph.nodes):
         if index not in alive or (isinstance(node, Stem) and index not in used):
             _fail(
-                "Every node must lead to the last one.",
+                "Every node must lead to a block of the highest level.",
                 node,
                 "Connect it to a later block or remove it.",
                 index,
             )
+
+
+def _check_outputs(graph: Architecture) -> None:
+    """One classifier reads the mean of the outputs' averages, so they must have equal widths."""
+    first, *others = graph.outputs
+    for index in others:
+        if _output_channels(graph.nodes[index]) != _output_channels(graph.nodes[first]):
+            _fail(
+                "All blocks of the highest level must have equal output channels.",
+                {i: graph.nodes[i].channels for i in (first, index)},
+                "Give them the same channels: the classifier reads their mean.",
+                index,
+            )
+
+
+def _output_channels(block: Block) -> int:
+    """What decides a block's output channels: C, or the last number of an inverted bottleneck."""
+    return block.channels if isinstance(block.channels, int) else block.channels[-1]
 
 
 def _strides(nodes: Sequence[Stem | Block]) -> tuple[int, ...]:
