@@ -77,10 +77,11 @@ def main() -> None:
 
     path = weights_at(_CHECKPOINT.value)
     from official_vision.conversion import run_folder, sources
+    from official_vision.conversion.converted import Options
     from official_vision.training.labels import read_labels
 
     run_folder.check_output(Path(_OUTPUT.value))
-    options = sources.Options(
+    options = Options(
         spec=settings.model,
         structure=_STRUCTURE.value or "",
         params=_PARAMS.value or "",

@@ -116,7 +116,10 @@ def _over_time(x, frames, filters, size, dilation):
     else:
         kernel = v1.Variable(tf.zeros([size, 1, channels, filters]))
         spread = tf.concat(
-            [tf.pad(tap, [[0, dilation - 1], [0, 0], [0, 0], [0, 0]]) for tap in tf.split(kernel, size)],
+            [
+                tf.pad(tap, [[0, dilation - 1], [0, 0], [0, 0], [0, 0]])
+                for tap in tf.split(kernel, size)
+            ],
             axis=0,
         )[: dilation * (size - 1) + 1]
         y = tf.nn.conv2d(x, spread, 1, "SAME")

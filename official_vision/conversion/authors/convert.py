@@ -18,7 +18,7 @@ from official_vision.conversion.authors.walk import (
     Code,
     dropped_inputs,
 )
-from official_vision.conversion.sources import Converted, Options, with_fixed
+from official_vision.conversion.converted import Converted, Options, with_fixed
 from official_vision.errors import UserError
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.convolution import BATCH_NORM_EPSILON
