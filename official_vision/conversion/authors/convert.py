@@ -82,8 +82,8 @@ def _fixed(
     fixed: dict[str, Any] = {
         "gate": "none" if code.gates == UNGATED else "self",
         "num_classes": classes,
-        "rgb_mean": (0.5,) if params and params.is_zero_centred else (0.0,),
-        "rgb_deviation": (0.5,) if params and params.is_zero_centred else (1.0,),
+        "rgb_mean": 0.5 if params and params.is_zero_centred else 0.0,
+        "rgb_deviation": 0.5 if params and params.is_zero_centred else 1.0,
     }
     if "flow" in architecture.streams:
         fixed |= {"flow_source": "computed", "flow_border": "authors", "flow_iterations": 40}

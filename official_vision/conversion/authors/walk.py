@@ -90,7 +90,7 @@ def slots(
                 "" if ours is not None else "node that reaches no output, which is not built here"
             )
             yield slot if slot.reason or not dead else dataclasses.replace(slot, reason=dead)
-    width = plans[architecture.output].output_channels
+    width = plans[architecture.outputs[-1]].output_channels
     head = model.head.classifier if model.spec.num_classes == classes else None
     reason = (
         ""
