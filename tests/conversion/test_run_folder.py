@@ -13,7 +13,7 @@ from official_vision.errors import UserError
 from official_vision.modeling.builder import build_model
 from official_vision.specs import ModelSpec
 from official_vision.training.evaluate import load_trained
-from official_vision.training.labels import check_same_classes, labels_of_run
+from official_vision.training.labels import labels_of_run
 from official_vision.training.learned import learned_connectivity
 from official_vision.training.restore import load_weights
 from tests.training.runs import architecture
@@ -83,10 +83,3 @@ def test_a_folder_in_use_and_labels_that_do_not_fit_are_refused(model, tmp_path)
     (tmp_path / "empty").mkdir()
     write_run(tmp_path / "empty", settings(), architecture(), model, COVERAGE)
     assert (tmp_path / "empty" / "architecture.json").is_file()
-
-
-def test_data_of_other_classes_is_refused():
-    check_same_classes(None, ("dog", "cat"), "data")
-    check_same_classes(("cat", "dog"), ("cat", "dog"), "data")
-    with pytest.raises(UserError, match="class 0 is 'dog', and 'cat' in the run"):
-        check_same_classes(("cat", "dog"), ("dog", "cat"), "data")

@@ -7,6 +7,7 @@ of dilated convolutions are plain variables, spread with zeros, as the authors' 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import tensorflow as tf
@@ -40,22 +41,22 @@ def write(network, x, path, *, averages=False):
     Returns:
       Logits [batch, classes] by the weights, and by the averages where they are kept.
     """
-    with tf.Graph().as_default(), v1.Session() as session:
+    with tf.Graph().as_default(), v1.Session() as session, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that its layers are TensorFlow 1's
         logits = _logits(network, x)
         average = v1.train.ExponentialMovingAverage(0.5)
-        ready = average.apply(v1.trainable_variables()) if averages else tf.no_op()
-        v1.train.get_or_create_global_step()
-        session.run(v1.global_variables_initializer())
-        session.run(ready)
-        random = np.random.default_rng(0)
-        for variable in v1.global_variables():
-            if variable.dtype.base_dtype == tf.float32:
-                variable.load(_value(random, variable), session)
-        v1.train.Saver().save(session, path)
-        by_weights = session.run(logits)
         if averages:
-            for variable in v1.trainable_variables():
-                variable.load(session.run(average.average(variable)), session)
+            average.apply(v1.trainable_variables())
+        v1.train.get_or_create_global_step()
+        weights = [own for own in v1.global_variables() if own.dtype.base_dtype == tf.float32]
+        random = np.random.default_rng(0)
+        values = {own.initializer.inputs[1]: _value(random, own) for own in weights}
+        saver = v1.train.Saver()
+        put = [own.assign(average.average(own)) for own in v1.trainable_variables() if averages]
+        session.run(v1.global_variables_initializer(), values)
+        saver.save(session, path, write_meta_graph=False)
+        by_weights = session.run(logits)
+        session.run(put)
         return by_weights, session.run(logits)
 
 
@@ -163,10 +164,8 @@ def _block(network, x, row, frames):
     for module in range(MODULES[network.depth][level]):
         step = stride if module == 0 else 1
         shortcut = x if module else _norm(_spatial(x, 4 * channels, 1, step), relu=False)
-        if module % 2:
-            y = _over_time(x, frames, channels, 3, dilation)
-        else:
-            y = _norm(_spatial(x, channels, 1, 1))
+        first = _over_time(x, frames, channels, 3, dilation) if module % 2 else None
+        y = _norm(_spatial(x, channels, 1, 1)) if first is None else first
         y = _norm(_spatial(y, network.middle[level], 3, step))
         x = tf.nn.relu(_norm(_spatial(y, 4 * channels, 1, 1), relu=False) + shortcut)
     return x

@@ -176,8 +176,7 @@ class _Loading:
 
     def _weight(self, variable: tf.Variable) -> Weight:
         name = variable.name.split(":")[0].split("/", 1)[1]
-        new = (INITIAL, (), "classifier of another number of classes")
-        status, source, reason = self._told.get(variable.ref(), new)
+        status, source, reason = self._told.get(variable.ref(), (INITIAL, (), _why_new(name)))
         size = int(np.prod(variable.shape))
         return Weight(name, name.split("/")[0], size, status, source, reason)
 
@@ -195,6 +194,12 @@ def _queues(weights: StoredWeights) -> dict[tuple[str, str], deque[StoredLayer]]
         for layer in weights.in_order(kind):
             queues.setdefault((kind, layer.scope), deque()).append(layer)
     return queues
+
+
+def _why_new(name: str) -> str:
+    if name.startswith("head/classifier/"):
+        return "classifier of another number of classes"
+    return "not in the authors' network"
 
 
 def _named(slot: Slot) -> str:

@@ -83,7 +83,7 @@ def slots(
         made = (
             _stem(node, plan, ours, code)
             if isinstance(node, Stem)
-            else _block(node, plan, plans, ours, code)
+            else _block(plan, plans, architecture, ours, code)
         )
         for slot in made:
             dead = (
@@ -127,17 +127,17 @@ def _stem(
 
 
 def _block(
-    block: Block,
     plan: NodePlan,
     plans: Sequence[NodePlan],
+    architecture: Architecture,
     ours: tf_keras.layers.Layer | None,
     code: Code,
 ) -> Iterator[Slot]:
-    fusion = plan.fusion
+    block, fusion = architecture.nodes[plan.index], plan.fusion
     if len(fusion.inputs) > 1:
         shape = {"value": (len(fusion.inputs),)}
         yield Slot(STRENGTHS, plan.index, shape, ours and ours.fusion)
-    yield from _gates(plan, plans, ours, code)
+    yield from _gates(plan, plans, architecture, ours, code)
     for width in fusion.convolved_widths:
         shape = {"kernel": (1, 1, width, fusion.target_channels)}
         layer = ours and ours.fusion.convolutions[str(width)]
@@ -149,6 +149,7 @@ def _block(
 def _gates(
     plan: NodePlan,
     plans: Sequence[NodePlan],
+    architecture: Architecture,
     ours: tf_keras.layers.Layer | None,
     code: Code,
 ) -> Iterator[Slot]:
@@ -157,9 +158,9 @@ def _gates(
         return
     if code.has_scopes:
         # In TensorFlow 1 a graph saves all that it holds, also the candidates' maps that only peer gates read.
-        widest = max((plans[k].output_channels for k in plan.candidates), default=0)
-        for candidate in plan.candidates:
-            shape = {"kernel": (plans[candidate].output_channels, widest), "bias": (widest,)}
+        fed = [plans[candidate].output_channels for candidate in _by_level(plan, architecture)]
+        for width in fed:
+            shape = {"kernel": (width, max(fed)), "bias": (max(fed),)}
             reason = "map of a candidate peer, which self gates don't read"
             yield Slot(DENSE, plan.index, shape, None, reason=reason)
     dropped = dropped_inputs(plan, code)
@@ -171,6 +172,17 @@ def _gates(
             scope = f"Connection_{width}_{count}" if len(widths) > 1 and code.has_scopes else ""
             shape = {"kernel": (width, width), "bias": (width,)}
             yield Slot(DENSE, plan.index, shape, ours and ours.gates[position], position, scope)
+
+
+def _by_level(plan: NodePlan, architecture: Architecture) -> list[int]:
+    """Candidate peers in the authors' order: objects, flow, rgb, then blocks by level."""
+    ranks = {"object": -3, "flow": -2, "rgb": -1}
+
+    def rank(index: int) -> int:
+        node = architecture.nodes[index]
+        return ranks[node.kind] if isinstance(node, Stem) else node.level
+
+    return sorted(plan.candidates, key=rank)
 
 
 def _module(

@@ -1,0 +1,91 @@
+"""What of params.yaml decides how a checkpoint is read."""
+
+import re
+
+import numpy as np
+import pytest
+
+from official_vision.conversion.authors.convert import convert
+from official_vision.conversion.authors.params import find_params
+from official_vision.conversion.converted import Options
+from official_vision.errors import UserError
+from tests.conversion import stored
+
+ORIGINAL = (stored.DATA / "plus_26" / "params.yaml").read_text()
+
+
+def params_with(folder, pattern, replacement):
+    """A copy of the port's file in which one line is another; returns its path."""
+    text, count = re.subn(pattern, replacement, ORIGINAL, count=1)
+    assert count == 1
+    (folder / "changed.yaml").write_text(text)
+    return str(folder / "changed.yaml")
+
+
+def refusal(path, options):
+    with pytest.raises(UserError) as error:
+        convert(path, options)
+    assert len(str(error.value).splitlines()) == 1
+    return str(error.value)
+
+
+def test_the_file_is_looked_for_beside_the_checkpoint_and_above(tmp_path):
+    (tmp_path / "best_ckpt").mkdir()
+    prefix = stored.copy("plus_26", tmp_path / "best_ckpt")
+    assert find_params(prefix, "") is None
+    (tmp_path / "params.yaml").write_text(ORIGINAL)
+    found = find_params(prefix, "")
+    assert (found.kind, found.depth, found.attention) == ("assemblenet_plus", 26, "self")
+    assert found.structure == [row[:5] for row in stored.ROWS]
+    assert found.edge_weights[12] == [0.25, 0.75, 0.35]
+
+
+@pytest.mark.parametrize(
+    ("mode", "attention"), [("None", "self"), ("null", "off"), ("peer", "peer"), ("self", "self")]
+)
+def test_attention_is_read_as_the_port_reads_it(mode, attention, tmp_path):
+    path = params_with(tmp_path, r"attention_mode: None", f"attention_mode: {mode}")
+    assert find_params("", path).attention == attention
+
+
+def test_peer_attention_and_concatenation_are_refused_with_the_reason(tmp_path):
+    path = params_with(tmp_path, r"attention_mode: None", "attention_mode: peer")
+    message = refusal(stored.prefix("plus_26"), Options(params=path))
+    assert "weights h of a gate's peers are random constants that no checkpoint holds" in message
+    text = (stored.DATA / "v1_26" / "params.yaml").read_text()
+    path = tmp_path / "concat.yaml"
+    path.write_text(text.replace("combine_method: sigmoid", "combine_method: concat"))
+    message = refusal(stored.prefix("v1_26"), Options(params=str(path)))
+    assert "combine_method is concat" in message
+
+
+def test_inputs_centred_at_zero_and_several_labels_become_settings(tmp_path):
+    path = params_with(tmp_path, r"zero_centering_image: false", "zero_centering_image: true")
+    (tmp_path / "changed.yaml").write_text(
+        (tmp_path / "changed.yaml")
+        .read_text()
+        .replace("is_multilabel: false", "is_multilabel: true")
+    )
+    spec = convert(stored.prefix("plus_26"), Options(params=path)).spec
+    assert (spec.rgb_mean, spec.rgb_deviation, spec.activation) == (0.5, 0.5, "sigmoid")
+
+
+def test_another_epsilon_goes_into_the_moving_variances(tmp_path):
+    path = params_with(tmp_path, r"norm_epsilon: 1.0e-05", "norm_epsilon: 0.001")
+    changed = convert(stored.prefix("plus_26"), Options(params=path)).model
+    usual = convert(stored.prefix("plus_26"), Options()).model
+    for own, other in zip(changed.weights, usual.weights, strict=True):
+        shift = 0.001 - 1e-5 if "moving_variance" in own.name else 0
+        if "gate_9_" not in own.name:
+            np.testing.assert_allclose(own - other, np.full(own.shape, shift), atol=1e-6)
+
+
+def test_a_file_that_is_no_params_yaml_gets_one_line(tmp_path):
+    for text in ("[1, 2", "- 1", "task: 3", "a: !!python/object/apply:os.system ['true']", "\x00"):
+        (tmp_path / "bad.yaml").write_text(text)
+        message = refusal(stored.prefix("plus_26"), Options(params=str(tmp_path / "bad.yaml")))
+        assert message.startswith("params.yaml must be a run's of the authors' Model Garden port.")
+    message = refusal(stored.prefix("plus_26"), Options(params=str(tmp_path / "none.yaml")))
+    assert "No such file" in message
+    path = params_with(tmp_path, r"level: 3", "level: three")
+    assert "bad" not in refusal(stored.prefix("plus_26"), Options(params=path))

@@ -1,0 +1,75 @@
+"""Checkpoints by names alone, as TensorFlow 1 wrote them, against a second implementation in its manner."""
+
+import numpy as np
+import pytest
+
+from official_vision.conversion.authors.convert import convert
+from official_vision.conversion.converted import Options
+from official_vision.conversion.sources import source_of
+from official_vision.errors import UserError
+from official_vision.specs import ModelSpec
+from tests.conversion import stored, tf1_network
+
+# Two inputs of one width into a wider block, dilated kernels, a block that nothing reads, two last blocks.
+ROWS = [
+    *([-1, 2], [-1, 1]),
+    [0, [0, 1], 1, 2, 1, 0],
+    [1, [0, 1, 2], 2, 1, 2, 0],
+    [2, [2], 2, 1, 2, 0],
+    [3, [3], 1, 3, 2, 0],
+    [3, [2, 3], 1, 1, 2, 0],
+]
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return np.random.default_rng(1).uniform(size=(2, 3, 32, 32, 3)).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def plain(clips, tmp_path_factory):
+    """AssembleNet's network with moving averages: prefix, structure, logits by weights and by averages."""
+    folder = tmp_path_factory.mktemp("plain")
+    network = tf1_network.Network(ROWS)
+    logits = tf1_network.write(network, clips, str(folder / "model.ckpt-7"), averages=True)
+    return str(folder / "model.ckpt-7"), stored.write_lists(folder / "lists.json", ROWS), *logits
+
+
+def test_names_give_the_logits(plain, clips):
+    prefix, structure, by_weights, by_averages = plain
+    assert source_of(prefix) == "authors-tf1"
+    converted = convert(prefix, Options(structure=structure))
+    assert np.abs(stored.logits_of(converted.model, clips) - by_weights).max() < 1e-5
+    assert (converted.spec.gate, converted.architecture.depth) == ("none", 26)
+    # Nothing is dropped by this code: 2 inputs of one width are summed before their 1x1 convolution.
+    assert not any("closed" in note for note in converted.coverage.notes)
+    reasons = [own.reason for own in converted.coverage.skipped]
+    assert reasons.count("state of the optimizer or the trainer") == 1  # global_step
+    averaged = convert(prefix, Options(structure=structure, averaged=True))
+    assert np.abs(stored.logits_of(averaged.model, clips) - by_averages).max() < 1e-5
+    assert np.abs(by_weights - by_averages).max() > 0.1
+
+
+def test_self_gates_and_maps_that_they_leave_unread(clips, tmp_path):
+    network = tf1_network.Network(ROWS, attention="self", max_pool_predictions=True)
+    prefix = str(tmp_path / "model.ckpt")
+    expected, _ = tf1_network.write(network, clips, prefix)
+    options = Options(
+        spec=ModelSpec(frame_pooling="softmax_logits"),
+        structure=stored.write_lists(tmp_path / "lists.json", ROWS),
+    )
+    converted = convert(prefix, options)
+    assert converted.spec.gate == "self"
+    assert np.abs(stored.logits_of(converted.model, clips) - expected).max() < 1e-5
+    maps = "map of a candidate peer, which self gates don't read"
+    skipped = [own.name for own in converted.coverage.skipped if own.reason == maps]
+    # Candidates of nodes 2 to 6 are 2, 3, 4, 5 and 5 nodes, each with kernel and bias.
+    assert len(skipped) == 2 * (2 + 3 + 4 + 5 + 5)
+
+
+def test_another_structure_is_refused_by_the_first_variable(plain, tmp_path):
+    prefix, *_ = plain
+    longer = [*ROWS[:4], [2, [2], 3, 1, 2, 0], *ROWS[5:]]
+    structure = stored.write_lists(tmp_path / "lists.json", longer)
+    with pytest.raises(UserError, match=r"Node_4/conv2d/kernel shaped .*, and .* in the structure"):
+        convert(prefix, Options(structure=structure))
