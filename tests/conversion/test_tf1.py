@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from official_vision.conversion.authors.convert import convert
 from official_vision.conversion.converted import Options
@@ -67,9 +68,40 @@ def test_self_gates_and_maps_that_they_leave_unread(clips, tmp_path):
     assert len(skipped) == 2 * (2 + 3 + 4 + 5 + 5)
 
 
+def test_stems_that_no_block_reads_are_left_out(clips, tmp_path):
+    """Their weights, and their maps as candidate peers, are passed over; later nodes have other numbers here."""
+    moved = ([row[0], [own + (own > 0) for own in row[1]], *row[2:]] for row in ROWS[2:])
+    rows = [[-1, 2], [-1, 3], [-1, 1], *moved]
+    assert 1 not in {source for row in rows[3:] for source in row[1]}
+    network = tf1_network.Network(rows, attention="self")
+    prefix = str(tmp_path / "model.ckpt")
+    expected, _ = tf1_network.write(network, clips, prefix)
+    converted = convert(prefix, Options(structure=stored.write_lists(tmp_path / "l.json", rows)))
+    assert np.abs(stored.logits_of(converted.model, clips) - expected).max() < 1e-5
+    assert len(converted.architecture.nodes) == len(rows) - 1
+    left_out = [own for own in converted.coverage.skipped if own.reason.startswith("stem that no")]
+    assert {own.name.split("/")[0] for own in left_out} == {"Node_1"}
+    assert "left out, since no block reads it: rgb stem 1" in converted.coverage.notes[-1]
+
+
 def test_another_structure_is_refused_by_the_first_variable(plain, tmp_path):
     prefix, *_ = plain
     longer = [*ROWS[:4], [2, [2], 3, 1, 2, 0], *ROWS[5:]]
     structure = stored.write_lists(tmp_path / "lists.json", longer)
     with pytest.raises(UserError, match=r"Node_4/conv2d/kernel shaped .*, and .* in the structure"):
         convert(prefix, Options(structure=structure))
+
+
+def test_peer_attention_is_refused_with_the_reason(tmp_path):
+    """TensorFlow 1's code does store the weights of peers; their maps have no counterpart here."""
+    names = ("conv2d/kernel", "dense/kernel", "Connection_64_0/peer_attention_weights")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        for name in names:
+            tf.compat.v1.get_variable(
+                f"Node_3/{name}", initializer=np.zeros((1, 1, 2, 2), np.float32)
+            )
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.train.Saver().save(session, str(tmp_path / "m"), write_meta_graph=False)
+    options = Options(structure=stored.write_lists(tmp_path / "lists.json", ROWS), depth=26)
+    with pytest.raises(UserError, match="Peer attention cannot be converted exactly"):
+        convert(str(tmp_path / "m"), options)

@@ -9,7 +9,7 @@ from official_vision.architecture.graph import Architecture
 from official_vision.architecture.plan import NodePlan, make_plan
 from official_vision.conversion.authors.mapping import load
 from official_vision.conversion.authors.params import Params, find_params
-from official_vision.conversion.authors.structure import architecture_of
+from official_vision.conversion.authors.structure import UnreadStem, architecture_of
 from official_vision.conversion.authors.variables import DENSE, StoredWeights
 from official_vision.conversion.authors.walk import (
     GATED,
@@ -22,12 +22,12 @@ from official_vision.conversion.converted import Converted, Options, with_fixed
 from official_vision.errors import UserError
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.convolution import BATCH_NORM_EPSILON
+from official_vision.specs import ModelSpec
 
 _PEER = (
     "Peer attention cannot be converted exactly. Received: {path}, trained with it. In the port the weights h of a "
     "gate's peers are random constants that no checkpoint holds; in both of the authors' programs the maps of "
-    "candidates are shared by a block's connections and have biases. Train with self attention, or convert from "
-    "--params of such a run."
+    "candidates are shared by a block's connections and have biases. Train with self attention, which can be converted."
 )
 
 
@@ -48,24 +48,12 @@ def convert(path: str, options: Options) -> Converted:
     """
     params = find_params(path, options.params)
     weights = StoredWeights(path, averaged=options.averaged)
-    if params and params.combines == "concat":
-        raise UserError(
-            "Inputs of a block are summed here, as published. Received: "
-            f"{params.path}, whose combine_method is concat. Such a network cannot be converted."
-        )
-    architecture = architecture_of(weights, options.structure, params, options.depth)
+    _refuse_other_networks(weights, params)
+    architecture, unread = architecture_of(weights, options.structure, params, options.depth)
     plans = make_plan(architecture, options.spec.num_object_classes)
-    code = _code(weights, params, plans)
-    (*_, classifier) = weights.in_order(DENSE)
-    classes = classifier.shapes.get("kernel", (0, 0))[-1]
-    spec, notes = options.spec, []
-    if not params:
-        notes.append(
-            "no params.yaml: frames are pooled by ModelSpec.frame_pooling, by default by the mean of their features; "
-            "the port's max_pool_predictions is 'softmax_logits'"
-        )
-        if spec.frame_pooling == "max":
-            spec = dataclasses.replace(spec, frame_pooling="mean")
+    code = _code(weights, params, plans, unread)
+    classes = _classes(weights)
+    spec, notes = (options.spec, []) if params else _without_params(options.spec, code, plans)
     fixed = _fixed(architecture, code, params, options.num_classes or classes)
     spec = with_fixed(spec, fixed, path)
     model = build_model(spec, architecture)
@@ -73,6 +61,44 @@ def convert(path: str, options: Options) -> Converted:
     coverage = load(model, weights, code, classes, epsilon)
     coverage = dataclasses.replace(coverage, notes=(*notes, *coverage.notes))
     return Converted(architecture, spec, model, coverage, options.labels)
+
+
+def _refuse_other_networks(weights: StoredWeights, params: Params | None) -> None:
+    if weights.has_peers or (params and params.attention == "peer"):
+        raise UserError(_PEER.format(path=weights.path))
+    if params and params.combines != "sigmoid":
+        raise UserError(
+            "Inputs of a block are summed here, as published. Received: "
+            f"{params.path}, whose combine_method is {params.combines}. Such a network cannot be converted."
+        )
+
+
+def _classes(weights: StoredWeights) -> int:
+    """Classes of the classifier, which is the last dense layer that the authors' programs make."""
+    shapes = [layer.shapes.get("kernel", ()) for layer in weights.in_order(DENSE)]
+    if not shapes or len(shapes[-1]) != 2:
+        raise UserError(
+            f"The checkpoint must hold a classifier. Received: {weights.path}, which has none. Name a whole model's."
+        )
+    return shapes[-1][1]
+
+
+def _without_params(
+    spec: ModelSpec, code: Code, plans: tuple[NodePlan, ...]
+) -> tuple[ModelSpec, list[str]]:
+    """The settings where there is no params.yaml, and what is taken for granted then."""
+    notes = [
+        "no params.yaml: frames are pooled by ModelSpec.frame_pooling, by default by the mean of their features; "
+        "the port's max_pool_predictions is 'softmax_logits'"
+    ]
+    if code.gates == UNGATED and _looks_like_plus(plans):
+        notes.append(
+            "taken for AssembleNet's (assemblenet.py of the port); of AssembleNet++ with attention off, which "
+            "drops connections, give --params"
+        )
+    if spec.frame_pooling == ModelSpec().frame_pooling:
+        spec = dataclasses.replace(spec, frame_pooling="mean")
+    return spec, notes
 
 
 def _fixed(
@@ -93,40 +119,40 @@ def _fixed(
     return fixed
 
 
-def _code(weights: StoredWeights, params: Params | None, plans: tuple[NodePlan, ...]) -> Code:
+def _code(
+    weights: StoredWeights,
+    params: Params | None,
+    plans: tuple[NodePlan, ...],
+    unread: tuple[UnreadStem, ...],
+) -> Code:
     """Which of the authors' programs wrote a checkpoint: by params.yaml, else by the number of dense layers."""
     denses = sum(layer.kind == DENSE for layer in weights.layers)
-    if weights.has_peers or (params and params.attention == "peer"):
-        raise UserError(_PEER.format(path=weights.path))
     if params and not weights.has_scopes:
         gates = {"self": GATED, "off": SINGLE_GATED}[params.attention]
         is_plus = params.kind == "assemblenet_plus"
-        return Code(False, gates if is_plus else UNGATED, is_plus)
+        return Code(False, gates if is_plus else UNGATED, is_plus, unread)
     known = [
-        Code(weights.has_scopes, UNGATED, False),
-        Code(weights.has_scopes, GATED, not weights.has_scopes),
-        *([] if weights.has_scopes else [Code(False, SINGLE_GATED, True)]),
+        Code(weights.has_scopes, UNGATED, False, unread),
+        Code(weights.has_scopes, GATED, not weights.has_scopes, unread),
+        *([] if weights.has_scopes else [Code(False, SINGLE_GATED, True, unread)]),
     ]
     fitting = [code for code in known if _denses(plans, code) == denses]
     if not fitting:
-        maps = sum(len(plan.candidates) for plan in plans if plan.fusion)
-        if not weights.has_scopes and _denses(plans, known[1]) + maps == denses:
+        peers = _denses(plans, known[1]) + _maps(plans, unread)
+        if not weights.has_scopes and peers == denses:
             raise UserError(_PEER.format(path=weights.path))
         expected = " or ".join(str(_denses(plans, code)) for code in known)
         raise UserError(
             f"The structure must be the checkpoint's. Received: {weights.path}, which has {denses} dense layers, and "
             f"{expected} by the structure, without or with gates. Correct --structure."
         )
-    if len({(code.drops and _drops(plans, code)) for code in fitting}) > 1:
-        raise UserError(
-            f"The authors' two programs fuse this structure differently. Received: {weights.path}, which may be of "
-            "either. Give the run's --params."
-        )
     return fitting[0]
 
 
-def _drops(plans: tuple[NodePlan, ...], code: Code) -> int:
-    return sum(len(dropped_inputs(plan, code)) for plan in plans)
+def _looks_like_plus(plans: tuple[NodePlan, ...]) -> bool:
+    """Whether AssembleNet++ with attention off has the same layers as AssembleNet, and other connections."""
+    code = Code(False, SINGLE_GATED, True)
+    return _denses(plans, code) == 1 and any(dropped_inputs(plan, code) for plan in plans)
 
 
 def _denses(plans: tuple[NodePlan, ...], code: Code) -> int:
@@ -137,5 +163,9 @@ def _denses(plans: tuple[NodePlan, ...], code: Code) -> int:
     if code.gates == SINGLE_GATED:
         return 1 + sum(len(plan.fusion.inputs) == 1 for plan in blocks)
     gates = sum(len(plan.fusion.inputs) - len(dropped_inputs(plan, code)) for plan in blocks)
-    maps = sum(len(plan.candidates) for plan in blocks) if code.has_scopes else 0
-    return 1 + gates + maps
+    return 1 + gates + (_maps(plans, code.unread) if code.has_scopes else 0)
+
+
+def _maps(plans: tuple[NodePlan, ...], unread: tuple[UnreadStem, ...]) -> int:
+    """Maps of candidate peers, which are made for every block."""
+    return sum(len(plan.candidates) + len(unread) for plan in plans if plan.fusion)

@@ -71,7 +71,10 @@ class _Loading:
         self._left = _queues(weights)
         self._skipped: list[Skipped] = []
         self._told: dict = {}  # variable's reference -> (status, source, reason)
-        self._notes: list[str] = []
+        self._notes = [
+            f"left out, since no block reads it: {own.stem.kind} stem {own.position}; later nodes move up by one"
+            for own in code.unread
+        ]
         plans = make_plan(model.architecture, model.spec.num_object_classes)
         self._dropped = {plan.index: dropped_inputs(plan, code) for plan in plans}
 
@@ -139,17 +142,17 @@ class _Loading:
         self._told[variable.ref()] = (status, (source,) if source else (), reason)
 
     def _strengths(self, slot: Slot, stored: StoredLayer, logits: np.ndarray) -> None:
-        closed = self._dropped[slot.node]
+        closed = self._dropped[slot.ours]
         logits[list(closed)] = _CLOSED
         self._assign(slot.layer.strength_logits, logits, _source(stored, "value"))
-        inputs = self._model.architecture.nodes[slot.node].inputs
+        inputs = self._model.architecture.nodes[slot.ours].inputs
         if closed:
-            named = ", ".join(f"{inputs[position]} -> {slot.node}" for position in closed)
+            named = ", ".join(f"{inputs[position]} -> {slot.ours}" for position in closed)
             self._notes.append(f"closed, since the authors' code drops them: connections {named}")
 
     def _gate(self, slot: Slot, stored: StoredLayer, values: Mapping[str, np.ndarray]) -> None:
         """Theirs reads the average of the input times its strength, ours of the input itself."""
-        fusion = self._model.blocks()[slot.node].fusion
+        fusion = self._model.blocks()[slot.ours].fusion
         strength = fusion.learned_strengths().numpy()[slot.input] if fusion.is_weighted else 1.0
         dense = slot.layer.dense
         self._assign(dense.kernel, values["kernel"] * strength, _source(stored, "kernel"))

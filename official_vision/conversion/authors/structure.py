@@ -9,7 +9,7 @@ from typing import Any
 
 from official_vision import files
 from official_vision.architecture.formats import from_lists
-from official_vision.architecture.graph import MODULES_BY_DEPTH, Architecture
+from official_vision.architecture.graph import MODULES_BY_DEPTH, Architecture, Stem
 from official_vision.architecture.plan import MIDDLE_CHANNELS
 from official_vision.architecture.zoo import load_architecture
 from official_vision.conversion.authors.params import Params
@@ -17,14 +17,30 @@ from official_vision.conversion.authors.variables import CONVOLUTION, NORM, Stor
 from official_vision.errors import UserError
 
 _STEM_CHANNELS = 128  # shared among a network's stems
+_KINDS = {-1: "rgb", -2: "flow"}
 _OBJECT_STEM = -3
 _OBJECT_CHANNELS = 151
 
 
+@dataclasses.dataclass(frozen=True)
+class UnreadStem:
+    """A stem of the authors' network that no block reads: it has weights there, and is no part of the graph here.
+
+    Attributes:
+      position: its index among the authors' nodes.
+      stem: as it would be here.
+      channels: of the checkpoint.
+    """
+
+    position: int
+    stem: Stem
+    channels: int
+
+
 def architecture_of(
     weights: StoredWeights, structure: str, params: Params | None, depth: int | None
-) -> Architecture:
-    """Builds the graph.
+) -> tuple[Architecture, tuple[UnreadStem, ...]]:
+    """Builds the graph, and names the stems that it leaves out.
 
     Args:
       weights: the checkpoint, which tells the widths and, where nothing else does, the depth.
@@ -37,14 +53,42 @@ def architecture_of(
     """
     lists, graph = _given(structure, params)
     if graph is not None:
-        return _as_theirs(graph if depth is None else graph.with_settings(depth, None))
+        return _as_theirs(graph if depth is None else graph.with_settings(depth, None)), ()
     rows, strengths = lists
     depth = depth or (params.depth if params else None) or _depth_of(rows, weights)
     multiplier = _multiplier(rows, weights, depth)
     name = f"{params.kind}_{depth}" if params else f"authors_{depth}"
     settings = {"name": name, "depth": depth, "width_multiplier": multiplier}
-    flat = [row[0] if row and isinstance(row[0], list) else row for row in strengths]
-    return _as_theirs(from_lists(_unscaled(rows, multiplier), flat, **settings))
+    unread = _unread(rows)
+    kept = _renumbered(_unscaled(rows, multiplier), [own.position for own in unread])
+    strengths = [
+        w for index, w in enumerate(strengths) if index not in {u.position for u in unread}
+    ]
+    return _as_theirs(from_lists(kept, strengths, **settings)), unread
+
+
+def _unread(rows: Sequence[Sequence]) -> tuple[UnreadStem, ...]:
+    """The stems that no block reads; object stems have no weights and are left to the graph's check."""
+    read = {source for row in rows if row[0] >= 0 for source in row[1]}
+    channels = _STEM_CHANNELS // max(1, sum(row[0] < 0 for row in rows))
+    return tuple(
+        UnreadStem(index, Stem(_KINDS[row[0]], channels, row[1]), channels)
+        for index, row in enumerate(rows)
+        if row[0] in _KINDS and index not in read
+    )
+
+
+def _renumbered(rows: Sequence[Sequence], left_out: Sequence[int]) -> list[list]:
+    """The rows without some of them."""
+
+    def moved(index: int) -> int:
+        return index - sum(position < index for position in left_out)
+
+    return [
+        list(row) if row[0] < 0 else [row[0], [moved(source) for source in row[1]], *row[2:]]
+        for index, row in enumerate(rows)
+        if index not in left_out
+    ]
 
 
 def _given(

@@ -12,6 +12,7 @@ import tf_keras
 
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.architecture.plan import NodePlan, make_plan
+from official_vision.conversion.authors.structure import UnreadStem
 from official_vision.conversion.authors.variables import (
     CONVOLUTION,
     DENSE,
@@ -22,6 +23,8 @@ from official_vision.conversion.authors.variables import (
 from official_vision.modeling.network import AssembleNet
 
 GATED, SINGLE_GATED, UNGATED = "gated", "single_gated", "ungated"
+_DEAD = "node that reaches no output, which is not built here"
+_UNREAD = "stem that no block reads, which is left out here"
 _STEM_CHANNELS = {"rgb": 3, "flow": 2}
 
 
@@ -35,11 +38,13 @@ class Code:
         AssembleNet++ with attention off) or ungated (AssembleNet).
       drops: of several inputs of one width that is not the target, the first alone is read (the port's
         AssembleNet++).
+      unread: stems that it makes and that the graph here leaves out.
     """
 
     has_scopes: bool
     gates: str
     drops: bool
+    unread: tuple[UnreadStem, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +53,8 @@ class Slot:
 
     Attributes:
       kind: of the stored layer.
-      node: of the architecture; None for the classifier.
+      node: index among the authors' nodes; None for the classifier.
+      ours: index among ours; None for the classifier and for stems that are left out here.
       shapes: of its variables, by their short names.
       layer: ours, which takes the values; None where we have none.
       input: position of the connection that it gates; None for others.
@@ -60,6 +66,7 @@ class Slot:
     node: int | None
     shapes: dict[str, tuple[int, ...]]
     layer: tf_keras.layers.Layer | None
+    ours: int | None = None
     input: int | None = None
     scope: str = ""
     reason: str = ""
@@ -77,19 +84,24 @@ def slots(
       classes: of their classifier.
     """
     plans = make_plan(architecture, model.spec.num_object_classes)
+    unread = {own.position: own for own in code.unread}
+    position = 0
     for plan in plans:
+        while position in unread:
+            for slot in _stem(unread[position].stem, unread[position].channels, None, code):
+                yield dataclasses.replace(slot, node=position, reason=_UNREAD)
+            position += 1
         node = architecture.nodes[plan.index]
         ours = model.node_layers.get(str(plan.index))
         made = (
-            _stem(node, plan, ours, code)
+            _stem(node, plan.output_channels, ours, code)
             if isinstance(node, Stem)
             else _block(plan, plans, architecture, ours, code)
         )
         for slot in made:
-            dead = (
-                "" if ours is not None else "node that reaches no output, which is not built here"
-            )
-            yield slot if slot.reason or not dead else dataclasses.replace(slot, reason=dead)
+            reason = slot.reason or ("" if ours is not None else _DEAD)
+            yield dataclasses.replace(slot, node=position, ours=plan.index, reason=reason)
+        position += 1
     width = plans[architecture.outputs[-1]].output_channels
     head = model.head.classifier if model.spec.num_classes == classes else None
     reason = (
@@ -114,16 +126,13 @@ def dropped_inputs(plan: NodePlan, code: Code) -> tuple[int, ...]:
     return tuple(positions)
 
 
-def _stem(
-    stem: Stem, plan: NodePlan, ours: tf_keras.layers.Layer | None, code: Code
-) -> Iterator[Slot]:
+def _stem(stem: Stem, width: int, ours: tf_keras.layers.Layer | None, code: Code) -> Iterator[Slot]:
     if stem.kind == "object":
         return
-    width = plan.output_channels
-    yield from _convolved(plan.index, (7, 7, _STEM_CHANNELS[stem.kind], width), ours, "spatial")
+    yield from _convolved((7, 7, _STEM_CHANNELS[stem.kind], width), ours, "spatial")
     if stem.kind == "rgb":
         kind = _temporal_kind(stem.temporal_dilation, code)
-        yield from _convolved(plan.index, (5, 1, width, width), ours, "temporal", kind)
+        yield from _convolved((5, 1, width, width), ours, "temporal", kind)
 
 
 def _block(
@@ -136,12 +145,12 @@ def _block(
     block, fusion = architecture.nodes[plan.index], plan.fusion
     if len(fusion.inputs) > 1:
         shape = {"value": (len(fusion.inputs),)}
-        yield Slot(STRENGTHS, plan.index, shape, ours and ours.fusion)
+        yield Slot(STRENGTHS, None, shape, ours and ours.fusion)
     yield from _gates(plan, plans, architecture, ours, code)
     for width in fusion.convolved_widths:
         shape = {"kernel": (1, 1, width, fusion.target_channels)}
         layer = ours and ours.fusion.convolutions[str(width)]
-        yield Slot(CONVOLUTION, plan.index, shape, layer)
+        yield Slot(CONVOLUTION, None, shape, layer)
     for position in range(plan.modules):
         yield from _module(block, plan, position, ours and ours.modules[position], code)
 
@@ -159,10 +168,12 @@ def _gates(
     if code.has_scopes:
         # In TensorFlow 1 a graph saves all that it holds, also the candidates' maps that only peer gates read.
         fed = [plans[candidate].output_channels for candidate in _by_level(plan, architecture)]
+        first = sum(plans[k].level == 0 for k in plan.candidates)
+        fed[first:first] = [own.channels for own in code.unread]
         for width in fed:
             shape = {"kernel": (width, max(fed)), "bias": (max(fed),)}
             reason = "map of a candidate peer, which self gates don't read"
-            yield Slot(DENSE, plan.index, shape, None, reason=reason)
+            yield Slot(DENSE, None, shape, None, reason=reason)
     dropped = dropped_inputs(plan, code)
     for width in dict.fromkeys(widths):
         positions = [position for position, other in enumerate(widths) if other == width]
@@ -171,7 +182,8 @@ def _gates(
                 continue
             scope = f"Connection_{width}_{count}" if len(widths) > 1 and code.has_scopes else ""
             shape = {"kernel": (width, width), "bias": (width,)}
-            yield Slot(DENSE, plan.index, shape, ours and ours.gates[position], position, scope)
+            layer = ours and ours.gates[position]
+            yield Slot(DENSE, None, shape, layer, input=position, scope=scope)
 
 
 def _by_level(plan: NodePlan, architecture: Architecture) -> list[int]:
@@ -194,15 +206,15 @@ def _module(
 ) -> Iterator[Slot]:
     fed = plan.fusion.output_channels if position == 0 else plan.output_channels
     if position == 0:
-        yield from _convolved(plan.index, (1, 1, fed, plan.output_channels), ours, "projection")
+        yield from _convolved((1, 1, fed, plan.output_channels), ours, "projection")
     is_temporal = position % 2 == 1
     kernel = (3, 1) if is_temporal else (1, 1)
     kind = _temporal_kind(block.temporal_dilation, code) if is_temporal else CONVOLUTION
-    yield from _convolved(plan.index, (*kernel, fed, plan.channels), ours, "first", kind)
+    yield from _convolved((*kernel, fed, plan.channels), ours, "first", kind)
     middle = (3, 3, plan.channels, plan.middle_channels)
-    yield from _convolved(plan.index, middle, ours, "middle")
+    yield from _convolved(middle, ours, "middle")
     last = (1, 1, plan.middle_channels, plan.output_channels)
-    yield from _convolved(plan.index, last, ours, "last")
+    yield from _convolved(last, ours, "last")
 
 
 def _temporal_kind(dilation: int, code: Code) -> str:
@@ -210,7 +222,6 @@ def _temporal_kind(dilation: int, code: Code) -> str:
 
 
 def _convolved(
-    node: int,
     shape: tuple[int, ...],
     ours: tf_keras.layers.Layer | None,
     name: str,
@@ -218,6 +229,6 @@ def _convolved(
 ) -> Iterator[Slot]:
     """A convolution and its norm."""
     variable = "value" if kind == DILATED else "kernel"
-    yield Slot(kind, node, {variable: shape}, ours and getattr(ours, name))
+    yield Slot(kind, None, {variable: shape}, ours and getattr(ours, name))
     norms = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), shape[-1:])
-    yield Slot(NORM, node, norms, ours and getattr(ours, f"{name}_norm"))
+    yield Slot(NORM, None, norms, ours and getattr(ours, f"{name}_norm"))
