@@ -27,7 +27,7 @@ from official_vision.specs import ModelSpec
 _PEER = (
     "Peer attention cannot be converted exactly. Received: {path}, trained with it. In the port the weights h of a "
     "gate's peers are random constants that no checkpoint holds; in both of the authors' programs the maps of "
-    "candidates are shared by a block's connections and have biases. Train with self attention, which can be converted."
+    "candidates are shared by a block's connections and have biases. Train with self attention, which converts."
 )
 
 
