@@ -62,6 +62,8 @@ _LABELS = flags.DEFINE_string(
     "Class names in the order of the classifier: a text file with one per line, or JSON (a list, or names by "
     "number, as Hugging Face's config.json has them).",
 )
+# Not every format has a use for these.
+_OF_SOURCES = (_STRUCTURE, _PARAMS, _EMA, _DEPTH, _NUM_CLASSES, _LABELS)
 
 
 def main() -> None:
@@ -90,10 +92,12 @@ def main() -> None:
         num_classes=_NUM_CLASSES.value,
         labels=read_labels(_LABELS.value) if _LABELS.value else None,
     )
-    source = sources.source_of(path) if _SOURCE.value == "auto" else _SOURCE.value
-    if _SOURCE.value == "auto":
+    source = _SOURCE.value
+    if source == "auto":
+        source = sources.source_of(path)
         print(f"{path}: {source}, {sources.SOURCES[source].what}")
-    converted = sources.convert(path, source, options)
+    sources.check_source(source, [flag.name for flag in _OF_SOURCES if flag.present])
+    converted = sources.SOURCES[source].convert(path, options)
     run_folder.write_run(
         Path(_OUTPUT.value),
         dataclasses.replace(settings, model=converted.spec),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from official_vision.architecture.graph import Architecture
@@ -26,7 +26,6 @@ class Options:
       depth: 26 to 101; None leaves it to the file.
       num_classes: of the network; None leaves it to the file.
       labels: class names; None where they are not given.
-      note: is given each line that tells what was done.
     """
 
     spec: ModelSpec = dataclasses.field(default_factory=ModelSpec)
@@ -36,7 +35,6 @@ class Options:
     depth: int | None = None
     num_classes: int | None = None
     labels: tuple[str, ...] | None = None
-    note: Callable[[str], None] = print
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Converted:
       spec: the model's settings.
       model: with its weights.
       coverage: where they come from.
-      labels: class names of the classifier; None where they are not known, or the classifier is new.
+      labels: class names, in the order of the logits; None where they are not known.
     """
 
     architecture: Architecture

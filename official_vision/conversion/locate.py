@@ -40,14 +40,14 @@ def weights_at(path: str) -> str:
 
 def _newest(folder: Path) -> str:
     prefixes = sorted(
-        (own.name.removesuffix(_INDEX) for own in folder.glob(f"*{_INDEX}")), key=_by_number
+        (file.name.removesuffix(_INDEX) for file in folder.glob(f"*{_INDEX}")), key=_by_number
     )
     if prefixes:
         return str(folder / (_listed(folder, prefixes) or prefixes[-1]))
-    weights = sorted(own for own in folder.iterdir() if own.suffix in _WEIGHTS)
+    weights = sorted(file for file in folder.iterdir() if file.suffix in _WEIGHTS)
     if len(weights) == 1:
         return str(weights[0])
-    seen = ", ".join(own.name for own in weights[:5]) or "none"
+    seen = ", ".join(file.name for file in weights[:5]) or "none"
     raise UserError(
         f"A folder must hold a checkpoint or one file of weights. Received: {folder} ({seen}). Name the file."
     )

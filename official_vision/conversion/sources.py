@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from official_vision.conversion.converted import Converted, Options
 from official_vision.errors import UserError, nearest
@@ -19,11 +19,13 @@ class Source:
       what: in a few words.
       recognises: whether a path (a file, or a checkpoint's prefix) is of this format; never raises.
       convert: reads it.
+      unread: flags of tools/convert.py that its converter has no use for.
     """
 
     what: str
     recognises: Callable[[str], bool]
     convert: Converter
+    unread: tuple[str, ...] = ()
 
 
 def _is_authors_tf2(path: str) -> bool:
@@ -75,14 +77,23 @@ def source_of(path: str) -> str:
     )
 
 
-def convert(path: str, source: str, options: Options) -> Converted:
-    """Converts a file of a format by name; see Options for the arguments.
+def check_source(source: str, flags: Iterable[str]) -> None:
+    """Refuses an unknown format, and flags that its converter would leave unread.
+
+    Args:
+      source: name of the format.
+      flags: that the user has set.
 
     Raises:
-      UserError: an unknown format, or what its converter raises.
+      UserError: see above.
     """
     if source not in SOURCES:
         raise UserError(
             f"--source must be a known format. Received: {source!r}. {nearest(source, SOURCES)}"
         )
-    return SOURCES[source].convert(path, options)
+    for flag in flags:
+        if flag in SOURCES[source].unread:
+            raise UserError(
+                f"--{flag} means nothing to weights of this format. Received: --{flag}, and weights of {source}. "
+                "Leave it out."
+            )

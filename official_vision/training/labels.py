@@ -107,7 +107,9 @@ def _of_json(values: Any, path: str | os.PathLike) -> list[str]:
 
 def _in_order(values: Mapping[str, Any]) -> list[Any] | None:
     """Names by their numbers 0, 1, ..., whichever of the two are the keys; None for other objects."""
-    pairs = [(key, own) if isinstance(own, str) else (own, key) for key, own in values.items()]
+    pairs = [
+        (key, value) if isinstance(value, str) else (value, key) for key, value in values.items()
+    ]
     by_number = {str(number): name for number, name in pairs}
     numbers = [str(number) for number in range(len(pairs))]
     return [by_number[number] for number in numbers] if {*by_number} == {*numbers} else None

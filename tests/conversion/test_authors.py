@@ -50,7 +50,7 @@ def test_self_gates_and_computed_flow_give_the_port_s_logits(plus_self):
     assert (plus_self.spec.num_classes, plus_self.spec.flow_source) == (11, "computed")
     coverage = plus_self.coverage
     assert coverage.share("loaded") == 1
-    assert {own.reason for own in coverage.skipped} == {"constant of the computed flow"}
+    assert {entry.reason for entry in coverage.skipped} == {"constant of the computed flow"}
     # Counted by hand from the shapes: 3 stems, 5 blocks, a classifier of 128 x 11.
     assert coverage.by_node()["head"]["loaded"] == 128 * 11 + 11
     assert coverage.by_node()["node_00"]["loaded"] == 7 * 7 * 3 * 42 + 5 * 42 * 42 + 8 * 42
@@ -60,7 +60,7 @@ def test_several_last_blocks_and_one_that_nothing_reads(v1):
     assert largest_difference(v1, "v1_26") < TOLERANCE
     assert (v1.spec.gate, v1.spec.activation) == ("none", "softmax")
     dead = "node that reaches no output, which is not built here"
-    skipped = [own.name for own in v1.coverage.skipped if own.reason == dead]
+    skipped = [entry.name for entry in v1.coverage.skipped if entry.reason == dead]
     # Node 11: 2 modules of 3 convolutions and a projection, each with 4 variables of its norm.
     assert len(skipped) == 7 * 5
     assert "node_11" not in v1.coverage.by_node()
@@ -71,9 +71,9 @@ def test_moving_averages_are_taken_by_choice(v1):
     assert largest_difference(averaged, "v1_26", "ema") < TOLERANCE
     assert np.abs(io_of("v1_26")["ema"] - io_of("v1_26")["y"]).max() > 0.5
     # Moving statistics of norms have no averages: both networks have the same.
-    for own, other in zip(v1.model.weights, averaged.model.weights, strict=True):
-        same = bool(np.array_equal(own, other))
-        assert same == ("moving_" in own.name), own.name
+    for variable, other in zip(v1.model.weights, averaged.model.weights, strict=True):
+        same = bool(np.array_equal(variable, other))
+        assert same == ("moving_" in variable.name), variable.name
 
 
 def test_connections_that_the_port_drops_are_closed_and_named():
@@ -88,7 +88,7 @@ def test_connections_that_the_port_drops_are_closed_and_named():
     key = "backbone/layer_with_weights-81/agg_weights/.ATTRIBUTES/VARIABLE_VALUE"
     logits = tf.train.load_checkpoint(stored.prefix("plus_26")).get_tensor(key)
     np.testing.assert_allclose(strengths, [1, 0, 1] / (1 + np.exp(-logits)), rtol=1e-6, atol=1e-30)
-    initial = [own.variable for own in converted.coverage.weights if own.status == "initial"]
+    initial = [entry.variable for entry in converted.coverage.weights if entry.status == "initial"]
     assert initial == [
         f"node_{node}/gate_9_{node}/dense/{name}"
         for node in (10, 12)
@@ -101,11 +101,11 @@ def test_another_number_of_classes_starts_a_new_classifier(v1):
     converted = convert(stored.prefix("v1_26"), Options(num_classes=3, labels=labels))
     assert converted.spec.num_classes == 3
     assert converted.labels == labels
-    head = [own for own in converted.coverage.weights if own.node == "head"]
-    assert {(own.status, own.reason) for own in head} == {
+    head = [entry for entry in converted.coverage.weights if entry.node == "head"]
+    assert {(entry.status, entry.reason) for entry in head} == {
         ("initial", "classifier of another number of classes")
     }
-    skipped = {own.name: own.shape for own in converted.coverage.skipped}
+    skipped = {entry.name: entry.shape for entry in converted.coverage.skipped}
     assert skipped["dense/kernel"] == (8, 5)
     np.testing.assert_array_equal(v1.model.weights[0], converted.model.weights[0])
 
@@ -128,7 +128,9 @@ def test_settings_of_the_user_stand_beside_the_checkpoint_s(tmp_path):
     converted = convert(prefix, Options(spec=spec, structure=structure))
     assert (converted.spec.dropout_rate, converted.spec.frame_pooling) == (0.2, "softmax")
     new = {
-        own.variable: own.reason for own in converted.coverage.weights if own.status == "initial"
+        entry.variable: entry.reason
+        for entry in converted.coverage.weights
+        if entry.status == "initial"
     }
     assert new == dict.fromkeys(
         ("head/attention/kernel", "head/attention/bias"), "not in the authors' network"

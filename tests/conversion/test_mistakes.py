@@ -1,5 +1,6 @@
 """Wrong, damaged and foreign files get one line that names what is wrong."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ import tensorflow as tf
 from official_vision.conversion.authors.convert import convert
 from official_vision.conversion.converted import Options
 from official_vision.conversion.locate import weights_at
-from official_vision.conversion.sources import source_of
+from official_vision.conversion.sources import SOURCES, check_source, source_of
 from official_vision.errors import UserError
 from official_vision.specs import ModelSpec
 from tests.conversion import stored
@@ -49,7 +50,15 @@ def test_other_programs_checkpoints_and_files_are_of_no_known_format(tmp_path):
 def test_the_structure_must_be_known_and_be_one(tmp_path):
     prefix = stored.copy("v1_26", tmp_path)
     assert "no checkpoint holds" in refusal(convert, prefix, Options())
-    for text in ("{", "3", "[]", "[[0]]", '{"structure": [[-1, "x", 2, 3]]}', "[[-1,1],[0,[0],1]]"):
+    bad = (
+        '[0,[0],"x",1,1]',
+        "[0,[[0]],1,1,1]",
+        "[0,[0],1]",
+        f"[0,[0],{10**400},1,1]",
+        "[9,[0],1,1,1]",
+    )
+    rows = [f"[[-1, 1], {row}]" for row in bad]
+    for text in ("{", "3", "[]", "[[0]]", '{"structure": [[-1, "x"]]}', "[" * 100_000, *rows):
         (tmp_path / "bad.json").write_text(text)
         refusal(convert, prefix, Options(structure=str(tmp_path / "bad.json")))
     refusal(convert, prefix, Options(structure=str(tmp_path / "none.json")))
@@ -136,3 +145,11 @@ def test_a_checkpoint_is_named_by_any_of_its_files(tmp_path):
     refusal(weights_at, str(tmp_path / "ckpt-1"))
     (tmp_path / "empty").mkdir()
     refusal(weights_at, str(tmp_path / "empty"))
+
+
+def test_flags_that_a_format_has_no_use_for_are_refused(monkeypatch):
+    check_source("authors-tf2", ["ema", "params"])
+    of_others = dataclasses.replace(SOURCES["authors-tf2"], unread=("ema",))
+    monkeypatch.setitem(SOURCES, "authors-tf2", of_others)
+    assert "--ema means nothing" in refusal(check_source, "authors-tf2", ["params", "ema"])
+    assert "Did you mean 'authors-tf1'" in refusal(check_source, "author-tf1", [])

@@ -34,10 +34,10 @@ def test_the_file_is_looked_for_beside_the_checkpoint_and_above(tmp_path):
     prefix = stored.copy("plus_26", tmp_path / "best_ckpt")
     assert find_params(prefix, "") is None
     (tmp_path / "params.yaml").write_text(ORIGINAL)
-    found = find_params(prefix, "")
-    assert (found.kind, found.depth, found.attention) == ("assemblenet_plus", 26, "self")
-    assert found.structure == [row[:5] for row in stored.ROWS]
-    assert found.edge_weights[12] == [0.25, 0.75, 0.35]
+    params = find_params(prefix, "")
+    assert (params.kind, params.depth, params.attention) == ("assemblenet_plus", 26, "self")
+    assert params.structure == [row[:5] for row in stored.ROWS]
+    assert params.edge_weights[12] == [0.25, 0.75, 0.35]
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_another_epsilon_goes_into_the_moving_variances(tmp_path):
     path = params_with(tmp_path, r"norm_epsilon: 1.0e-05", "norm_epsilon: 0.001")
     changed = convert(stored.prefix("plus_26"), Options(params=path)).model
     usual = convert(stored.prefix("plus_26"), Options()).model
-    for own, other in zip(changed.weights, usual.weights, strict=True):
-        shift = 0.001 - 1e-5 if "moving_variance" in own.name else 0
-        if "gate_9_" not in own.name:
-            np.testing.assert_allclose(own - other, np.full(own.shape, shift), atol=1e-6)
+    for variable, other in zip(changed.weights, usual.weights, strict=True):
+        shift = 0.001 - 1e-5 if "moving_variance" in variable.name else 0
+        if "gate_9_" not in variable.name:
+            np.testing.assert_allclose(variable - other, np.full(variable.shape, shift), atol=1e-6)
 
 
 def test_a_file_that_is_no_params_yaml_gets_one_line(tmp_path):
@@ -87,5 +87,8 @@ def test_a_file_that_is_no_params_yaml_gets_one_line(tmp_path):
         assert message.startswith("params.yaml must be a run's of the authors' Model Garden port.")
     message = refusal(stored.prefix("plus_26"), Options(params=str(tmp_path / "none.yaml")))
     assert "No such file" in message
-    path = params_with(tmp_path, r"level: 3", "level: three")
-    assert "bad" not in refusal(stored.prefix("plus_26"), Options(params=path))
+    for line, other in (
+        ("level: 3", "level: three"),
+        ("norm_epsilon: 1.0e-05", "norm_epsilon: -1"),
+    ):
+        refusal(stored.prefix("plus_26"), Options(params=params_with(tmp_path, line, other)))

@@ -44,8 +44,8 @@ def test_the_folder_is_read_as_a_trained_run_s(model, tmp_path):
         trained = load_trained(output, which)
         assert trained.step == 0
         assert trained.labels == ("cat", "dog") == labels_of_run(output)
-        for own, other in zip(model.weights, trained.model.weights, strict=True):
-            np.testing.assert_array_equal(own, other)
+        for variable, other in zip(model.weights, trained.model.weights, strict=True):
+            np.testing.assert_array_equal(variable, other)
     strengths = learned_connectivity(output).strengths
     logits = model.blocks()[3].fusion.strength_logits.numpy().astype(np.float64)
     np.testing.assert_allclose(strengths[3], 1 / (1 + np.exp(-logits)), rtol=1e-6)

@@ -44,7 +44,7 @@ def test_names_give_the_logits(plain, clips):
     assert (converted.spec.gate, converted.architecture.depth) == ("none", 26)
     # Nothing is dropped by this code: 2 inputs of one width are summed before their 1x1 convolution.
     assert not any("closed" in note for note in converted.coverage.notes)
-    reasons = [own.reason for own in converted.coverage.skipped]
+    reasons = [entry.reason for entry in converted.coverage.skipped]
     assert reasons.count("state of the optimizer or the trainer") == 1  # global_step
     averaged = convert(prefix, Options(structure=structure, averaged=True))
     assert np.abs(stored.logits_of(averaged.model, clips) - by_averages).max() < 1e-5
@@ -63,14 +63,14 @@ def test_self_gates_and_maps_that_they_leave_unread(clips, tmp_path):
     assert converted.spec.gate == "self"
     assert np.abs(stored.logits_of(converted.model, clips) - expected).max() < 1e-5
     maps = "map of a candidate peer, which self gates don't read"
-    skipped = [own.name for own in converted.coverage.skipped if own.reason == maps]
+    skipped = [entry.name for entry in converted.coverage.skipped if entry.reason == maps]
     # Candidates of nodes 2 to 6 are 2, 3, 4, 5 and 5 nodes, each with kernel and bias.
     assert len(skipped) == 2 * (2 + 3 + 4 + 5 + 5)
 
 
 def test_stems_that_no_block_reads_are_left_out(clips, tmp_path):
     """Their weights, and their maps as candidate peers, are passed over; later nodes have other numbers here."""
-    moved = ([row[0], [own + (own > 0) for own in row[1]], *row[2:]] for row in ROWS[2:])
+    moved = ([row[0], [source + (source > 0) for source in row[1]], *row[2:]] for row in ROWS[2:])
     rows = [[-1, 2], [-1, 3], [-1, 1], *moved]
     assert 1 not in {source for row in rows[3:] for source in row[1]}
     network = tf1_network.Network(rows, attention="self")
@@ -79,8 +79,10 @@ def test_stems_that_no_block_reads_are_left_out(clips, tmp_path):
     converted = convert(prefix, Options(structure=stored.write_lists(tmp_path / "l.json", rows)))
     assert np.abs(stored.logits_of(converted.model, clips) - expected).max() < 1e-5
     assert len(converted.architecture.nodes) == len(rows) - 1
-    left_out = [own for own in converted.coverage.skipped if own.reason.startswith("stem that no")]
-    assert {own.name.split("/")[0] for own in left_out} == {"Node_1"}
+    left_out = [
+        entry for entry in converted.coverage.skipped if entry.reason.startswith("stem that no")
+    ]
+    assert {entry.name.split("/")[0] for entry in left_out} == {"Node_1"}
     assert "left out, since no block reads it: rgb stem 1" in converted.coverage.notes[-1]
 
 

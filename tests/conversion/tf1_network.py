@@ -39,7 +39,7 @@ def write(network, x, path, *, averages=False):
       averages: keeps moving averages beside the weights, with other values.
 
     Returns:
-      Logits [batch, classes] by the weights, and by the averages where they are kept.
+      Logits [batch, classes] by the weights, and by the averages where they are there.
     """
     with tf.Graph().as_default(), v1.Session() as session, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that its layers are TensorFlow 1's
@@ -48,11 +48,19 @@ def write(network, x, path, *, averages=False):
         if averages:
             average.apply(v1.trainable_variables())
         v1.train.get_or_create_global_step()
-        weights = [own for own in v1.global_variables() if own.dtype.base_dtype == tf.float32]
+        weights = [
+            variable
+            for variable in v1.global_variables()
+            if variable.dtype.base_dtype == tf.float32
+        ]
         random = np.random.default_rng(0)
-        values = {own.initializer.inputs[1]: _value(random, own) for own in weights}
+        values = {variable.initializer.inputs[1]: _value(random, variable) for variable in weights}
         saver = v1.train.Saver()
-        put = [own.assign(average.average(own)) for own in v1.trainable_variables() if averages]
+        put = [
+            variable.assign(average.average(variable))
+            for variable in v1.trainable_variables()
+            if averages
+        ]
         session.run(v1.global_variables_initializer(), values)
         saver.save(session, path, write_meta_graph=False)
         by_weights = session.run(logits)

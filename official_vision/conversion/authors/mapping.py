@@ -70,10 +70,10 @@ class _Loading:
         self._norm_epsilon = norm_epsilon
         self._left = _queues(weights)
         self._skipped: list[Skipped] = []
-        self._told: dict = {}  # variable's reference -> (status, source, reason)
+        self._outcomes: dict = {}  # variable's reference -> (status, source, reason)
         self._notes = [
-            f"left out, since no block reads it: {own.stem.kind} stem {own.position}; later nodes move up by one"
-            for own in code.unread
+            f"left out, since no block reads it: {left.stem.kind} stem {left.position}; later nodes move up by one"
+            for left in code.unread
         ]
         plans = make_plan(model.architecture, model.spec.num_object_classes)
         self._dropped = {plan.index: dropped_inputs(plan, code) for plan in plans}
@@ -139,7 +139,7 @@ class _Loading:
         reason: str = "",
     ) -> None:
         variable.assign(value)
-        self._told[variable.ref()] = (status, (source,) if source else (), reason)
+        self._outcomes[variable.ref()] = (status, (source,) if source else (), reason)
 
     def _strengths(self, slot: Slot, stored: StoredLayer, logits: np.ndarray) -> None:
         closed = self._dropped[slot.ours]
@@ -165,7 +165,7 @@ class _Loading:
                 if position in self._dropped[index]:
                     reason = "gate of a connection that the authors' code drops; it is closed"
                     for variable in gate.weights:
-                        self._told[variable.ref()] = (INITIAL, (), reason)
+                        self._outcomes[variable.ref()] = (INITIAL, (), reason)
                 elif self._code.gates == SINGLE_GATED and block.fusion.is_weighted:
                     reason = "held open: attention was off, but for blocks of one input"
                     self._assign(gate.dense.kernel, gate.dense.kernel * 0, "", INFLATED, reason)
@@ -179,7 +179,7 @@ class _Loading:
 
     def _weight(self, variable: tf.Variable) -> Weight:
         name = variable.name.split(":")[0].split("/", 1)[1]
-        status, source, reason = self._told.get(variable.ref(), (INITIAL, (), _why_new(name)))
+        status, source, reason = self._outcomes.get(variable.ref(), (INITIAL, (), _why_new(name)))
         size = int(np.prod(variable.shape))
         return Weight(name, name.split("/")[0], size, status, source, reason)
 

@@ -84,7 +84,7 @@ def _read(path: Path) -> Params:
         raise _unfit(path, error.strerror or str(error)) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise _unfit(path, f"not YAML: {' '.join(str(error).split())[:200]}") from error
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, OverflowError, KeyError, AttributeError) as error:
         raise _unfit(path, f"{type(error).__name__} {error}") from error
 
 
@@ -99,6 +99,9 @@ def _params(path: str, values: Any) -> Params:
     if network.get("use_object_input"):
         raise ValueError("use_object_input is true, which the port's configurations cannot feed")
     structure, edge_weights = _lists(network["blocks"])
+    epsilon = float(_section(model, "norm_activation").get("norm_epsilon", 1e-5))
+    if not 0 < epsilon < 1:
+        raise ValueError(f"its norm_epsilon is {epsilon}")
     data = _section(task, "train_data")
     return Params(
         path=path,
@@ -111,7 +114,7 @@ def _params(path: str, values: Any) -> Params:
         pools_by_softmax=bool(model.get("max_pool_predictions", False)),
         is_multilabel=bool(data.get("is_multilabel", False)),
         is_zero_centred=bool(data.get("zero_centering_image", False)),
-        norm_epsilon=float(_section(model, "norm_activation").get("norm_epsilon", 1e-5)),
+        norm_epsilon=epsilon,
     )
 
 

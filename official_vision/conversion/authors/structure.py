@@ -20,6 +20,7 @@ _STEM_CHANNELS = 128  # shared among a network's stems
 _KINDS = {-1: "rgb", -2: "flow"}
 _OBJECT_STEM = -3
 _OBJECT_CHANNELS = 151
+_LARGEST = 65536  # far beyond any network; keeps arithmetic on channels finite
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,21 +61,21 @@ def architecture_of(
     name = f"{params.kind}_{depth}" if params else f"authors_{depth}"
     settings = {"name": name, "depth": depth, "width_multiplier": multiplier}
     unread = _unread(rows)
-    kept = _renumbered(_unscaled(rows, multiplier), [own.position for own in unread])
+    connected = _renumbered(_unscaled(rows, multiplier), [stem.position for stem in unread])
     strengths = [
         w for index, w in enumerate(strengths) if index not in {u.position for u in unread}
     ]
-    return _as_theirs(from_lists(kept, strengths, **settings)), unread
+    return _as_theirs(from_lists(connected, strengths, **settings)), unread
 
 
 def _unread(rows: Sequence[Sequence]) -> tuple[UnreadStem, ...]:
     """The stems that no block reads; object stems have no weights and are left to the graph's check."""
-    read = {source for row in rows if row[0] >= 0 for source in row[1]}
+    sources = {source for row in rows if row[0] >= 0 for source in row[1]}
     channels = _STEM_CHANNELS // max(1, sum(row[0] < 0 for row in rows))
     return tuple(
         UnreadStem(index, Stem(_KINDS[row[0]], channels, row[1]), channels)
         for index, row in enumerate(rows)
-        if row[0] in _KINDS and index not in read
+        if row[0] in _KINDS and index not in sources
     )
 
 
@@ -100,7 +101,8 @@ def _given(
                 "The network's structure must be known, which no checkpoint holds. Received: neither "
                 "--structure nor a params.yaml beside the checkpoint. Give one of them."
             )
-        return (params.structure, params.edge_weights), None
+        given = {"structure": params.structure, "edge_weights": params.edge_weights}
+        return _lists(given, params.path), None
     if not os.path.isfile(structure):
         return None, load_architecture(
             structure
@@ -118,7 +120,7 @@ def _lists(values: Any, path: str) -> tuple[list, list]:
         values = values.get("structure")
     if not isinstance(values, list) or not all(_is_row(row) for row in values) or not values:
         raise UserError(
-            "--structure must hold the authors' lists: [-1, dilation] of a stem, [level, inputs, channels, "
+            "A structure must be the authors' lists: [-1, dilation] of a stem, [level, inputs, channels, "
             f"dilation, stride, 0] of a block. Received: {path}, which holds others. Correct the rows."
         )
     if any(row[0] >= 0 and isinstance(row[2], list) for row in values):
@@ -132,9 +134,21 @@ def _lists(values: Any, path: str) -> tuple[list, list]:
 
 
 def _is_row(row: Any) -> bool:
-    if not isinstance(row, list) or len(row) < 2 or type(row[0]) is not int:
+    """Whether a row has the form of the authors'; what its numbers mean is checked by the architecture."""
+    if not isinstance(row, list) or len(row) < 2 or not _are_counts(row[:1]):
         return False
-    return row[0] < 0 or (len(row) in (5, 6) and isinstance(row[1], list))
+    if row[0] < 0:
+        return _are_counts(row)
+    return (
+        len(row) in (5, 6)
+        and isinstance(row[1], list)
+        and (_are_counts(row[2:3]) or isinstance(row[2], list))
+        and _are_counts(row[1] + row[3:])
+    )
+
+
+def _are_counts(values: Sequence[Any]) -> bool:
+    return all(type(value) is int and abs(value) <= _LARGEST for value in values)
 
 
 def _as_theirs(graph: Architecture) -> Architecture:
@@ -191,7 +205,7 @@ def _multiplier(rows: Sequence[Sequence], weights: StoredWeights, depth: int) ->
     expected = [MIDDLE_CHANNELS[level] for level in levels]
     for full, width in zip(expected, widths, strict=False):
         multiplier = width / full
-        if [max(1, round(own * multiplier)) for own in expected] == widths and _unscaled(
+        if [max(1, round(width * multiplier)) for width in expected] == widths and _unscaled(
             rows, multiplier
         ):
             return multiplier

@@ -41,7 +41,7 @@ _LAYER = re.compile(
 )
 _SINGLE = re.compile(
     r"(?:.*/)??(?P<layer>(?:Node_(?P<node>\d+)/)?(?:private__apply_edge_weight(?:_(?P<number>\d+))?/)?"
-    r"(?P<kind>agg_weights|Variable)(?:_(?P<own>\d+))?)"
+    r"(?P<kind>agg_weights|Variable)(?:_(?P<suffix>\d+))?)"
 )
 _FLOW_CONSTANTS = re.compile(r"(?:^|/)(?:rep_flow|representation_flow)\w*/(?P<name>\w+)$")
 _AFTER_ALL_NODES = 1 << 30  # where names have scopes, the classifier has none
@@ -221,7 +221,7 @@ def _names_of_objects(reader: Any) -> dict[str, str]:
 
 
 def _layer(parts: Mapping[str, str | None], has_scopes: bool) -> StoredLayer:
-    number = parts.get("own") or parts["number"] or 0
+    number = parts.get("suffix") or parts["number"] or 0
     node = int(parts["node"]) if has_scopes and parts["node"] else None
     return StoredLayer(parts["layer"], parts["kind"], node, parts.get("scope") or "", int(number))
 

@@ -84,7 +84,7 @@ def slots(
       classes: of their classifier.
     """
     plans = make_plan(architecture, model.spec.num_object_classes)
-    unread = {own.position: own for own in code.unread}
+    unread = {stem.position: stem for stem in code.unread}
     position = 0
     for plan in plans:
         while position in unread:
@@ -169,7 +169,7 @@ def _gates(
         # In TensorFlow 1 a graph saves all that it holds, also the candidates' maps that only peer gates read.
         fed = [plans[candidate].output_channels for candidate in _by_level(plan, architecture)]
         first = sum(plans[k].level == 0 for k in plan.candidates)
-        fed[first:first] = [own.channels for own in code.unread]
+        fed[first:first] = [stem.channels for stem in code.unread]
         for width in fed:
             shape = {"kernel": (width, max(fed)), "bias": (max(fed),)}
             reason = "map of a candidate peer, which self gates don't read"
