@@ -17,6 +17,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 # Of v1_26 and plus_26, as it was given to the port.
 ROWS = [
@@ -53,6 +55,36 @@ def copy(name, folder, *files):
         if path.name.startswith("c") or path.name in files:
             shutil.copyfile(path, folder / path.name)
     return str(folder / "ckpt-0")
+
+
+def variables_of(name):
+    """Yields the port's name, the key and the value of each variable of a model in a checkpoint."""
+    reader = tf.train.load_checkpoint(prefix(name))
+    graph = trackable_object_graph_pb2.TrackableObjectGraph()
+    graph.ParseFromString(reader.get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    for attribute in (attribute for node in graph.nodes for attribute in node.attributes):
+        key = attribute.checkpoint_key
+        if key.startswith(("model/", "backbone/")) and "OPTIMIZER_SLOT" not in key:
+            yield attribute.full_name, key, reader.get_tensor(key)
+
+
+def rewrite(name, folder, is_left_out):
+    """Writes a checkpoint of the port anew in TensorFlow's object-based form, without some variables.
+
+    Args:
+      name: of the checkpoint.
+      folder: to write to.
+      is_left_out: tells it by the port's name of a variable.
+
+    Returns:
+      The prefix.
+    """
+    roots = {"model": tf.Module(), "backbone": tf.Module()}
+    for full_name, key, value in variables_of(name):
+        if not is_left_out(full_name):
+            root, path = key.split("/.ATTRIBUTES")[0].split("/", 1)
+            setattr(roots[root], path.replace("/", "_"), tf.Variable(value, name=full_name))
+    return tf.train.Checkpoint(**roots).write(str(folder / "rewritten"))
 
 
 def write_lists(path, rows):

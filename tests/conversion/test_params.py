@@ -59,6 +59,32 @@ def test_peer_attention_and_concatenation_are_refused_with_the_reason(tmp_path):
     assert "combine_method is concat" in message
 
 
+def test_with_attention_off_gates_are_open_but_where_a_block_has_one_input(tmp_path):
+    """The port gates blocks of one input all the same: nodes 11 and 13."""
+    layers = {name.split("/")[0] for name, _, _ in stored.variables_of("plus_26")}
+    denses = sorted((name for name in layers if name.startswith("dense")), key=_number)
+    # In the order of nodes: gates of 8, 9 (4 each), 10 (2 of 3), 11, 12 (2 of 3), 13, 14 (3), classifier.
+    assert len(denses) == 4 + 4 + 2 + 1 + 2 + 1 + 3 + 1
+    gone = {*denses} - {denses[10], denses[13], denses[17]}
+    prefix = stored.rewrite("plus_26", tmp_path, lambda name: name.split("/")[0] in gone)
+    params = params_with(tmp_path, r"attention_mode: None", "attention_mode: null")
+    off = convert(prefix, Options(params=params)).model.blocks()
+    on = convert(stored.prefix("plus_26"), Options()).model.blocks()
+    dropped = {(10, 9), (12, 9)}  # closed, whatever their gates are
+    for index, block in off.items():
+        for fed, gate, other in zip(
+            stored.ROWS[index][1], block.gates, on[index].gates, strict=True
+        ):
+            source = np.random.default_rng(0).normal(size=(3, gate.channels)).astype("float32")
+            expected = other(source).numpy() if index in (11, 13) else np.ones(source.shape)
+            if (index, fed) not in dropped:
+                np.testing.assert_array_equal(gate(source), expected)
+
+
+def _number(layer):
+    return int(layer.partition("_")[2] or 0)
+
+
 def test_inputs_centred_at_zero_and_several_labels_become_settings(tmp_path):
     path = params_with(tmp_path, r"zero_centering_image: false", "zero_centering_image: true")
     (tmp_path / "changed.yaml").write_text(
