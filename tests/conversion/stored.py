@@ -31,7 +31,7 @@ ROWS = [
     [3, [12], 2, 1, 2, 0],
     [3, [9, 10, 12], 2, 2, 1, 0],
 ]
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parent / "assets"
 
 
 def prefix(name):
