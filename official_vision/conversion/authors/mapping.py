@@ -114,8 +114,9 @@ class _Loading:
                     f"{name} left over: the checkpoint has more layers than the structure"
                 )
         self._gates_without_layer()
+        weights = [self._weight(variable) for variable in self._model.weights]
         return Coverage(
-            tuple(self._weight(variable) for variable in self._model.weights),
+            tuple(sorted(weights, key=_in_the_network)),
             (*self._skipped, *self._weights.others),
             (*self._notes, *self._flow_notes()),
         )
@@ -197,6 +198,11 @@ def _queues(weights: StoredWeights) -> dict[tuple[str, str], deque[StoredLayer]]
         for layer in weights.in_order(kind):
             queues.setdefault((kind, layer.scope), deque()).append(layer)
     return queues
+
+
+def _in_the_network(weight: Weight) -> tuple[bool, str]:
+    """Nodes by number, then what follows them: Keras has them in the order of their names as text."""
+    return (not weight.node.startswith("node_"), weight.node)
 
 
 def _why_new(name: str) -> str:
