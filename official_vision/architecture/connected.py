@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from official_vision.architecture.refusal import fail
 
-if TYPE_CHECKING:
-    from official_vision.architecture.graph import Architecture, Block, Stem
 
-
-def check_connected(graph: Architecture) -> None:
+# architecture/graph.py checks graphs with this file, so its classes can't be named here.
+def check_connected(graph: Any) -> None:
     """Refuses a graph without outputs, with unequal ones, or with nodes that lead to none.
+
+    Args:
+      graph: an Architecture whose nodes are valid one by one.
 
     Raises:
       ArchitectureError: one line naming the node and the rule.
@@ -40,7 +41,7 @@ def check_connected(graph: Architecture) -> None:
             )
 
 
-def _check_outputs(graph: Architecture) -> None:
+def _check_outputs(graph: Any) -> None:
     """One classifier reads the mean of the outputs' averages, so they must have equal widths."""
     first, *others = graph.outputs
     for index in others:
@@ -53,13 +54,17 @@ def _check_outputs(graph: Architecture) -> None:
             )
 
 
-def _output_channels(block: Block) -> int:
+def _output_channels(block: Any) -> int:
     """What decides a block's output channels: C, or the last number of an inverted bottleneck."""
     return block.channels if isinstance(block.channels, int) else block.channels[-1]
 
 
-def strides(nodes: Sequence[Stem | Block]) -> tuple[int, ...]:
-    """Returns each node's stride from the input frame, in height and width."""
+def strides(nodes: Sequence[Any]) -> tuple[int, ...]:
+    """Returns each node's stride from the input frame, in height and width.
+
+    Args:
+      nodes: stems and blocks, each fed by earlier ones.
+    """
     reached: list[int] = []
     for node in nodes:
         coarsest = max((reached[source] for source in node.inputs), default=1)
