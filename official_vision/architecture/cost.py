@@ -342,7 +342,7 @@ class _Bill:
     def head(self) -> Iterator[Part]:
         outputs = [self._plan[index] for index in self._architecture.outputs]
         setting, features, count = self._setting, outputs[0].output_channels, Count()
-        positions = sum(setting.positions(own.stride) for own in outputs)
+        positions = sum(setting.positions(output.stride) for output in outputs)
         averaged = features
         if self._architecture.block_kind == "inverted_bottleneck":
             final, hidden = LITE_HEAD_CHANNELS

@@ -143,8 +143,8 @@ def to_lists(
                 node.spatial_stride,
             ]
             structure.append([*row, 0] if rows_of_six else row)
-            own = list(node.strengths or ())
-            strengths.append([own] if nested and own else own)
+            given = list(node.strengths or ())
+            strengths.append([given] if nested and given else given)
     return structure, strengths
 
 
@@ -168,10 +168,10 @@ def from_lists(
         given = list(strengths) or [()] * len(structure)
         stem_stride = 2 if settings.get("block_kind") == "inverted_bottleneck" else 4
         nodes = [
-            _stem_from_row(row, own, stems, stem_stride)
+            _stem_from_row(row, weights, stems, stem_stride)
             if row[0] < 0
-            else _block_from_row(index, row, own)
-            for index, (row, own) in enumerate(zip(structure, given, strict=True))
+            else _block_from_row(index, row, weights)
+            for index, (row, weights) in enumerate(zip(structure, given, strict=True))
         ]
     except ArchitectureError:
         raise

@@ -8,7 +8,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from official_vision.errors import UserError
+from official_vision.architecture.connected import check_connected
+from official_vision.architecture.connected import strides as _strides
+from official_vision.architecture.refusal import ArchitectureError as ArchitectureError
+from official_vision.architecture.refusal import fail as _fail
 
 STREAM_OF_STEM = {"rgb": "rgb", "flow": "flow", "object": "objects"}
 LEVELS = (1, 2, 3, 4)
@@ -26,10 +29,6 @@ BLOCK_KINDS = ("bottleneck", "inverted_bottleneck")
 CHANNEL_SUM_OF_LEVEL = {0: 128, 1: 128, 2: 256, 3: 512, 4: 512}
 # Far beyond any network; keeps arithmetic on channels and strides finite.
 _LARGEST_COUNT = 65536
-
-
-class ArchitectureError(UserError):
-    """A graph that is not a network: one line naming the node and the rule it breaks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +104,7 @@ class Architecture:
         _check_header(self)
         for index, node in enumerate(self.nodes):
             _check_node(index, node, self)
-        _check_connected(self)
+        check_connected(self)
 
     @property
     def outputs(self) -> tuple[int, ...]:
@@ -202,20 +201,6 @@ class Architecture:
             for level, total in sorted(sums.items())
             if total != CHANNEL_SUM_OF_LEVEL[level]
         )
-
-
-def _fail(rule: str, received: Any, remedy: str, index: int | None = None) -> None:
-    where = "" if index is None else f"Node {index}: "
-    raise ArchitectureError(f"{where}{rule} Received: {_shown(received)}. {remedy}")
-
-
-def _shown(value: Any) -> str:
-    """A value on one line and not endless, whatever it is."""
-    try:
-        text = " ".join(repr(value).split())
-    except (ValueError, RecursionError):  # an int of thousands of digits, a nested list of lists
-        text = f"a {type(value).__name__} too large to show"
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _is_count(value: Any) -> bool:
@@ -367,53 +352,3 @@ def _check_peers(index: int, block: Block, graph: Architecture) -> None:
     for peer in block.peers:
         if type(peer) is not int or not 0 <= peer < index or graph.nodes[peer].level >= block.level:
             _fail("A peer is an earlier node of a lower level.", peer, "Choose another.", index)
-
-
-def _check_connected(graph: Architecture) -> None:
-    if not isinstance(graph.nodes[-1], Block):
-        _fail(
-            "The last node must be a block.",
-            graph.nodes[-1],
-            "Blocks feed the classifier.",
-            len(graph.nodes) - 1,
-        )
-    _check_outputs(graph)
-    alive = graph.live_nodes(gated_by_peers=True)
-    # A candidate among many is no reason for a stem to be there; a named peer is.
-    used = {source for source, _ in graph.connections()} | {
-        peer for node in graph.nodes for peer in getattr(node, "peers", None) or ()
-    }
-    for index, node in enumerate(graph.nodes):
-        if index not in alive or (isinstance(node, Stem) and index not in used):
-            _fail(
-                "Every node must lead to a block of the highest level.",
-                node,
-                "Connect it to a later block or remove it.",
-                index,
-            )
-
-
-def _check_outputs(graph: Architecture) -> None:
-    """One classifier reads the mean of the outputs' averages, so they must have equal widths."""
-    first, *others = graph.outputs
-    for index in others:
-        if _output_channels(graph.nodes[index]) != _output_channels(graph.nodes[first]):
-            _fail(
-                "All blocks of the highest level must have equal output channels.",
-                {i: graph.nodes[i].channels for i in (first, index)},
-                "Give them the same channels: the classifier reads their mean.",
-                index,
-            )
-
-
-def _output_channels(block: Block) -> int:
-    """What decides a block's output channels: C, or the last number of an inverted bottleneck."""
-    return block.channels if isinstance(block.channels, int) else block.channels[-1]
-
-
-def _strides(nodes: Sequence[Stem | Block]) -> tuple[int, ...]:
-    strides: list[int] = []
-    for node in nodes:
-        coarsest = max((strides[source] for source in node.inputs), default=1)
-        strides.append(coarsest * node.spatial_stride)
-    return tuple(strides)

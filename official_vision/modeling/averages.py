@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from official_vision.modeling.sums import sum_of
+
 
 def spatial_average(x: tf.Tensor) -> tf.Tensor:
     """[rows, height, width, channels] -> [rows, channels]."""
@@ -22,7 +24,7 @@ def mean_of_averages(maps: Sequence[tf.Tensor]) -> tf.Tensor:
       [rows, channels].
     """
     averages = [spatial_average(x) for x in maps]
-    return averages[0] if len(averages) == 1 else tf.add_n(averages) / len(averages)
+    return averages[0] if len(averages) == 1 else sum_of(averages) / len(averages)
 
 
 def as_one_map(

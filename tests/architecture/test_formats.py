@@ -127,10 +127,9 @@ def test_published_networks_from_a_file_of_lists(tmp_path, name, is_port):
 def test_lists_of_three_widths_are_inverted_bottlenecks():
     graph = ZOO["assemblenet_plus_plus_lite"]()
     structure, strengths = to_lists(graph, rows_of_six=True, nested=True)
-    text = json.dumps({"structure": structure, "strengths": strengths, "rgb_pool_size": 2})
-    assert from_json(text, "here/lite.json") == dataclasses.replace(
-        graph, name="lite", provenance={}
-    )
+    known = {k: v for k, v in settings_of(graph).items() if k not in ("name", "block_kind")}
+    text = json.dumps({"structure": structure, "strengths": strengths, **known})
+    assert from_json(text, "here/lite.json") == dataclasses.replace(graph, name="lite")
 
 
 def test_lists_of_the_authors_network():

@@ -4,8 +4,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from official_vision.architecture.cost import estimate
+from official_vision.architecture.cost import Setting, estimate
 from official_vision.architecture.formats import read_architecture
+from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.benchmark.profile import (
     kind_of,
     measure_profiles,
@@ -104,6 +105,18 @@ def _summary(config):
     ]
     cost = estimate(graph, setting_of(config.model, config.train_data))
     return graph, cost, summary(kernels, 2, graph, cost)
+
+
+def test_the_head_belongs_to_the_streams_of_all_outputs():
+    nodes = (Stem("rgb", 8), Stem("flow", 8), Block(1, (0,), 4), Block(1, (1,), 4))
+    graph = Architecture("two", nodes, depth=26)
+    kernels = [
+        Kernel("assemble_net/node_03/module_0/Conv2D", "Conv2D", 0.3),
+        Kernel("assemble_net/head/classifier/MatMul", "MatMul", 0.1),
+    ]
+    result = summary(kernels, 1, graph, estimate(graph, Setting(frames=2, size=16)))
+    streams = {row["name"]: row["seconds"] for row in result["streams"]}
+    assert streams == pytest.approx({"flow": 0.3, "rgb+flow": 0.1})
 
 
 def test_seconds_add_up_a_call_beside_flops(config):

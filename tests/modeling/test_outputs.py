@@ -44,9 +44,9 @@ def test_logits_are_those_of_the_mean_of_averages(nodes) -> None:
     maps = [endpoints[str(index)].numpy() for index in range(3, len(nodes))]
     assert {x.shape[1] for x in maps} == {5, 9}
     expected = expected_frame_logits(model, maps)
-    found = model(features, training=False)
-    np.testing.assert_allclose(found["frame_logits"], expected, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found["logits"], expected.max(axis=1), rtol=1e-4, atol=1e-5)
+    result = model(features, training=False)
+    np.testing.assert_allclose(result["frame_logits"], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(result["logits"], expected.max(axis=1), rtol=1e-4, atol=1e-5)
     # No single output gives these logits, nor does any two of three.
     for left in range(len(maps)):
         others = expected_frame_logits(model, maps[:left] + maps[left + 1 :])
@@ -102,8 +102,8 @@ def test_the_lite_networks_last_convolution_sees_every_output() -> None:
         x = (x - mean) / np.sqrt(variance + BATCH_NORM_EPSILON) * gamma + beta
         maps.append(np.maximum(x, 0))
     expected = expected_frame_logits(model, maps)
-    found = model(features, training=False)["frame_logits"]
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    result = model(features, training=False)["frame_logits"]
+    np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_the_lite_networks_last_norm_takes_statistics_over_all_outputs_once() -> None:
@@ -139,8 +139,8 @@ def test_one_map_is_passed_on_as_it_is() -> None:
 def test_maps_of_unlike_sizes_come_back_apart() -> None:
     random = np.random.default_rng(0)
     maps = [random.normal(size=(2, *size, 3)).astype(np.float32) for size in ((2, 3), (1, 1))]
-    found = as_one_map([tf.constant(x) for x in maps], lambda x: 2 * x)
-    for x, y in zip(maps, found, strict=True):
+    result = as_one_map([tf.constant(x) for x in maps], lambda x: 2 * x)
+    for x, y in zip(maps, result, strict=True):
         np.testing.assert_array_equal(np.reshape(y, [2, -1, 3]), 2 * x.reshape(2, -1, 3))
 
 

@@ -95,14 +95,14 @@ def test_of_two_outputs_each_has_half_the_classifiers_weights(clip):
     nodes = (*network().architecture.nodes, Block(4, (3,), 8))
     graph = Architecture("two", nodes, depth=26)
     model = build_model(ModelSpec(num_classes=3, width_multiplier=0.1, gate="none"), graph)
-    found = attention_maps(model, clip, 4, 1)
+    maps = attention_maps(model, clip, 4, 1)
     activations = model.endpoints(clip)["5"].numpy()
     height, width = activations.shape[1:3]
     kernel = model.head.classifier.kernel.numpy()[:, 1] / (2 * height * width)
-    assert {own.node for own in found.values()} == {5}
-    assert np.abs(found["flow"].values).max() > 0
+    assert {shown.node for shown in maps.values()} == {5}
+    assert np.abs(maps["flow"].values).max() > 0
     np.testing.assert_allclose(
-        found["flow"].values, np.maximum(activations @ kernel, 0), rtol=1e-4, atol=1e-7
+        maps["flow"].values, np.maximum(activations @ kernel, 0), rtol=1e-4, atol=1e-7
     )
 
 

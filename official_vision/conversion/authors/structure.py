@@ -158,7 +158,13 @@ def _as_theirs(graph: Architecture) -> Architecture:
             "Checkpoints of the -lite network cannot be converted. "
             f"Received: {graph.name}, of {graph.block_kind} blocks. Train its architecture here."
         )
-    return dataclasses.replace(graph, rgb_pool_size=3)
+    return dataclasses.replace(
+        graph,
+        rgb_pool_size=3,
+        convolution_padding="symmetric",
+        stem_pool_padding="same",
+        downsampling="middle",
+    )
 
 
 def _blocks(rows: Sequence[Sequence]) -> Iterator[int]:

@@ -42,7 +42,7 @@ PEERED = Architecture(
 )
 
 
-TWO_OUTPUTS = Architecture("two_outputs", (*SEED.nodes, Block(4, (4, 7), 512)))
+TWO_OUTPUTS = Architecture("two_outputs", (*SEED.nodes, Block(4, (4, 6), 512, 1, 2)))
 
 
 def _sums(graph: Architecture) -> Counter:
