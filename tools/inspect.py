@@ -46,7 +46,9 @@ def _define_flags() -> None:
     cli.define_gin_flags()
     flags.adopt_module_key_flags(cli)
     flags.DEFINE_string(
-        "architecture", None, "Zoo name or JSON file; wins over ModelSpec.architecture."
+        "architecture",
+        None,
+        "Zoo name or JSON file, of the authors' lists too; wins over ModelSpec.architecture.",
     )
     flags.DEFINE_string("model_dir", None, "A training run's folder: its network and checkpoint.")
     flags.DEFINE_string("checkpoint", "best", "Of the run: best, latest or a path prefix.")

@@ -48,7 +48,10 @@ filegroup(
 
 filegroup(
     name = "assets",
-    srcs = glob(["official_vision/**/assets/**"]),
+    srcs = glob([
+        "official_vision/**/assets/**",
+        "tests/**/assets/**",
+    ]),
 )
 
 filegroup(

@@ -123,13 +123,13 @@ class Cost:
     def of_streams(self) -> dict[str, Count]:
         """What the nodes cost that only some streams feed, e.g. rgb, flow and rgb+flow.
 
-        Flow computed in the model counts as flow, the classifier as the last node.
+        Flow computed in the model counts as flow, the classifier as all outputs together.
         """
         fed = fed_by(self.architecture)
         bill: dict[str, Count] = {}
         for part in self.parts:
-            node = self.architecture.output if part.node is None else part.node
-            key = "flow" if part.role == "flow" else "+".join(fed[node])
+            reached = feeding_classifier(self.architecture) if part.node is None else fed[part.node]
+            key = "flow" if part.role == "flow" else "+".join(reached)
             bill[key] = bill.get(key, Count()) + part.count
         return dict(sorted(bill.items(), key=lambda item: (item[0].count("+"), item[0])))
 
@@ -150,6 +150,13 @@ def fed_by(architecture: Architecture) -> tuple[tuple[str, ...], ...]:
     )
 
 
+def feeding_classifier(architecture: Architecture) -> tuple[str, ...]:
+    """Returns the streams that reach the classifier through connections alone."""
+    fed = fed_by(architecture)
+    reached = {stream for index in architecture.outputs for stream in fed[index]}
+    return tuple(stream for stream in STREAM_OF_STEM.values() if stream in reached)
+
+
 def estimate(architecture: Architecture, setting: Setting = Setting()) -> Cost:
     """Adds up what the network of modeling/ will cost.
 
@@ -164,7 +171,7 @@ def estimate(architecture: Architecture, setting: Setting = Setting()) -> Cost:
     for own in plan:
         if own.index in alive:
             parts.extend(bill.node(own))
-    parts.extend(bill.head(plan[-1]))
+    parts.extend(bill.head())
     return Cost(architecture, setting, plan, alive, tuple(parts))
 
 
@@ -336,18 +343,23 @@ class _Bill:
             count += batch_norm(after, outputs, activates=False)
         return count
 
-    def head(self, last: NodePlan) -> Iterator[Part]:
-        setting, features, count = self._setting, last.output_channels, Count()
-        positions = self._setting.positions(last.stride)
+    def head(self) -> Iterator[Part]:
+        outputs = [self._plan[index] for index in self._architecture.outputs]
+        setting, features, count = self._setting, outputs[0].output_channels, Count()
+        positions = sum(setting.positions(output.stride) for output in outputs)
+        averaged = features
         if self._architecture.block_kind == "inverted_bottleneck":
             final, hidden = LITE_HEAD_CHANNELS
             count += convolution(positions, 1, features, final) + batch_norm(positions, final)
             count += Count(elementwise=positions * final)
+            averaged = final
             count += dense(setting.frames, final, hidden, has_bias=False)
             count += Count(elementwise=setting.frames * hidden)
             features = hidden
         else:
             count += Count(elementwise=positions * features)
+        if len(outputs) > 1:  # the mean of the outputs' averages
+            count += Count(elementwise=setting.frames * averaged * len(outputs))
         count += dense(setting.frames, features, setting.num_classes)
         count += Count(elementwise=setting.frames * setting.num_classes)
         if setting.frame_pooling == "softmax":

@@ -36,11 +36,12 @@ def derive(
 ) -> Derivation:
     """Keeps the strong connections and, for each, the peer that its softmax chose.
 
-    A connection weaker than `threshold` goes, but a block keeps its strongest one. A node that then
-    neither leads to the output nor is the chosen peer of a connection that does goes too: a chosen
-    peer stays with all that feeds it, for its gate was learned on exactly that node. Where a block
-    loses its coarsest inputs its own stride grows, so that every node keeps its resolution. A block
-    left with one input passes it on as it is: without strength and 1x1 convolution.
+    A connection weaker than `threshold` goes, but a block keeps its strongest one. All outputs stay, for
+    the classifier reads every one of them. A node that then neither leads to an output nor is the
+    chosen peer of a connection that does goes too: a chosen peer stays with all that feeds it, for its
+    gate was learned on exactly that node. Where a block loses its coarsest inputs its own stride grows,
+    so that every node keeps its resolution. A block left with one input passes it on as it is: without
+    strength and 1x1 convolution.
 
     Args:
       architecture: the one-shot network.
@@ -67,7 +68,7 @@ def derive(
             rows = (peer_distributions or {}).get(own.index)
             block = _with_peers(own.index, block, rows, own.candidates)
             blocks[own.index], kept[own.index] = _pruned(own.index, block, learned, threshold)
-    alive = _alive(architecture.output, blocks)
+    alive = _alive(architecture.outputs, blocks)
     new_index = {old: new for new, old in enumerate(sorted(alive))}
     derived = _rebuilt(architecture, blocks, plan, new_index)
     provenance = {
@@ -135,10 +136,10 @@ def _refuse(index: int, wanted: str, received: object) -> None:
     )
 
 
-def _alive(output: int, blocks: Mapping[int, Block]) -> set[int]:
-    """Nodes that reach the output through kept connections or as the peers of such."""
-    alive = {output}
-    for index in range(output, -1, -1):
+def _alive(outputs: Sequence[int], blocks: Mapping[int, Block]) -> set[int]:
+    """Nodes that reach an output through kept connections or as the peers of such."""
+    alive = {*outputs}
+    for index in range(max(outputs), -1, -1):
         if index in alive and index in blocks:
             alive.update(blocks[index].inputs, blocks[index].peers or ())
     return alive

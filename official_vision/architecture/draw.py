@@ -28,6 +28,7 @@ _HEADER, _FOOTER = 1.5, 0.9  # units above and below the graph
 # A letter's mean width by its font size.
 _REGULAR_WIDTH, _BOLD_WIDTH = 0.52, 0.62
 _DASHES = (0, (2.2, 1.6))
+_OUTPUT_FRAME = 2.8  # points
 
 
 def draw(
@@ -39,7 +40,8 @@ def draw(
     """Draws levels as columns and streams as colours; the same input gives the same file.
 
     A connection is as wide as it is strong; a dashed line leads from a peer to the connection that it
-    gates. Nodes that reach the output only as peers have a dashed frame.
+    gates. Nodes that reach the classifier only as peers have a dashed frame; of several blocks that feed
+    the classifier, each has a thick one.
 
     Args:
       architecture: the network.
@@ -79,6 +81,8 @@ class _Picture:
         self._graph = architecture
         self._fed = fed_by(architecture)
         self._feeding = architecture.live_nodes(gated_by_peers=False)
+        # One alone is the block on the right and needs no mark.
+        self._marked = architecture.outputs if len(architecture.outputs) > 1 else ()
         blocks = {i: n for i, n in enumerate(architecture.nodes) if isinstance(n, Block)}
         self._strengths = {i: strengths.get(i, n.strengths) for i, n in blocks.items()}
         named = {i: peers.get(i, n.peers) for i, n in blocks.items()}
@@ -167,7 +171,7 @@ class _Picture:
                 height,
                 facecolor=tuple(0.85 + 0.15 * channel for channel in colour),
                 edgecolor=colour,
-                linewidth=1.3,
+                linewidth=_OUTPUT_FRAME if index in self._marked else 1.3,
                 linestyle="--" if is_idle else "-",
                 zorder=3,
             )
@@ -204,6 +208,9 @@ class _Picture:
         if len(self._feeding) < len(self._graph.nodes):
             names.append("only a peer")
             lines.append(Patch(facecolor="white", edgecolor=_INK, linestyle="--"))
+        if self._marked:
+            names.append("feeds the classifier")
+            lines.append(Patch(facecolor="white", edgecolor=_INK, linewidth=_OUTPUT_FRAME))
         self._axes.legend(
             lines, names, loc="lower center", ncols=len(names), frameon=False, fontsize=8
         )

@@ -31,6 +31,9 @@ _UNSAID = {1: {"convolution_padding": "same"}, _VERSION: {}}
 _STEM_CODES = {"rgb": -1, "flow": -2, "object": -3}
 _AUTHORS_STEM_CHANNELS = 128
 _OBJECT_CHANNELS = 151
+# What a .json file of the authors' lists may say besides: structure, strengths, and settings by name.
+_STRUCTURE, _STRENGTHS = "structure", "strengths"
+_AUTHORS_RGB_POOL = 3
 
 
 def to_json(architecture: Architecture) -> str:
@@ -46,17 +49,26 @@ def to_json(architecture: Architecture) -> str:
 
 
 def from_json(text: str, source: str = "the text") -> Architecture:
-    """Reads what `to_json` wrote.
+    """Reads what `to_json` wrote, or the authors' lists.
+
+    The lists are a structure alone, as `from_lists` takes it, or an object with structure, strengths and
+    any of name, depth, block_kind, width_multiplier, ... of the Architecture. What is not said is as in
+    the authors' networks: depth 50, and an rgb pool of 3; blocks of three widths are inverted bottlenecks.
 
     Args:
       text: the JSON.
-      source: named in errors, e.g. the file.
+      source: named in errors, e.g. the file, which also names a network that has no name.
 
     Raises:
       ArchitectureError: not JSON, not this format, or not a network.
     """
     try:
-        return from_dict(json.loads(text))
+        values = json.loads(text)
+        if isinstance(values, (list, str)):
+            values = {_STRUCTURE: values}
+        if isinstance(values, Mapping) and _STRUCTURE in values:
+            return _from_lists_file({"name": os.path.basename(source).split(".")[0], **values})
+        return from_dict(values)
     except ArchitectureError as error:
         raise ArchitectureError(f"{source}: {error}") from error
     except (ValueError, RecursionError) as error:
@@ -69,8 +81,8 @@ def from_dict(values: Any) -> Architecture:
     """Builds an architecture from parsed JSON; see `from_json`."""
     if not isinstance(values, Mapping) or values.get("format") != _FORMAT:
         raise ArchitectureError(
-            f'An architecture file says "format": "{_FORMAT}". Received: none such. '
-            "Write it with tools/inspect.py --save, or read lists with from_lists."
+            f'An architecture file says "format": "{_FORMAT}", or holds the authors\' lists as '
+            f'"{_STRUCTURE}". Received: none such. Write it with tools/inspect.py --save.'
         )
     unsaid = _UNSAID.get(values["version"]) if type(values.get("version")) is int else None
     if unsaid is None:
@@ -96,7 +108,7 @@ def save_architecture(architecture: Architecture, path: str | os.PathLike) -> No
 
 
 def read_architecture(path: str | os.PathLike) -> Architecture:
-    """Reads a JSON file that `save_architecture` wrote.
+    """Reads a JSON file that `save_architecture` wrote, or one of the authors' lists; see `from_json`.
 
     Raises:
       ArchitectureError: the file is missing or does not hold a network; one line naming the file.
@@ -111,13 +123,20 @@ def read_architecture(path: str | os.PathLike) -> Architecture:
     return from_json(text, str(path))
 
 
-def to_lists(architecture: Architecture) -> tuple[list[list], list[list[float]]]:
-    """Returns the authors' nested lists: (structure, strengths), a row a node.
+def to_lists(
+    architecture: Architecture, rows_of_six: bool = False, nested: bool = False
+) -> tuple[list[list], list[list]]:
+    """Returns the authors' nested lists: (structure, strengths), one row per node.
 
     A stem is [-1 rgb | -2 flow | -3 object, dilation] with its width added where it is not 128
     shared among the stems (151 for objects); a block is [level - 1, inputs, C, dilation, stride].
     A node without given strengths has an empty row. Depth, peers and the other settings are not
     part of the lists: `from_lists` takes all but peers by name.
+
+    Args:
+      architecture: the network.
+      rows_of_six: a block's row ends with a sixth number, 0, as in Model Garden's port.
+      nested: a row of strengths is nested once more, [[...]], as in that port; [] stays [].
     """
     usual = _AUTHORS_STEM_CHANNELS // _number_of_stems(architecture.nodes)
     structure: list[list] = []
@@ -136,39 +155,62 @@ def to_lists(architecture: Architecture) -> tuple[list[list], list[list[float]]]
                 node.temporal_dilation,
                 node.spatial_stride,
             ]
-            structure.append(row)
-            strengths.append(list(node.strengths or ()))
+            structure.append([*row, 0] if rows_of_six else row)
+            given = list(node.strengths or ())
+            strengths.append([given] if nested and given else given)
     return structure, strengths
 
 
 def from_lists(
-    structure: Sequence[Sequence], strengths: Sequence[Sequence[float]] = (), **settings: Any
+    structure: Sequence[Sequence] | str, strengths: Sequence[Sequence] | str = (), **settings: Any
 ) -> Architecture:
-    """Reads the authors' nested lists, as `to_lists` describes them.
+    """Reads the authors' nested lists in each form that `to_lists` writes, and mixed ones.
 
     Args:
-      structure: a row a node.
-      strengths: a row a node, empty where strengths are to be learned.
+      structure: one row per node, or the JSON text of such lists.
+      strengths: one row per node, nested once more or not, empty where strengths are to be learned; or
+        the JSON text of such lists.
       **settings: name, depth, block_kind, rgb_pool_size, ... of the Architecture.
 
     Raises:
       ArchitectureError: a row that is none of the two forms, or rows that make no network.
     """
     try:
+        structure, strengths = _parsed(structure), _parsed(strengths)
         stems = sum(row[0] < 0 for row in structure)
         given = list(strengths) or [()] * len(structure)
         stem_stride = 2 if settings.get("block_kind") == "inverted_bottleneck" else 4
         nodes = [
-            _stem_from_row(row, stems, stem_stride) if row[0] < 0 else _block_from_row(row, own)
-            for row, own in zip(structure, given, strict=True)
+            _stem_from_row(row, weights, stems, stem_stride)
+            if row[0] < 0
+            else _block_from_row(index, row, weights)
+            for index, (row, weights) in enumerate(zip(structure, given, strict=True))
         ]
-    except (TypeError, ValueError, IndexError, KeyError) as error:
+    except ArchitectureError:
+        raise
+    except (TypeError, ValueError, IndexError, KeyError, RecursionError) as error:
         raise ArchitectureError(
-            "Rows are [stem code, dilation] or [level, inputs, C, dilation, stride], with as many "
+            "Rows are [stem code, dilation] or [level, inputs, C, dilation, stride, 0], with as many "
             f"rows of strengths as of structure. Received: something else ({error}). "
             "See formats.to_lists."
         ) from error
     return Architecture(nodes=tuple(nodes), **settings)
+
+
+def _parsed(lists: Any) -> Any:
+    return json.loads(lists) if isinstance(lists, str) else lists
+
+
+def _from_lists_file(values: Mapping[str, Any]) -> Architecture:
+    """The network of parsed lists, with what the file does not say as the authors have it."""
+    _refuse_unknown(values, {_STRUCTURE, _STRENGTHS, *_HEADER}, "The authors' lists")
+    settings = {name: values[name] for name in _HEADER if name in values}
+    settings.setdefault("rgb_pool_size", _AUTHORS_RGB_POOL)
+    structure = _parsed(values[_STRUCTURE])
+    rows = structure if isinstance(structure, list) else []
+    if any(isinstance(row, list) and len(row) > 3 and isinstance(row[2], list) for row in rows):
+        settings.setdefault("block_kind", "inverted_bottleneck")
+    return from_lists(structure, values.get(_STRENGTHS, ()), **settings)
 
 
 def _number_of_stems(nodes: Sequence[Stem | Block]) -> int:
@@ -179,15 +221,24 @@ def _usual_width(kind: str, shared: int) -> int:
     return _OBJECT_CHANNELS if kind == "object" else shared
 
 
-def _stem_from_row(row: Sequence, stems: int, stride: int) -> Stem:
+def _stem_from_row(row: Sequence, strengths: Sequence, stems: int, stride: int) -> Stem:
+    if len(strengths):
+        raise ValueError("strengths of a stem, which has no inputs")
     kind = {code: kind for kind, code in _STEM_CODES.items()}[row[0]]
     _, dilation, *width = row
     (channels,) = width or [_usual_width(kind, _AUTHORS_STEM_CHANNELS // stems)]
     return Stem(kind, channels, dilation, 4 if kind == "object" else stride)
 
 
-def _block_from_row(row: Sequence, strengths: Sequence[float]) -> Block:
-    level, inputs, channels, dilation, stride = row
+def _block_from_row(index: int, row: Sequence, strengths: Sequence) -> Block:
+    level, inputs, channels, dilation, stride, *rest = row
+    if rest not in ([], [0]):
+        raise ArchitectureError(
+            f"Node {index}: a block's row has five entries, or 0 as its sixth: what another would mean is "
+            f"unknown. Received: {' '.join(repr(rest).split())[:200]}. Remove it if it means nothing."
+        )
+    if len(strengths) == 1 and isinstance(strengths[0], (list, tuple)):
+        (strengths,) = strengths
     channels = tuple(channels) if isinstance(channels, Sequence) else channels
     return Block(level + 1, tuple(inputs), channels, dilation, stride, tuple(strengths) or None)
 

@@ -8,7 +8,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from official_vision.errors import UserError
+from official_vision.architecture.connected import check_connected
+from official_vision.architecture.connected import strides as _strides
+from official_vision.architecture.refusal import ArchitectureError as ArchitectureError
+from official_vision.architecture.refusal import fail as _fail
 
 STREAM_OF_STEM = {"rgb": "rgb", "flow": "flow", "object": "objects"}
 LEVELS = (1, 2, 3, 4)
@@ -30,10 +33,6 @@ DOWNSAMPLINGS = ("middle", "first")
 CHANNEL_SUM_OF_LEVEL = {0: 128, 1: 128, 2: 256, 3: 512, 4: 512}
 # Far beyond any network; keeps arithmetic on channels and strides finite.
 _LARGEST_COUNT = 65536
-
-
-class ArchitectureError(UserError):
-    """A graph that is not a network: one line naming the node and the rule it breaks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +85,8 @@ class Architecture:
 
     Attributes:
       name: shown in tables and drawings.
-      nodes: stems first, then blocks, each fed by earlier nodes; the last one feeds the classifier.
+      nodes: stems first, then blocks, each fed by earlier nodes; the blocks of the highest level feed
+        the classifier.
       depth: the residual modules of each level, by the usual name (MODULES_BY_DEPTH).
       block_kind: bottleneck (A.1) or inverted_bottleneck (the -lite network).
       width_multiplier: scales every convolution's channels; 1 is as published.
@@ -116,12 +116,16 @@ class Architecture:
         _check_header(self)
         for index, node in enumerate(self.nodes):
             _check_node(index, node, self)
-        _check_connected(self)
+        check_connected(self)
 
     @property
-    def output(self) -> int:
-        """Index of the node that feeds the classifier."""
-        return len(self.nodes) - 1
+    def outputs(self) -> tuple[int, ...]:
+        """Indices of the blocks of the highest level: the classifier reads the mean of their averages.
+
+        A block among them that also feeds another of them counts like the others.
+        """
+        highest = max(node.level for node in self.nodes)
+        return tuple(i for i, node in enumerate(self.nodes) if node.level == highest)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -144,7 +148,7 @@ class Architecture:
         return _strides(self.nodes)
 
     def live_nodes(self, gated_by_peers: bool) -> frozenset[int]:
-        """Returns the nodes that can change the output.
+        """Returns the nodes that can change the logits.
 
         Table 1's node 9 feeds no block: it lives as a candidate peer alone, and not at all where
         connections have no peer gates.
@@ -152,8 +156,8 @@ class Architecture:
         Args:
           gated_by_peers: named peers count, and all candidates of blocks that name none.
         """
-        alive = {self.output}
-        for index in range(self.output, -1, -1):
+        alive = {*self.outputs}
+        for index in range(len(self.nodes) - 1, -1, -1):
             if index in alive:
                 alive.update(self.nodes[index].inputs)
                 alive.update(self._peers(index) if gated_by_peers else ())
@@ -190,7 +194,7 @@ class Architecture:
     def _idle_blocks(self) -> tuple[str, ...]:
         alive = self.live_nodes(gated_by_peers=False)
         return tuple(
-            f"{self.name}: node {index} reaches the output only as a peer; without peer gates it "
+            f"{self.name}: node {index} reaches the classifier only as a peer; without peer gates it "
             "is left out."
             for index in range(len(self.nodes))
             if index not in alive
@@ -209,20 +213,6 @@ class Architecture:
             for level, total in sorted(sums.items())
             if total != CHANNEL_SUM_OF_LEVEL[level]
         )
-
-
-def _fail(rule: str, received: Any, remedy: str, index: int | None = None) -> None:
-    where = "" if index is None else f"Node {index}: "
-    raise ArchitectureError(f"{where}{rule} Received: {_shown(received)}. {remedy}")
-
-
-def _shown(value: Any) -> str:
-    """A value on one line and not endless, whatever it is."""
-    try:
-        text = " ".join(repr(value).split())
-    except (ValueError, RecursionError):  # an int of thousands of digits, a nested list of lists
-        text = f"a {type(value).__name__} too large to show"
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _is_count(value: Any) -> bool:
@@ -383,34 +373,3 @@ def _check_peers(index: int, block: Block, graph: Architecture) -> None:
     for peer in block.peers:
         if type(peer) is not int or not 0 <= peer < index or graph.nodes[peer].level >= block.level:
             _fail("A peer is an earlier node of a lower level.", peer, "Choose another.", index)
-
-
-def _check_connected(graph: Architecture) -> None:
-    if not isinstance(graph.nodes[-1], Block):
-        _fail(
-            "The last node must be a block.",
-            graph.nodes[-1],
-            "It feeds the classifier.",
-            graph.output,
-        )
-    alive = graph.live_nodes(gated_by_peers=True)
-    # A candidate among many is no reason for a stem to be there; a named peer is.
-    used = {source for source, _ in graph.connections()} | {
-        peer for node in graph.nodes for peer in getattr(node, "peers", None) or ()
-    }
-    for index, node in enumerate(graph.nodes):
-        if index not in alive or (isinstance(node, Stem) and index not in used):
-            _fail(
-                "Every node must lead to the last one.",
-                node,
-                "Connect it to a later block or remove it.",
-                index,
-            )
-
-
-def _strides(nodes: Sequence[Stem | Block]) -> tuple[int, ...]:
-    strides: list[int] = []
-    for node in nodes:
-        coarsest = max((strides[source] for source in node.inputs), default=1)
-        strides.append(coarsest * node.spatial_stride)
-    return tuple(strides)

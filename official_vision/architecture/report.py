@@ -88,6 +88,7 @@ def to_dict(
         "name": cost.architecture.name,
         "setting": dataclasses.asdict(cost.setting),
         "nodes": nodes,
+        "outputs": list(cost.architecture.outputs),
         "connections": connections,
         "learned": _learned_to_dict(learned) if learned else None,
         "streams": {name: _numbers(count) for name, count in cost.of_streams().items()},
@@ -166,7 +167,9 @@ def _node_rows(
     flow = cost.of_role("flow")
     if flow != Count():
         rows.insert(0, ("", "", "flow from rgb", "", *_amounts(flow, whole), ""))
-    rows.append(("", "", "classifier", "", *_amounts(cost.of_role("head"), whole), ""))
+    outputs = cost.architecture.outputs
+    read = f"mean of {', '.join(map(str, outputs))}" if len(outputs) > 1 else ""
+    rows.append(("", "", "classifier", "", *_amounts(cost.of_role("head"), whole), read))
     return rows
 
 

@@ -190,7 +190,8 @@ def load_architecture(name_or_path: str) -> Architecture:
     """Returns a network of the zoo, or reads an architecture file.
 
     Args:
-      name_or_path: a key of ZOO, or a path that ends in .json.
+      name_or_path: a key of ZOO, or a path that ends in .json: an architecture file, or the authors'
+        lists (see `formats.from_json`).
 
     Raises:
       UserError: neither; the message names the nearest right name.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision.architecture.cost import Cost, estimate, fed_by
+from official_vision.architecture.cost import Cost, estimate, fed_by, feeding_classifier
 from official_vision.architecture.graph import Architecture
 from official_vision.benchmark.network import PRECISIONS, contender, data_of, seconds_of
 from official_vision.benchmark.spread import spread
@@ -106,7 +106,7 @@ def summary(
     """
     fed = fed_by(architecture)
     streams = {_node(i): "+".join(names) for i, names in enumerate(fed)}
-    streams |= {HEAD: "+".join(fed[architecture.output])}
+    streams |= {HEAD: "+".join(feeding_classifier(architecture))}
     places = _added((place_of(own.path), own.seconds / calls) for own in kernels)
     flops = {_node(i): float(cost.of_node(i).flops) for i in sorted(cost.alive)}
     flops |= {role: float(cost.of_role(role).flops) for role in (FLOW, HEAD)}

@@ -20,7 +20,7 @@ from official_vision.architecture.plan import (
 )
 from official_vision.modeling import frames as time_axis
 from official_vision.modeling import inputs as model_inputs
-from official_vision.modeling.averages import spatial_average
+from official_vision.modeling.averages import as_one_map, mean_of_averages
 from official_vision.modeling.block import make_block
 from official_vision.modeling.convolution import batch_norm, spatial_convolution
 from official_vision.modeling.flow import RepresentationFlow
@@ -81,7 +81,7 @@ class AssembleNet(tf_keras.Model):
                 node = self.architecture.nodes[int(index)]
                 fed = model_inputs.STEM_CHANNELS.get(node.kind) if isinstance(node, Stem) else None
                 build_inside(layer, feature_maps(fed))
-            shape = feature_maps(self.plan[self.architecture.output].output_channels)
+            shape = feature_maps(self.plan[self.architecture.outputs[0]].output_channels)
             if self.architecture.block_kind == "inverted_bottleneck":
                 shape = build_path(shape, self.final, self.final_norm)
             build_inside(self.head, tf.TensorShape([None, shape[-1]]))
@@ -183,17 +183,25 @@ class AssembleNet(tf_keras.Model):
         training: bool | None = None,
         dropout_seeds: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """From the last node's output to logits: `call` without the walk, for who needs both.
+        """From the outputs of the highest level's blocks to logits: `call` without the walk.
+
+        Each output is averaged over height and width first, so that sizes may differ, then the averages
+        over outputs.
 
         Args:
           endpoints: of `endpoints`.
           frames: time, a scalar.
           training, dropout_seeds: as in `call`.
         """
-        x = endpoints[str(self.architecture.output)]
+        maps = [endpoints[str(index)] for index in self.architecture.outputs]
         if self.architecture.block_kind == "inverted_bottleneck":
-            x = relu(self.final_norm(self.final(x), training=training), training)
-        return self.head(spatial_average(x), frames, training=training, dropout_seeds=dropout_seeds)
+            maps = as_one_map(maps, lambda x: self._final_map(x, training))
+        average = mean_of_averages(maps)
+        return self.head(average, frames, training=training, dropout_seeds=dropout_seeds)
+
+    def _final_map(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+        """The -lite network's last convolution."""
+        return relu(self.final_norm(self.final(x), training=training), training)
 
     @tf.autograph.experimental.do_not_convert
     def endpoints(

@@ -43,6 +43,7 @@ from official_vision.serving.strangers import (
 from official_vision.serving.warm_up import write_warm_up
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.evaluate import Trained, load_trained
+from official_vision.training.labels import check_same_classes
 
 # Largest difference of a score from the network's, of a SavedModel by its precision and of TFLite files.
 # Of int8 it is a typical clip's: activations far out of the ranges' middle make single clips differ more.
@@ -174,6 +175,7 @@ def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> Index:
     config = trained.config
     streams, data = trained.model.streams, config.validation_data
     index = read_index(data, streams, config.model.num_classes, "validation")
+    check_same_classes(trained.labels, index.classes, data.path)
     expected = configuration.read_record(model_dir).get("data_fingerprints", {}).get("validation")
     if expected not in (None, index.fingerprint):
         raise UserError(

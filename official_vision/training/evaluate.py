@@ -23,6 +23,7 @@ from official_vision.metrics.scores import ClipScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.inputs import blank_stream
 from official_vision.modeling.network import AssembleNet
+from official_vision.training.labels import check_same_classes, labels_of_run
 from official_vision.training.restore import (
     ARCHITECTURE_FILE,
     find_checkpoint,
@@ -36,13 +37,17 @@ _CLIP_SETTINGS = ("path", "views", "crops", "frames", "frame_stride", "size", "l
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A run's network with its weights, where they came from, and the devices that hold them."""
+    """A run's network with its weights, where they came from, and the devices that hold them.
+
+    `labels` are the class names that the run's folder holds where its weights were converted.
+    """
 
     config: Config
     model: AssembleNet
     checkpoint: str
     step: int
     strategy: tf.distribute.Strategy
+    labels: tuple[str, ...] | None = None
 
 
 def load_trained(
@@ -67,7 +72,8 @@ def load_trained(
     with strategy.scope():
         model = build_model(config.model, architecture)
         restore_model(model, checkpoint)
-    return Trained(config, model, checkpoint, step_of(checkpoint), strategy)
+    labels = labels_of_run(model_dir)
+    return Trained(config, model, checkpoint, step_of(checkpoint), strategy, labels)
 
 
 def all_devices() -> tf.distribute.Strategy:
@@ -104,6 +110,7 @@ def score_clips(
     spec = trained.config.validation_data
     streams = trained.model.streams
     index = read_index(spec, streams, trained.config.model.num_classes, "validation")
+    check_same_classes(trained.labels, index.classes, spec.path)
     skipped = Skipped(spec.path, index)
     batches = trained.strategy.distribute_datasets_from_function(
         lambda context: build_dataset(

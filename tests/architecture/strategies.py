@@ -16,9 +16,13 @@ def stems(draw, is_lite):
 
 
 @st.composite
-def blocks(draw, level, inputs, earlier, is_lite, has_peers):
-    """A block of a level with given inputs; `earlier` are the levels of the nodes before it."""
-    channels = draw(st.tuples(_COUNTS, _COUNTS, _COUNTS)) if is_lite else draw(_COUNTS)
+def blocks(draw, level, inputs, earlier, is_lite, has_peers, last_channels=None):
+    """A block of a level with given inputs; `earlier` are the levels of the nodes before it.
+
+    `last_channels` are those that all outputs have, None for a block of any channels.
+    """
+    own = _COUNTS if last_channels is None else st.just(last_channels)
+    channels = draw(st.tuples(_COUNTS, _COUNTS, own)) if is_lite else draw(own)
     stride = draw(st.sampled_from([1, 2, 4]))
     strengths, peers = None, None
     if draw(st.booleans()):
@@ -31,20 +35,26 @@ def blocks(draw, level, inputs, earlier, is_lite, has_peers):
 
 @st.composite
 def architectures(draw, has_peers=None, largest=6):
-    """A network of up to four stems and `largest` blocks, of every kind that the rules admit."""
+    """A network of up to four stems and `largest` blocks, of every kind that the rules admit.
+
+    Every block of the highest level feeds the classifier, whether it feeds another of them or not.
+    """
     is_lite = draw(st.booleans())
     has_peers = draw(st.booleans()) if has_peers is None else has_peers
     nodes = draw(st.lists(stems(is_lite), min_size=1, max_size=4))
     levels = draw(st.lists(st.integers(1, 4), min_size=1, max_size=largest))
-    for level in [*levels, max(levels)]:
+    highest, output_channels = max(levels), draw(_COUNTS)
+    for level in [*levels, highest]:
         earlier = [node.level for node in nodes]
+        last = output_channels if level == highest else None
         admitted = [index for index, other in enumerate(earlier) if other <= level]
         inputs = draw(st.lists(st.sampled_from(admitted), min_size=1, max_size=4, unique=True))
-        nodes.append(draw(blocks(level, inputs, earlier, is_lite, has_peers)))
+        nodes.append(draw(blocks(level, inputs, earlier, is_lite, has_peers, last)))
     fed = {source for node in nodes for source in node.inputs}
-    inputs = [*nodes[-1].inputs, *(i for i in range(len(nodes) - 1) if i not in fed)]
+    idle = [i for i, node in enumerate(nodes) if i not in fed and node.level < highest]
+    inputs = [*nodes[-1].inputs, *idle]
     earlier = [node.level for node in nodes[:-1]]
-    nodes[-1] = draw(blocks(nodes[-1].level, inputs, earlier, is_lite, has_peers))
+    nodes[-1] = draw(blocks(highest, inputs, earlier, is_lite, has_peers, output_channels))
     return Architecture(
         name=draw(st.text("abc_ $é", min_size=1, max_size=9)),
         nodes=tuple(nodes),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from official_vision.architecture.cost import GATES, Setting, estimate, fed_by
+from official_vision.architecture.cost import GATES, Setting, estimate, fed_by, feeding_classifier
 from official_vision.architecture.count import Count, total
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.architecture.zoo import ZOO, assemblenet_50, assemblenet_plus_plus_50
@@ -43,6 +43,19 @@ def test_a_block_by_hand():
     assert count.trainable == first + second + 2 * channels
     assert count.flops == 2 * 8 * (first + second)
     assert estimate(TINY, SETTING).of_role("head").trainable == 16 * 5 + 5
+
+
+def test_the_head_of_two_outputs_by_hand():
+    """Averages of 2 x 2 x 2 and 2 x 1 x 1 positions of 16 channels, their mean, and the classifier."""
+    nodes = (Stem("rgb", 8), Stem("flow", 8), Block(1, (0,), 4), Block(1, (1,), 4, 1, 2))
+    cost = estimate(Architecture("two", nodes), SETTING)
+    head = cost.of_role("head")
+    assert head.trainable == 16 * 5 + 5
+    assert head.flops == 2 * 2 * 16 * 5
+    assert head.elementwise - 2 * 5 * 2 == 8 * 16 + 2 * 16 + 2 * 2 * 16
+    # Both streams reach the classifier, though none of the outputs is fed by both.
+    assert cost.of_streams()["rgb+flow"] == head
+    assert feeding_classifier(cost.architecture) == ("rgb", "flow")
 
 
 def test_gates_of_table_1_by_hand():
@@ -230,3 +243,21 @@ def test_a_discrete_network_costs_what_its_model_costs():
     )
     graph = Architecture("tiny", nodes, depth=26)
     assert_exact(graph, ModelSpec(num_classes=7, num_object_classes=13))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["bottleneck", "inverted_bottleneck"])
+def test_a_network_of_two_outputs_costs_what_its_model_costs(kind):
+    """One at half the other's height and width."""
+    from official_vision.specs import ModelSpec
+
+    is_lite = kind == "inverted_bottleneck"
+    channels = (5, 6, 4) if is_lite else 4
+    nodes = (
+        Stem("rgb", 8, spatial_stride=2 if is_lite else 4),
+        Block(1, (0,), channels),
+        Block(2, (0, 1), channels),
+        Block(2, (1, 2), channels, 1, 2),
+    )
+    graph = Architecture("two", nodes, depth=26, block_kind=kind)
+    assert_exact(graph, ModelSpec(gate="self", num_classes=7))

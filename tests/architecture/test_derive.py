@@ -58,6 +58,26 @@ def test_a_block_keeps_its_strongest_input_and_its_resolution():
     assert found.new_index == {0: 0, 5: 1}
 
 
+def test_outputs_stay_however_weak():
+    """Block 4 feeds block 5 weakly, and the classifier: its connection goes, the block itself stays."""
+    nodes = (
+        *TINY.nodes[:3],
+        Block(1, (0, 1), 4),
+        Block(2, (2, 3), 8, 1, 2),
+        Block(2, (3, 4), 8),
+    )
+    graph = Architecture("two", nodes)
+    found = derive(graph, {3: [0.9, 0.1], 4: [0.1, 0.9], 5: [0.9, 0.1]}, threshold=0.5)
+    assert found.architecture.nodes == (
+        Stem("rgb", 8),
+        Block(1, (0,), 4),
+        Block(2, (1,), 8, 1, 2),
+        Block(2, (1,), 8, 1, 2),
+    )
+    assert found.new_index == {0: 0, 3: 1, 4: 2, 5: 3}
+    assert found.architecture.outputs == (2, 3)
+
+
 def test_a_peer_stays_with_all_that_feeds_it():
     """Block 4 feeds nothing any more, but gates: it stays, and so do the stems that it reads."""
     strengths = {5: [0.9, 0.1, 0.1]}
@@ -128,10 +148,11 @@ def test_what_is_derived_is_the_strong_part_of_the_network(graph, threshold, is_
     found = derive(graph, strengths, rows if is_gated else None, threshold)
     derived, new = found.architecture, found.new_index
 
-    # The last node stays last, order and resolution are kept, and nothing useless is left.
-    assert new[graph.output] == derived.output
+    # All outputs stay outputs, order and resolution are kept, and nothing useless is left.
+    assert tuple(new[index] for index in graph.outputs) == derived.outputs
     assert list(new.values()) == sorted(new.values()) == list(range(len(derived.nodes)))
-    assert reachable(derived, derived.output) == set(range(len(derived.nodes)))
+    feeding = set().union(*(reachable(derived, index) for index in derived.outputs))
+    assert feeding == set(range(len(derived.nodes)))
     assert derived.is_discrete() is is_gated
     for old, index in new.items():
         assert derived.strides()[index] == graph.strides()[old]

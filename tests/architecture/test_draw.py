@@ -60,6 +60,20 @@ def test_given_peers_win_over_none(tmp_path):
     assert sum("stroke-dasharray" in style for style in styles) == 2
 
 
+def test_several_outputs_have_thick_frames():
+    from matplotlib.patches import Rectangle
+
+    def frames(graph):
+        (axes,) = drawing._Picture(graph, {}, {}).figure.axes
+        legend = [text.get_text() for text in axes.get_legend().get_texts()]
+        boxes = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+        return [box.get_linewidth() for box in boxes], "feeds the classifier" in legend
+
+    nodes = (Stem("rgb", 8), Block(1, (0,), 4), Block(2, (1,), 4), Block(2, (1, 2), 4))
+    assert frames(Architecture("two", nodes)) == ([1.3, 1.3, 2.8, 2.8], True)
+    assert frames(Architecture("one", nodes[:3])) == ([1.3, 1.3, 1.3], False)
+
+
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 def test_the_same_network_gives_the_same_file(tmp_path, suffix):
     graph = ZOO["slowfast_50"]()

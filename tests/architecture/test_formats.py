@@ -16,7 +16,7 @@ from official_vision.architecture.formats import (
     to_json,
     to_lists,
 )
-from official_vision.architecture.graph import ArchitectureError, Block
+from official_vision.architecture.graph import ArchitectureError, Block, Stem
 from official_vision.architecture.zoo import ZOO
 from tests.architecture.strategies import GARBAGE, architectures
 
@@ -26,14 +26,110 @@ def test_json_loses_nothing(graph):
     assert from_json(to_json(graph)) == graph
 
 
-@given(architectures(has_peers=False))
-def test_lists_lose_nothing(graph):
-    structure, strengths = json.loads(json.dumps(to_lists(graph)))
-    settings = {
-        name: getattr(graph, name)
-        for name in ("depth", "block_kind", "width_multiplier", "rgb_pool_size", "provenance")
-    }
-    assert from_lists(structure, strengths, name=graph.name, **settings) == graph
+def settings_of(graph):
+    """All that lists don't hold, by name."""
+    fields = {field.name for field in dataclasses.fields(graph)} - {"nodes"}
+    return {name: getattr(graph, name) for name in fields}
+
+
+@given(architectures(has_peers=False), st.booleans(), st.booleans())
+def test_lists_lose_nothing(graph, rows_of_six, nested):
+    written = to_lists(graph, rows_of_six=rows_of_six, nested=nested)
+    structure, strengths = json.loads(json.dumps(written))
+    read = from_lists(structure, strengths, **settings_of(graph))
+    assert read == graph
+    assert to_lists(read, rows_of_six=rows_of_six, nested=nested) == (structure, strengths)
+    # As texts, and in a file.
+    texts = json.dumps(structure), json.dumps(strengths)
+    assert from_lists(*texts, **settings_of(graph)) == graph
+    for lists in ((structure, strengths), texts):
+        named = dict(zip(("structure", "strengths"), lists, strict=True))
+        assert from_json(json.dumps({**named, **settings_of(graph)})) == graph
+    blocks = [row for row in structure if row[0] >= 0]
+    assert all(row[5:] == [0] * rows_of_six for row in blocks)
+    inner = [row[0] if nested and row else row for row in strengths]
+    assert inner == [list(getattr(node, "strengths", None) or ()) for node in graph.nodes]
+
+
+# Rows as Model Garden's port has them, with two blocks of the highest level.
+PORT_STRUCTURE = [
+    [-1, 4],
+    [-2, 1],
+    [0, [0], 32, 4, 1, 0],
+    [0, [0, 1], 32, 1, 1, 0],
+    [3, [2, 3], 64, 2, 2, 0],
+    [3, [0, 3], 64, 1, 2, 0],
+]
+PORT_STRENGTHS = [[], [], [], [[0.25, 0.75]], [[0.5, 0.125]], []]
+
+
+def test_the_ports_rows_of_six_and_nested_strengths():
+    graph = from_lists(PORT_STRUCTURE, PORT_STRENGTHS, name="port")
+    assert graph.nodes == (
+        Stem("rgb", 64, 4),
+        Stem("flow", 64),
+        Block(1, (0,), 32, 4),
+        Block(1, (0, 1), 32, strengths=(0.25, 0.75)),
+        Block(4, (2, 3), 64, 2, 2, strengths=(0.5, 0.125)),
+        Block(4, (0, 3), 64, 1, 2),
+    )
+    assert graph.outputs == (4, 5)
+    assert to_lists(graph, rows_of_six=True, nested=True) == (PORT_STRUCTURE, PORT_STRENGTHS)
+    structure, strengths = to_lists(graph)
+    assert structure[3] == [0, [0, 1], 32, 1, 1]
+    assert strengths[3] == [0.25, 0.75]
+
+
+def test_assemblenet_50_as_in_the_port():
+    """Rows typed from there."""
+    structure, strengths = to_lists(ZOO["assemblenet_50"](), rows_of_six=True, nested=True)
+    assert structure[2:8] == [
+        [-2, 1],
+        [-2, 1],
+        [0, [1], 32, 1, 1, 0],
+        [0, [0], 32, 4, 1, 0],
+        [0, [0, 1, 2, 3], 32, 1, 1, 0],
+        [0, [2, 3], 32, 2, 1, 0],
+    ]
+    assert strengths[5] == []
+    assert strengths[7] == [[pytest.approx(0.58461177), pytest.approx(0.60663348)]]
+
+
+@pytest.mark.parametrize("sixth", [[1], [-1], [0, 0], [None], ["x" * 300]])
+def test_a_sixth_number_that_nobody_knows(sixth):
+    structure = [*PORT_STRUCTURE[:3], [0, [0, 1], 32, 1, 1, *sixth], *PORT_STRUCTURE[4:]]
+    with pytest.raises(ArchitectureError, match=r"Node 3: .*sixth.*unknown\. Received: ") as caught:
+        from_lists(structure, PORT_STRENGTHS, name="port")
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["assemblenet_50", "assemblenet_101", "assemblenet_plus_plus_50_authors"]
+)
+@pytest.mark.parametrize("is_port", [False, True])
+def test_published_networks_from_a_file_of_lists(tmp_path, name, is_port):
+    """What the lists don't say is as in the authors' networks: depth 50, an rgb pool of 3."""
+    graph = ZOO[name]()
+    structure, strengths = to_lists(graph, rows_of_six=is_port, nested=is_port)
+    path = tmp_path / f"{name}.json"
+    path.write_text(json.dumps({"structure": structure, "strengths": strengths}))
+    read = read_architecture(path)
+    expected = dataclasses.replace(graph, depth=50, provenance={})
+    assert read == expected
+    path.write_text(json.dumps(json.dumps(structure)))  # the structure alone, as the text of a text
+    nodes = [
+        dataclasses.replace(n, strengths=None) if isinstance(n, Block) else n for n in graph.nodes
+    ]
+    assert read_architecture(path) == dataclasses.replace(expected, nodes=nodes)
+
+
+def test_lists_of_three_widths_are_inverted_bottlenecks():
+    graph = ZOO["assemblenet_plus_plus_lite"]()
+    structure, strengths = to_lists(graph, rows_of_six=True, nested=True)
+    known = {k: v for k, v in settings_of(graph).items() if k not in ("name", "block_kind")}
+    text = json.dumps({"structure": structure, "strengths": strengths, **known})
+    assert from_json(text, "here/lite.json") == dataclasses.replace(graph, name="lite")
 
 
 def test_lists_of_the_authors_network():
@@ -67,7 +163,12 @@ def test_the_file_reads_well(tmp_path):
     ("text", "words"),
     [
         ("{", "must be JSON"),
-        ("[]", '"format"'),
+        ("5", '"format"'),
+        ("[]", "needs nodes"),
+        ('"[["', "must be JSON"),
+        ('{"structure": [[-1, 4]], "dept": 50}', "Did you mean 'depth'"),
+        ('{"structure": [[-1, 4], [0, [0], 8, 1, 1]], "strengths": [[0.5], []]}', "of a stem"),
+        ('{"structure": [[-1, 4], [0, [0], 8, 1, 1]], "strengths": [[]]}', "as many rows"),
         ("[" * 100_000, "must be JSON"),
         ('{"format": "official_vision.architecture", "version": 2}', "Version 1"),
         ('{"format": "official_vision.architecture", "version": 1}', '"nodes" must be a list'),
@@ -129,6 +230,21 @@ def test_any_change_of_a_file_gives_a_network_or_one_line(graph, data):
     else:
         message = ""
         assert from_json(to_json(changed)) == changed
+    assert len(message.splitlines()) <= 1
+
+
+@given(GARBAGE, st.sampled_from(range(len(PORT_STRUCTURE))), st.integers(0, 6), st.booleans())
+def test_any_change_of_lists_gives_a_network_or_one_line(value, row, column, in_strengths):
+    lists = json.loads(json.dumps([PORT_STRUCTURE, PORT_STRENGTHS]))
+    lists[in_strengths][row][column : column + 1] = [value]
+    try:
+        graph = from_lists(*lists, name="port")
+    except ArchitectureError as error:
+        message = str(error)
+    else:
+        message = ""
+        written = to_lists(graph, rows_of_six=True, nested=True)
+        assert from_lists(*written, name="port") == graph
     assert len(message.splitlines()) <= 1
 
 

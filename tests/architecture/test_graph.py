@@ -56,8 +56,17 @@ def refused(*nodes, **settings):
         ("Peers are one node an input", 1, [RGB, Block(1, (0,), 8, peers=(0, 0))]),
         ("of a lower level", 2, [RGB, Block(1, (0,), 8), Block(1, (1,), 8, peers=(1,))]),
         ("last node must be a block", 1, [RGB, FLOW]),
-        ("must lead to the last one", 1, [RGB, FLOW, Block(1, (0,), 8)]),
-        ("must lead to the last one", 1, [RGB, Block(1, (0,), 8), Block(1, (0,), 8)]),
+        ("must lead to a block of the highest level", 1, [RGB, FLOW, Block(1, (0,), 8)]),
+        ("must lead to a block of the highest level", 2, [
+            RGB, Block(2, (0,), 8), Block(1, (0,), 8)
+        ]),
+        ("must lead to a block of the highest level", 1, [
+            RGB, Block(1, (0,), 8, peers=(0,)), Block(2, (0,), 8, peers=(0,))
+        ]),
+        ("equal output channels", 2, [RGB, Block(1, (0,), 8), Block(1, (0,), 4)]),
+        ("equal output channels", 3, [
+            RGB, Block(1, (0,), 8), Block(1, (0,), 8), Block(1, (1,), 9)
+        ]),
         ("Stem or a Block", 0, [None, Block(1, (0,), 8)]),
     ],
 )  # fmt: skip
@@ -94,6 +103,31 @@ def test_an_inverted_bottleneck_has_three_widths():
         lite, Block(1, (0,), 8), block_kind="inverted_bottleneck"
     )
     network(lite, Block(1, (0,), (8, 8, 4)), block_kind="inverted_bottleneck")
+    # Of outputs the last numbers alone must be equal.
+    first, second = Block(1, (0,), (8, 8, 4)), Block(1, (0,), (6, 5, 4))
+    assert network(lite, first, second, block_kind="inverted_bottleneck").outputs == (1, 2)
+    unequal = dataclasses.replace(second, channels=(8, 8, 5))
+    assert "Received: {1: (8, 8, 4), 2: (8, 8, 5)}" in refused(
+        lite, first, unequal, block_kind="inverted_bottleneck"
+    )
+
+
+def test_the_highest_level_feeds_the_classifier():
+    """Wherever its blocks stand in the list, and whatever else they feed."""
+    nodes = (
+        RGB,
+        FLOW,
+        Block(1, (0,), 4),
+        Block(3, (2,), 8),
+        Block(2, (1,), 6, peers=(0,)),
+        Block(3, (3, 4), 8),
+        Block(3, (4,), 8, 1, 2),
+    )
+    graph = network(*nodes)
+    assert graph.outputs == (3, 5, 6)
+    assert graph.live_nodes(gated_by_peers=False) == set(range(7))
+    # A later block of a lower level can lead nowhere.
+    assert "Node 7: Every node must lead" in refused(*nodes, Block(2, (2,), 6))
 
 
 def test_an_unfed_stem_may_serve_as_a_named_peer_only():
@@ -101,6 +135,7 @@ def test_an_unfed_stem_may_serve_as_a_named_peer_only():
     assert gated.live_nodes(gated_by_peers=True) == {0, 1, 2}
     assert gated.live_nodes(gated_by_peers=False) == {0, 2}
     assert "must lead" in refused(RGB, OBJECT, Block(1, (0,), 8))
+    assert "must lead" in refused(RGB, OBJECT, Block(1, (0,), 8), Block(1, (0,), 8))
 
 
 def test_nodes_may_come_as_a_list():
@@ -117,7 +152,7 @@ def test_table_1_has_one_block_that_only_gates():
 
 def test_properties_of_table_1():
     graph = assemblenet_plus_plus_50()
-    assert graph.output == 14
+    assert graph.outputs == (14,)
     assert graph.streams == ("rgb", "flow", "objects")
     assert graph.strides() == (4, 4, 4, 4, 4, 4, 4, 4, 4, 8, 8, 8, 16, 16, 32)
     assert list(graph.connections())[:6] == [(0, 5), (1, 5), (2, 5), (3, 5), (4, 5), (0, 6)]

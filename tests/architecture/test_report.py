@@ -48,6 +48,17 @@ def test_a_row_tells_the_block():
     assert "C 152-152-68" in describe(estimate(assemblenet_plus_plus_lite(), SETTING))
 
 
+def test_several_outputs_are_named_beside_the_classifier():
+    graph = Architecture("two", (Stem("rgb", 8), Block(1, (0,), 4), Block(1, (0, 1), 4)))
+    cost = estimate(graph, SETTING)
+    assert rows(describe(cost))[-1].split()[0] == "classifier"
+    assert rows(describe(cost))[-1].endswith("  mean of 1, 2")
+    assert to_dict(cost)["outputs"] == [1, 2]
+    single = estimate(assemblenet_50(), SETTING)
+    assert rows(describe(single))[-1].endswith("%")
+    assert to_dict(single)["outputs"] == [14]
+
+
 def test_columns_line_up():
     lines = describe(estimate(assemblenet_50(), SETTING)).split("\n\n")[1].splitlines()
     share = lines[0].index("share") + len("share")

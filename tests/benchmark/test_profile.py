@@ -4,8 +4,9 @@ import pytest
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from official_vision.architecture.cost import estimate
+from official_vision.architecture.cost import Setting, estimate
 from official_vision.architecture.formats import read_architecture
+from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.benchmark.profile import (
     kind_of,
     measure_profiles,
@@ -94,7 +95,7 @@ def config(tmp_path_factory):
 
 def _summary(config):
     graph = read_architecture(config.model.architecture)
-    last = f"assemble_net/node_{graph.output:02d}/module_0"
+    last = f"assemble_net/node_{graph.outputs[-1]:02d}/module_0"
     kernels = [
         Kernel("assemble_net/node_00/spatial/Conv2D", "Conv2D", 0.6),
         Kernel(f"{last}/Conv2D", "Conv2D", 1.0),
@@ -106,16 +107,28 @@ def _summary(config):
     return graph, cost, summary(kernels, 2, graph, cost)
 
 
+def test_the_head_belongs_to_the_streams_of_all_outputs():
+    nodes = (Stem("rgb", 8), Stem("flow", 8), Block(1, (0,), 4), Block(1, (1,), 4))
+    graph = Architecture("two", nodes, depth=26)
+    kernels = [
+        Kernel("assemble_net/node_03/module_0/Conv2D", "Conv2D", 0.3),
+        Kernel("assemble_net/head/classifier/MatMul", "MatMul", 0.1),
+    ]
+    result = summary(kernels, 1, graph, estimate(graph, Setting(frames=2, size=16)))
+    streams = {row["name"]: row["seconds"] for row in result["streams"]}
+    assert streams == pytest.approx({"flow": 0.3, "rgb+flow": 0.1})
+
+
 def test_seconds_add_up_a_call_beside_flops(config):
     graph, cost, found = _summary(config)
-    last = f"node {graph.output:02d}"
+    last = f"node {graph.outputs[-1]:02d}"
     assert found["kernel_seconds"] == pytest.approx(1.0)
     seconds = {row["name"]: row["seconds"] for row in found["places"]}
     assert seconds == pytest.approx(
         {"node 00": 0.3, last: 0.6, "head": 0.05, "outside the network": 0.05}
     )
     flops = {row["name"]: row["share_of_flops"] for row in found["places"]}
-    assert flops[last] == pytest.approx(cost.of_node(graph.output).flops / cost.total.flops)
+    assert flops[last] == pytest.approx(cost.of_node(graph.outputs[-1]).flops / cost.total.flops)
     assert flops["outside the network"] == 0
     streams = {row["name"]: row["seconds"] for row in found["streams"]}
     assert streams == pytest.approx(

@@ -50,6 +50,33 @@ def test_everything_at_once(tmp_path):
     assert "8 x 28 x 28 x 128" in again.stdout
 
 
+def test_the_authors_lists(tmp_path):
+    """As in Model Garden's port: rows of six, nested strengths, two blocks of the last level."""
+    structure = [
+        [-1, 4],
+        [-2, 1],
+        [0, [0, 1], 32, 1, 1, 0],
+        [3, [2], 64, 2, 2, 0],
+        [3, [0, 3], 64, 1, 1, 0],
+    ]
+    strengths = [[], [], [[0.25, 0.75]], [], []]
+    path = tmp_path / "theirs.json"
+    path.write_text(json.dumps({"structure": structure, "strengths": strengths, "depth": 26}))
+    flags = ("--frames=8", "--size=64", f"--save={tmp_path}/ours.json")
+    done = inspect(f"--architecture={path}", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "theirs: depth 26" in done.stdout
+    assert "0 (0.25), 1 (0.75)" in done.stdout
+    assert "mean of 3, 4" in done.stdout
+    assert read_architecture(tmp_path / "ours.json") == read_architecture(path)
+    structure[3][5] = 7
+    path.write_text(json.dumps(structure))
+    refused = inspect(f"--architecture={path}")
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "Node 3" in refused.stderr
+
+
 def test_a_mistake_is_one_line(tmp_path):
     (tmp_path / "net.json").write_text("{}")
     for flag, words in (

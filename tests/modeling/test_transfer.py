@@ -111,7 +111,7 @@ def test_where_the_widest_input_goes_the_narrower_target_is_the_nearest() -> Non
         for gate in block.gates:
             gate.peer_logits.assign(200.0 * np.eye(len(gate.candidate_channels))[0])
     discrete = to_discrete(model, threshold=1e-3)
-    fusion = discrete.blocks()[discrete.architecture.output - 1].fusion
+    fusion = discrete.blocks()[discrete.architecture.outputs[0] - 1].fusion
     assert (fusion.target_channels, fusion.input_channels) == (4, (4, 4))
     features = small.clips(streams=("rgb", "flow"))
     expected = small.logits(model, features)

@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "modeling": _FACTS,
     "data": _FACTS | {"pictures"},
     "training": _FACTS | {"metrics", "modeling", "data", "config"},
+    "conversion": _FACTS | {"modeling", "training", "config", "data"},
     "serving": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
     "search": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},

@@ -111,7 +111,7 @@ def test_a_file_names_the_candidates_of_some_blocks(tmp_path):
         ({"5": []}, "needs a tuple of input nodes"),
         ({"5": [2, 9]}, "Inputs are earlier nodes"),
         ({"5": [2, 2]}, "names each input once"),
-        ({"3": [0], "4": [0]}, "Every node must lead to the last one"),
+        ({"3": [0], "4": [0]}, "Every node must lead to a block of the highest level"),
     ],
 )
 def test_a_wrong_file_is_told_in_one_line(tmp_path, value, words):

@@ -90,6 +90,22 @@ def test_the_last_nodes_map_follows_from_the_classifier(model, clip):
     assert found.streams == ("flow", "rgb")
 
 
+def test_of_two_outputs_each_has_half_the_classifiers_weights(clip):
+    """Logits are of the mean of two averages; block 4 alone also changes them by way of block 5."""
+    nodes = (*network().architecture.nodes, Block(4, (3,), 8))
+    graph = Architecture("two", nodes, depth=26)
+    model = build_model(ModelSpec(num_classes=3, width_multiplier=0.1, gate="none"), graph)
+    maps = attention_maps(model, clip, 4, 1)
+    activations = model.endpoints(clip)["5"].numpy()
+    height, width = activations.shape[1:3]
+    kernel = model.head.classifier.kernel.numpy()[:, 1] / (2 * height * width)
+    assert {shown.node for shown in maps.values()} == {5}
+    assert np.abs(maps["flow"].values).max() > 0
+    np.testing.assert_allclose(
+        maps["flow"].values, np.maximum(activations @ kernel, 0), rtol=1e-4, atol=1e-7
+    )
+
+
 def test_a_streams_node_is_reached_by_the_fewest_others(model, clip):
     assert streams_reaching(model.architecture)[2:] == [{"rgb"}, {"rgb", "flow"}, {"rgb", "flow"}]
     maps = attention_maps(model, clip, 1, 0)

@@ -1,7 +1,8 @@
 """Small changes of a graph: split, merge, dilation, connections and peers.
 
 Every change gives a valid network whose levels keep their channel sums and in which no node falls
-idle that fed the classifier before.
+idle that fed the classifier before. Blocks of the highest level are neither split nor merged: the
+classifier reads them, and keeps its width and so its weights.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def _falls_idle(parent: Architecture, child: Architecture, origin: Mapping[int, 
 
 def _split(entries: list[Entry], generator: np.random.Generator, _: Strengths) -> dict[str, Any]:
     """Halves a block's channels between it and a twin of the same inputs and consumers."""
-    able = [e for e in entries[:-1] if _width(e) >= 2]
+    able = [e for e in entries if _width(e) >= 2 and not _is_output(e, entries)]
     old = _drawn(able, generator)
     width, key = _width(old), len(entries)
     twin = Entry(key, _with_width(old, width // 2), dict(old.inputs), old.origin)
@@ -148,7 +149,10 @@ def _merge(entries: list[Entry], generator: np.random.Generator, _: Strengths) -
         (a, b)
         for place, a in enumerate(entries)
         for b in entries[place + 1 :]
-        if _width(a) and _width(b) and _resolution(a) == _resolution(b)
+        if _width(a)
+        and _width(b)
+        and _resolution(a) == _resolution(b)
+        and not _is_output(b, entries)
     ]
     gone, kept = _drawn(pairs, generator)
     kept.inputs = {
@@ -248,6 +252,10 @@ def _width(entry: Entry) -> int:
 
 def _with_width(entry: Entry, channels: int) -> Block:
     return dataclasses.replace(entry.node, channels=channels)
+
+
+def _is_output(entry: Entry, entries: Sequence[Entry]) -> bool:
+    return entry.node.level == max(e.node.level for e in entries)
 
 
 def _resolution(entry: Entry) -> tuple[int, int]:

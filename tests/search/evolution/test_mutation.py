@@ -42,6 +42,9 @@ PEERED = Architecture(
 )
 
 
+TWO_OUTPUTS = Architecture("two_outputs", (*SEED.nodes, Block(4, (4, 6), 512, 1, 2)))
+
+
 def _sums(graph: Architecture) -> Counter:
     sums = Counter()
     for node in graph.nodes:
@@ -50,9 +53,10 @@ def _sums(graph: Architecture) -> Counter:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32), st.booleans(), st.sampled_from([SEED, PEERED]))
+@given(st.integers(0, 2**32), st.booleans(), st.sampled_from([SEED, PEERED, TWO_OUTPUTS]))
 def test_descendants_stay_networks_of_the_same_channel_sums(seed, guided, graph):
     generator = np.random.default_rng(seed)
+    sums, outputs = _sums(graph), [graph.nodes[index].channels for index in graph.outputs]
     for number in range(6):
         drawn = {
             i: tuple(generator.uniform(size=len(n.inputs)))
@@ -61,7 +65,10 @@ def test_descendants_stay_networks_of_the_same_channel_sums(seed, guided, graph)
         }
         child = mutate(graph, generator, drawn, guided, f"child{number}")
         assert child.architecture.nodes != graph.nodes
-        assert _sums(child.architecture) == _sums(SEED)
+        assert _sums(child.architecture) == sums
+        # As many outputs of the same channels: the classifier's weights can be inherited.
+        new = child.architecture
+        assert [new.nodes[index].channels for index in new.outputs] == outputs
         assert len(child.architecture.live_nodes(gated_by_peers=False)) == len(
             child.architecture.nodes
         )

@@ -1,0 +1,72 @@
+"""What the nodes of a network are to each other as a whole: all lead to outputs, which are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from official_vision.architecture.refusal import fail
+
+
+# architecture/graph.py checks graphs with this file, so its classes can't be named here.
+def check_connected(graph: Any) -> None:
+    """Refuses a graph without outputs, with unequal ones, or with nodes that lead to none.
+
+    Args:
+      graph: an Architecture whose nodes are valid one by one.
+
+    Raises:
+      ArchitectureError: one line naming the node and the rule.
+    """
+    if graph.nodes[-1].level == 0:
+        fail(
+            "The last node must be a block.",
+            graph.nodes[-1],
+            "Blocks feed the classifier.",
+            len(graph.nodes) - 1,
+        )
+    _check_outputs(graph)
+    alive = graph.live_nodes(gated_by_peers=True)
+    # A candidate among many is no reason for a stem to be there; a named peer is.
+    used = {source for source, _ in graph.connections()} | {
+        peer for node in graph.nodes for peer in getattr(node, "peers", None) or ()
+    }
+    for index, node in enumerate(graph.nodes):
+        if index not in alive or (node.level == 0 and index not in used):
+            fail(
+                "Every node must lead to a block of the highest level.",
+                node,
+                "Connect it to a later block or remove it.",
+                index,
+            )
+
+
+def _check_outputs(graph: Any) -> None:
+    """One classifier reads the mean of the outputs' averages, so they must have equal widths."""
+    first, *others = graph.outputs
+    for index in others:
+        if _output_channels(graph.nodes[index]) != _output_channels(graph.nodes[first]):
+            fail(
+                "All blocks of the highest level must have equal output channels.",
+                {i: graph.nodes[i].channels for i in (first, index)},
+                "Give them the same channels: the classifier reads their mean.",
+                index,
+            )
+
+
+def _output_channels(block: Any) -> int:
+    """What decides a block's output channels: C, or the last number of an inverted bottleneck."""
+    return block.channels if isinstance(block.channels, int) else block.channels[-1]
+
+
+def strides(nodes: Sequence[Any]) -> tuple[int, ...]:
+    """Returns each node's stride from the input frame, in height and width.
+
+    Args:
+      nodes: stems and blocks, each fed by earlier ones.
+    """
+    reached: list[int] = []
+    for node in nodes:
+        coarsest = max((reached[source] for source in node.inputs), default=1)
+        reached.append(coarsest * node.spatial_stride)
+    return tuple(reached)

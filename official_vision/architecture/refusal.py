@@ -1,0 +1,36 @@
+"""The error of a graph that is not a network."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from official_vision.errors import UserError
+
+
+class ArchitectureError(UserError):
+    """A graph that is not a network: one line naming the node and the rule it breaks."""
+
+
+def fail(rule: str, received: Any, remedy: str, index: int | None = None) -> NoReturn:
+    """Refuses a graph.
+
+    Args:
+      rule: that is broken, a sentence.
+      received: the value, of whatever type.
+      remedy: what to do, a sentence.
+      index: of the node, None where it is none's.
+
+    Raises:
+      ArchitectureError: in any case.
+    """
+    where = "" if index is None else f"Node {index}: "
+    raise ArchitectureError(f"{where}{rule} Received: {_shown(received)}. {remedy}")
+
+
+def _shown(value: Any) -> str:
+    """A value on one line and not endless, whatever it is."""
+    try:
+        text = " ".join(repr(value).split())
+    except (ValueError, RecursionError):  # an int of thousands of digits, a nested list of lists
+        text = f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 200 else f"{text[:200]}..."
