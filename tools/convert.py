@@ -29,13 +29,14 @@ _SOURCE = flags.DEFINE_string(
     "source",
     "auto",
     "Format of the weights: authors-tf2 (the authors' Model Garden port), authors-tf1 (their TensorFlow 1 "
-    "code); auto recognises it by the file and the names in it.",
+    "code), resnet (2-D ResNet-50 and -101 of tf_keras, torchvision or timm, inflated); auto recognises it by the "
+    "file and the names in it.",
 )
 _STRUCTURE = flags.DEFINE_string(
     "structure",
     None,
     "JSON file of the network: the authors' nested lists, {'structure': lists, 'edge_weights': lists}, or an "
-    "architecture that tools/inspect.py --save wrote.",
+    "architecture that tools/inspect.py --save wrote; or a name of the zoo.",
 )
 _PARAMS = flags.DEFINE_string(
     "params",

@@ -46,6 +46,17 @@ def _convert_authors(path: str, options: Options) -> Converted:
     return convert(path, options)
 
 
+def _is_resnet(path: str) -> bool:
+    """By the file's kind alone, so that damaged and foreign ones get a line that says what is wrong."""
+    return path.lower().endswith((".h5", ".hdf5", ".keras", ".safetensors"))
+
+
+def _convert_resnet(path: str, options: Options) -> Converted:
+    from official_vision.conversion.residual.convert import convert_resnet
+
+    return convert_resnet(path, options)
+
+
 # A new format is a line here; its modules are imported when it is used.
 SOURCES: dict[str, Source] = {
     "authors-tf2": Source(
@@ -58,6 +69,12 @@ SOURCES: dict[str, Source] = {
         _is_authors_tf1,
         _convert_authors,
     ),
+    "resnet": Source(
+        "2-D ResNet-50 or -101 of tf_keras (.h5, .keras), torchvision or timm (.safetensors)",
+        _is_resnet,
+        _convert_resnet,
+        ("params", "ema"),
+    ),
 }
 
 
@@ -65,11 +82,14 @@ def source_of(path: str) -> str:
     """Returns the name of the format of a file, or of a checkpoint's prefix.
 
     Raises:
-      UserError: it is of none.
+      UserError: it is of none, or pickled.
     """
+    from official_vision.conversion.residual.readers import refuse_pickled
+
     for name, source in SOURCES.items():
         if source.recognises(path):
             return name
+    refuse_pickled(path)
     known = "; ".join(f"{name}: {source.what}" for name, source in SOURCES.items())
     raise UserError(
         f"--checkpoint must be weights of a known format ({known}). Received: {path}, which is of none. "

@@ -1,0 +1,1 @@
+"""Residual networks of other frameworks, in files that hold tensors alone."""
