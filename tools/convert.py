@@ -29,8 +29,8 @@ _SOURCE = flags.DEFINE_string(
     "source",
     "auto",
     "Format of the weights: authors-tf2 (the authors' Model Garden port), authors-tf1 (their TensorFlow 1 "
-    "code), resnet (2-D ResNet-50 and -101 of tf_keras, torchvision or timm, inflated); auto recognises it by the "
-    "file and the names in it.",
+    "code), resnet (2-D ResNet-50 and -101 of tf_keras, torchvision or timm, inflated), slowfast (PySlowFast's "
+    "names), r2plus1d (torchvision's names); auto recognises it by the file and the names in it.",
 )
 _STRUCTURE = flags.DEFINE_string(
     "structure",

@@ -46,6 +46,30 @@ def _convert_authors(path: str, options: Options) -> Converted:
     return convert(path, options)
 
 
+def _is_slowfast(path: str) -> bool:
+    from official_vision.conversion.residual import readers, video_names
+
+    return any(map(video_names.is_slowfast, readers.names_in(path)))
+
+
+def _convert_slowfast(path: str, options: Options) -> Converted:
+    from official_vision.conversion.residual.video import convert_slowfast
+
+    return convert_slowfast(path, options)
+
+
+def _is_r2plus1d(path: str) -> bool:
+    from official_vision.conversion.residual import readers, video_names
+
+    return any(map(video_names.is_r2plus1d, readers.names_in(path)))
+
+
+def _convert_r2plus1d(path: str, options: Options) -> Converted:
+    from official_vision.conversion.residual.video import convert_r2plus1d
+
+    return convert_r2plus1d(path, options)
+
+
 def _is_resnet(path: str) -> bool:
     """By the file's kind alone, so that damaged and foreign ones get a line that says what is wrong."""
     return path.lower().endswith((".h5", ".hdf5", ".keras", ".safetensors"))
@@ -69,6 +93,19 @@ SOURCES: dict[str, Source] = {
         _is_authors_tf1,
         _convert_authors,
     ),
+    "slowfast": Source(
+        "SlowFast or Slow network with PySlowFast's names (.safetensors)",
+        _is_slowfast,
+        _convert_slowfast,
+        ("params", "ema"),
+    ),
+    "r2plus1d": Source(
+        "R(2+1)D network of bottlenecks with torchvision's names (.safetensors)",
+        _is_r2plus1d,
+        _convert_r2plus1d,
+        ("params", "ema"),
+    ),
+    # Last: it takes any file of these kinds.
     "resnet": Source(
         "2-D ResNet-50 or -101 of tf_keras (.h5, .keras), torchvision or timm (.safetensors)",
         _is_resnet,

@@ -6,19 +6,19 @@ import dataclasses
 
 import numpy as np
 
-from official_vision.architecture.graph import MODULES_BY_DEPTH
 from official_vision.conversion.converted import Converted, Options
 from official_vision.conversion.residual.fill import Filling
 from official_vision.conversion.residual.names import naming_of
 from official_vision.conversion.residual.readers import read_tensors
 from official_vision.conversion.residual.target import (
+    RESNET_HEADER,
     check_some_fit,
+    depth_of,
     target_of,
     with_classes,
     with_unset,
 )
 from official_vision.conversion.residual.trunk import STEM, Place, Trunk, read_trunk
-from official_vision.errors import UserError
 from official_vision.modeling.builder import build_model
 
 _NETWORK = "two_stream_r2plus1d_50"
@@ -45,13 +45,8 @@ def convert_resnet(path: str, options: Options) -> Converted:
     tensors = read_tensors(path)
     naming = naming_of(tensors, path)
     trunk = read_trunk(tensors, naming, path)
-    header = {
-        "rgb_pool_size": 3,
-        "convolution_padding": "symmetric",
-        "stem_pool_padding": "symmetric",
-        "downsampling": "first" if naming.is_keras else "middle",
-    }
-    architecture = target_of(options, _NETWORK, _depth(trunk, path), header)
+    header = RESNET_HEADER | {"downsampling": "first" if naming.is_keras else "middle"}
+    architecture = target_of(options, _NETWORK, depth_of(trunk, path), header)
     spec = with_unset(options.spec, {"gate": "none"})
     rgb = _KERAS_RGB if naming.is_keras else _TORCH_RGB
     notes = []
@@ -77,16 +72,6 @@ def convert_resnet(path: str, options: Options) -> Converted:
         )
     coverage = dataclasses.replace(coverage, notes=tuple(notes))
     return Converted(architecture, spec, model, coverage, options.labels)
-
-
-def _depth(trunk: Trunk, path: str) -> int:
-    depths = {modules: depth for depth, modules in MODULES_BY_DEPTH.items()}
-    if trunk.modules not in depths:
-        raise UserError(
-            "Residual modules of levels 1 to 4 must be those of a known depth: (3, 4, 6, 3) of ResNet-50, "
-            f"(3, 4, 23, 3) of ResNet-101. Received: {path}, with {trunk.modules}. Name another file."
-        )
-    return depths[trunk.modules]
 
 
 def _as_rgb(trunk: Trunk) -> Trunk:

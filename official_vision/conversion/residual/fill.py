@@ -162,7 +162,7 @@ class Filling:
         }
         for place, source in self._trunk.convolutions.items():
             is_built = dataclasses.replace(place, pathway=0) in built
-            reason = "of other widths than the network's" if is_built else "no such module here"
+            reason = "shaped unlike the network's" if is_built else "no such module here"
             yield from self._skipped(source, reason)
         for variable, name in self._trunk.classifier_names.items():
             if name not in self._taken:

@@ -84,6 +84,15 @@ def _each_once(pairs: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]
     return tensors
 
 
+def names_in(path: str) -> tuple[str, ...]:
+    """Returns the names of a .safetensors file's tensors; none where it is no such file. Never raises."""
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            return tuple(file.keys())
+    except Exception:  # of many kinds; what is wrong with the file is said when it is read
+        return ()
+
+
 def _refused(path: str, flaw: str) -> UserError:
     return UserError(
         "--checkpoint must be a whole .h5, .keras or .safetensors file of weights. "

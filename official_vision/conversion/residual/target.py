@@ -6,13 +6,21 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from official_vision.architecture.graph import Architecture
+from official_vision.architecture.graph import MODULES_BY_DEPTH, Architecture
 from official_vision.architecture.zoo import load_architecture
 from official_vision.conversion.converted import Options, with_fixed
 from official_vision.conversion.coverage import INFLATED, LOADED, Weight
 from official_vision.conversion.residual.trunk import Trunk
 from official_vision.errors import UserError
 from official_vision.specs import ModelSpec
+
+# What all residual networks of Keras and PyTorch have in common, by the names of the Architecture.
+RESNET_HEADER = {
+    "rgb_pool_size": 3,
+    "convolution_padding": "symmetric",
+    "stem_pool_padding": "symmetric",
+    "downsampling": "middle",
+}
 
 
 def target_of(
@@ -79,3 +87,18 @@ def check_some_fit(weights: Iterable[Weight], path: str, name: str) -> None:
             f"Some layer of the network must have the widths of the file's. Received: {path}, of which nothing fits "
             f"{name}. Name another network by --structure."
         )
+
+
+def depth_of(trunk: Trunk, path: str) -> int:
+    """Returns the depth's usual name, 26 to 101.
+
+    Raises:
+      UserError: levels have other numbers of modules.
+    """
+    depths = {modules: depth for depth, modules in MODULES_BY_DEPTH.items()}
+    if trunk.modules not in depths:
+        raise UserError(
+            "Residual modules of levels 1 to 4 must be those of a known depth: (3, 4, 6, 3) of ResNet-50, "
+            f"(3, 4, 23, 3) of ResNet-101. Received: {path}, with {trunk.modules}. Name another file."
+        )
+    return depths[trunk.modules]

@@ -126,7 +126,7 @@ def read_trunk(tensors: Mapping[str, np.ndarray], naming: Naming, path: str) -> 
         variable = naming.variable(name)
         if variable is None or tensor.dtype.kind != "f":
             reason = (
-                "whole numbers, no weights" if tensor.dtype.kind != "f" else "no layer of the trunk"
+                "whole numbers, no weights" if tensor.dtype.kind != "f" else "no layer like it here"
             )
             skipped.append(Skipped(name, tensor.shape, reason))
             continue
