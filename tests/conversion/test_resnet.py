@@ -92,6 +92,8 @@ def keras(tmp_path_factory):
     network.save(folder / "model.h5")
     network.save(folder / "model.keras")
     network.save_weights(folder / "weights.h5")
+    tf_keras.Sequential([network]).save(folder / "nested.keras")
+    tf_keras.Sequential([network]).save(folder / "nested.h5")
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     read = [network.get_layer(name).output for name in ("conv4_block6_out", "avg_pool")]
     fed = tf_keras.applications.resnet50.preprocess_input(pictures.astype(np.float32))
@@ -120,7 +122,9 @@ def torchvision(tmp_path_factory):
     return folder, dict(np.load(folder / "io.npz"))
 
 
-@pytest.mark.parametrize("name", ["model.h5", "model.keras", "weights.h5"])
+@pytest.mark.parametrize(
+    "name", ["model.h5", "model.keras", "weights.h5", "nested.keras", "nested.h5"]
+)
 def test_a_keras_resnet_gives_its_features_and_logits(keras, chain, name):
     folder, io = keras
     converted = convert_resnet(str(folder / name), Options(structure=chain))

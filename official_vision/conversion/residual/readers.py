@@ -154,13 +154,13 @@ def _keras(path: str) -> Iterator[tuple[str, np.ndarray]]:
         stored = dict(_datasets(file))
     layers = _stored_layers(config["config"]["layers"])
     for key, tensor in stored.items():
-        match = re.fullmatch(r"(?:.*/)?layers/([^/]+)/vars/(\d+)", key)
+        match = re.fullmatch(r"(layers/.+)/vars/(\d+)", key)
         name, variables = layers.get(match[1], (key, ())) if match else (key, ())
         number = int(match[2]) if match else 0
         yield f"{name}/{variables[number]}" if number < len(variables) else key, tensor
 
 
-def _stored_layers(layers: list[Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _stored_layers(layers: list[Any], within: str = "") -> dict[str, tuple[str, tuple[str, ...]]]:
     """A layer's name and the names of its variables, by its key in the file (by class, or by its name)."""
     seen: Counter[str] = Counter()
     keys = {}
@@ -169,7 +169,10 @@ def _stored_layers(layers: list[Any]) -> dict[str, tuple[str, tuple[str, ...]]]:
         snake = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", kind))
         number, snake = seen[kind], snake.lower()
         seen[kind] += 1
-        if kind in _KERAS_VARIABLES:
-            keys[f"{snake}_{number}" if number else snake] = (name, _KERAS_VARIABLES[kind])
-            keys.setdefault(name, (name, _KERAS_VARIABLES[kind]))
+        for own in (f"{snake}_{number}" if number else snake, name):
+            key = f"{within}layers/{own}"
+            if kind in _KERAS_VARIABLES:
+                keys.setdefault(key, (name, _KERAS_VARIABLES[kind]))
+            # A model within the model; how deep they may lie is Python's limit, which is an error of reading.
+            keys |= _stored_layers(layer["config"].get("layers", []), f"{key}/")
     return keys
