@@ -154,7 +154,7 @@ def test_the_file_reads_well(tmp_path):
     graph = ZOO["assemblenet_plus_plus_50"]()
     save_architecture(graph, path)
     lines = path.read_text().splitlines()
-    assert len(lines) == len(graph.nodes) + 12
+    assert len(lines) == len(graph.nodes) + 15
     assert any('"index": 14, "level": 4, "inputs": [4, 12, 13]' in line for line in lines)
     assert read_architecture(path) == graph
 
@@ -170,7 +170,7 @@ def test_the_file_reads_well(tmp_path):
         ('{"structure": [[-1, 4], [0, [0], 8, 1, 1]], "strengths": [[0.5], []]}', "of a stem"),
         ('{"structure": [[-1, 4], [0, [0], 8, 1, 1]], "strengths": [[]]}', "as many rows"),
         ("[" * 100_000, "must be JSON"),
-        ('{"format": "official_vision.architecture", "version": 2}', "Version 1"),
+        ('{"format": "official_vision.architecture", "version": 3}', "Versions 1 to 2"),
         ('{"format": "official_vision.architecture", "version": 1}', '"nodes" must be a list'),
     ],
 )

@@ -36,9 +36,16 @@ def test_a_wide_convolution_trains_as_the_layer_does(layer, shape):
         return y, *tape.gradient(loss, (x, layer.kernel))
 
     found = gradients(lambda: convolved(layer, x, training=True))
-    for own, expected in zip(found, gradients(lambda: layer(x)), strict=True):
+    for own, expected in zip(found, gradients(lambda: differentiable(layer, x)), strict=True):
         scale = np.abs(expected).max()
         np.testing.assert_allclose(own / scale, expected / scale, atol=1e-5)
+
+
+def differentiable(layer, x):
+    """The layer by operations that have gradients on every machine."""
+    if isinstance(layer, TemporalConvolution):
+        return layer.undilated_op(x, layer.kernel)
+    return layer(x)
 
 
 @pytest.mark.parametrize(
