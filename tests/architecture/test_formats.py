@@ -263,3 +263,18 @@ def test_lists_do_not_hold_peers():
     ]
     gated = dataclasses.replace(graph, nodes=tuple(nodes))
     assert to_lists(gated) == to_lists(graph)
+
+
+def test_files_of_the_first_version_pad_as_tensorflow_does():
+    """What wrote them had no other padding; their weights would mean something else with another."""
+    graph = ZOO["assemblenet_50"]()
+    first = json.loads(to_json(graph)) | {"version": 1}
+    for name in ("convolution_padding", "stem_pool_padding", "downsampling"):
+        del first[name]
+    assert from_json(json.dumps(first)) == dataclasses.replace(graph, convolution_padding="same")
+
+
+@pytest.mark.parametrize("name", ["convolution_padding", "stem_pool_padding", "downsampling"])
+def test_an_unknown_choice_of_the_header_is_one_line(name):
+    with pytest.raises(ArchitectureError, match=f"^The {name} must be a known one. Received: 'x'"):
+        dataclasses.replace(ZOO["assemblenet_50"](), **{name: "x"})

@@ -56,5 +56,7 @@ def test_dropout_is_of_training_alone() -> None:
 
 
 def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"max, mean, softmax, softmax_logits\. Received: 'median'"):
+    with pytest.raises(
+        ValueError, match=r"max, mean, softmax, softmax_logits\. Received: 'median'"
+    ):
         ClassificationHead(CLASSES, "median")

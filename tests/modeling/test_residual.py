@@ -23,7 +23,9 @@ def twin(module, x: np.ndarray, frames: int, training: bool) -> np.ndarray:
         else twins.temporal_convolution(x, first, frames, dilation)
     )
     y = twins.relu(twins.batch_norm(y, module.first_norm, training))
-    y = twins.convolution(y, twins.value(module.middle.kernel), module.stride // strided, module.padding)
+    y = twins.convolution(
+        y, twins.value(module.middle.kernel), module.stride // strided, module.padding
+    )
     y = twins.relu(twins.batch_norm(y, module.middle_norm, training))
     y = twins.convolution(y, twins.value(module.last.kernel))
     y = twins.batch_norm(y, module.last_norm, training)

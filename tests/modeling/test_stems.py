@@ -46,7 +46,9 @@ def test_convolutional_stem(
 
 @pytest.mark.parametrize("recomputes", [False, True])
 @pytest.mark.parametrize("pool_size", [2, 3])
-@pytest.mark.parametrize(("padding", "pool_padding"), [("same", "same"), ("symmetric", "symmetric")])
+@pytest.mark.parametrize(
+    ("padding", "pool_padding"), [("same", "same"), ("symmetric", "symmetric")]
+)
 def test_paddings_of_a_stem(padding, pool_padding, pool_size, recomputes):
     stem = ConvolutionalStem(4, 7, 5, 2, pool_size, padding, pool_padding)
     x = twins.maps(2 * FRAMES, 12, 16, 3)
