@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from official_vision import specs
 from official_vision.errors import UserError
+from official_vision.specs import ModelSpec
 
 SPEC_CLASSES = [
     specs.ModelSpec,
@@ -80,3 +81,12 @@ def test_any_value_makes_a_spec_or_the_error(spec_class, data, value):
         return
     expected = tuple(value) if isinstance(value, list) else value
     assert getattr(spec, name) == expected
+
+
+def test_scales_of_rgb_are_one_number_or_three():
+    assert ModelSpec(rgb_mean=[0, 1, 0.5]).rgb_mean == (0.0, 1.0, 0.5)
+    assert ModelSpec.from_dict(ModelSpec(rgb_mean=(0, 0, 0)).to_dict()).rgb_mean == (0.0, 0.0, 0.0)
+    with pytest.raises(UserError, match=r"^ModelSpec.rgb_deviation is one number, or three"):
+        ModelSpec(rgb_deviation=(0.2, 0.3))
+    with pytest.raises(UserError, match=r"^ModelSpec.rgb_deviation must be greater than 0"):
+        ModelSpec(rgb_deviation=0.0)

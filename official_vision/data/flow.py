@@ -38,12 +38,14 @@ def tvl1_flow(
     tau: float = 0.25,
     weight: float = 0.15,
     theta: float = 0.3,
+    border: str = "authors",
 ) -> np.ndarray:
     """TV-L1 flow without a pyramid (Piergiovanni & Ryoo 2019), the twin of modeling/flow.py.
 
     Args:
       first, second: grey frames, 0..255, [height, width].
       iterations, tau, weight (lambda), theta: as in the paper.
+      border: authors or textbook, as in modeling/flow.py.
 
     Returns:
       float32 [height, width, 2] in pixels, x to the right, then y down. Motions of more than about
@@ -60,8 +62,12 @@ def tvl1_flow(
         u = u + shift[..., None] * gradient + theta * _divergence(p_x, p_y)
         u_x, u_y = np.zeros_like(u), np.zeros_like(u)
         u_x[:, :-1], u_y[:-1] = u[:, 1:] - u[:, :-1], u[1:] - u[:-1]
+        if border == "authors":
+            u_x[:, -1], u_y[-1] = -u[:, -1], -u[-1]
         scale = 1 + tau / theta * np.sqrt(u_x**2 + u_y**2)
         p_x, p_y = (p_x + tau / theta * u_x) / scale, (p_y + tau / theta * u_y) / scale
+        if border == "authors":  # whose divergence reads no p there; nor does anything else
+            p_x[:, -1], p_y[-1] = 0, 0
     return u
 
 

@@ -31,8 +31,9 @@ class ModelSpec(Spec):
         TensorFlow has no XLA.
       flow_border: authors, or textbook (TV-L1's usual border), of the computed flow; they differ in the last
         rows and columns.
-      rgb_mean, rgb_deviation: rgb is fed as (rgb / 255 - mean) / deviation; one number, or three for red,
-        green and blue. 0.45 and 0.225 are PySlowFast's for Kinetics; the authors' code has 0 and 1.
+      rgb_mean: subtracted from rgb / 255; one number, or three for red, green and blue. 0.45 is PySlowFast's for
+        Kinetics; the authors' code has 0.
+      rgb_deviation: rgb / 255 - rgb_mean is divided by it; likewise 0.225, and 1 in the authors' code.
       dropout_rate: of the features before the classifier, 0 to 1.
     """
 

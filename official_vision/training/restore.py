@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
 import tf_keras
 
+from official_vision.architecture.formats import read_architecture
+from official_vision.config import CONFIG_JSON, read
 from official_vision.errors import UserError
 
 ARCHITECTURE_FILE = "architecture.json"  # the graph, beside a run's configuration
 BEST_FOLDER = "best"
 EMA_FOLDER = "ema_checkpoints"  # Model Garden's name
+# Settings that change what weights of the same shapes compute.
+_MEANING_OF_GRAPH = ("convolution_padding", "stem_pool_padding", "downsampling", "rgb_pool_size")
+_MEANING_OF_MODEL = ("rgb_mean", "rgb_deviation", "flow_border", "flow_source", "frame_pooling")
 _STEP_KEY = "global_step/.ATTRIBUTES/VARIABLE_VALUE"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -73,7 +79,8 @@ def load_weights(model: tf_keras.Model, init_checkpoint: str) -> list[str]:
       init_checkpoint: a path prefix, or a run's folder, whose best (else latest) checkpoint is taken.
 
     Returns:
-      Lines that say what was loaded, and every weight that was not, with the reason.
+      Lines that say what was loaded, every weight that was not, with the reason, and settings of the network
+      that differ from those of the run that is given.
 
     Raises:
       UserError: no checkpoint, or nothing in it fits.
@@ -97,7 +104,25 @@ def load_weights(model: tf_keras.Model, init_checkpoint: str) -> list[str]:
             "in which no weight fits. Name a run of the same architecture."
         )
     loaded = len(paths) - len(skipped)
-    return [f"initialised {loaded} of {len(paths)} weights from {init_checkpoint}", *skipped]
+    return [
+        f"initialised {loaded} of {len(paths)} weights from {init_checkpoint}",
+        *skipped,
+        *_changed_meaning(model, Path(init_checkpoint)),
+    ]
+
+
+def _changed_meaning(model: tf_keras.Model, folder: Path) -> Iterator[str]:
+    """Yields a line for each setting by which a run's weights computed something else there than here."""
+    if not (folder / ARCHITECTURE_FILE).is_file() or not (folder / CONFIG_JSON).is_file():
+        return
+    for there, here, names in (
+        (read_architecture(folder / ARCHITECTURE_FILE), model.architecture, _MEANING_OF_GRAPH),
+        (read(folder).model, model.spec, _MEANING_OF_MODEL),
+    ):
+        for name in names:
+            old, new = getattr(there, name), getattr(here, name)
+            if old != new:
+                yield f"  note: {name} was {old!r} where the weights were trained, is {new!r} here"
 
 
 def _initial(init_checkpoint: str) -> str:

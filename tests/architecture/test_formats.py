@@ -154,7 +154,7 @@ def test_the_file_reads_well(tmp_path):
     graph = ZOO["assemblenet_plus_plus_50"]()
     save_architecture(graph, path)
     lines = path.read_text().splitlines()
-    assert len(lines) == len(graph.nodes) + 12
+    assert len(lines) == len(graph.nodes) + 15
     assert any('"index": 14, "level": 4, "inputs": [4, 12, 13]' in line for line in lines)
     assert read_architecture(path) == graph
 
@@ -170,7 +170,7 @@ def test_the_file_reads_well(tmp_path):
         ('{"structure": [[-1, 4], [0, [0], 8, 1, 1]], "strengths": [[0.5], []]}', "of a stem"),
         ('{"structure": [[-1, 4], [0, [0], 8, 1, 1]], "strengths": [[]]}', "as many rows"),
         ("[" * 100_000, "must be JSON"),
-        ('{"format": "official_vision.architecture", "version": 2}', "Version 1"),
+        ('{"format": "official_vision.architecture", "version": 3}', "Versions 1 to 2"),
         ('{"format": "official_vision.architecture", "version": 1}', '"nodes" must be a list'),
     ],
 )
@@ -263,3 +263,18 @@ def test_lists_do_not_hold_peers():
     ]
     gated = dataclasses.replace(graph, nodes=tuple(nodes))
     assert to_lists(gated) == to_lists(graph)
+
+
+def test_files_of_the_first_version_pad_as_tensorflow_does():
+    """What wrote them had no other padding; their weights would mean something else with another."""
+    graph = ZOO["assemblenet_50"]()
+    first = json.loads(to_json(graph)) | {"version": 1}
+    for name in ("convolution_padding", "stem_pool_padding", "downsampling"):
+        del first[name]
+    assert from_json(json.dumps(first)) == dataclasses.replace(graph, convolution_padding="same")
+
+
+@pytest.mark.parametrize("name", ["convolution_padding", "stem_pool_padding", "downsampling"])
+def test_an_unknown_choice_of_the_header_is_one_line(name):
+    with pytest.raises(ArchitectureError, match=f"^The {name} must be a known one. Received: 'x'"):
+        dataclasses.replace(ZOO["assemblenet_50"](), **{name: "x"})

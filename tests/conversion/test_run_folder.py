@@ -83,3 +83,15 @@ def test_a_folder_in_use_and_labels_that_do_not_fit_are_refused(model, tmp_path)
     (tmp_path / "empty").mkdir()
     write_run(tmp_path / "empty", settings(), architecture(), model, COVERAGE)
     assert (tmp_path / "empty" / "architecture.json").is_file()
+
+
+def test_settings_that_change_what_weights_mean_are_said(model, tmp_path):
+    output = tmp_path / "run"
+    write_run(output, settings(), architecture(), model, COVERAGE, None)
+    graph = dataclasses.replace(architecture(), convolution_padding="same")
+    other = build_model(dataclasses.replace(SPEC, rgb_mean=0), graph)
+    assert load_weights(other, str(output))[1:] == [
+        "  note: convolution_padding was 'symmetric' where the weights were trained, is 'same' here",
+        "  note: rgb_mean was 0.45 where the weights were trained, is 0.0 here",
+    ]
+    assert len(load_weights(model, str(output))) == 1

@@ -106,13 +106,16 @@ def tvl1_by_loops(first, second, iterations, tau=0.25, weight=0.15, theta=0.3):
 def test_tvl1_is_the_published_iteration(texture):
     first, second = shifted(texture(40, 40, blur=1.5), 1, 0, size=7)
     expected = tvl1_by_loops(first, second, 9)
-    np.testing.assert_allclose(tvl1_flow(first, second, 9), expected, atol=1e-3)
+    found = tvl1_flow(first, second, 9, border="textbook")
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
-def test_tvl1_is_the_twin_of_the_layer(texture):
+@pytest.mark.parametrize("border", ["authors", "textbook"])
+def test_tvl1_is_the_twin_of_the_layer(texture, border):
     """The layer stretches grey to 0..255; these frames span it already."""
     first, second = shifted(texture(96, 96), 1, -1)
     first[0, 0], second[0, 0], first[0, 1] = 0, 255, 255
     rgb = np.repeat(np.stack([first, second])[np.newaxis, ..., np.newaxis], 3, axis=-1)
-    layer = RepresentationFlow(iterations=30)(tf.constant(rgb)).numpy()
-    np.testing.assert_allclose(tvl1_flow(first, second, 30), layer[0, 0], atol=2e-3)
+    layer = RepresentationFlow(iterations=30, border=border)(tf.constant(rgb)).numpy()
+    found = tvl1_flow(first, second, 30, border=border)
+    np.testing.assert_allclose(found, layer[0, 0], atol=2e-3)

@@ -84,7 +84,14 @@ CONTRACTS = (
     ),
     Contract(
         ResidualModule2D,
-        lambda: {"channels": 2, "middle_channels": 3, "stride": 2, "projects": True},
+        lambda: {
+            "channels": 2,
+            "middle_channels": 3,
+            "stride": 2,
+            "projects": True,
+            "padding": "same",
+            "downsampling": "first",
+        },
         lambda: [_maps(3)],
     ),
     Contract(
@@ -95,12 +102,19 @@ CONTRACTS = (
             "stride": 2,
             "projects": True,
             "temporal_dilation": 2,
+            "padding": "same",
         },
         lambda: [_maps(3)],
     ),
     Contract(
         InvertedBottleneck,
-        lambda: {"channels": (3, 4, 5), "stride": 2, "projects": True, "temporal_dilation": 2},
+        lambda: {
+            "channels": (3, 4, 5),
+            "stride": 2,
+            "projects": True,
+            "temporal_dilation": 2,
+            "padding": "same",
+        },
         lambda: [_maps(3)],
     ),
     Contract(
@@ -111,6 +125,8 @@ CONTRACTS = (
             "temporal_kernel_size": 5,
             "temporal_dilation": 2,
             "pool_size": 3,
+            "padding": "same",
+            "pool_padding": "symmetric",
         },
         lambda: [_maps(3, 9)],
     ),
@@ -158,6 +174,7 @@ CONTRACTS = (
             "step_tau": 0.2,
             "weight_lambda": 0.2,
             "tightness_theta": 0.4,
+            "border": "textbook",
             "compiled": False,
         },
         lambda: [twins.maps(2, FRAMES, 6, 6, 3)],

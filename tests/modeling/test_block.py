@@ -22,7 +22,7 @@ FRAMES = 4
 def made(graph: Architecture, index: int, gate: str = "peer") -> ConvolutionalBlock:
     plan = make_plan(graph, small.OBJECTS)
     widths = {own.index: own.output_channels for own in plan}
-    return make_block(gate, graph.nodes[index], plan[index], widths, graph.block_kind, "block")
+    return make_block(gate, graph.nodes[index], plan[index], widths, graph, "block")
 
 
 def test_a_whole_block_against_numpy() -> None:

@@ -15,6 +15,7 @@ import tf_keras
 from official_vision import modeling
 from official_vision.architecture.formats import to_json
 from official_vision.architecture.graph import Architecture
+from official_vision.modeling.convolution import SpatialConvolution
 from official_vision.modeling.rematerialisation import BatchNormalization
 from official_vision.specs import Spec
 from tests.modeling import twins
@@ -58,7 +59,7 @@ def assert_close(found: Any, expected: Any, rtol: float) -> None:
 BASES = {"Layer", "ResidualModule", "OneShotGate"}  # nobody builds these themselves
 # Keras's own layer, whose arguments, numbers and files are Keras's; what we change of it, when its
 # averages move, is tested in test_rematerialisation.py.
-OF_KERAS = {BatchNormalization}
+OF_KERAS = {BatchNormalization, SpatialConvolution}
 
 
 def arguments_of(layer: type) -> dict[str, inspect.Parameter]:

@@ -19,7 +19,9 @@ def at(image: np.ndarray, row: int, column: int) -> float:
     return image[row, column] if 0 <= row < height and 0 <= column < width else 0.0
 
 
-def pixel_flow(first: np.ndarray, second: np.ndarray, iterations: int) -> np.ndarray:
+def pixel_flow(
+    first: np.ndarray, second: np.ndarray, iterations: int, border: str = "authors"
+) -> np.ndarray:
     """The formulas pixel by pixel; [height, width] twice -> [height, width, 2]."""
     height, width = first.shape
     places = [(row, column) for row in range(height) for column in range(width)]
@@ -38,16 +40,20 @@ def pixel_flow(first: np.ndarray, second: np.ndarray, iterations: int) -> np.nda
             v = u[row, column] + d * own
             for c in range(2):
                 x, y = p[..., c, 0], p[..., c, 1]
-                divergence = x[row, column] - at(x, row, column - 1)
-                divergence += y[row, column] - at(y, row - 1, column)
+                here_x, here_y = x[row, column], y[row, column]
+                if border == "authors":  # p of the last column or row counts as 0
+                    here_x *= column < width - 1
+                    here_y *= row < height - 1
+                divergence = here_x - at(x, row, column - 1) + here_y - at(y, row - 1, column)
                 moved[row, column, c] = v[c] + THETA * divergence
         u = moved
         for row, column in places:
             for c in range(2):
-                right, below = min(column + 1, width - 1), min(row + 1, height - 1)
-                slope = np.array(
-                    [u[row, right, c] - u[row, column, c], u[below, column, c] - u[row, column, c]]
-                )
+                right, below = at(u[..., c], row, column + 1), at(u[..., c], row + 1, column)
+                if border == "textbook":
+                    right = u[row, min(column + 1, width - 1), c]
+                    below = u[min(row + 1, height - 1), column, c]
+                slope = np.array([right, below]) - u[row, column, c]
                 length = np.sqrt(slope @ slope)
                 p[row, column, c] += TAU / THETA * slope
                 p[row, column, c] /= 1 + TAU / THETA * length
@@ -65,15 +71,16 @@ def stretched(clips: np.ndarray) -> np.ndarray:
     return (grey - grey.min()) / (grey.max() - grey.min()) * 255
 
 
+@pytest.mark.parametrize("border", ["authors", "textbook"])
 @pytest.mark.parametrize("iterations", [1, 2, 7, 12])
-def test_flow_is_that_of_the_formulas(iterations: int) -> None:
+def test_flow_is_that_of_the_formulas(iterations: int, border: str) -> None:
     clips = 40 * twins.maps(2, 3, 5, 6, 3) + 100
     grey = stretched(clips)
-    found = RepresentationFlow(iterations)(clips).numpy()
+    found = RepresentationFlow(iterations, border=border)(clips).numpy()
     assert found.shape == (2, 3, 5, 6, 2)
     for clip in range(2):
         for frame in range(2):
-            expected = pixel_flow(grey[clip, frame], grey[clip, frame + 1], iterations)
+            expected = pixel_flow(grey[clip, frame], grey[clip, frame + 1], iterations, border)
             np.testing.assert_allclose(found[clip, frame], expected, atol=1e-4)
     np.testing.assert_array_equal(found[:, 2], found[:, 1])  # the last flow is repeated
 

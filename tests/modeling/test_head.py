@@ -25,7 +25,7 @@ def dense(layer, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("hidden", [0, 7])
-@pytest.mark.parametrize("pooling", ["max", "mean", "softmax"])
+@pytest.mark.parametrize("pooling", ["max", "mean", "softmax", "softmax_logits"])
 def test_pooling(pooling: str, hidden: int) -> None:
     head, average = built(pooling, hidden)
     features = average.astype(np.float64)
@@ -37,6 +37,9 @@ def test_pooling(pooling: str, hidden: int) -> None:
         expected = frame_logits.max(axis=1)
     elif pooling == "mean":  # of the features, as section 6 says
         expected = dense(head.classifier, features.mean(axis=1))
+    elif pooling == "softmax_logits":
+        powers = np.exp(frame_logits / np.sqrt(FRAMES))
+        expected = (powers * frame_logits).sum(axis=1) / powers.sum(axis=1)
     else:
         weights = twins.softmax(dense(head.attention, features), axis=1)
         expected = (weights * frame_logits).sum(axis=1)
@@ -53,5 +56,7 @@ def test_dropout_is_of_training_alone() -> None:
 
 
 def test_an_unknown_pooling_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"max, mean, softmax\. Received: 'median'"):
+    with pytest.raises(
+        ValueError, match=r"max, mean, softmax, softmax_logits\. Received: 'median'"
+    ):
         ClassificationHead(CLASSES, "median")

@@ -39,8 +39,17 @@ def test_normalisation() -> None:
     rgb = np.array([0, 1, 128, 255], np.uint8)
     expected = (rgb / 255 - 0.45) / 0.225
     for given in (rgb, rgb.astype(np.float32)):
-        np.testing.assert_allclose(inputs.normalise_rgb(given, tf.float32), expected, atol=1e-5)
-    assert inputs.normalise_rgb(rgb, tf.bfloat16).dtype == tf.bfloat16
+        found = inputs.normalise_rgb(given, 0.45, 0.225, tf.float32)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(inputs.normalise_rgb(rgb, 0, 1, tf.float32), rgb / 255, atol=1e-6)
+    assert inputs.normalise_rgb(rgb, 0.45, 0.225, tf.bfloat16).dtype == tf.bfloat16
+
+
+def test_normalisation_per_colour() -> None:
+    mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    rgb = np.random.default_rng(0).integers(0, 256, (2, 3, 3), np.uint8)
+    found = inputs.normalise_rgb(rgb, tuple(mean), tuple(deviation), tf.float32)
+    np.testing.assert_allclose(found, (rgb / 255 - mean) / deviation, atol=1e-5)
 
 
 def test_a_blank_stream_says_nothing() -> None:
@@ -55,6 +64,6 @@ def test_a_blank_stream_says_nothing() -> None:
         assert blanked[name].dtype == features[name].dtype
         assert all(blanked[other] is features[other] for other in features if other != name)
     grey = inputs.blank_stream(features, "rgb")["rgb"]
-    assert np.abs(inputs.normalise_rgb(grey, tf.float32)).max() < 0.01
+    assert np.abs(inputs.normalise_rgb(grey, 0.45, 0.225, tf.float32)).max() < 0.01
     assert not np.any(inputs.blank_stream(features, "flow")["flow"])
     assert not np.any(ObjectStem(151)(inputs.blank_stream(features, "objects")["objects"][0]))

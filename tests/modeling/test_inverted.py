@@ -19,7 +19,7 @@ def twin(module, x: np.ndarray, training: bool) -> np.ndarray:
     if module.stride == 1:
         y = twins.convolution_3d(y, kernel, FRAMES, dilation)
     else:
-        y = twins.convolution(y, kernel, module.stride)
+        y = twins.convolution(y, kernel, module.stride, module.padding)
         temporal = twins.value(module.temporal.kernel)
         y = twins.temporal_convolution(y, temporal, FRAMES, dilation)
     norm = module.middle_norm if module.stride == 1 else module.temporal_norm

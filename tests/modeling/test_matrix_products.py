@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from official_vision.modeling import matrix_products
 from official_vision.modeling.averages import with_spatial_average
+from official_vision.modeling.convolution import spatial_convolution
 from official_vision.modeling.decimation import decimated
 from official_vision.modeling.matrix_products import (
     pointwise_by_matrices,
@@ -40,14 +41,21 @@ def either_way(request, monkeypatch):
     ("kernel_size", "stride", "height", "width"),
     [(1, 1, 4, 5), (1, 2, 5, 4), (3, 1, 4, 5), (3, 2, 5, 5), (7, 2, 9, 8)],
 )
+@pytest.mark.parametrize("padding", ["symmetric", "same"])
 @pytest.mark.usefixtures("either_way")
-def test_spatial_is_what_the_tape_finds(kernel_size, stride, height, width):
+def test_spatial_is_what_the_tape_finds(kernel_size, stride, height, width, padding):
     x, kernel = maps(3, height, width, 6), maps(kernel_size, kernel_size, 6, 4, seed=1)
+    side = kernel_size // 2
     with tf.GradientTape() as tape:
         tape.watch(kernel)
-        y = tf.nn.conv2d(x, kernel, stride, "SAME")
+        if padding == "same":
+            y = tf.nn.conv2d(x, kernel, stride, "SAME")
+        else:
+            bordered = np.pad(x, [(0, 0), (side, side), (side, side), (0, 0)])
+            y = tf.nn.conv2d(bordered, kernel, stride, "VALID")
     dy = maps(*y.shape, seed=2)
-    found = spatial_kernel_gradient(x, dy, kernel_size, stride)
+    attributes = spatial_convolution(4, kernel_size, stride, padding=padding).padding_attributes()
+    found = spatial_kernel_gradient(x, dy, kernel_size, stride, attributes)
     np.testing.assert_allclose(found, tape.gradient(y, kernel, dy), rtol=1e-4, atol=1e-4)
 
 
@@ -85,7 +93,9 @@ def test_wide_convolutions_are_matrix_products_and_strided_3x3_ones_never():
     assert temporal_by_matrices(maps(1, 16, 2, 512), 256, 3, dilation=1)
 
 
-def test_dilated_temporal_convolutions_that_reach_half_of_a_clip_are_matrix_products():
+def test_dilated_temporal_convolutions_that_reach_half_of_a_clip_are_matrix_products(monkeypatch):
+    monkeypatch.setattr(matrix_products, "has_dilated_gradients", lambda _: True)
+
     def far(frames, kernel_size, dilation):
         return temporal_by_matrices(maps(1, frames, 2, 4), 4, kernel_size, dilation)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,7 +16,7 @@ from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.specs import ModelSpec
 from official_vision.training.losses import classification_loss, l2_penalty
-from tests.modeling import small
+from tests.modeling import small, twins
 
 
 @pytest.fixture(scope="module")
@@ -348,3 +351,48 @@ def test_the_configuration_is_the_graph_and_the_settings() -> None:
     again = AssembleNet.from_config(model.get_config())
     assert again.architecture == model.architecture
     assert again.spec == model.spec == ModelSpec.from_dict(model.spec.to_dict())
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_self_gate_reads_its_input_as_pooled_for_the_connection(training: bool) -> None:
+    """The authors' rule: pool first, then average; each pooled map once, whoever reads it."""
+    model = small.network(small.architecture(), gate="self")
+    features = small.clips()
+    seen = {}
+    for index, block in model.blocks().items():
+        for position, gate in enumerate(block.gates):
+            gate.dense.call = functools.partial(_noted, gate.dense.call, seen, (index, position))
+    outputs = model.endpoints(features, training=training)
+    pooled = 0
+    for plan in model.plan:
+        if plan.fusion is None:
+            continue
+        ratios = zip(plan.fusion.inputs, plan.fusion.pool_ratios, strict=True)
+        for position, (source, ratio) in enumerate(ratios):
+            x = outputs[str(source)].numpy()
+            expected = twins.max_pool(x, ratio, ratio).mean(axis=(1, 2))
+            np.testing.assert_allclose(seen[plan.index, position], expected, atol=1e-5)
+            pooled += ratio > 1 and not np.allclose(expected, x.mean(axis=(1, 2)), atol=1e-3)
+    assert pooled >= 1  # the other rule would have given other numbers
+
+
+def _noted(call, seen: dict, key: tuple[int, int], source: tf.Tensor) -> tf.Tensor:
+    seen[key] = source.numpy()
+    return call(source)
+
+
+def test_rgb_is_scaled_by_the_models_settings() -> None:
+    """Settings that undo each other's scale give the same logits."""
+    model = small.network(small.architecture(), flow_source="stored")
+    spec = dataclasses.replace(model.spec, rgb_mean=(0.2, 0.3, 0.4), rgb_deviation=(0.5, 0.6, 0.7))
+    other = AssembleNet(model.architecture, spec)
+    other.make_weights()
+    other.set_weights(model.get_weights())
+    features = small.clips()
+    rgb = tf.cast(features["rgb"], tf.float32)
+    normalised = (rgb / 255 - 0.45) / 0.225
+    fed = 255 * (normalised * np.float32([0.5, 0.6, 0.7]) + np.float32([0.2, 0.3, 0.4]))
+    expected = model(features, training=False)["logits"]
+    found = other({**features, "rgb": fed}, training=False)["logits"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(other(features, training=False)["logits"] - expected).max() > 1e-3

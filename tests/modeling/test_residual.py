@@ -1,4 +1,4 @@
-"""Both residual modules against numpy (REFERENCE section 2)."""
+"""Both residual modules against numpy (AssembleNet++ supplement, A.1)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ def twin(module, x: np.ndarray, frames: int, training: bool) -> np.ndarray:
     x = x.astype(np.float64)
     first = twins.value(module.first.kernel)
     dilation = getattr(module, "temporal_dilation", None)
+    strided = module.stride if getattr(module, "downsampling", "middle") == "first" else 1
     y = (
-        twins.convolution(x, first)
+        twins.convolution(x, first, strided)
         if dilation is None
         else twins.temporal_convolution(x, first, frames, dilation)
     )
     y = twins.relu(twins.batch_norm(y, module.first_norm, training))
-    y = twins.convolution(y, twins.value(module.middle.kernel), module.stride)
+    y = twins.convolution(
+        y, twins.value(module.middle.kernel), module.stride // strided, module.padding
+    )
     y = twins.relu(twins.batch_norm(y, module.middle_norm, training))
     y = twins.convolution(y, twins.value(module.last.kernel))
     y = twins.batch_norm(y, module.last_norm, training)
@@ -48,6 +51,21 @@ def test_a_module_that_projects(dilation: int | None, stride: int, training: boo
     expected = twin(module, x, FRAMES, training)
     assert expected.shape == (2 * FRAMES, -(-5 // stride), 6 // stride, 8)
     np.testing.assert_allclose(module(x, FRAMES, training=training), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("recomputes", [False, True])
+@pytest.mark.parametrize("downsampling", ["middle", "first"])
+@pytest.mark.parametrize("padding", ["symmetric", "same"])
+def test_where_a_module_strides_and_how_it_pads(padding, downsampling, recomputes):
+    module = ResidualModule2D(
+        3, 5, stride=2, projects=True, padding=padding, downsampling=downsampling
+    )
+    x = twins.maps(2 * FRAMES, 6, 8, 4)
+    module(x, FRAMES)
+    twins.randomise(module)
+    module.recomputes = recomputes
+    expected = twin(module, x, FRAMES, training=True)
+    np.testing.assert_allclose(module(x, FRAMES, training=True), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", [False, True])

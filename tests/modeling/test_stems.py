@@ -1,4 +1,4 @@
-"""Stems against numpy (REFERENCE section 3)."""
+"""Stems against numpy (AssembleNet++ supplement, A.1)."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ FRAMES = 6
 
 
 def twin(stem, x: np.ndarray, training: bool) -> np.ndarray:
-    y = twins.convolution(x.astype(np.float64), twins.value(stem.spatial.kernel), 2)
+    kernel = twins.value(stem.spatial.kernel)
+    y = twins.convolution(x.astype(np.float64), kernel, 2, stem.padding)
     y = twins.relu(twins.batch_norm(y, stem.spatial_norm, training))
     if stem.temporal_kernel_size:
         kernel = twins.value(stem.temporal.kernel)
         assert len(kernel) == stem.temporal_kernel_size
         y = twins.temporal_convolution(y, kernel, FRAMES, stem.temporal_dilation)
         y = twins.relu(twins.batch_norm(y, stem.temporal_norm, training))
-    return twins.max_pool(y, stem.pool_size, 2) if stem.pool_size else y
+    return twins.max_pool(y, stem.pool_size, 2, stem.pool_padding) if stem.pool_size else y
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -41,6 +42,25 @@ def test_convolutional_stem(
     expected = twin(stem, x, training)
     assert expected.shape[1:3] == ((3, 4) if pool else (6, 8))
     np.testing.assert_allclose(stem(x, FRAMES, training=training), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("recomputes", [False, True])
+@pytest.mark.parametrize("pool_size", [2, 3])
+@pytest.mark.parametrize(
+    ("padding", "pool_padding"), [("same", "same"), ("symmetric", "symmetric")]
+)
+def test_paddings_of_a_stem(padding, pool_padding, pool_size, recomputes):
+    stem = ConvolutionalStem(4, 7, 5, 2, pool_size, padding, pool_padding)
+    x = twins.maps(2 * FRAMES, 12, 16, 3)
+    stem(x, FRAMES)
+    twins.randomise(stem)
+    stem.recomputes = recomputes
+    expected = twin(stem, x, training=True)
+    with tf.GradientTape() as tape:
+        y = stem(tf.constant(x), FRAMES, training=True)
+        total = tf.reduce_sum(tf.sin(y))
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    assert np.any(tape.gradient(total, stem.spatial.kernel))
 
 
 def pooled_one_hot(ids: np.ndarray, classes: int) -> np.ndarray:

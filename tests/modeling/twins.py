@@ -15,28 +15,32 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def padded(x: np.ndarray, kernel: int, stride: int, value: float) -> np.ndarray:
-    pads = [same_padding(x.shape[axis], kernel, stride) for axis in (1, 2)]
+def padded(x: np.ndarray, kernel: int, stride: int, value: float, padding: str) -> np.ndarray:
+    pads = [((kernel - 1) // 2, kernel // 2)] * 2
+    if padding == "same":
+        pads = [same_padding(x.shape[axis], kernel, stride) for axis in (1, 2)]
     return np.pad(x, [(0, 0), *pads, (0, 0)], constant_values=value)
 
 
-def taps(x: np.ndarray, kernel: int, stride: int, value: float):
+def taps(x: np.ndarray, kernel: int, stride: int, value: float, padding: str):
     """Yields (row, column, what that kernel position sees of every window)."""
     height, width = -(-x.shape[1] // stride), -(-x.shape[2] // stride)
-    bordered = padded(x, kernel, stride, value)
+    bordered = padded(x, kernel, stride, value, padding)
     for row in range(kernel):
         for column in range(kernel):
             seen = bordered[:, row::stride, column::stride][:, :height, :width]
             yield row, column, seen
 
 
-def convolution(x: np.ndarray, kernel: np.ndarray, stride: int = 1) -> np.ndarray:
-    """SAME padding; kernel [size, size, channels, filters]."""
-    return sum(seen @ kernel[i, j] for i, j, seen in taps(x, len(kernel), stride, 0.0))
+def convolution(
+    x: np.ndarray, kernel: np.ndarray, stride: int = 1, padding: str = "symmetric"
+) -> np.ndarray:
+    """Kernel [size, size, channels, filters]."""
+    return sum(seen @ kernel[i, j] for i, j, seen in taps(x, len(kernel), stride, 0.0, padding))
 
 
-def max_pool(x: np.ndarray, size: int, stride: int) -> np.ndarray:
-    return np.max([seen for _, _, seen in taps(x, size, stride, -np.inf)], axis=0)
+def max_pool(x: np.ndarray, size: int, stride: int, padding: str = "same") -> np.ndarray:
+    return np.max([seen for _, _, seen in taps(x, size, stride, -np.inf, padding)], axis=0)
 
 
 def shifted(x: np.ndarray, frames: int, steps: int) -> np.ndarray:

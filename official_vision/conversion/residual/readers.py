@@ -169,10 +169,10 @@ def _stored_layers(layers: list[Any], within: str = "") -> dict[str, tuple[str, 
         snake = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", kind))
         number, snake = seen[kind], snake.lower()
         seen[kind] += 1
-        for own in (f"{snake}_{number}" if number else snake, name):
-            key = f"{within}layers/{own}"
-            if kind in _KERAS_VARIABLES:
-                keys.setdefault(key, (name, _KERAS_VARIABLES[kind]))
-            # A model within the model; how deep they may lie is Python's limit, which is an error of reading.
-            keys |= _stored_layers(layer["config"].get("layers", []), f"{key}/")
+        key = f"{within}layers/{snake}_{number}" if number else f"{within}layers/{snake}"
+        if kind in _KERAS_VARIABLES:
+            keys[key] = (name, _KERAS_VARIABLES[kind])
+            keys.setdefault(f"{within}layers/{name}", keys[key])
+        # A model within the model.
+        keys |= _stored_layers(layer["config"].get("layers", []), f"{key}/")
     return keys
