@@ -16,6 +16,8 @@ os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")  # tests give the same numbers everywhere
+# TensorFlow leaves oneDNN out on processors without VNNI or AMX: there its other kernels round otherwise.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 os.environ.setdefault("TF_NUM_INTEROP_THREADS", "2")
 os.environ.setdefault("OMP_NUM_THREADS", "2")
