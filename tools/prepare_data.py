@@ -9,7 +9,7 @@ PrepareSpec.left_out_is_fatal = True.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -55,8 +55,8 @@ def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
     from official_vision.data.prepare import prepare_split
     from official_vision.data.progress import progress
 
-    _print_notes(manifest)
-    left_out = []
+    _print_notes(manifest.notes, "which --audit --json=FILE names")
+    left_out, notes = [], []
     for split in manifest.splits():
         with progress(len(manifest.rows_of(split)), split) as shown:
             index = prepare_split(manifest, split, spec, shown.update)
@@ -64,6 +64,8 @@ def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
             f"{split}: {index.num_videos} videos in {len(index.shards)} shards, {len(index.left_out)} left out"
         )
         left_out += index.left_out
+        notes += [f"{item.id}: {item.note}" for item in index.notes]
+    _print_notes(notes, "which index.json names")
     for item in left_out:
         print(f"left out {item.id}: {item.reason}", file=sys.stderr)
     if _PREVIEW.value:
@@ -76,12 +78,11 @@ def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
     return cli.SOME_LEFT_OUT if left_out else 0
 
 
-def _print_notes(manifest: "Manifest") -> None:
-    for note in manifest.notes[:_NOTES_PRINTED]:
+def _print_notes(notes: Sequence[str], others: str) -> None:
+    for note in notes[:_NOTES_PRINTED]:
         print(f"note: {note}", file=sys.stderr)
-    if len(manifest.notes) > _NOTES_PRINTED:
-        further = len(manifest.notes) - _NOTES_PRINTED
-        print(f"note: {further} more, which --audit --json=FILE names", file=sys.stderr)
+    if len(notes) > _NOTES_PRINTED:
+        print(f"note: {len(notes) - _NOTES_PRINTED} more, {others}", file=sys.stderr)
 
 
 def _audit(manifest: "Manifest", spec: "PrepareSpec") -> int:

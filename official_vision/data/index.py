@@ -16,7 +16,7 @@ from official_vision.errors import UserError
 INDEX_FILE = "index.json"
 SHARD_SUFFIX = ".tfrecord"
 _FORMAT = "official_vision.shards"
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +69,15 @@ class LeftOut:
 
 
 @dataclasses.dataclass(frozen=True)
+class VideoNote:
+    """Something to know of a video that was prepared: what was passed over or mended in it."""
+
+    id: str
+    path: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Index:
     """All that a reader of the shards needs to know.
 
@@ -83,6 +92,7 @@ class Index:
       settings: of preparation.
       versions: of the libraries that decoded and detected.
       left_out: videos that are not in the shards.
+      notes: what to know of videos that are.
     """
 
     split: str
@@ -96,6 +106,7 @@ class Index:
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
     left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[VideoNote, ...] = ()
 
     @property
     def num_videos(self) -> int:
@@ -146,6 +157,7 @@ class Index:
                 raise KeyError("format")
             values["shards"] = tuple(ShardEntry.from_dict(entry) for entry in values["shards"])
             values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
+            values["notes"] = tuple(VideoNote(**entry) for entry in values["notes"])
             for name in ("classes", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
             return cls(**values)

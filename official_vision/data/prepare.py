@@ -33,6 +33,8 @@ _WITHOUT_EFFECT = (
     "video_timeout_sec",
     "left_out_is_fatal",
 )
+# What it changes is in videos that were left out before, whose shards are written again in any case.
+_MAY_CHANGE = ("broken_packet_share",)
 _LIBRARIES = ("av", "opencv-python-headless")
 
 
@@ -106,7 +108,9 @@ def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: Prepare
         files.write_json(path, plan)
         return
     earlier = files.read_json(path)
-    changed = [k for k, v in settings.items() if earlier["settings"].get(k) != v]
+    changed = [
+        k for k, v in settings.items() if k not in _MAY_CHANGE and earlier["settings"].get(k) != v
+    ]
     changed += ["the list of videos and labels"] if earlier["videos"] != plan["videos"] else []
     if changed:
         raise UserError(
@@ -140,4 +144,5 @@ def _index(
         settings=_settings(spec),
         versions={library: importlib.metadata.version(library) for library in _LIBRARIES},
         left_out=tuple(item for report in reports for item in report.left_out),
+        notes=tuple(item for report in reports for item in report.notes),
     )

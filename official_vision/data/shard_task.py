@@ -12,7 +12,9 @@ from pathlib import Path
 from official_vision import files
 from official_vision.data.decoding_worker import DecodingFailedError, DecodingWorker
 from official_vision.data.frame_table import describe_shard
-from official_vision.data.index import LeftOut, ShardEntry
+from official_vision.data.frame_encoding import EncodedVideo
+from official_vision.data.index import LeftOut, ShardEntry, VideoNote
+from official_vision.data.late_labels import past_the_end
 from official_vision.data.manifest import Label, VideoRow
 from official_vision.data.shard import WHOLE_VIDEO, StoredVideo, write
 from official_vision.errors import UserError
@@ -31,11 +33,12 @@ class ShardTask:
 
 @dataclasses.dataclass(frozen=True)
 class ShardReport:
-    """What became of a shard: its entry, the ids it holds and the videos it lacks."""
+    """What became of a shard: its entry, the ids it holds, the videos it lacks, and what to know of others."""
 
     entry: ShardEntry
     videos: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
+    notes: tuple[VideoNote, ...] = ()
 
 
 def write_shard(
@@ -62,17 +65,19 @@ def _write_shard(
 ) -> ShardReport:
     held: list[str] = []
     left_out: list[LeftOut] = []
+    notes: list[VideoNote] = []
     with files.written_aside(task.path) as partial, open(partial, "wb") as shard:
         for number, row in task.rows:
             try:
                 with files.scratch_folder(partial.parent) as folder:
-                    fps, frames = worker.encode(row, task.spec, folder)
-                    write(_stored(number, row, task, fps, frames), shard)
+                    video = worker.encode(row, task.spec, folder)
+                    write(_stored(number, row, task, video), shard)
                 held.append(row.id)
+                notes += _notes(row, task, video)
             except DecodingFailedError as error:
                 left_out.append(LeftOut(row.id, row.path, str(error)))
             on_video()
-    report = ShardReport(describe_shard(task.path), tuple(held), tuple(left_out))
+    report = ShardReport(describe_shard(task.path), tuple(held), tuple(left_out), tuple(notes))
     files.write_json(_report_path(task), dataclasses.asdict(report))
     return report
 
@@ -85,12 +90,13 @@ def read_report(task: ShardTask) -> ShardReport | None:
     values = files.read_json(path)
     try:
         entry = ShardEntry.from_dict(values["entry"])
+        notes = tuple(VideoNote(**item) for item in values["notes"])
     except (KeyError, TypeError):  # of an earlier format
         return None
     if any(file.size_in(path.parent) != file.bytes for file in entry.files):
         return None
     left_out = tuple(LeftOut(**item) for item in values["left_out"])
-    return ShardReport(entry, tuple(values["videos"]), left_out)
+    return ShardReport(entry, tuple(values["videos"]), left_out, notes)
 
 
 def finished_report(task: ShardTask) -> ShardReport | None:
@@ -103,15 +109,22 @@ def _report_path(task: ShardTask) -> Path:
     return Path(task.path).with_suffix(".json")
 
 
-def _stored(
-    number: int, row: VideoRow, task: ShardTask, fps: float, frames: dict[str, Path]
-) -> StoredVideo:
+def _notes(row: VideoRow, task: ShardTask, video: EncodedVideo) -> list[VideoNote]:
+    late = []
+    if video.file_end_sec is not None:
+        late = past_the_end(row, task.classes, video.file_end_sec)
+    return [VideoNote(row.id, row.path, note) for note in (*video.notes, *late)]
+
+
+def _stored(number: int, row: VideoRow, task: ShardTask, video: EncodedVideo) -> StoredVideo:
     labels = [
         (label.class_index, task.classes[label.class_index], *_times_in_span(label, row))
         for label in row.labels
         if _touches_span(label, row)
     ]
-    return StoredVideo(row.id, number, fps, labels, task.spec.flow_bound, frames)
+    return StoredVideo(
+        row.id, number, video.fps, labels, task.spec.flow_bound, video.frames, video.times_sec
+    )
 
 
 def _touches_span(label: Label, row: VideoRow) -> bool:
