@@ -27,7 +27,9 @@ flags.adopt_module_key_flags(cli)
 _PREVIEW = flags.DEFINE_string("preview", None, "PNG to draw: samples of the prepared clips.")
 _AUDIT = flags.DEFINE_bool("audit", False, "Report on the data set instead of preparing it.")
 _DECODE = flags.DEFINE_bool(
-    "decode", False, "With --audit: decode every frame, and count them, instead of reading headers."
+    "decode",
+    False,
+    "With --audit: decode every frame, instead of reading packets and a key frame a second.",
 )
 _JSON = flags.DEFINE_string("json", None, "With --audit: file to write all of the report to.")
 _NOTES_PRINTED = 10

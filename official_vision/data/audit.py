@@ -16,8 +16,8 @@ from official_vision import files
 from official_vision.data.decoding_worker import DecodingFailedError, DecodingWorker
 from official_vision.data.finding import KINDS, Finding, Progress
 from official_vision.data.index import INDEX_FILE
-from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.late_labels import past_the_end
+from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.survey import Survey
 from official_vision.specs import PrepareSpec
 

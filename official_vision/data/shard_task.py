@@ -11,8 +11,8 @@ from pathlib import Path
 
 from official_vision import files
 from official_vision.data.decoding_worker import DecodingFailedError, DecodingWorker
-from official_vision.data.frame_table import describe_shard
 from official_vision.data.frame_encoding import EncodedVideo
+from official_vision.data.frame_table import describe_shard
 from official_vision.data.index import LeftOut, ShardEntry, VideoNote
 from official_vision.data.late_labels import past_the_end
 from official_vision.data.manifest import Label, VideoRow

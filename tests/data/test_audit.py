@@ -6,10 +6,12 @@ import shutil
 import numpy as np
 import pytest
 
+from official_vision.data import survey
 from official_vision.data.audit import Audit, Spread, audit
+from official_vision.data.decoding_worker import DecodingFailedError
 from official_vision.data.finding import KINDS, Finding
 from official_vision.data.manifest import Label, Manifest, VideoRow
-from official_vision.data.video import probe
+from official_vision.data.video import VideoError
 from official_vision.specs import PrepareSpec
 
 CLASSES = ("run", "jump", "sit")
@@ -25,6 +27,24 @@ def folder(tmp_path_factory, write_mp4):
     shutil.copy(folder / "a.mp4", folder / "copy of a.mp4")
     (folder / "broken.mp4").write_text("no video")
     return folder
+
+
+class HereWorker:
+    """Surveys in this process: starting children takes seconds."""
+
+    def survey(self, row, spec, decode):
+        try:
+            return survey.survey(row, spec, decode, lambda: None)
+        except VideoError as error:
+            raise DecodingFailedError(str(error)) from error
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _no_children(monkeypatch):
+    monkeypatch.setattr("official_vision.data.audit.DecodingWorker", HereWorker)
 
 
 def spec_of(folder):
@@ -112,18 +132,16 @@ def test_equal_content_within_a_split_is_no_leakage(folder):
     assert look(folder, rows).findings == ()
 
 
-def test_frames_are_counted_only_when_asked(folder, monkeypatch):
+def test_frames_are_counted(folder, monkeypatch):
     """The header's count is compared with what the decoder gives; here all headers name 31."""
     rows = [row("c", labels=(0, 1, 2))]
     assert look(folder, rows, decode=True).findings == ()
-    monkeypatch.setattr(
-        "official_vision.data.audit.probe",
-        lambda file: dataclasses.replace(probe(file), frames=31),
-    )
-    assert look(folder, rows).findings == ()
-    assert look(folder, rows, decode=True).findings == (
-        Finding("frame_count", "c.mp4", "its header names 31 frames, 30 can be decoded"),
-    )
+    info = survey.info_of
+    monkeypatch.setattr(survey, "info_of", lambda s: dataclasses.replace(info(s), frames=31))
+    for decode in (False, True):
+        assert look(folder, rows, decode=decode).findings == (
+            Finding("frame_count", "c.mp4", "its header names 31 frames, 30 can be decoded"),
+        )
 
 
 def test_progress_sees_every_file_once(folder):

@@ -56,7 +56,7 @@ class FrameClock:
         """
         time = self._first(stamp_sec) if self._last is None else self._next(stamp_sec)
         self.untimed += stamp_sec is None
-        self._last, self._end = time, time + (duration_sec or self._step)
+        self._last, self._end = time, round(time + (duration_sec or self._step), 9)
         return time
 
     @property
