@@ -105,16 +105,16 @@ def reason(error: Exception) -> str:
 def _duration(stream: VideoStream) -> float | None:
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
-    # Matroska names where the file or the track ends, and one end for the whole file may be a longer
-    # sound track's.
+    # Of the whole file, which may be a longer sound track's.
     container = stream.container
     end = _seconds(stream.metadata.get("DURATION", ""))
     if end is None and container.duration is not None and len(container.streams) == 1:
         end = container.duration / av.time_base
     if end is None:
         return None
+    # Matroska names where it ends, others how long it lasts.
     start = float((stream.start_time or 0) * stream.time_base)
-    return end - start if 0 < start < end else end
+    return end - start if "matroska" in container.format.name and 0 < start < end else end
 
 
 def _seconds(clock: str) -> float | None:
