@@ -66,8 +66,10 @@ def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
             f"{split}: {index.num_videos} videos in {len(index.shards)} shards, {len(index.left_out)} left out"
         )
         left_out += index.left_out
-        notes += [f"{item.id}: {item.note}" for item in index.notes]
-    _print_notes(notes, "which index.json names")
+        notes += index.notes
+    for kind in dict.fromkeys(item.kind for item in notes):
+        of_kind = [f"{item.id}: {item.note}" for item in notes if item.kind == kind]
+        _print_notes(of_kind, "which index.json names")
     for item in left_out:
         print(f"left out {item.id}: {item.reason}", file=sys.stderr)
     if _PREVIEW.value:

@@ -30,14 +30,14 @@ class EncodedVideo(NamedTuple):
         the row's span.
       frames: for each stream the file of its frames, as data/frame_lists.py tells.
       file_end_sec: when the file's last frame ends; None where the span ends before.
-      notes: a line for each thing about the file that its user should know.
+      notes: a line for each thing about the file that its user should know, by its kind (finding.KINDS).
     """
 
     fps: float
     times_sec: tuple[float, ...]
     frames: dict[str, Path]
     file_end_sec: float | None
-    notes: tuple[str, ...]
+    notes: dict[str, str]
 
 
 def encode_video(
@@ -85,7 +85,7 @@ def encode_video(
     fps = spec.fps or probe(path).fps
     times.append(times[-1] + (last or 1 / fps))
     end = report.end_sec if report.ended else None
-    return EncodedVideo(fps, tuple(times), lists.paths, end, tuple(report.lines()))
+    return EncodedVideo(fps, tuple(times), lists.paths, end, report.said())
 
 
 def encode_frame(streams: FrameStreams, flow_bound: float, jpeg_quality: int) -> dict[str, bytes]:

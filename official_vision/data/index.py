@@ -70,10 +70,11 @@ class LeftOut:
 
 @dataclasses.dataclass(frozen=True)
 class VideoNote:
-    """Something to know of a video that was prepared: what was passed over or mended in it."""
+    """Something to know of a video that was prepared: its kind (of finding.KINDS), and what it is."""
 
     id: str
     path: str
+    kind: str
     note: str
 
 

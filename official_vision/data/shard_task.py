@@ -113,7 +113,8 @@ def _notes(row: VideoRow, task: ShardTask, video: EncodedVideo) -> list[VideoNot
     late = []
     if video.file_end_sec is not None:
         late = past_the_end(row, task.classes, video.file_end_sec)
-    return [VideoNote(row.id, row.path, note) for note in (*video.notes, *late)]
+    notes = [*video.notes.items(), *(("labels_past_end", line) for line in late)]
+    return [VideoNote(row.id, row.path, kind, note) for kind, note in notes]
 
 
 def _stored(number: int, row: VideoRow, task: ShardTask, video: EncodedVideo) -> StoredVideo:

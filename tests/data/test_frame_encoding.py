@@ -70,7 +70,7 @@ def test_a_span_of_real_footage(footage, tmp_path):
     assert video.fps == pytest.approx(30000 / 1001)
     ticks = np.arange(30, 40) * 1001 / 30000 - 1.0  # frame 30 is the first after 1 s
     np.testing.assert_allclose(video.times_sec, ticks, atol=1e-4)
-    assert (video.file_end_sec, video.notes) == (None, ())
+    assert (video.file_end_sec, video.notes) == (None, {})
     assert {name: len(items) for name, items in frames.items()} == dict.fromkeys(frames, 9)
     assert set(frames) == {"rgb", "flow", "objects"}
     for item, rgb, flow, ids in zip(expected, *frames.values(), strict=True):

@@ -3,6 +3,8 @@
 import dataclasses
 import errno
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -28,7 +30,7 @@ class FakeWorker:
     """Encodes a video as its own name; names in `broken` fail."""
 
     broken: frozenset = frozenset()
-    notes: tuple = ()
+    notes: Mapping = MappingProxyType({})
     seen: list
 
     def __init__(self):
@@ -264,15 +266,16 @@ def test_labels_are_moved_with_the_span(spec):
 @pytest.mark.usefixtures("fake")
 def test_what_preparation_passed_over_is_kept_with_labels_past_the_end(spec, monkeypatch):
     """The fake's videos last 0.08 s; a label may end a tenth of a second later."""
-    monkeypatch.setattr(FakeWorker, "notes", ("1 of 3 packets was passed over",))
+    monkeypatch.setattr(FakeWorker, "notes", {"broken_packets": "1 of 3 packets"})
     labels = (Label(0, 0.0, 0.18), Label(1, 0.05, 0.5), Label(1, 2.0))
     index = run(spec, Manifest(CLASSES, (VideoRow("v", "v.mp4", "train", labels),)))
+    late = "labels_past_end"
     notes = [
-        "1 of 3 packets was passed over",
-        "'b' from 0.05 s to 0.5 s ends after the video, 0.08 s",
-        "'b' from 2 s ends after the video, 0.08 s",
+        ("broken_packets", "1 of 3 packets"),
+        (late, "'b' from 0.05 s to 0.5 s ends after the video, 0.08 s"),
+        (late, "'b' from 2 s ends after the video, 0.08 s"),
     ]
-    expected = tuple(VideoNote("v", "v.mp4", note) for note in notes)
+    expected = tuple(VideoNote("v", "v.mp4", *note) for note in notes)
     assert index.notes == expected
     assert (
         run(spec, Manifest(CLASSES, (VideoRow("v", "v.mp4", "train", labels),))).notes == expected
