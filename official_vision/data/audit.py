@@ -171,9 +171,8 @@ def _findings_of(path: str, seen: Survey) -> Iterator[Finding]:
             "put them; their stored times decide which labels a clip carries"
         )
         yield Finding("variable_rate", path, detail)
-    named = seen.info.frames
-    if named is not None and named - seen.hidden != seen.frames:
-        detail = f"its header names {named - seen.hidden} frames, {seen.frames} can be decoded"
+    if seen.named not in (None, seen.frames):
+        detail = f"its header names {seen.named} frames, {seen.frames} can be decoded"
         yield Finding("frame_count", path, detail)
 
 

@@ -33,7 +33,7 @@ class Survey:
       info: the header.
       streams: of moving pictures, of which one is used.
       frames: that are shown: counted by decoding, else by packets.
-      hidden: packets that an edit list hides.
+      named: frames that the header names and no edit list hides; None where it names none.
       end_sec: when the last frame ends.
       rate_error_sec: greatest distance of a frame's time from frame number / average rate, where that is
         more than jitter; else 0.
@@ -43,7 +43,7 @@ class Survey:
     info: VideoInfo
     streams: int
     frames: int
-    hidden: int
+    named: int | None
     end_sec: float
     rate_error_sec: float
     report: DecodingReport
@@ -68,15 +68,18 @@ def survey(
         stream = picture_stream(container)
         info, streams = info_of(stream), len(moving_streams(container))
         report = DecodingReport()
+        indexed = len(stream.index_entries)
         hidden, times = _read_packets(stream, report, on_frame, look_at_keys=not decode_all)
         _check_shape(path, report)
+    # FFmpeg leaves groups of pictures that are hidden as a whole out of its index.
+    named = info.frames and min(info.frames, indexed or info.frames) - hidden
     if decode_all:
         report, times = DecodingReport(), []
         share = spec.broken_packet_share
         for frame in decode(path, _SIDE, broken_share=share, report=report):
             times.append(frame.time_sec)
             on_frame()
-    return Survey(info, streams, report.frames, hidden, report.end_sec, rate_error(times), report)
+    return Survey(info, streams, report.frames, named, report.end_sec, rate_error(times), report)
 
 
 def _check_shape(path: Path, report: DecodingReport) -> None:
