@@ -19,6 +19,7 @@ from official_vision.data.input import build_dataset
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
+from official_vision.modeling.flow import clip_by_clip
 from official_vision.training.accumulation import Gradients, accumulate
 from official_vision.training.bilevel import Side, check_sides, seen, split_sides
 from official_vision.training.connection_terms import ConnectionTerms
@@ -261,7 +262,8 @@ class VideoTask(base_task.Task):
         """
         del metrics
         features, targets = inputs
-        logits = tf.cast(model(features, training=False)["logits"], tf.float32)
+        with clip_by_clip(model):
+            logits = tf.cast(model(features, training=False)["logits"], tf.float32)
         losses = clip_losses(logits, targets["labels"], self.config.model.activation)
         return gather_replicas({"losses": losses, "logits": logits, **targets})
 
