@@ -21,7 +21,6 @@ from official_vision.data.input import build_dataset, read_index
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import ClipScores, collect
 from official_vision.modeling.builder import build_model
-from official_vision.modeling.flow import clip_by_clip
 from official_vision.modeling.inputs import blank_stream
 from official_vision.modeling.network import AssembleNet
 from official_vision.training.labels import check_same_classes, labels_of_run
@@ -31,7 +30,7 @@ from official_vision.training.restore import (
     restore_model,
     step_of,
 )
-from official_vision.training.task import GATHERED, gather_replicas
+from official_vision.training.task import GATHERED, gather_replicas, inference_logits
 
 _CLIP_SETTINGS = ("path", "views", "crops", "frames", "frame_stride", "size", "label_rule")
 
@@ -156,9 +155,7 @@ def _gathered(trained: Trained, batches: Iterable, blanked: str) -> dict[str, np
         features: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         features = blank_stream(features, blanked) if blanked else features
-        with clip_by_clip(trained.model):
-            logits = tf.cast(trained.model(features, training=False)["logits"], tf.float32)
-        return gather_replicas({"logits": logits, **targets})
+        return gather_replicas({"logits": inference_logits(trained.model, features), **targets})
 
     @tf.function
     def step(batch: tuple) -> dict[str, tf.Tensor]:
