@@ -128,6 +128,12 @@ def load_weights(model: AssembleNet, init_checkpoint: str) -> list[str]:
     ]
 
 
+def statistics_of(model: AssembleNet) -> dict[str, tf.Variable]:
+    """Returns the moving means and variances of a network by their keys in checkpoints."""
+    keys = _checkpoint_keys(model).items()
+    return {key: variable for key, variable in keys if _STATISTICS.search(key)}
+
+
 def _batches_counted(reader: tf.train.CheckpointReader) -> float:
     """What a checkpoint's statistics count; those of one that doesn't say are a trained network's."""
     return float(reader.get_tensor(COUNT_KEY)) if reader.has_tensor(COUNT_KEY) else LOADED_BATCHES
