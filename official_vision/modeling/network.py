@@ -28,7 +28,11 @@ from official_vision.modeling.head import ClassificationHead
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
 from official_vision.modeling.present_classes import PresentMap, of_all_classes
 from official_vision.modeling.rectifier import relu
-from official_vision.modeling.rematerialisation import rematerialised
+from official_vision.modeling.rematerialisation import (
+    BatchNormalization,
+    UpdateCount,
+    rematerialised,
+)
 from official_vision.modeling.shared import Shared
 from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
 from official_vision.specs import ModelSpec
@@ -63,6 +67,7 @@ class AssembleNet(tf_keras.Model):
             self.flow = RepresentationFlow(
                 spec.flow_iterations,
                 border=spec.flow_border,
+                stretch=spec.flow_stretch,
                 compiled=spec.flow_compiled,
                 name="flow",
             )
@@ -73,6 +78,7 @@ class AssembleNet(tf_keras.Model):
             if plan.index in self._alive
         }
         self._make_head()
+        self._count_updates()
 
     def make_weights(self) -> None:
         """Makes every weight, node by node, without computing or tracing anything."""
@@ -131,6 +137,14 @@ class AssembleNet(tf_keras.Model):
             hidden,
             name="head",
         )
+
+    def _count_updates(self) -> None:
+        """Gives all batch norms one count of batches, which checkpoints hold and `weights` don't."""
+        self.update_count = UpdateCount()
+        self._track_trackable(self.update_count.variable, "norm_updates")
+        for layer in self._flatten_layers():
+            if isinstance(layer, BatchNormalization):
+                layer.update_count = self.update_count
 
     def rematerialise(self, what: str) -> None:
         """Says what training computes again in the backward pass; gradients stay the same.
@@ -225,6 +239,8 @@ class AssembleNet(tf_keras.Model):
         stems: Mapping[str, tf.Tensor] | None,
     ) -> dict[str, tf.Tensor | PresentMap]:
         """`endpoints`; an object map may be one of the present classes alone."""
+        if training:
+            self.update_count.add()
         streams, frames = self._prepared(features), self._frames(features)
         outputs: dict[str, tf.Tensor | PresentMap] = dict(stems or {})
         widths = {str(plan.index): plan.output_channels for plan in self.plan}
