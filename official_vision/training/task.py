@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -55,7 +56,7 @@ class VideoTask(base_task.Task):
         note: shows the user a line.
         """
         super().__init__(garden_config, name="video_classification")
-        self.config = config
+        self.config = dataclasses.replace(config, model=config.model.with_numbers())
         self.architecture = architecture
         self.indexes = indexes
         self.start_step = start_step
@@ -84,8 +85,11 @@ class VideoTask(base_task.Task):
 
     def initialize(self, model: tf_keras.Model) -> None:
         """Loads TrainSpec.init_checkpoint, when it is set and the run starts afresh."""
-        if self.config.train.init_checkpoint:
-            for line in load_weights(model, self.config.train.init_checkpoint):
+        train = self.config.train
+        if train.init_checkpoint:
+            for line in load_weights(
+                model, train.init_checkpoint, classifier=train.init_classifier
+            ):
                 self._note(line)
 
     def build_inputs(
