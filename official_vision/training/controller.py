@@ -111,7 +111,8 @@ class Controller(orbit.Controller):
         self._maybe_save_checkpoint(check_interval=False)
         raise StoppedError(
             f"{self._records} is saved at step {self._step()} of {self._config.train_steps}; "
-            "run the same command to go on."
+            "run the same command to go on.",
+            by_user=self._stop.by_user,
         )
 
     def _step(self) -> int:

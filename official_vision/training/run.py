@@ -27,13 +27,14 @@ from official_vision.training.freezing import check_patterns
 from official_vision.training.from_data import read_splits, settled, told
 from official_vision.training.health import Breakdown, NotFiniteError
 from official_vision.training.labels import check_start_classes
+from official_vision.training.observation.first_lines import first_lines
 from official_vision.training.observation.progress import clock
 from official_vision.training.optimization import make_optimizer
-from official_vision.training.preemption import sigterm_noted
+from official_vision.training.preemption import stop_signals_noted
 from official_vision.training.restore import BEST_FOLDER
 from official_vision.training.skipping import SkippedBatch, batch_after, read_skipped, write_skipped
 from official_vision.training.strategies import (
-    devices_line,
+    devices_lines,
     is_chief,
     lost_workers_named,
     make_strategy,
@@ -78,7 +79,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         around.enter_context(damage_named(config.train_data.path, indexes["train"]))
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         around.enter_context(in_precision(config.train.precision))
-        stop = around.enter_context(sigterm_noted())
+        stop = around.enter_context(stop_signals_noted())
         check_parts(
             config.train_data.batch_size,
             strategy.num_replicas_in_sync,
@@ -88,7 +89,12 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
             folder.begin(model_dir, config, architecture, indexes)
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
         job = Job(config, architecture, indexes, strategy, stop, records, sys.stdout)
-        lines = [*start.lines, devices_line(strategy), *told(config, given, architecture, indexes)]
+        lines = [
+            *start.lines,
+            *devices_lines(strategy, config.train),
+            *told(config, given, architecture, indexes),
+            *first_lines(config),
+        ]
         figures = _until_done(job, lines, _recorder(model_dir, job, start))
         best = with_nan(files.read_json(records / BEST_FOLDER / INFO_FILE))
         seconds, metric = time.monotonic() - started, config.train.best_metric

@@ -90,8 +90,8 @@ def _tpu_strategy(name: str) -> tf.distribute.Strategy:
         ) from error
 
 
-def devices_line(strategy: tf.distribute.Strategy) -> str:
-    """Says what a run computes on, and which GPUs of this machine it leaves idle."""
+def devices_lines(strategy: tf.distribute.Strategy, train: TrainSpec) -> list[str]:
+    """Says what a run computes on, which GPUs of this machine it leaves idle, and a precision that is slow here."""
     gpus = tf.config.list_logical_devices("GPU")
     kinds = [
         tf.DeviceSpec.from_string(device).device_type for device in strategy.extended.worker_devices
@@ -106,9 +106,13 @@ def devices_line(strategy: tf.distribute.Strategy) -> str:
         what += f", threads per operation: {threads_in_force()}"
         what += "" if gpus else "; TensorFlow sees no GPU"
     line = f"devices: {what}" + (", on each worker" if is_one_of_many(strategy) else "")
-    if gpus and not {"GPU", "TPU"} & {*kinds}:
-        return f"warning: {line}; {len(gpus)} GPUs are idle: set TrainSpec.num_gpus = {len(gpus)}"
-    return line
+    on_cpu = not {"GPU", "TPU"} & {*kinds}
+    if gpus and on_cpu:
+        line = f"warning: {line}; {len(gpus)} GPUs are idle: set TrainSpec.num_gpus = {len(gpus)}"
+    if on_cpu and train.precision == "mixed_float16":
+        slow = "warning: TrainSpec.precision = 'mixed_float16' is made for GPUs, and slower than float32 on a CPU"
+        return [line, slow]
+    return [line]
 
 
 def _gpu_name(device: tf.config.PhysicalDevice) -> str:
