@@ -18,13 +18,13 @@ from official_vision.config import Config
 from official_vision.data.damage import Skipped, damage_named
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset, check_num_classes, read_index
+from official_vision.data.likeness import preparation_differences
 from official_vision.errors import UserError
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import ClipScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.inputs import blank_stream
 from official_vision.modeling.network import AssembleNet
-from official_vision.training.from_data import preparation_differences
 from official_vision.training.labels import check_same_classes, labels_of_run
 from official_vision.training.restore import (
     ARCHITECTURE_FILE,

@@ -16,13 +16,14 @@ from official_vision.architecture.formats import from_json, save_architecture, t
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.index import Index
+from official_vision.data.likeness import class_difference
 from official_vision.errors import UserError
 from official_vision.metrics.figures import without_nan
 from official_vision.training.best import INFO_FILE
 from official_vision.training.changes import changes_between
 from official_vision.training.checkpoints import newest_whole
 from official_vision.training.controller import EVALUATED_FILE
-from official_vision.training.labels import first_difference, labels_of_run, write_labels
+from official_vision.training.labels import labels_of_run, write_labels
 from official_vision.training.restore import ARCHITECTURE_FILE, BEST_FOLDER, step_of
 from official_vision.training.run_data import write_run_data
 
@@ -54,6 +55,7 @@ class Start:
       changes: that are recorded, with the step, once something was trained with them.
       is_new: nothing was trained in the folder yet.
       step: at which the run stands.
+      is_done: nothing is left to train.
     """
 
     config: Config
@@ -61,6 +63,7 @@ class Start:
     changes: tuple[str, ...] = ()
     is_new: bool = True
     step: int = 0
+    is_done: bool = False
 
 
 def start_of(
@@ -104,7 +107,7 @@ def start_of(
     if step >= config.train.steps:
         lines = (f"{model_dir} stands at step {step}: nothing is left to train", *_unused(told))
         recorded = _as_trained(configuration.read(model_dir), config, step)
-        return Start(recorded, lines, (), is_new=False, step=step)
+        return Start(recorded, lines, is_new=False, step=step, is_done=True)
     line = f"resuming {model_dir} at step {step} of {config.train.steps}"
     lines = tuple(f"changed: {change}" for change in told)
     return Start(config, (line, *lines), told, is_new=False, step=step)
@@ -163,7 +166,7 @@ def _other_graph(model_dir: Path, architecture: Architecture) -> list[str]:
 
 def _other_classes(model_dir: Path, indexes: Mapping[str, Index]) -> list[str]:
     labels = labels_of_run(model_dir)
-    difference = labels and first_difference(labels, indexes["train"].classes)
+    difference = labels and class_difference(labels, indexes["train"].classes)
     return [f"the classes are others, {difference} now"] if difference else []
 
 

@@ -9,15 +9,13 @@ from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.index import Index, Labelling
 from official_vision.data.input import check_num_classes, read_index
+from official_vision.data.likeness import class_difference, preparation_differences
 from official_vision.errors import UserError
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.inputs import streams_of
 from official_vision.specs import DataSpec, ModelSpec
-from official_vision.training.labels import first_difference
 
 SPLITS = ("train", "validation")
-# Settings of preparation that decide what clips look like.
-_PREPARATION = ("fps", "short_side", "flow", "flow_bound", "objects")
 
 
 def read_splits(config: Config, architecture: Architecture) -> dict[str, Index]:
@@ -30,7 +28,7 @@ def read_splits(config: Config, architecture: Architecture) -> dict[str, Index]:
     streams = streams_of(architecture, config.model)
     indexes = {name: read_index(_data(config, name), streams, None, name) for name in SPLITS}
     train, validation = (indexes[name].classes for name in SPLITS)
-    if difference := first_difference(train, validation):
+    if difference := class_difference(train, validation):
         raise UserError(
             "Both splits must have the same classes in the same order. Received: "
             f"{config.train_data.path} and {config.validation_data.path}, {difference}. "
@@ -108,19 +106,6 @@ def told(
         for line in preparation_differences(train, indexes["validation"])
     ]
     return lines
-
-
-def preparation_differences(one: Index, other: Index) -> Iterator[str]:
-    """Yields "fps is A in train and B in validation" for each setting that makes clips look otherwise."""
-    pairs = [
-        (name, one.settings.get(name), other.settings.get(name))
-        for name in _PREPARATION
-        if name in one.settings and name in other.settings
-    ]
-    pairs.append(("the list of object ids", list(one.object_classes), list(other.object_classes)))
-    for name, here, there in pairs:
-        if here != there:
-            yield f"{name} is {here!r} in {one.split} and {there!r} in {other.split}"
 
 
 def _data(config: Config, name: str) -> DataSpec:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
+from official_vision.data.likeness import class_difference
 from official_vision.errors import UserError
 from official_vision.specs import TrainSpec
 
@@ -64,18 +65,6 @@ def write_labels(folder: str | os.PathLike, classes: Sequence[str]) -> None:
     files.write_text(Path(folder) / LABELS_FILE, "".join(f"{name}\n" for name in classes))
 
 
-def first_difference(classes: Sequence[str], others: Sequence[str]) -> str:
-    """Says where two lists of classes part, e.g. "whose class 1 is 'run' and 'Run'"; empty where they don't."""
-    for number, (one, other) in enumerate(zip(classes, others, strict=False)):
-        if one != other:
-            return f"whose class {number} is {one!r} and {other!r}"
-    if len(classes) != len(others):
-        longer = max(classes, others, key=len)
-        shorter = min(len(classes), len(others))
-        return f"of {len(classes)} and {len(others)} classes, {longer[shorter]!r} being the first in one alone"
-    return ""
-
-
 def check_labels(labels: Sequence[str], num_classes: int, source: str) -> None:
     """Refuses names that cannot be those of `num_classes` classes.
 
@@ -110,7 +99,7 @@ def check_same_classes(
     """
     if labels is None:
         return
-    if difference := first_difference(classes, labels):
+    if difference := class_difference(classes, labels):
         raise UserError(
             f"Data must have the classes of the run's {LABELS_FILE}, in its order. Received: {path} and the run, "
             f"{difference}. Prepare the data with the run's classes; of a converted run, convert again with "
@@ -129,7 +118,7 @@ def check_start_classes(train: TrainSpec, classes: Sequence[str]) -> None:
     labels = labels_of_checkpoint(train.init_checkpoint)
     if labels is None or len(labels) != len(classes):
         return  # a classifier of another size is left out, and named
-    if difference := first_difference(labels, classes):
+    if difference := class_difference(labels, classes):
         raise UserError(
             "A classifier goes on with the classes it was trained on. Received: TrainSpec.init_checkpoint = "
             f"{train.init_checkpoint!r} and the data, {difference}. Prepare the data with those classes, or set "

@@ -99,7 +99,8 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         best = with_nan(files.read_json(records / BEST_FOLDER / INFO_FILE))
         seconds, metric = time.monotonic() - started, config.train.best_metric
         result = folder.TrainingResult(config.train.steps, figures, best, seconds, metric)
-        folder.write_result(records, result)
+        if not (start.is_done and (records / folder.RESULT_FILE).is_file()):
+            folder.write_result(records, result)
     return result
 
 
