@@ -57,7 +57,8 @@ def run(main: Callable[[], int | None]) -> None:
     """Runs a command: `main` returns its exit status (None is 0).
 
     A `UserError` becomes one line on standard error and status 1; Ctrl-C becomes status 130; SIGTERM, where
-    a command saves its work, 143. Other exceptions are defects of ours and keep their traceback.
+    a command saves its work, 143 (training saves upon Ctrl-C too). Other exceptions are defects of ours and keep
+    their traceback.
     """
     logging.set_verbosity(logging.WARNING)
     app.run(lambda argv: _guarded(main, argv))
@@ -75,7 +76,7 @@ def _guarded(main: Callable[[], int | None], argv: Sequence[str]) -> None:
         status = 1
     except StoppedError as stopped:
         print(f"stopped: {stopped}", file=sys.stderr)
-        status = TERMINATED
+        status = INTERRUPTED if stopped.by_user else TERMINATED
     except KeyboardInterrupt:
         print(
             "interrupted: nothing half-written is left; run the same command to go on.",

@@ -57,7 +57,7 @@ class AssembleNet(tf_keras.Model):
         # In half precision Keras would round float frames to whole grey values before the flow sees them.
         super().__init__(**{"autocast": False, **kwargs})
         self.architecture = architecture
-        self.spec = spec
+        self.spec = spec = spec.with_numbers()
         self._rematerialises = False  # blocks and stems keep no activations for the backward pass
         self.streams = model_inputs.streams_of(architecture, spec)
         self.plan = make_plan(architecture, spec.num_object_classes)

@@ -69,7 +69,8 @@ class Trainer(base_trainer.Trainer):
         """Returns the loop's averages.
 
         Returns:
-          training_loss, learning_rate, architecture_learning_rate where the architecture variables
+          training_loss (of clips alone), weight_decay and search_terms (what is minimised besides, at the loop's
+          end, where it is), learning_rate, architecture_learning_rate where the architecture variables
           have a rate of their own, seconds (of the loop, tracing included) and input_wait_share (0..1).
         """
         logs = super().train_loop_end()
@@ -86,6 +87,7 @@ class Trainer(base_trainer.Trainer):
         return {
             **logs,
             self.train_loss.name: loss,
+            **self.task.added_losses(int(self.global_step.numpy())),
             "seconds": seconds,
             "input_wait_share": waited / max(seconds, 1e-9),
         }
@@ -102,7 +104,10 @@ class Trainer(base_trainer.Trainer):
 
         The batches are the same ones whenever it is done: a run that repeats it goes on as one that did not.
         """
-        count, step = self.task.config.train.precise_batch_norm_batches, int(self.global_step.numpy())
+        count, step = (
+            self.task.config.train.precise_batch_norm_batches,
+            int(self.global_step.numpy()),
+        )
         if not count or self._precise_at == step:
             return
         began = time.monotonic()

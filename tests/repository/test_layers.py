@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "errors": set(),
     "files": {"errors"},
     "cli": {"errors"},
+    "lock": {"errors"},
     "workers": {"errors"},
     "pictures": _BASE,
     "specs": _BASE,
@@ -28,14 +29,23 @@ MAY_IMPORT = {
     "config": _BASE | {"specs"},
     "metrics": _BASE | {"specs"},
     "modeling": _FACTS,
-    "data": _FACTS | {"pictures"},
-    "training": _FACTS | {"metrics", "modeling", "data", "config"},
+    "data": _FACTS | {"lock", "pictures"},
+    "training": _FACTS | {"lock", "metrics", "modeling", "data", "config"},
     "conversion": _FACTS | {"modeling", "training", "config", "data"},
-    "serving": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
-    "search": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
+    "serving": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
+    "search": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
-WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture", "metrics")
+WITHOUT_TENSORFLOW = (
+    "errors",
+    "lock",
+    "files",
+    "cli",
+    "specs",
+    "config",
+    "architecture",
+    "metrics",
+)
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
 # Packages that a plain installation may lack: nothing but the code that uses them may need them.
 EXTRAS = {"gradio", "grpc", "ray", "tensorflow_addons", "tensorflow_serving"}
