@@ -16,6 +16,7 @@ from official_vision.data.index import LeftOut, ShardEntry
 from official_vision.data.manifest import Label, VideoRow
 from official_vision.data.shard import WHOLE_VIDEO, StoredVideo, write
 from official_vision.errors import UserError
+from official_vision.names import shown
 from official_vision.specs import PrepareSpec
 
 
@@ -70,7 +71,7 @@ def _write_shard(
                     write(_stored(number, row, task, fps, frames), shard)
                 held.append(row.id)
             except DecodingFailedError as error:
-                left_out.append(LeftOut(row.id, row.path, str(error)))
+                left_out.append(LeftOut(row.id, shown(row.path), shown(str(error))))
             on_video()
     report = ShardReport(describe_shard(task.path), tuple(held), tuple(left_out))
     files.write_json(_report_path(task), dataclasses.asdict(report))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
+from official_vision.names import shown
 from official_vision.serving.overlay import Annotation, write_overlay
 from official_vision.serving.predict import (
     Prediction,
@@ -57,8 +58,13 @@ def run_job(job: Job) -> tuple[dict[str, Any], str]:
 
     Raises:
       VideoError: the video can't be decoded; nothing is written.
-      UserError: the exported file can't be read, or refuses the clips.
+      UserError: the exported file can't be read, or refuses the clips, or the disk is full.
     """
+    with files.full_disk_told("--output_dir", job.outputs.json.parent):
+        return _answered(job)
+
+
+def _answered(job: Job) -> tuple[dict[str, Any], str]:
     predictor, outputs = load(job.model, job.options), job.outputs
     prediction = predictor.predict(job.video)
     _draw_timeline(outputs.timeline, prediction)
@@ -76,7 +82,7 @@ def run_job(job: Job) -> tuple[dict[str, Any], str]:
 def _draw_timeline(path: Path, prediction: Prediction) -> None:
     draw_timeline(
         path,
-        Path(prediction.video).name,
+        shown(Path(prediction.video).name),
         prediction.frame_scores,
         prediction.times_sec,
         prediction.labels,

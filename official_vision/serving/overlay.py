@@ -69,7 +69,8 @@ def write_overlay(
     path = Path(path)
     with (
         files.written_aside(path) as partial,
-        av.open(str(partial), "w", format="mp4") as container,
+        # In a relative path FFmpeg would take what stands before a colon for a protocol.
+        av.open(os.path.abspath(partial), "w", format="mp4") as container,
     ):
         stream = None
         for picture, time_sec in _pictures(frames, annotation):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 from official_vision.data.annotations.charades import read_charades
 from official_vision.data.annotations.folders import read_folders
 from official_vision.data.annotations.generic_csv import read_csv
@@ -11,12 +14,13 @@ from official_vision.data.annotations.moments_in_time import read_moments_in_tim
 from official_vision.data.annotations.reader import Reader
 from official_vision.data.annotations.toyota_smarthome import PROTOCOLS, read_toyota_smarthome
 from official_vision.data.annotations.ucf101 import SPLITS, read_ucf101
+from official_vision.data.division import divide
 from official_vision.data.manifest import Manifest
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
 
 READERS: dict[str, Reader] = {
-    "csv": Reader(read_csv),
+    "csv": Reader(read_csv, locates_videos=True),
     "json_lines": Reader(read_json_lines),
     "folders": Reader(read_folders),
     "charades": Reader(read_charades),
@@ -27,8 +31,15 @@ READERS: dict[str, Reader] = {
 }
 
 
+def with_videos_folder(spec: PrepareSpec) -> PrepareSpec:
+    """Returns the settings with `videos` set: where they name none, it is the folder of the annotations."""
+    annotations = Path(spec.annotations)
+    folder = annotations if annotations.is_dir() else annotations.parent
+    return spec if spec.videos else dataclasses.replace(spec, videos=str(folder))
+
+
 def read_manifest(spec: PrepareSpec) -> Manifest:
-    """Reads the annotations that `spec` names.
+    """Reads the annotations that `spec` names, and divides videos without a split.
 
     Raises:
       UserError: they or the output are not named, can't be read, or break their format's rules.
@@ -39,4 +50,4 @@ def read_manifest(spec: PrepareSpec) -> Manifest:
             f"Received: {spec.annotations!r} and {spec.output!r}. Name the annotation file and the output folder."
         )
     reader = READERS[spec.annotation_format]
-    return reader(spec.annotations, spec.protocol, spec.videos)
+    return divide(reader(spec.annotations, spec.protocol, spec.videos), spec)
