@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
+from official_vision.fonts import families_for
 from official_vision.names import shown
 from official_vision.serving.overlay import Annotation, write_overlay
 from official_vision.serving.predict import (
@@ -47,7 +48,11 @@ def load(model: str, options: PredictOptions) -> Predictor:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(model: str, options: PredictOptions) -> Predictor:
-    return Predictor(model, options)
+    predictor = Predictor(model, options)
+    families_for(
+        predictor.description.labels
+    )  # missing letters of all pictures are told in one line
+    return predictor
 
 
 def run_job(job: Job) -> tuple[dict[str, Any], str]:

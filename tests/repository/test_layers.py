@@ -14,7 +14,7 @@ PACKAGE = REPOSITORY / "official_vision"
 
 _BASE = {"errors", "files", "names"}
 _FACTS = _BASE | {"architecture", "specs"}
-_TOOLS = {"workers", "pictures"}
+_TOOLS = {"workers", "fonts", "pictures"}
 # A folder or file of the package -> what of the package it may import beside itself.
 MAY_IMPORT = {
     "__init__": set(),
@@ -23,14 +23,15 @@ MAY_IMPORT = {
     "names": {"errors"},
     "cli": _BASE | {"specs"},
     "workers": {"errors"},
-    "pictures": _BASE,
+    "fonts": _BASE,
+    "pictures": _BASE | {"fonts"},
     "specs": _BASE,
     "architecture": _BASE,
     "config": _BASE | {"specs"},
     "metrics": _BASE | {"specs"},
     "modeling": _FACTS,
     "data": _FACTS | {"pictures"},
-    "training": _FACTS | {"metrics", "modeling", "data", "config"},
+    "training": _FACTS | {"pictures", "metrics", "modeling", "data", "config"},
     "conversion": _FACTS | {"modeling", "training", "config", "data"},
     "serving": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
     "search": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
