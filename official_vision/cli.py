@@ -120,9 +120,9 @@ def _guarded(main: Callable[..., int | None], argv: Sequence[str], arguments: st
 
 def _begun(main: Callable[..., int | None], argv: Sequence[str], arguments: str) -> int | None:
     if "settings" in flags.FLAGS and flags.FLAGS.settings:
-        from official_vision.specs.reference import to_text
+        from official_vision.specs import ALL, reference
 
-        print(to_text())
+        print(reference.to_text(ALL))
         return 0
     if arguments:
         return main(argv[1:])

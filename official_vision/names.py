@@ -72,7 +72,7 @@ def differing_by_case(names: Iterable[str]) -> list[tuple[str, str]]:
     """Returns the pairs of different names that are equal but for case or width, as a typing mistake makes them."""
     first: dict[str, str] = {}
     pairs = []
-    for name in sorted(set(names)):
+    for name in dict.fromkeys(names):
         folded = " ".join(unicodedata.normalize("NFKC", name).casefold().split())
         if folded in first:
             pairs.append((first[folded], name))

@@ -94,6 +94,12 @@ def _chosen(
         chosen[key] = split
         for label in labels[key]:
             lacking[split][label] -= 1
+    for split in shares:
+        if (
+            split not in chosen.values()
+        ):  # classes of one group each: the last goes where there is none
+            fullest = Counter(chosen.values()).most_common(1)[0][0]
+            chosen[next(key for key in reversed(order) if chosen[key] == fullest)] = split
     return chosen
 
 
@@ -117,10 +123,10 @@ def _draw(key: str, seed: int) -> bytes:
 def _notes(manifest: Manifest, spec: PrepareSpec) -> list[str]:
     counts = [f"{split} {len(manifest.rows_of(split))}" for split in manifest.splits()]
     notes = [f"videos without a split are divided: {', '.join(counts)} (seed {spec.split_seed})"]
+    occurring = {label.class_index for row in manifest.rows for label in row.labels}
     for split in manifest.splits():
-        shown = {label.class_index for row in manifest.rows_of(split) for label in row.labels}
-        lacking = [name for index, name in enumerate(manifest.classes) if index not in shown]
-        if lacking and len(lacking) < len(manifest.classes):
+        here = {label.class_index for row in manifest.rows_of(split) for label in row.labels}
+        if lacking := [manifest.classes[index] for index in sorted(occurring - here)]:
             names = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
             notes.append(f"too few videos (or groups) of {names}: {split} has none")
     return notes

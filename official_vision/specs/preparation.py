@@ -13,7 +13,8 @@ class PrepareSpec(Spec):
 
     Attributes:
       annotations: the annotation file (or folder) that names videos and labels.
-      annotation_format: csv, json_lines, folders (split/class/video or class/video), or
+      annotation_format: auto (a folder, a file .csv or .jsonl tell which), csv, json_lines, folders
+        (split/class/video or class/video), or
         the official files of charades, kinetics, moments_in_time, toyota_smarthome or ucf101.
       protocol: which of a data set's divisions into splits: cs, cv1 or cv2 of toyota_smarthome; 1, 2 or
         3 of ucf101; empty for the others.
@@ -54,8 +55,9 @@ class PrepareSpec(Spec):
 
     annotations: str = ""
     annotation_format: str = setting(
-        "csv",
+        "auto",
         choices=(
+            "auto",
             "csv",
             "json_lines",
             "folders",

@@ -17,6 +17,7 @@ from official_vision.data.annotations.ucf101 import SPLITS, read_ucf101
 from official_vision.data.division import divide
 from official_vision.data.manifest import Manifest
 from official_vision.errors import UserError
+from official_vision.names import shown
 from official_vision.specs import PrepareSpec
 
 READERS: dict[str, Reader] = {
@@ -29,6 +30,9 @@ READERS: dict[str, Reader] = {
     "toyota_smarthome": Reader(read_toyota_smarthome, tuple(PROTOCOLS)),
     "ucf101": Reader(read_ucf101, SPLITS),
 }
+
+# By the ending of a file, where settings leave the format open.
+_FORMATS = {".csv": "csv", ".jsonl": "json_lines", ".ndjson": "json_lines", ".json": "json_lines"}
 
 
 def with_videos_folder(spec: PrepareSpec) -> PrepareSpec:
@@ -49,5 +53,18 @@ def read_manifest(spec: PrepareSpec) -> Manifest:
             "PrepareSpec.annotations and PrepareSpec.output must be set. "
             f"Received: {spec.annotations!r} and {spec.output!r}. Name the annotation file and the output folder."
         )
-    reader = READERS[spec.annotation_format]
+    reader = READERS[_format(spec)]
     return divide(reader(spec.annotations, spec.protocol, spec.videos), spec)
+
+
+def _format(spec: PrepareSpec) -> str:
+    if spec.annotation_format != "auto":
+        return spec.annotation_format
+    path = Path(spec.annotations)
+    name = "folders" if path.is_dir() else _FORMATS.get(path.suffix.lower(), "")
+    if not name:
+        raise UserError(
+            f"Annotations are a folder, or a file {', '.join(_FORMATS)}, unless PrepareSpec.annotation_format says "
+            f"more. Received: {shown(path)!r}. Set it."
+        )
+    return name

@@ -47,5 +47,5 @@ def _row(video: Path, root: Path) -> NamedRow:
     relative = video.relative_to(root)
     *split, name, _ = relative.parts
     return NamedRow(
-        shown(video), shown(relative), str(relative), "".join(split), ((name, None, None),)
+        shown(video), shown(relative), str(relative), "".join(split), ((shown(name), None, None),)
     )
