@@ -50,6 +50,7 @@ def main() -> int:
     spec = with_videos_folder(spec)
     _check_outputs(spec)
     manifest = read_manifest(spec)
+    print(*manifest.division, sep="\n", end="\n" if manifest.division else "")
     return _audit(manifest, spec) if _AUDIT.value else _prepare(manifest, spec)
 
 

@@ -25,7 +25,7 @@ def divide(manifest: Manifest, spec: PrepareSpec) -> Manifest:
       spec: validation_share, test_share and split_seed.
 
     Returns:
-      The manifest with splits, and a note on how many videos each got.
+      The manifest with splits, and with lines on how many videos each got.
 
     Raises:
       UserError: shares that leave nothing for training, parts of a file in two groups, or fewer groups
@@ -45,7 +45,7 @@ def divide(manifest: Manifest, spec: PrepareSpec) -> Manifest:
         dataclasses.replace(row, split=chosen[row.group or row.path]) for row in manifest.rows
     )
     divided = dataclasses.replace(manifest, rows=rows)
-    return dataclasses.replace(divided, notes=(*manifest.notes, *_notes(divided, spec)))
+    return dataclasses.replace(divided, division=_told(divided, spec))
 
 
 def _shares(spec: PrepareSpec) -> dict[str, float]:
@@ -120,13 +120,13 @@ def _draw(key: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed} {key}".encode("utf-8", "surrogateescape")).digest()
 
 
-def _notes(manifest: Manifest, spec: PrepareSpec) -> list[str]:
+def _told(manifest: Manifest, spec: PrepareSpec) -> tuple[str, ...]:
     counts = [f"{split} {len(manifest.rows_of(split))}" for split in manifest.splits()]
-    notes = [f"videos without a split are divided: {', '.join(counts)} (seed {spec.split_seed})"]
+    lines = [f"videos without a split are divided: {', '.join(counts)} (seed {spec.split_seed})"]
     occurring = {label.class_index for row in manifest.rows for label in row.labels}
     for split in manifest.splits():
         here = {label.class_index for row in manifest.rows_of(split) for label in row.labels}
         if lacking := [manifest.classes[index] for index in sorted(occurring - here)]:
             names = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
-            notes.append(f"too few videos (or groups) of {names}: {split} has none")
-    return notes
+            lines.append(f"too few videos (or groups) of {names}: {split} has none")
+    return tuple(lines)

@@ -58,11 +58,13 @@ class Manifest:
       classes: names in the order of their indices.
       rows: the videos.
       notes: a line for each thing that the reader mended or left out, so that nothing happens silently.
+      division: lines on how videos without a split were divided (data/division.py); empty where all had one.
     """
 
     classes: tuple[str, ...]
     rows: tuple[VideoRow, ...]
     notes: tuple[str, ...] = ()
+    division: tuple[str, ...] = ()
 
     def splits(self) -> tuple[str, ...]:
         """Returns the names of the splits, sorted."""

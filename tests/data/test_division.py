@@ -36,7 +36,7 @@ def test_each_class_is_divided_by_the_shares():
         ("train", 1): 35, ("validation", 1): 10, ("test", 1): 5,
         ("train", 2): 1, ("validation", 2): 1, ("test", 2): 1,
     }  # fmt: skip
-    assert divided.notes[0].endswith("divided: test 16, train 106, validation 31 (seed 0)")
+    assert divided.division[0].endswith("divided: test 16, train 106, validation 31 (seed 0)")
     assert [row.id for row in divided.rows] == [str(n) for n in range(153)]
 
 
@@ -78,7 +78,7 @@ def test_parts_of_a_file_stay_together():
 
 def test_a_class_that_a_split_lacks_is_noted():
     divided = divide(manifest(*[(0,)] * 10, (1,)), PrepareSpec())
-    assert divided.notes[1:] == ("too few videos (or groups) of b: validation has none",)
+    assert divided.division[1:] == ("too few videos (or groups) of b: validation has none",)
 
 
 def test_splits_that_are_named_stay():
