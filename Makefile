@@ -13,11 +13,12 @@
 #   make lint         ruff alone
 #   make lock         requirements.txt anew from pyproject.toml
 #   make build-files  BUILD anew from the imports
+#   make settings     docs/settings.md anew from the specs
 #   make clean        removes what runs left
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution test test-quick lint lock build-files clean
+.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution test test-quick lint lock build-files settings clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -164,6 +165,9 @@ lock: $(INSTALLED)
 
 build-files: $(INSTALLED)
 	$(BIN)/python tools/update_build.py
+
+settings: $(INSTALLED)
+	$(BIN)/python tools/settings.py --output=docs/settings.md
 
 clean:
 	rm -rf demo results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

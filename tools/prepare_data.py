@@ -45,10 +45,21 @@ def main() -> int:
         )
     spec = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings).prepare
     # Imported late: --help and mistakes are answered at once. Annotations need no TensorFlow.
-    from official_vision.data.annotations import read_manifest
+    from official_vision.data.annotations import read_manifest, with_videos_folder
 
+    spec = with_videos_folder(spec)
+    _check_outputs(spec)
     manifest = read_manifest(spec)
+    print(*manifest.division, sep="\n", end="\n" if manifest.division else "")
     return _audit(manifest, spec) if _AUDIT.value else _prepare(manifest, spec)
+
+
+def _check_outputs(spec: "PrepareSpec") -> None:
+    for flag in (_PREVIEW, _JSON):
+        if flag.value:
+            files.check_writable(flag.value, f"--{flag.name}")
+    if spec.output and not _AUDIT.value:
+        files.check_folder_writable(spec.output, "PrepareSpec.output")
 
 
 def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:

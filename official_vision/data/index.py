@@ -186,6 +186,8 @@ class Index:
             if (values.pop("format"), values.pop("version")) != (_FORMAT, _VERSION):
                 raise KeyError("format")
             values["shards"] = tuple(ShardEntry.from_dict(entry) for entry in values["shards"])
+            for shard in values["shards"]:
+                _check_beside(path, shard)
             values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
             values["labelling"] = Labelling(**values["labelling"])
             for name in ("classes", "streams", "videos", "object_classes"):
@@ -201,6 +203,16 @@ class Index:
 def _place_of(folder: str | os.PathLike) -> str:
     """Where a relative path led."""
     return "" if os.path.isabs(folder) else f", which is {os.path.abspath(folder)} from here"
+
+
+def _check_beside(path: Path, shard: ShardEntry) -> None:
+    """Refuses an index that names files of other folders."""
+    for file in shard.files:
+        if file.file != Path(file.file).name:
+            raise UserError(
+                f"An index must name files beside it. Received: {path}, which names {file.file!r}. "
+                "Prepare the data again."
+            )
 
 
 def _splits_in(folder: str | os.PathLike) -> str:

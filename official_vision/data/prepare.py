@@ -34,6 +34,10 @@ _WITHOUT_EFFECT = (
     "workers",
     "video_timeout_sec",
     "left_out_is_fatal",
+    # What these choose is in the list of videos.
+    "validation_share",
+    "test_share",
+    "split_seed",
 )
 _LIBRARIES = ("av", "opencv-python-headless")
 

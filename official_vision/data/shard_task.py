@@ -17,6 +17,7 @@ from official_vision.data.manifest import Label, VideoRow
 from official_vision.data.object_ids import read_object_ids
 from official_vision.data.shard import WHOLE_VIDEO, StoredVideo, write
 from official_vision.errors import UserError
+from official_vision.names import shown
 from official_vision.specs import PrepareSpec
 
 
@@ -81,7 +82,7 @@ def _write_shard(
                     object_ids = max(object_ids, read_object_ids(folder))
                 held.append(row.id)
             except DecodingFailedError as error:
-                left_out.append(LeftOut(row.id, row.path, str(error)))
+                left_out.append(LeftOut(row.id, shown(row.path), shown(str(error))))
             on_video()
     report = ShardReport(describe_shard(task.path), tuple(held), tuple(left_out), object_ids)
     files.write_json(_report_path(task), dataclasses.asdict(report))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import av
 import numpy as np
 
 from official_vision.data.container_length import missing_bytes
 from official_vision.errors import UserError
+from official_vision.names import existing_path
 
 # A file whose frames end this much before its header says is taken for truncated.
 _LEAST_SHARE_OF_DURATION = 0.9
@@ -99,13 +99,14 @@ def decode(
 
 
 def _opened(path: str | os.PathLike) -> av.container.InputContainer:
-    path = Path(path)
-    if not path.is_file():
+    path = existing_path("", path)
+    if not os.path.isfile(path):  # unlike Path.is_file, it takes any name
         raise VideoError(f"{path}: there is no such video file.")
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty.")
     try:
-        container = av.open(str(path))
+        # FFmpeg takes what stands before a colon for a protocol, but not in an absolute path.
+        container = av.open(os.path.abspath(path))
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(f"{path}: not a readable video ({_reason(error)}).") from error
     if not container.streams.video:
