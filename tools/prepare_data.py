@@ -47,13 +47,25 @@ def main() -> int:
         )
     spec = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings).prepare
     # Imported late: --help and mistakes are answered at once. Annotations need no TensorFlow.
-    from official_vision.data.annotations import read_manifest
+    from official_vision.data.annotations import read_manifest, with_videos_folder
 
+    spec = with_videos_folder(spec)
+    _check_outputs(spec)
     manifest = read_manifest(spec)
+    print(*manifest.division, sep="\n", end="\n" if manifest.division else "")
     return _audit(manifest, spec) if _AUDIT.value else _prepare(manifest, spec)
 
 
+def _check_outputs(spec: "PrepareSpec") -> None:
+    for flag in (_PREVIEW, _JSON):
+        if flag.value:
+            files.check_writable(flag.value, f"--{flag.name}")
+    if spec.output and not _AUDIT.value:
+        files.check_folder_writable(spec.output, "PrepareSpec.output")
+
+
 def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
+    from official_vision.data.likeness import unlike_siblings
     from official_vision.data.prepare import prepare_split
     from official_vision.data.progress import progress
 
@@ -66,6 +78,8 @@ def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
             f"{split}: {index.num_videos} videos in {len(index.shards)} shards, {len(index.left_out)} left out"
         )
         left_out += index.left_out
+    for line in unlike_siblings(spec.output, index):
+        print(f"warning: {line}", file=sys.stderr)
         notes += index.notes
     for kind in dict.fromkeys(item.kind for item in notes):
         of_kind = [f"{item.id}: {item.note}" for item in notes if item.kind == kind]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import queue
 import statistics
 from collections import Counter, defaultdict
@@ -19,6 +20,7 @@ from official_vision.data.index import INDEX_FILE
 from official_vision.data.late_labels import past_the_end
 from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.survey import Survey
+from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
 
@@ -148,8 +150,8 @@ def _looking(
 
 
 def _look(path: str, spec: PrepareSpec, worker: DecodingWorker, decode: bool) -> _Video:
-    file = Path(spec.videos) / path
-    if not file.is_file():
+    file = existing_path(spec.videos, path)
+    if not os.path.isfile(file):
         return _Video(path, None, (Finding("missing", path, f"there is no {file}"),))
     try:
         seen = worker.survey(VideoRow(path, path, "", ()), spec, decode)
@@ -223,8 +225,7 @@ def _leakage(manifest: Manifest, root: Path, videos: dict[str, _Video]) -> list[
         for name, splits in found.items()
         if len(splits) > 1
     ]
-    present = [path for path, video in videos.items() if (root / path).is_file()]
-    for same in _same_content(root, present):
+    for same in _same_content(root, list(videos)):
         splits = set().union(*(by_path[path] for path in same))
         if len(splits) > 1:
             detail = f"has the content of {', '.join(same[1:])}, in {' and '.join(sorted(splits))}"
@@ -233,14 +234,18 @@ def _leakage(manifest: Manifest, root: Path, videos: dict[str, _Video]) -> list[
 
 
 def _same_content(root: Path, paths: Sequence[str]) -> list[list[str]]:
-    """Groups of paths whose files are equal; only files of one size are read."""
+    """Groups of paths whose files are equal; only files of one size are read.
+
+    What is missing or can't be read is equal to nothing: there is a finding for it already.
+    """
     by_size, by_hash = defaultdict(list), defaultdict(list)
     for path in paths:
-        by_size[(root / path).stat().st_size].append(path)
+        with contextlib.suppress(OSError):
+            by_size[existing_path(root, path).stat().st_size].append(path)
     for alike in by_size.values():
-        if len(alike) > 1:
-            for path in alike:
-                by_hash[files.sha256(root / path)].append(path)
+        for path in alike if len(alike) > 1 else ():
+            with contextlib.suppress(OSError):
+                by_hash[files.sha256(existing_path(root, path))].append(path)
     return [alike for alike in by_hash.values() if len(alike) > 1]
 
 

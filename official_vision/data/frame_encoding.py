@@ -12,6 +12,7 @@ import numpy as np
 from official_vision.data.flow import quantise
 from official_vision.data.frame_lists import FrameLists
 from official_vision.data.manifest import VideoRow
+from official_vision.data.object_ids import ObjectIds
 from official_vision.data.objects import object_source
 from official_vision.data.streams import FrameStreams, video_streams
 from official_vision.data.video import DecodingReport, VideoError, probe
@@ -31,6 +32,7 @@ class EncodedVideo(NamedTuple):
       frames: for each stream the file of its frames, as data/frame_lists.py tells.
       file_end_sec: when the file's last frame ends; None where the span ends before.
       notes: a line for each thing about the file that its user should know, by its kind (finding.KINDS).
+      object_ids: one more than the greatest object id; 0 without objects.
     """
 
     fps: float
@@ -38,6 +40,7 @@ class EncodedVideo(NamedTuple):
     frames: dict[str, Path]
     file_end_sec: float | None
     notes: dict[str, str]
+    object_ids: int
 
 
 def encode_video(
@@ -57,6 +60,7 @@ def encode_video(
       OSError: the folder can't take more.
     """
     path, report, times, last = Path(spec.videos) / row.path, DecodingReport(), [], 0.0
+    ids = ObjectIds()
     with FrameLists(folder) as lists:
         for streams in video_streams(
             path,
@@ -69,6 +73,7 @@ def encode_video(
             broken_share=spec.broken_packet_share,
             report=report,
         ):
+            ids.see(streams.objects)
             times.append(streams.time_sec - (row.start_sec or 0.0))
             last = streams.duration_sec
             lists.append(encode_frame(streams, spec.flow_bound, spec.jpeg_quality))
@@ -85,7 +90,7 @@ def encode_video(
     fps = spec.fps or probe(path).fps
     times.append(times[-1] + (last or 1 / fps))
     end = report.end_sec if report.ended else None
-    return EncodedVideo(fps, tuple(times), lists.paths, end, report.said())
+    return EncodedVideo(fps, tuple(times), lists.paths, end, report.said(), ids.count)
 
 
 def encode_frame(streams: FrameStreams, flow_bound: float, jpeg_quality: int) -> dict[str, bytes]:

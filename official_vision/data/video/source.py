@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from pathlib import Path
 
 import av
 from av.container import InputContainer
@@ -13,6 +12,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from official_vision.errors import UserError
+from official_vision.names import existing_path
 
 _USUAL_FPS = 25.0
 # Streams of single pictures, which FFmpeg calls video: cover art, thumbnails, title pictures.
@@ -57,13 +57,14 @@ def opened(path: str | os.PathLike) -> InputContainer:
     Raises:
       VideoError: missing, empty, or no video.
     """
-    path = Path(path)
-    if not path.is_file():
+    path = existing_path("", path)
+    if not os.path.isfile(path):  # unlike Path.is_file, it takes any name
         raise VideoError(f"{path}: there is no such video file.")
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty.")
     try:
-        container = av.open(str(path))
+        # FFmpeg takes what stands before a colon for a protocol, but not in an absolute path.
+        container = av.open(os.path.abspath(path))
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(f"{path}: not a readable video ({reason(error)}).") from error
     if not moving_streams(container):
