@@ -153,7 +153,7 @@ class FrameTiming:
         self._stamps.sent(packet)
 
     def lost(self) -> None:
-        """The last packet could not be decoded."""
+        """In place of a frame came an error."""
         self._stamps.lost()
 
     def of(self, picture: VideoFrame) -> tuple[float, float]:

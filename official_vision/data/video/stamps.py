@@ -49,9 +49,9 @@ class FrameStamps:
             self._queue.clear()
 
     def lost(self) -> None:
-        """The last packet could not be decoded."""
+        """In place of a frame came an error."""
         if self._queue:
-            self._queue.pop()
+            self._queue.popleft()
 
     def of(self, picture: VideoFrame, reorders: bool) -> int | None:
         """Returns the stamp of the next frame; None where the file has none.

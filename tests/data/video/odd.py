@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 RATE = 25
 STEP = Fraction(1, RATE)
@@ -101,6 +102,19 @@ def held(seconds, at_number):
     return change
 
 
+def song(path):
+    """Sound with cover art."""
+    with av.open(str(path), "w", format="mp4") as container:
+        cover = container.add_stream("mjpeg", rate=RATE)
+        cover.height, cover.width, cover.pix_fmt = 96, 96, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        cover.codec_context.time_base = STEP
+        art = av.VideoFrame.from_ndarray(greys(1, 96, 96, first=20)[0], "rgb24")
+        _add_silence(container, 1.0)
+        container.mux([*cover.encode(art.reformat(format="yuvj420p")), *cover.encode()])
+    return path
+
+
 def joined(path, *parts):
     """One file after the other, as `cat` joins them."""
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
@@ -108,9 +122,10 @@ def joined(path, *parts):
 
 
 def broken(source, path, number):
-    """Makes one packet of an mp4 undecodable: its first unit claims to be longer than the packet."""
+    """Makes one packet of H.264 undecodable: its first unit has no start, or is longer than the packet."""
     with av.open(str(source)) as container:
-        places = [packet.pos for packet in container.demux(video=0) if packet.size]
+        head = 8 if container.format.name == "avi" else 0  # of a chunk: its name and length
+        places = [head + packet.pos for packet in container.demux(video=0) if packet.size]
     content = bytearray(source.read_bytes())
     content[places[number] : places[number] + 4] = b"\x7f\xff\xff\xff"
     path.write_bytes(content)

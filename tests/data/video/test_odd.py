@@ -245,3 +245,18 @@ def test_one_broken_packet_costs_one_frame_where_that_is_allowed(plain, tmp_path
     assert numbers == left
     np.testing.assert_allclose(times, np.array(left) / 25, atol=1e-3)
     assert report.lines()[0] == "1 of 25 packets cannot be decoded and were passed over"
+
+
+def test_frames_after_a_broken_packet_keep_their_times_in_avi(tmp_path):
+    plain = odd.write(tmp_path / "plain.avi", greys(COUNT), bf="0", g="5")
+    path = odd.broken(plain, tmp_path / "broken.avi", 9)
+    numbers, times, report = seen(path, broken_share=0.04)
+    left = [number for number in range(COUNT) if number != 9]
+    assert (numbers, report.broken) == (left, 1)
+    np.testing.assert_allclose(times, np.array(left) / 25, atol=1e-3)
+
+
+def test_a_cover_picture_alone_is_no_video(tmp_path):
+    path = odd.song(tmp_path / "song.m4a")
+    with pytest.raises(VideoError, match="holds no video stream, only a cover picture"):
+        probe(path)
