@@ -18,6 +18,9 @@ _USUAL_FPS = 25.0
 # Streams of single pictures, which FFmpeg calls video: cover art, thumbnails, title pictures.
 _STILLS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
+# Formats whose headers name where they end; the others name how long they last.
+_END_NAMED = ("matroska,webm", "asf")
+
 
 class VideoError(UserError):
     """A video that can't be decoded whole: names the file and the reason."""
@@ -104,18 +107,18 @@ def reason(error: Exception) -> str:
 
 
 def _duration(stream: VideoStream) -> float | None:
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
-    # Of the whole file, which may be a longer sound track's.
     container = stream.container
-    end = _seconds(stream.metadata.get("DURATION", ""))
-    if end is None and container.duration is not None and len(container.streams) == 1:
-        end = container.duration / av.time_base
-    if end is None:
-        return None
-    # Matroska names where it ends, others how long it lasts.
+    if stream.duration is not None:
+        length = float(stream.duration * stream.time_base)
+    else:
+        length = _seconds(stream.metadata.get("DURATION", ""))
+    # Of the whole file, which may be a longer sound track's.
+    if length is None and container.duration is not None and len(container.streams) == 1:
+        length = container.duration / av.time_base
+    if length is None or container.format.name not in _END_NAMED:
+        return length
     start = float((stream.start_time or 0) * stream.time_base)
-    return end - start if "matroska" in container.format.name and 0 < start < end else end
+    return length - start if 0 < start < length else length
 
 
 def _seconds(clock: str) -> float | None:

@@ -96,10 +96,10 @@ def test_pauses_are_no_jumps(plain, tmp_path):
         assert report.lines() == []
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.mp4", "a.mov", "a.ts", "a.flv"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.mp4", "a.mov", "a.ts", "a.flv", "a.wmv"])
 @pytest.mark.parametrize("start", [0.4, 30.0])
 def test_late_starts_are_the_start(tmp_path, name, start):
-    codec = "libvpx" if name == "a.webm" else "libx264"
+    codec = {"a.webm": "libvpx", "a.wmv": "wmv2"}.get(name, "libx264")
     path = odd.write(tmp_path / name, greys(COUNT), codec=codec, start_sec=start)
     assert_steady(path)
     assert probe(path).duration_sec == pytest.approx(1.0, abs=0.1)
@@ -150,6 +150,17 @@ def test_a_first_picture_may_be_held(plain, tmp_path, name):
 
 def test_a_cover_picture_is_no_video(plain, tmp_path):
     assert_steady(odd.remux(plain, tmp_path / "a.mkv", cover_first=True))
+
+
+def test_a_recording_may_begin_between_key_frames(tmp_path):
+    whole = odd.write(tmp_path / "whole.ts", greys(COUNT), bf="0", g="10").read_bytes()
+    size = 188  # bytes of a transport packet
+    path = tmp_path / "later.ts"
+    path.write_bytes(whole[len(whole) // size // 8 * size :])
+    numbers, times, report = seen(path)
+    assert numbers == list(range(10, COUNT))
+    np.testing.assert_allclose(np.diff(times), 1 / 25, atol=1e-3)
+    assert report.ended
 
 
 def test_an_end_that_was_never_downloaded_is_missed(tmp_path):
