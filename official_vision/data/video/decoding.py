@@ -144,16 +144,12 @@ class _PacketReader:
 
     def pictures(self, forgiving: bool) -> Iterator[VideoFrame]:
         """Yields decoded pictures; `forgiving` passes over packets that can't be decoded."""
-        begun = False
         packets = self._container.demux(self._stream)
         while (packet := self._next(packets)) is not None:
-            begun = begun or packet.is_keyframe
             try:
                 pictures = packet.decode()
             except av.error.FFmpegError as error:
-                # A recording may begin in the middle of what key frames lead.
-                if begun:
-                    self._lost(error, forgiving)
+                self._lost(error, forgiving)
                 continue
             yield from pictures
 
