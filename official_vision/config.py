@@ -323,7 +323,7 @@ def _where(setting: str, gin_files: Sequence[str], gin_bindings: Sequence[str]) 
         if pattern.match(binding):
             return f" Set by --gin_bindings={binding!r}."
     for file in reversed(gin_files):
-        lines = _found(file, gin_files).read_text(encoding="utf-8").splitlines()
+        lines = _found(file, gin_files).read_text(encoding="utf-8-sig").splitlines()
         for number, line in enumerate(lines, start=1):
             if pattern.match(line):
                 return f" Set by {file}, line {number}."

@@ -86,7 +86,7 @@ def check_same_classes(
 
 def _text_of(path: str | os.PathLike) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"Class names must be a readable text file. Received: {path} ({error}). {_REMEDY}"
