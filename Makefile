@@ -148,8 +148,9 @@ lint: $(INSTALLED)
 	$(BIN)/python -m ruff check $(SOURCES)
 	$(BIN)/python -m ruff format --check $(SOURCES)
 
-# Two processes: most tests wait for a TensorFlow import or use one core. A file's tests share fixtures.
-PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+# Two processes: most tests wait for a TensorFlow import or use one core. A file's tests share fixtures. tests/conftest.py
+# puts the slow files first, so that both processes end at about the same time.
+PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test: lint $(FOOTAGE)
 	$(PYTEST)

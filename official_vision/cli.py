@@ -70,7 +70,8 @@ def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
     """Runs a command: `main` returns its exit status (None is 0).
 
     A `UserError` becomes one line on standard error and status 1, and so does a full disk or a file that the
-    system refuses; Ctrl-C becomes status 130; SIGTERM, where a command saves its work, 143. Other exceptions
+    system refuses; Ctrl-C becomes status 130; SIGTERM, where a command saves its work, 143 (training saves upon
+    Ctrl-C too). Other exceptions
     are defects of ours and keep their traceback. --help and -h end with status 0.
 
     Args:
@@ -100,7 +101,7 @@ def _guarded(main: Callable[..., int | None], argv: Sequence[str], arguments: st
         status = 1
     except StoppedError as stopped:
         _say(f"stopped: {stopped}")
-        status = TERMINATED
+        status = INTERRUPTED if stopped.by_user else TERMINATED
     except KeyboardInterrupt:
         _say("interrupted: nothing half-written is left; run the same command to go on.")
         status = INTERRUPTED

@@ -40,6 +40,8 @@ _GIN_ERRORS = (
     KeyError,
     tokenize.TokenError,
 )
+# Settings that None leaves to the data; a run's folder holds what the data said.
+_BY_DATA = ("num_classes", "num_object_classes", "activation", "label_rule")
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Section of a configuration -> (spec class, gin scope). A scoped setting wins over an unscoped one.
@@ -181,13 +183,13 @@ def differences(
       sections: of them that count.
 
     Returns:
-      "section.name was A, is B" for each that differs.
+      "section.name was A, is B" for each that differs. What is left to the data now differs from nothing.
     """
     return [
         f"{section}.{name} was {before[section].get(name)!r}, is {value!r}"
         for section in sections
         for name, value in now.to_dict()[section].items()
-        if before[section].get(name) != value
+        if before[section].get(name) != value and (value is not None or name not in _BY_DATA)
     ]
 
 

@@ -17,6 +17,11 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder of versions; the next one 
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", "best", "best, latest or a checkpoint's path prefix."
 )
+_DATA = flags.DEFINE_string(
+    "data",
+    None,
+    "Folder of a prepared split to take clips from, in place of the run's validation data.",
+)
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "bfloat16"], "Of the SavedModel."
 )
@@ -89,7 +94,9 @@ def main() -> None:
         compiled_flow=_COMPILED_FLOW.value,
     )
     with files.full_disk_told("--output", _OUTPUT.value):
-        exported = export(_MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value, options)
+        exported = export(
+            _MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value, options, data=_DATA.value
+        )
     print(f"exported {exported.path}, each file asked in a fresh process without our code:")
     for name, parity in exported.parities.items():
         print(f"  {name}: {parity.to_text()}")

@@ -63,6 +63,7 @@ def _check_outputs(spec: "PrepareSpec") -> None:
 
 
 def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
+    from official_vision.data.likeness import unlike_siblings
     from official_vision.data.prepare import prepare_split
     from official_vision.data.progress import progress
 
@@ -75,6 +76,8 @@ def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
             f"{split}: {index.num_videos} videos in {len(index.shards)} shards, {len(index.left_out)} left out"
         )
         left_out += index.left_out
+    for line in unlike_siblings(spec.output, index):
+        print(f"warning: {line}", file=sys.stderr)
     for item in left_out:
         print(f"left out {item.id}: {item.reason}", file=sys.stderr)
     if _PREVIEW.value:

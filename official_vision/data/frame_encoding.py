@@ -11,6 +11,7 @@ import numpy as np
 from official_vision.data.flow import quantise
 from official_vision.data.frame_lists import FrameLists
 from official_vision.data.manifest import VideoRow
+from official_vision.data.object_ids import ObjectIds
 from official_vision.data.objects import object_source
 from official_vision.data.streams import FrameStreams, video_streams
 from official_vision.data.video import VideoError, decode, probe
@@ -41,6 +42,7 @@ def encode_video(
       OSError: the folder can't take more.
     """
     path = Path(spec.videos) / row.path
+    ids = ObjectIds()
     with FrameLists(folder) as lists:
         for streams in video_streams(
             path,
@@ -51,6 +53,7 @@ def encode_video(
             start_sec=row.start_sec,
             end_sec=row.end_sec,
         ):
+            ids.see(streams.objects)
             lists.append(encode_frame(streams, spec.flow_bound, spec.jpeg_quality))
             if lists.bytes > LARGEST_RECORD_BYTES:
                 raise VideoError(
@@ -58,6 +61,7 @@ def encode_video(
                     "hold. Annotate parts of it with start and end, or lower PrepareSpec.fps or short_side."
                 )
             on_frame()
+    ids.write(folder)
     if not lists.paths:
         raise VideoError(
             f"{path}: no frame lies between {row.start_sec} and {row.end_sec} seconds."

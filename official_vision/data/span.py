@@ -59,7 +59,7 @@ def clip_labels(
       spec: of the clip.
     """
     applies = tf.ones_like(record["label_index"], tf.bool)
-    if spec.label_rule != "whole_video":
+    if spec.label_rule in ("any_overlap", "half_overlap"):
         clip_start = tf.cast(start, tf.float32) / record["fps"]
         clip_end = clip_start + _extent(spec) / record["fps"]
         label_start = tf.maximum(record["label_start"], 0.0)

@@ -171,8 +171,7 @@ class Predictor:
             once.append(f"flow's {'stem' if len(self._serve.stems) == 1 else 'stems'}")
         anew = "the other stems of the network" if self._shares_stems else "the network's stems"
         if "flow" not in fed and any("(flow)" in name for name in self.description.nodes):
-            # Its grey scale is stretched by the extremes of what is fed together.
-            anew = "the flow that the network computes, whose grey scale is a batch's own, and its stems"
+            anew = "the flow that the network computes, whose grey scale is a window's own, and its stems"
         return (
             f"windows overlap by {overlap} of {self.window_frames} frames: {_listed(once)} "
             f"{'is' if len(once) == 1 else 'are'} done once a frame, {anew} anew in each window (an rgb "
