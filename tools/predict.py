@@ -58,6 +58,13 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Windows at a time.", lower_
 _THRESHOLD = flags.DEFINE_float(
     "threshold", 0.5, "Least score of a segment.", lower_bound=0, upper_bound=1
 )
+_BROKEN_PACKET_SHARE = flags.DEFINE_float(
+    "broken_packet_share",
+    0.0,
+    "Of a video's packets, those that may be undecodable: they are passed over, counted and told.",
+    lower_bound=0,
+    upper_bound=1,
+)
 _WORKERS = flags.DEFINE_integer(
     "workers", 1, "Processes, each with a copy of the model.", lower_bound=1
 )
@@ -110,6 +117,7 @@ def _request(model: str, video: str) -> dict[str, Any]:
         "window": _WINDOW.value,
         "pooling": _POOLING.value,
         "threshold": _THRESHOLD.value,
+        "broken_packet_share": _BROKEN_PACKET_SHARE.value,
     }
 
 
@@ -138,6 +146,7 @@ def _options() -> PredictOptions:
         pooling=_POOLING.value,
         batch_size=_BATCH_SIZE.value,
         threshold=_THRESHOLD.value,
+        broken_packet_share=_BROKEN_PACKET_SHARE.value,
     )
 
 

@@ -84,6 +84,16 @@ class Labelling:
 
 
 @dataclasses.dataclass(frozen=True)
+class VideoNote:
+    """Something to know of a video that was prepared: its kind (of finding.KINDS), and what it is."""
+
+    id: str
+    path: str
+    kind: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Index:
     """All that a reader of the shards needs to know.
 
@@ -100,6 +110,7 @@ class Index:
       left_out: videos that are not in the shards.
       labelling: of the videos that are.
       stored_object_ids: one more than the greatest id of the object stream; 0 without objects.
+      notes: what to know of videos that are.
     """
 
     split: str
@@ -115,6 +126,7 @@ class Index:
     left_out: tuple[LeftOut, ...] = ()
     labelling: Labelling = Labelling()
     stored_object_ids: int = 0
+    notes: tuple[VideoNote, ...] = ()
 
     @property
     def num_videos(self) -> int:
@@ -190,6 +202,7 @@ class Index:
                 _check_beside(path, shard)
             values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
             values["labelling"] = Labelling(**values["labelling"])
+            values["notes"] = tuple(VideoNote(**entry) for entry in values["notes"])
             for name in ("classes", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
             return cls(**values)

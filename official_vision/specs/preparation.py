@@ -50,6 +50,8 @@ class PrepareSpec(Spec):
       runner_options: command-line options of that runner, e.g. ('--flink_master=host:8081',).
       workers: processes that decode on this machine (DirectRunner).
       video_timeout_sec: a video of which no further frame comes for so long is left out and named.
+      broken_packet_share: of a video's packets, those that may be undecodable: they are passed over,
+        counted and told; 0 leaves out a video with any.
       left_out_is_fatal: exit with status 1 when any video was left out (else 3 says that some were).
     """
 
@@ -97,4 +99,5 @@ class PrepareSpec(Spec):
     runner_options: tuple[str, ...] = ()
     workers: int = setting(2, low=1)
     video_timeout_sec: float = setting(600.0, above=0)
+    broken_packet_share: float = setting(0.0, low=0, high=1)
     left_out_is_fatal: bool = False
