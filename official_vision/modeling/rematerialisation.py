@@ -61,7 +61,7 @@ class UpdateCount:
         self.variable.assign_add(1.0)
 
     def set_loaded(self, batches: float = LOADED_BATCHES) -> None:
-        """Says of how many batches loaded statistics are the mean; of more than `LOADED_BATCHES` they count as that."""
+        """Says how many batches loaded statistics are the mean of; beyond `LOADED_BATCHES` they count as that many."""
         self.variable.assign(min(batches, LOADED_BATCHES))
 
     def newest_share(self, momentum: float) -> tf.Tensor:
