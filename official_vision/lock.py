@@ -44,7 +44,7 @@ def folder_locked(folder: str | os.PathLike, setting: str, work: str) -> Iterato
     with file:
         _take(file, f"{folder}", setting, work)
         file.truncate(0)
-        file.write(f"{work} {os.getpid()} on {os.uname().nodename}\n")
+        file.write(f"process {os.getpid()} on {os.uname().nodename} ({work})\n")
         file.flush()
         try:
             yield
@@ -61,11 +61,8 @@ def _take(file: TextIO, folder: str, setting: str, work: str) -> None:
         if error.errno not in _HELD:
             raise
         file.seek(0)
-        words = file.readline().split(maxsplit=1)
-        holder = (
-            f"{words[0]} (process {words[1].strip()})" if len(words) == 2 else "another process"
-        )
+        holder = file.readline().strip() or "another process"
         raise UserError(
-            f"One process at a time may use a folder for {work}. Received: {folder}, which {holder} is using. "
+            f"One process at a time may use a folder for {work}. Received: {folder}, in use by {holder}. "
             f"Wait for its end, or choose another {setting}."
         ) from error

@@ -31,7 +31,7 @@ def test_the_second_is_refused_and_the_first_one_named(tmp_path):
     with lock(tmp_path / "run"):
         with pytest.raises(UserError) as raised, lock(tmp_path / "run"):
             pass
-        assert f"training (process {os.getpid()} on " in str(raised.value)
+        assert f"in use by process {os.getpid()} on " in str(raised.value)
         assert "\n" not in str(raised.value)
         with lock(tmp_path / "other"):
             pass

@@ -23,10 +23,12 @@ class ObjectIds:
             self._count = max(self._count, int(known.max()) + 1)
 
     def write(self, folder: Path) -> None:
-        """Leaves what was seen in the folder of the video's streams."""
-        (folder / _FILE).write_text(str(self._count), encoding="ascii")
+        """Leaves what was seen in the folder of the video's streams; nothing where there were no ids."""
+        if self._count:
+            (folder / _FILE).write_text(str(self._count), encoding="ascii")
 
 
 def read_object_ids(folder: Path) -> int:
     """Returns one more than the greatest id of the video whose streams lie in a folder; 0 without ids."""
-    return int((folder / _FILE).read_text(encoding="ascii"))
+    path = folder / _FILE
+    return int(path.read_text(encoding="ascii")) if path.is_file() else 0
