@@ -68,7 +68,9 @@ def main() -> None:
     explanation = explain(model, clip, _LEVEL.value, _label_index(index))
     shown = pictures_of({name: x.numpy()[0] for name, x in clip.items()}, list(explanation.maps))
     named = _VIDEO.value or f"{settings.validation_data.path}, record {_RECORD.value}"
-    write_sheet(_OUTPUT.value, f"{named} by {_MODEL_DIR.value}", explanation, index.classes, shown)
+    write_sheet(
+        _OUTPUT.value, shown(f"{named} by {_MODEL_DIR.value}"), explanation, index.classes, shown
+    )
     _report(index, explanation.label_index, explanation.scores, explanation.drops)
 
 

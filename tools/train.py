@@ -5,7 +5,7 @@ Running the same command again goes on from the newest checkpoint of TrainSpec.m
 
 from absl import flags
 
-from official_vision import cli, config
+from official_vision import cli, config, files
 
 cli.define_gin_flags()
 flags.adopt_module_key_flags(cli)
@@ -20,6 +20,8 @@ _ALLOW_CHANGES = flags.DEFINE_bool(
 def main() -> None:
     """Trains, then says what was reached."""
     settings = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
+    if settings.train.model_dir:
+        files.check_folder_writable(settings.train.model_dir, "TrainSpec.model_dir")
     # Imported after the settings are checked: a mistake is answered before TensorFlow starts.
     from official_vision.training.run import summary_line, train
 

@@ -15,6 +15,7 @@ from official_vision.config import Config
 from official_vision.conversion.coverage import Coverage
 from official_vision.errors import UserError
 from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.rematerialisation import LOADED_BATCHES
 from official_vision.training.labels import LABELS_FILE, check_labels
 from official_vision.training.restore import ARCHITECTURE_FILE, BEST_FOLDER
 
@@ -51,6 +52,8 @@ def write_run(
     if labels is not None:
         check_labels(labels, config.model.num_classes, "--labels")
     config = _of_folder(config, output)
+    # Fine-tuning goes on from trained statistics; where a norm has initial ones, its first batch replaces all.
+    model.update_count.set_loaded(0.0 if coverage.lacks_statistics() else LOADED_BATCHES)
     try:
         with files.folder_written_aside(output) as partial:
             config.save(partial)

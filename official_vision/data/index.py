@@ -84,6 +84,16 @@ class Labelling:
 
 
 @dataclasses.dataclass(frozen=True)
+class VideoNote:
+    """Something to know of a video that was prepared: its kind (of finding.KINDS), and what it is."""
+
+    id: str
+    path: str
+    kind: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Index:
     """All that a reader of the shards needs to know.
 
@@ -100,6 +110,7 @@ class Index:
       left_out: videos that are not in the shards.
       labelling: of the videos that are.
       stored_object_ids: one more than the greatest id of the object stream; 0 without objects.
+      notes: what to know of videos that are.
     """
 
     split: str
@@ -115,6 +126,7 @@ class Index:
     left_out: tuple[LeftOut, ...] = ()
     labelling: Labelling = Labelling()
     stored_object_ids: int = 0
+    notes: tuple[VideoNote, ...] = ()
 
     @property
     def num_videos(self) -> int:
@@ -186,8 +198,11 @@ class Index:
             if (values.pop("format"), values.pop("version")) != (_FORMAT, _VERSION):
                 raise KeyError("format")
             values["shards"] = tuple(ShardEntry.from_dict(entry) for entry in values["shards"])
+            for shard in values["shards"]:
+                _check_beside(path, shard)
             values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
             values["labelling"] = Labelling(**values["labelling"])
+            values["notes"] = tuple(VideoNote(**entry) for entry in values["notes"])
             for name in ("classes", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
             return cls(**values)
@@ -201,6 +216,16 @@ class Index:
 def _place_of(folder: str | os.PathLike) -> str:
     """Where a relative path led."""
     return "" if os.path.isabs(folder) else f", which is {os.path.abspath(folder)} from here"
+
+
+def _check_beside(path: Path, shard: ShardEntry) -> None:
+    """Refuses an index that names files of other folders."""
+    for file in shard.files:
+        if file.file != Path(file.file).name:
+            raise UserError(
+                f"An index must name files beside it. Received: {path}, which names {file.file!r}. "
+                "Prepare the data again."
+            )
 
 
 def _splits_in(folder: str | os.PathLike) -> str:

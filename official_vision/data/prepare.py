@@ -34,7 +34,13 @@ _WITHOUT_EFFECT = (
     "workers",
     "video_timeout_sec",
     "left_out_is_fatal",
+    # What these choose is in the list of videos.
+    "validation_share",
+    "test_share",
+    "split_seed",
 )
+# What it changes is in videos that were left out before, whose shards are written again in any case.
+_MAY_CHANGE = ("broken_packet_share",)
 _LIBRARIES = ("av", "opencv-python-headless")
 
 
@@ -115,7 +121,9 @@ def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: Prepare
         files.write_json(path, plan)
         return
     earlier = files.read_json(path)
-    changed = [k for k, v in settings.items() if earlier["settings"].get(k) != v]
+    changed = [
+        k for k, v in settings.items() if k not in _MAY_CHANGE and earlier["settings"].get(k) != v
+    ]
     changed += ["the list of videos and labels"] if earlier["videos"] != plan["videos"] else []
     if changed:
         raise UserError(
@@ -153,4 +161,5 @@ def _index(
         left_out=tuple(item for report in reports for item in report.left_out),
         labelling=labelling_of((row.id, stored_labels(row)) for row in rows),
         stored_object_ids=max((report.object_ids for report in reports), default=0),
+        notes=tuple(item for report in reports for item in report.notes),
     )

@@ -40,8 +40,8 @@ from official_vision.training.run import train
 from official_vision.training.threads import set_threads
 
 ALL = "all"
-# Sections that say nothing about how a network is trained.
 _AFTER = {"derive": "search", "retrain": "derive"}  # what a stage goes on from
+# Sections that say nothing about how a network is trained.
 _ELSEWHERE = ("prepare", "search", "evolution")
 
 

@@ -55,6 +55,7 @@ class ModelSpec(Spec):
     flow_iterations: int = setting(40, low=1)
     flow_compiled: bool = True
     flow_border: str = setting("authors", choices=("authors", "textbook"))
+    flow_stretch: str = setting("clip", choices=("clip", "batch"))
     rgb_mean: float | tuple[float, ...] = setting(0.45, low=0, high=1)
     rgb_deviation: float | tuple[float, ...] = setting(0.225, above=0)
     dropout_rate: float = setting(0.5, low=0, high=0.99)

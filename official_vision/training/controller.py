@@ -86,7 +86,7 @@ class Controller(orbit.Controller):
         step, figures = self._evaluated(train_steps)
         while True:
             now = self._step()
-            if now != step and now and (now % interval == 0 or now >= train_steps):
+            if now != step and now and self._is_evaluated(now):
                 step, figures = now, scalars(self.evaluate(eval_steps))
                 self._note_evaluated(step, figures)
             if now >= train_steps:
@@ -99,13 +99,20 @@ class Controller(orbit.Controller):
             return super().evaluate(steps)
         except StoppedError:
             with self.strategy.scope():
-                self.trainer.put_weights_back()
+                self.trainer.exchange_averages()
             self._leave()
 
     def _train_n_steps(self, num_steps: int) -> None:
         super()._train_n_steps(num_steps)
         if self._stop.agreed:
             self._leave()
+        if self._is_evaluated(self._step()):
+            # Before the checkpoint: so the last one has what is evaluated, and a run that goes on from it too.
+            with self.strategy.scope():
+                self.trainer.make_statistics_precise()
+
+    def _is_evaluated(self, step: int) -> bool:
+        return step % self._config.validation_interval == 0 or step >= self._config.train_steps
 
     def _leave(self) -> None:
         self._maybe_save_checkpoint(check_interval=False)

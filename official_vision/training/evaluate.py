@@ -33,7 +33,7 @@ from official_vision.training.restore import (
     step_of,
 )
 from official_vision.training.run_data import RunData, check_located, located, read_run_data
-from official_vision.training.task import GATHERED, gather_replicas
+from official_vision.training.task import GATHERED, gather_replicas, inference_logits
 
 _CLIP_SETTINGS = ("path", "views", "crops", "frames", "frame_stride", "size", "label_rule")
 
@@ -226,8 +226,7 @@ def _gathered(trained: Trained, batches: Iterable, blanked: str) -> dict[str, np
         features: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         features = blank_stream(features, blanked) if blanked else features
-        logits = tf.cast(trained.model(features, training=False)["logits"], tf.float32)
-        return gather_replicas({"logits": logits, **targets})
+        return gather_replicas({"logits": inference_logits(trained.model, features), **targets})
 
     @tf.function
     def step(batch: tuple) -> dict[str, tf.Tensor]:

@@ -20,6 +20,7 @@ from official_vision.data.input import build_dataset
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
+from official_vision.modeling.flow import clip_by_clip
 from official_vision.training.accumulation import Gradients, accumulate
 from official_vision.training.bilevel import Side, check_sides, seen, split_sides
 from official_vision.training.connection_terms import ConnectionTerms
@@ -276,7 +277,7 @@ class VideoTask(base_task.Task):
         """
         del metrics
         features, targets = inputs
-        logits = tf.cast(model(features, training=False)["logits"], tf.float32)
+        logits = inference_logits(model, features)
         losses = clip_losses(logits, targets["labels"], self.config.model.activation)
         return gather_replicas({"losses": losses, "logits": logits, **targets})
 
@@ -303,6 +304,12 @@ class VideoTask(base_task.Task):
         # Without the penalty of weight decay: it says nothing of the data.
         loss = float(np.mean(gathered["losses"][gathered["mask"] > 0]))
         return {**evaluation.figures, "validation_loss": loss, "average_precision": per_class}
+
+
+def inference_logits(model: tf_keras.Model, features: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Returns float32 logits [batch, classes] at inference, which no clip's neighbours in the batch change."""
+    with clip_by_clip(model):
+        return tf.cast(model(features, training=False)["logits"], tf.float32)
 
 
 def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from official_vision.architecture.formats import read_architecture
 from official_vision.data.index import Index, Labelling
@@ -16,7 +17,8 @@ from official_vision.errors import UserError
 from official_vision.metrics.dump import read_dump
 from official_vision.specs import EvaluationSpec
 from official_vision.training import evaluate as evaluation
-from official_vision.training.task import VideoTask
+from official_vision.training.task import VideoTask, inference_logits
+from tests.modeling import small
 from tests.training import runs, untrained
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -141,6 +143,15 @@ def test_evaluation_is_not_in_training_mode(run):
     config = dataclasses.replace(trained.config, validation_data=data)
     others = evaluation.score_clips(dataclasses.replace(trained, config=config)).logits
     np.testing.assert_allclose(others, first, atol=1e-5)
+
+
+def test_no_clip_changes_the_logits_of_another_whatever_training_does():
+    model = small.network(small.architecture(), flow_source="computed", flow_stretch="batch")
+    clips = small.clips(size=16, streams=model.streams)
+    clips["rgb"] = tf.concat([clips["rgb"][:1] // 8, clips["rgb"][1:]], axis=0)  # one is dark
+    alone = inference_logits(model, {name: x[:1] for name, x in clips.items()})
+    np.testing.assert_allclose(inference_logits(model, clips)[:1], alone, atol=1e-5)
+    assert np.abs(small.logits(model, clips)[:1] - alone).max() > 1e-3  # as published
 
 
 def test_a_blanked_stream_changes_scores_and_is_recorded(run):

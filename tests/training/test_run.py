@@ -16,6 +16,8 @@ import tf_keras
 from official_vision.errors import UserError
 from official_vision.lock import folder_locked
 from official_vision.training import evaluate as evaluation
+from official_vision.training.precise_norm import recompute_on_training_data
+from official_vision.training.restore import COUNT_KEY
 from official_vision.training.run import summary_line, train
 from tests.training import runs
 
@@ -173,7 +175,7 @@ def test_fine_tuning_with_other_classes_names_what_was_left(trained, graph, tmp_
 
 @pytest.mark.slow
 def test_resumed_equals_undisturbed(data, graph, tmp_path, capsys):
-    settings = {"ema_decay": 0.9, "flip": True}
+    settings = {"ema_decay": 0.9, "flip": True, "precise_batch_norm_batches": 2}
     train(runs.config(data, tmp_path / "whole", graph, steps=8, **settings))
     train(runs.config(data, tmp_path / "parts", graph, steps=4, **settings))
     capsys.readouterr()
@@ -186,10 +188,17 @@ def test_resumed_equals_undisturbed(data, graph, tmp_path, capsys):
     names = whole.get_variable_to_shape_map()
     compared = [name for name in names if name.startswith("model/")]
     assert any("OPTIMIZER_SLOT/optimizer/average" in name for name in compared)
+    assert COUNT_KEY in compared
     for name in compared:
         np.testing.assert_allclose(
             whole.get_tensor(name), parts.get_tensor(name), atol=2e-6, err_msg=name
         )
+    # The last checkpoint's statistics are precise already, and of the averaged weights.
+    latest = evaluation.load_trained(tmp_path / "parts", "latest")
+    kept = [v.numpy() for v in latest.model.non_trainable_variables]
+    recompute_on_training_data(latest.model, latest.config, 2)
+    for variable, value in zip(latest.model.non_trainable_variables, kept, strict=True):
+        np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6, err_msg=variable.name)
     # Once more: nothing is left to train, and the figures are the same.
     again = train(runs.config(data, tmp_path / "parts", graph, steps=8, **settings))
     assert again.step == 8

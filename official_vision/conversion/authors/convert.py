@@ -112,7 +112,12 @@ def _fixed(
         "rgb_deviation": 0.5 if params and params.is_zero_centred else 1.0,
     }
     if "flow" in architecture.streams:
-        fixed |= {"flow_source": "computed", "flow_border": "authors", "flow_iterations": 40}
+        fixed |= {
+            "flow_source": "computed",
+            "flow_border": "authors",
+            "flow_stretch": "batch",
+            "flow_iterations": 40,
+        }
     if params:
         fixed["frame_pooling"] = "softmax_logits" if params.pools_by_softmax else "mean"
         fixed["activation"] = "sigmoid" if params.is_multilabel else "softmax"
