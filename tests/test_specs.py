@@ -50,7 +50,7 @@ def test_numbers_of_numpy_become_python_s():
     data = specs.DataSpec(frames=np.int64(8), flip=np.bool_(True))
     assert json.loads(json.dumps(data.to_dict()))["frames"] == 8
     assert data.flip is True
-    with pytest.raises(UserError, match="DataSpec.frames must be int. Received: 2.5"):
+    with pytest.raises(UserError, match=r"DataSpec\.frames must be int\. Received: 2\.5"):
         specs.DataSpec(frames=np.float32(2.5))
     stem, block = Stem("rgb", np.int64(4)), Block(np.int32(1), (np.int64(0),), np.int64(8))
     assert from_json(to_json(Architecture("a", (stem, block)))).nodes == (

@@ -24,7 +24,9 @@ _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "A run's folder, TrainSpec.model_dir of training."
 )
 _CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "best, latest or a checkpoint's path prefix; best and latest where left out."
+    "checkpoint",
+    None,
+    "best, latest or a checkpoint's path prefix; best and latest where left out.",
 )
 _BATCHES = flags.DEFINE_integer(
     "batches", 10, "Batches of the run's training data to take statistics of.", lower_bound=1

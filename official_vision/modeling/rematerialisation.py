@@ -27,7 +27,7 @@ class NormValues(NamedTuple):
 
 
 class Normalised(NamedTuple):
-    """What TensorFlow's fused batch norm returns: the result, the batch's mean and variance, and what gradients need."""
+    """What TensorFlow's fused batch norm returns: the result, the batch's mean and variance, what gradients need."""
 
     y: tf.Tensor
     moved: tuple[tf.Tensor, tf.Tensor]
@@ -61,7 +61,7 @@ class UpdateCount:
         self.variable.assign_add(1.0)
 
     def set_loaded(self, batches: float = LOADED_BATCHES) -> None:
-        """Says what statistics count that were loaded, of some batches: as much as the mean of the last few at most."""
+        """Says of how many batches loaded statistics are the mean; they count as `LOADED_BATCHES` at most."""
         self.variable.assign(min(batches, LOADED_BATCHES))
 
     def newest_share(self, momentum: float) -> tf.Tensor:

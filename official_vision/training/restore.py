@@ -110,7 +110,9 @@ def load_weights(model: AssembleNet, init_checkpoint: str) -> list[str]:
         if key not in shapes:
             skipped[key] = f"  {variable.name}: not in the checkpoint"
         elif list(shapes[key]) != variable.shape.as_list():
-            skipped[key] = f"  {variable.name}: {shapes[key]} there, {variable.shape.as_list()} here"
+            skipped[key] = (
+                f"  {variable.name}: {shapes[key]} there, {variable.shape.as_list()} here"
+            )
         else:
             variable.assign(reader.get_tensor(key))
     if len(skipped) == len(paths):
@@ -139,7 +141,7 @@ def _batches_counted(reader: tf.train.CheckpointReader) -> float:
     return float(reader.get_tensor(COUNT_KEY)) if reader.has_tensor(COUNT_KEY) else LOADED_BATCHES
 
 
-def _changed_meaning(model: tf_keras.Model, folder: Path) -> Iterator[str]:
+def _changed_meaning(model: AssembleNet, folder: Path) -> Iterator[str]:
     """Yields a line for each setting by which a run's weights computed something else there than here."""
     if not (folder / ARCHITECTURE_FILE).is_file() or not (folder / CONFIG_JSON).is_file():
         return

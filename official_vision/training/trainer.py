@@ -102,7 +102,10 @@ class Trainer(base_trainer.Trainer):
 
         The batches are the same ones whenever it is done: a run that repeats it goes on as one that did not.
         """
-        count, step = self.task.config.train.precise_batch_norm_batches, int(self.global_step.numpy())
+        count, step = (
+            self.task.config.train.precise_batch_norm_batches,
+            int(self.global_step.numpy()),
+        )
         if not count or self._precise_at == step:
             return
         began = time.monotonic()

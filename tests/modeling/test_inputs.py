@@ -105,7 +105,10 @@ def test_streams_of_other_dtypes_are_cast_where_no_value_changes() -> None:
         ({"rgb": np.linspace(0, 1, 384).reshape(1, 2, 8, 8, 3)}, "0 to 1. Multiply it by 255"),
         ({"rgb": np.linspace(-2, 2, 384).reshape(1, 2, 8, 8, 3)}, "-2 to 2. Undo what scaled it"),
         ({"rgb": np.full((1, 2, 8, 8, 3), np.nan)}, "nan to nan"),
-        ({"rgb": np.zeros((2, 8, 8, 3), np.uint8)}, r"time, height, width, 3\]. Received: uint8 \(2"),
+        (
+            {"rgb": np.zeros((2, 8, 8, 3), np.uint8)},
+            r"time, height, width, 3\]. Received: uint8 \(2",
+        ),
         ({"flow": np.zeros((1, 2, 8, 8, 3))}, "flow must be numbers"),
         ({"objects": np.full((1, 2, 8, 8), "dog")}, "objects must be numbers"),
     ],
@@ -119,7 +122,7 @@ def test_what_cannot_be_meant_is_one_line(changed, said) -> None:
 def test_missing_streams_are_named() -> None:
     given = fed()
     del given["objects"]
-    with pytest.raises(UserError, match="Received: rgb, flow. Add objects."):
+    with pytest.raises(UserError, match=r"Received: rgb, flow\. Add objects\."):
         inputs.as_fed(given, STREAMS)
     assert inputs.as_fed(given, STREAMS, known=STREAMS).keys() == given.keys()
 

@@ -36,7 +36,16 @@ MAY_IMPORT = {
     "search": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
-WITHOUT_TENSORFLOW = ("errors", "files", "plain", "cli", "specs", "config", "architecture", "metrics")
+WITHOUT_TENSORFLOW = (
+    "errors",
+    "files",
+    "plain",
+    "cli",
+    "specs",
+    "config",
+    "architecture",
+    "metrics",
+)
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
 # Packages that a plain installation may lack: nothing but the code that uses them may need them.
 EXTRAS = {"gradio", "grpc", "ray", "tensorflow_addons", "tensorflow_serving"}

@@ -21,7 +21,9 @@ def strangers():
     clips = small.clips(5, FRAMES, SIZE)
     clips = {name: own.numpy() for name, own in clips.items()}
     rgb = clips["rgb"]
-    rgb[0] = 100 + cv2.blur(rgb[0].reshape(FRAMES * SIZE, SIZE, 3), (5, 5)).reshape(rgb[0].shape) // 16
+    rgb[0] = (
+        100 + cv2.blur(rgb[0].reshape(FRAMES * SIZE, SIZE, 3), (5, 5)).reshape(rgb[0].shape) // 16
+    )
     rgb[1], rgb[2] = 0, 255
     clips["flow"][1:4] *= [[[[[0.0]]]], [[[[1e3]]]], [[[[1.0]]]]]
     clips["objects"][2] = 255
@@ -44,7 +46,8 @@ def records(record, rgb):
 
     def shown(clip):
         return lambda stored: [
-            cv2.imencode(".jpg", clip[n % FRAMES][..., ::-1])[1].tobytes() for n in range(len(stored))
+            cv2.imencode(".jpg", clip[n % FRAMES][..., ::-1])[1].tobytes()
+            for n in range(len(stored))
         ]
 
     return np.array([changed(record, "rgb", shown(clip)) for clip in rgb], object)
@@ -76,7 +79,9 @@ def test_alone_and_beside_strangers(settings, record):
         for others in ([0, 1], [0, 2], [0, 3], [0, 4], [0, 1, 2, 3, 4]):
             beside = answer(serve, name, {key: x[others] for key, x in request.items()})
             for key, value in alone.items():
-                np.testing.assert_allclose(beside[key][:1], value, atol=1e-5, err_msg=f"{name} {key}")
+                np.testing.assert_allclose(
+                    beside[key][:1], value, atol=1e-5, err_msg=f"{name} {key}"
+                )
     scores = answer(signatures["streams"], "streams", given)["scores"]
     assert np.ptp(scores, axis=0).max() > 0.01  # they are not all the same
 

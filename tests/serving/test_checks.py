@@ -35,8 +35,14 @@ NAN = clip()["flow"].copy()
 NAN[0, 1, 2, 3, 0] = np.nan
 BAD = {
     "rank": (changed(rgb=clip()["rgb"][0]), r"rgb must be uint8 \[batch, time, height, width, 3\]"),
-    "values": (changed(rgb=clip()["rgb"] / np.float32(255)), r"rgb must be uint8.*float32 of other"),
-    "ids": (changed(objects=clip()["objects"] - np.int32(1)), "objects must be uint8.*int32 of other"),
+    "values": (
+        changed(rgb=clip()["rgb"] / np.float32(255)),
+        r"rgb must be uint8.*float32 of other",
+    ),
+    "ids": (
+        changed(objects=clip()["objects"] - np.int32(1)),
+        "objects must be uint8.*int32 of other",
+    ),
     "text": (changed(rgb=clip()["rgb"].astype(str)), "rgb must be uint8"),
     "channels": (changed(flow=clip()["rgb"].astype(np.float32)), r"flow must be float32.*, 2\]"),
     "frame size": (changed(objects=clip(size=5)["objects"]), r"rgb \[1, 2, 4, 4, 3\] and objects"),
