@@ -48,6 +48,7 @@ def write_run(
       UserError: the folder is not empty or cannot be written, or there are not as many labels as classes.
     """
     check_output(output)
+    config = dataclasses.replace(config, model=config.model.with_numbers())
     if labels is not None:
         check_labels(labels, config.model.num_classes, "--labels")
     config = _of_folder(config, output)

@@ -13,8 +13,8 @@ from official_vision.architecture.formats import from_json, to_json
 from official_vision.architecture.graph import Architecture, Stem
 from official_vision.architecture.plan import (
     LITE_HEAD_CHANNELS,
+    GateSource,
     NodePlan,
-    gate_ratios,
     gate_sources,
     make_plan,
 )
@@ -57,7 +57,7 @@ class AssembleNet(tf_keras.Model):
         # In half precision Keras would round float frames to whole grey values before the flow sees them.
         super().__init__(**{"autocast": False, **kwargs})
         self.architecture = architecture
-        self.spec = spec
+        self.spec = spec = spec.with_numbers()
         self._rematerialises = False  # blocks and stems keep no activations for the backward pass
         self.streams = model_inputs.streams_of(architecture, spec)
         self.plan = make_plan(architecture, spec.num_object_classes)
@@ -117,16 +117,12 @@ class AssembleNet(tf_keras.Model):
         read: set[tuple[int, int]] = set()
         for plan in self.plan:
             if plan.index in self._alive and plan.fusion is not None:
-                for source, ratio in self._gate_sources(plan):
-                    nodes = source if isinstance(source, tuple) else (source,)
-                    read |= {(node, ratio) for node in nodes}
+                for source in self._gate_sources(plan):
+                    read.update(source.maps())
         return frozenset(read)
 
-    def _gate_sources(self, plan: NodePlan) -> list[tuple[int | tuple[int, ...], int]]:
-        """A block's (node or candidates, pooling ratio), one per gate."""
-        sources = gate_sources(self.spec.gate, self.architecture.nodes[plan.index], plan)
-        # Without gates there are no sources.
-        return list(zip(sources, gate_ratios(self.spec.gate, plan), strict=bool(sources)))
+    def _gate_sources(self, plan: NodePlan) -> list[GateSource]:
+        return gate_sources(self.spec.gate, self.architecture.nodes[plan.index], plan)
 
     def _make_head(self) -> None:
         hidden = 0

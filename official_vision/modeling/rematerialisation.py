@@ -27,7 +27,7 @@ class NormValues(NamedTuple):
 
 
 class Normalised(NamedTuple):
-    """What TensorFlow's fused batch norm returns: the result, the batch's mean and variance, what gradients need."""
+    """What TensorFlow's fused batch norm returns: the result, the batch's moments, and what gradients need."""
 
     y: tf.Tensor
     moved: tuple[tf.Tensor, tf.Tensor]

@@ -14,6 +14,7 @@ import numpy as np
 from official_vision.data.streams import FrameStreams
 from official_vision.data.video import VideoInfo, probe
 from official_vision.errors import UserError
+from official_vision.names import file_stem
 from official_vision.serving.gate_sheet import describe_gate, write_gates
 from official_vision.serving.gates import GateValues
 from official_vision.serving.overlay import Annotation, write_overlay
@@ -99,7 +100,7 @@ class Demo:
         prediction = self.predictor.predict(
             video, lambda time_sec: watch.seen(time_sec, 0, _PREDICTED, "asking the network")
         )
-        timeline = folder / f"{video.stem}.timeline.png"
+        timeline = folder / f"{_stem(video)}.timeline.png"
         draw_timeline(
             timeline,
             video.name,
@@ -108,7 +109,7 @@ class Demo:
             prediction.labels,
             prediction.samples,
         )
-        overlay = folder / f"{video.stem}.annotated.mp4"
+        overlay = folder / f"{_stem(video)}.annotated.mp4"
         annotation = Annotation(prediction.labels, prediction.frame_scores, prediction.times_sec)
         write_overlay(overlay, self._watched(video, watch), annotation)
         progress(_DRAWN, "drawing gates")
@@ -140,7 +141,7 @@ class Demo:
         values = self.predictor.gates(video, start_sec)
         names = self.predictor.description.nodes
         said = f"Gates of the clip that begins at {start_sec:.1f} s, where {label} is strongest."
-        path = folder / f"{video.stem}.gates.png"
+        path = folder / f"{_stem(video)}.gates.png"
         write_gates(path, said, values, names)
         return said, path, [_row(gate, names) for gate in values]
 
@@ -163,6 +164,10 @@ def _row(gate: GateValues, names: tuple[str, ...]) -> list[str | float]:
         opened,
         *(round(float(own), 3) for own in figures),
     ]
+
+
+def _stem(video: Path) -> str:
+    return file_stem(video.stem, room=len(".annotated.mp4"))
 
 
 def _checked(video: Path, limits: DemoLimits) -> VideoInfo:

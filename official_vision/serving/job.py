@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
+from official_vision.fonts import families_for
+from official_vision.names import shown
 from official_vision.serving.overlay import Annotation, write_overlay
 from official_vision.serving.predict import (
     Prediction,
@@ -46,7 +48,11 @@ def load(model: str, options: PredictOptions) -> Predictor:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(model: str, options: PredictOptions) -> Predictor:
-    return Predictor(model, options)
+    predictor = Predictor(model, options)
+    families_for(
+        predictor.description.labels
+    )  # missing letters of all pictures are told in one line
+    return predictor
 
 
 def run_job(job: Job) -> tuple[dict[str, Any], str]:
@@ -57,8 +63,13 @@ def run_job(job: Job) -> tuple[dict[str, Any], str]:
 
     Raises:
       VideoError: the video can't be decoded; nothing is written.
-      UserError: the exported file can't be read, or refuses the clips.
+      UserError: the exported file can't be read, or refuses the clips, or the disk is full.
     """
+    with files.full_disk_told("--output_dir", job.outputs.json.parent):
+        return _answered(job)
+
+
+def _answered(job: Job) -> tuple[dict[str, Any], str]:
     predictor, outputs = load(job.model, job.options), job.outputs
     prediction = predictor.predict(job.video)
     _draw_timeline(outputs.timeline, prediction)
@@ -76,7 +87,7 @@ def run_job(job: Job) -> tuple[dict[str, Any], str]:
 def _draw_timeline(path: Path, prediction: Prediction) -> None:
     draw_timeline(
         path,
-        Path(prediction.video).name,
+        shown(Path(prediction.video).name),
         prediction.frame_scores,
         prediction.times_sec,
         prediction.labels,

@@ -26,12 +26,13 @@ from PIL import Image, ImageDraw, ImageFont
 from official_vision import files
 from official_vision.data.preview import flow_colours, object_colours
 from official_vision.data.streams import FrameStreams
+from official_vision.fonts import text_mask
 
 _HEIGHT = 360
 _PANEL_WIDTH = 260
 _INSET_SHARE = 4  # an inset is a quarter as high as the frame
 _CLASSES = 5
-_LONGEST_LABEL = 24
+_SCORE_WIDTH, _NAME_HEIGHT = 40, 20
 _MARGIN = 8
 _ROW = (_HEIGHT - 2 * _MARGIN) // (_CLASSES + 1)
 # PyAV's own builds hold libx264; FFmpeg has its mpeg4 encoder everywhere.
@@ -69,7 +70,8 @@ def write_overlay(
     path = Path(path)
     with (
         files.written_aside(path) as partial,
-        av.open(str(partial), "w", format="mp4") as container,
+        # In a relative path FFmpeg would take what stands before a colon for a protocol.
+        av.open(os.path.abspath(partial), "w", format="mp4") as container,
     ):
         stream = None
         for picture, time_sec in _pictures(frames, annotation):
@@ -163,7 +165,7 @@ def _panel(
     right = _PANEL_WIDTH - _MARGIN
     for row, number in enumerate(shown):
         top, score = _MARGIN + _ROW * (row + 1), float(np.clip(scores[number], 0, 1))
-        draw.text((_MARGIN, top), _shortened(labels[number]), font=font, fill="white")
+        draw.bitmap((_MARGIN, top), _name_image(labels[number]), fill="white")
         draw.text((right, top), f"{score:.2f}", font=font, fill="white", anchor="ra")
         bar_top, length = top + 24, round((right - _MARGIN) * score)
         draw.rectangle((_MARGIN, bar_top, right, bar_top + 12), fill=(60, 60, 60))
@@ -172,8 +174,11 @@ def _panel(
     return np.asarray(image)
 
 
-def _shortened(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+@functools.cache
+def _name_image(label: str) -> Image.Image:
+    """A class's name in any script, as a mask."""
+    width = _PANEL_WIDTH - 2 * _MARGIN - _SCORE_WIDTH
+    return Image.fromarray(text_mask(label, _NAME_HEIGHT, width))
 
 
 @functools.cache

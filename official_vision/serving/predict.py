@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision.data.streams import FrameStreams
+from official_vision.data.video import DecodingReport
 from official_vision.errors import UserError
 from official_vision.serving.answerer import load_answerer
 from official_vision.serving.feeding import Feeder
@@ -42,6 +43,7 @@ class Prediction:
       scores: [classes], the windows' clip scores, pooled.
       segments: times at which a class scores above the threshold, strongest first.
       samples: (time, rgb frame) spread over the video.
+      notes: a line for each thing about the file that its user should know.
     """
 
     video: str
@@ -51,6 +53,7 @@ class Prediction:
     scores: np.ndarray
     segments: Sequence[Segment]
     samples: Sequence[tuple[float, np.ndarray]]
+    notes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,7 @@ class PredictOptions:
       pooling: of the windows' clip scores to the video's, one of POOLINGS.
       batch_size: windows at a time.
       threshold: least score of a segment, in [0, 1].
+      broken_packet_share: of a video's packets, those that may be undecodable; they are passed over.
     """
 
     stride: int | None = None
@@ -70,6 +74,7 @@ class PredictOptions:
     pooling: str = "mean"
     batch_size: int = 4
     threshold: float = 0.5
+    broken_packet_share: float = 0.0
 
     def __post_init__(self) -> None:
         """Raises UserError for a pooling that there is not."""
@@ -93,7 +98,9 @@ class Predictor:
         self.options = options or PredictOptions()
         self._serve = load_answerer(path)
         self.description = self._serve.description
-        self.feeder = Feeder(self.description, self._checked_clip())
+        self.feeder = Feeder(
+            self.description, self._checked_clip(), self.options.broken_packet_share
+        )
         self.window_frames = self.feeder.window_frames
         self.stride = self._checked_stride()
 
@@ -111,10 +118,11 @@ class Predictor:
           VideoError: the video can't be decoded.
         """
         labels, options = self.description.labels, self.options
-        kept = _Kept(on_frame)
+        kept, report = _Kept(on_frame), DecodingReport()
         merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
         sharer = StemSharer(self._serve) if self._shares_stems else None
-        cut = windows(kept.noting(self.feeder.streams(video)), self.window_frames, self.stride)
+        frames = kept.noting(self.feeder.streams(video, report=report))
+        cut = windows(frames, self.window_frames, self.stride)
         for batch in _batches(self.feeder.clips(cut), options.batch_size):
             answer = self._answers(batch, sharer)
             pooled.add(answer["scores"])
@@ -124,7 +132,14 @@ class Predictor:
         frame_scores = merger.scores(len(times) - 1)
         found = segments(frame_scores, times, labels, options.threshold)
         return Prediction(
-            str(video), labels, times, frame_scores, pooled.scores(), found, kept.samples()
+            str(video),
+            labels,
+            times,
+            frame_scores,
+            pooled.scores(),
+            found,
+            kept.samples(),
+            tuple(report.lines()),
         )
 
     @property
@@ -206,6 +221,7 @@ class _Kept:
     def __init__(self, on_frame: Callable[[float], None] | None) -> None:
         self._on_frame = on_frame
         self._times: list[float] = []
+        self._last_sec = 0.0  # that the last frame is shown; 0 where nobody knows
         self._samples: list[tuple[float, np.ndarray]] = []
         self._every = 1
 
@@ -217,13 +233,14 @@ class _Kept:
                     self._samples = self._samples[::2]
                     self._every *= 2
             self._times.append(frame.time_sec)
+            self._last_sec = frame.duration_sec
             if self._on_frame:
                 self._on_frame(frame.time_sec)
             yield frame
 
     def times_with_end(self) -> np.ndarray:
         steps = np.diff(self._times)
-        last = float(np.median(steps)) if len(steps) else 1 / 25
+        last = self._last_sec or (float(np.median(steps)) if len(steps) else 1 / 25)
         return np.array([*self._times, self._times[-1] + last])
 
     def samples(self) -> list[tuple[float, np.ndarray]]:
@@ -245,6 +262,7 @@ def to_dict(prediction: Prediction) -> dict[str, Any]:
             {"label": prediction.labels[i], "score": float(prediction.scores[i])} for i in order
         ],
         "segments": [dataclasses.asdict(segment) for segment in prediction.segments],
+        "notes": list(prediction.notes),
     }
 
 
@@ -254,6 +272,7 @@ def to_text(prediction: Prediction, most: int = 5) -> str:
     width = max(len(label) for label in prediction.labels)
     lines = [
         f"{prediction.video} ({prediction.times_sec[-1]:.1f} s)",
+        *(f"note: {note}" for note in prediction.notes),
         f"{'class':<{width}}  score  seconds",
     ]
     for i in order:

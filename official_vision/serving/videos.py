@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
+from official_vision.data.video_files import SUFFIXES, content_of, is_video
 from official_vision.errors import UserError
+from official_vision.names import existing_path, file_stem
 
-SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+_ENDINGS = ("json", "timeline.png", "annotated.mp4")
+_LONGEST_NUMBER = len("-99999")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,21 +54,19 @@ def find_videos(paths: Sequence[str], lists: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for path in paths:
-        found += _in_folder(Path(path)) if Path(path).is_dir() else [path]
+        found += _in_folder(Path(path)) if os.path.isdir(path) else [str(existing_path("", path))]
     for path in lists:
         found += _listed(Path(path))
     return list(dict.fromkeys(found))
 
 
 def _in_folder(folder: Path) -> list[str]:
-    videos = sorted(
-        str(path)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    )
+    content = content_of(folder)
+    videos = sorted(str(path) for path in (*content.videos, *content.dead_links) if is_video(path))
     if not videos:
+        unreadable = f" ({content.unreadable[0]} can't be read)" if content.unreadable else ""
         raise UserError(
-            f"A folder must hold videos ({', '.join(SUFFIXES)}). Received: {folder}, which holds none. "
+            f"A folder must hold videos ({', '.join(SUFFIXES)}). Received: {folder}, which holds none{unreadable}. "
             "Name the files one by one."
         )
     return videos
@@ -73,14 +74,20 @@ def _in_folder(folder: Path) -> list[str]:
 
 def _listed(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        # A path may hold bytes that are no UTF-8, and what str.splitlines takes for a line's end.
+        lines = path.read_bytes().decode("utf-8-sig", "surrogateescape").split("\n")
+    except (OSError, ValueError) as error:
         raise UserError(
             f"--videos names a text file with a video's path a line. Received: {path} ({error}). "
             "Name such a file, or the videos with --video."
         ) from error
+    if any("\0" in line for line in lines):
+        raise UserError(
+            f"--videos names a text file in UTF-8. Received: {path}, which is no text, or another encoding. "
+            "Save it as UTF-8."
+        )
     named = [line.strip() for line in lines]
-    videos = [str(path.parent / name) for name in named if name and not name.startswith("#")]
+    videos = [str(existing_path(path.parent, name)) for name in named if name and name[0] != "#"]
     if not videos:
         raise UserError(f"A list must name videos. Received: {path}, which names none. Add them.")
     return videos
@@ -97,27 +104,22 @@ def outputs_of(
       overlay: whether there is to be an annotated video.
 
     Raises:
-      UserError: the folder can't be made.
+      UserError: the folder can't be made or written.
     """
+    files.check_folder_writable(folder, "--output_dir")
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"--output_dir must be a folder that can be written. Received: {folder} ({error.strerror})."
-        ) from error
+    folder.mkdir(parents=True, exist_ok=True)
+    room = max(len(ending) for ending in _ENDINGS) + 1 + _LONGEST_NUMBER
     named: dict[str, Outputs] = {}
     taken: set[str] = set()
     for video in videos:
-        stem, number = Path(video).stem, 1
+        stem, number = file_stem(Path(video).stem, room), 1
         name = stem
-        while name in taken:
+        # Where case makes no difference, one file would be written over the other.
+        while name.casefold() in taken:
             number += 1
             name = f"{stem}-{number}"
-        taken.add(name)
-        named[video] = Outputs(
-            folder / f"{name}.json",
-            folder / f"{name}.timeline.png",
-            folder / f"{name}.annotated.mp4" if overlay else None,
-        )
+        taken.add(name.casefold())
+        json, timeline, annotated = (folder / f"{name}.{ending}" for ending in _ENDINGS)
+        named[video] = Outputs(json, timeline, annotated if overlay else None)
     return named

@@ -36,6 +36,8 @@ class TrainSpec(Spec):
         0 leaves it at moving averages.
       label_smoothing: share of each target given to all classes evenly.
       init_checkpoint: checkpoint or model folder to start from; empty starts afresh.
+      init_classifier: whether the classifier begins with init_checkpoint's too, where it has the same classes;
+        False trains a new one.
       rollbacks: times that a run may go back to its last checkpoint and leave out a batch on which the
         loss or the gradients were not finite; 0 stops at the first.
       strategy: one_device, mirrored, multi_worker_mirrored or tpu (tf.distribute).
@@ -63,6 +65,7 @@ class TrainSpec(Spec):
     precise_batch_norm_batches: int = setting(10, low=0)
     label_smoothing: float = setting(0.0, low=0, high=0.99)
     init_checkpoint: str = ""
+    init_classifier: bool = True
     rollbacks: int = setting(0, low=0)
     strategy: str = setting(
         "one_device", choices=("one_device", "mirrored", "multi_worker_mirrored", "tpu")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import orbit
@@ -33,6 +33,7 @@ class Controller(orbit.Controller):
         records: Path,
         trainer_config: config_definitions.TrainerConfig,
         stop: StopRequest,
+        on_saved: Callable[[], None] = lambda: None,
         **settings: object,
     ):
         """Args:
@@ -40,8 +41,10 @@ class Controller(orbit.Controller):
         records: folder that tells which evaluation was the last.
         trainer_config: steps and intervals.
         stop: ends the run after a loop, once all processes know of it.
+        on_saved: called when a checkpoint was saved.
         settings: of orbit.Controller.
         """
+        self._on_saved = on_saved
         self._resume_from = resume_from
         self._records = records
         self._config = trainer_config
@@ -115,7 +118,8 @@ class Controller(orbit.Controller):
         self._maybe_save_checkpoint(check_interval=False)
         raise StoppedError(
             f"{self._records} is saved at step {self._step()} of {self._config.train_steps}; "
-            "run the same command to go on."
+            "run the same command to go on.",
+            by_user=self._stop.by_user,
         )
 
     def _step(self) -> int:
@@ -145,4 +149,5 @@ class Controller(orbit.Controller):
         with full_disk_named(self._records):
             super()._maybe_save_checkpoint(check_interval=False)
         self._saved_step = step
+        self._on_saved()
         return True

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from official_vision import files
+from official_vision.lock import folder_locked
 from official_vision.metrics.figures import without_nan
 from official_vision.training.best import INFO_FILE
 from official_vision.training.checkpoints import full_disk_named, rewrite
@@ -50,8 +51,13 @@ def repair(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
       batches: of training data, of the run's batch size.
 
     Raises:
-      UserError: no run, no such checkpoint, data that don't serve it, or no space.
+      UserError: no run, no such checkpoint, data that don't serve it, no space, or another process in the folder.
     """
+    with folder_locked(model_dir, "--model_dir", "repairing"):
+        return _repaired(model_dir, which, batches)
+
+
+def _repaired(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
     trained = load_trained(model_dir, which)
     freeze(trained.model, trained.config.train.frozen)
     before = _figures(trained)

@@ -85,7 +85,7 @@ def restore_model(model: AssembleNet, checkpoint: str) -> None:
         ) from error
 
 
-def load_weights(model: AssembleNet, init_checkpoint: str) -> list[str]:
+def load_weights(model: AssembleNet, init_checkpoint: str, *, classifier: bool = True) -> list[str]:
     """Loads the weights that fit by name and shape: for fine-tuning with another classifier.
 
     Batch norms' statistics then count as much as those of `LOADED_BATCHES` batches, where all were loaded;
@@ -94,6 +94,7 @@ def load_weights(model: AssembleNet, init_checkpoint: str) -> list[str]:
     Args:
       model: receives the weights.
       init_checkpoint: a path prefix, or a run's folder, whose best (else latest) checkpoint is taken.
+      classifier: whether the classifier's weights are loaded too.
 
     Returns:
       Lines that say what was loaded, every weight that was not, with the reason, and settings of the network
@@ -105,9 +106,12 @@ def load_weights(model: AssembleNet, init_checkpoint: str) -> list[str]:
     reader = tf.train.load_checkpoint(_initial(init_checkpoint))
     shapes = reader.get_variable_to_shape_map()
     paths = _checkpoint_keys(model)
+    left = [] if classifier else [v.ref() for v in model.head.classifier.variables]
     skipped = {}
     for key, variable in paths.items():
-        if key not in shapes:
+        if variable.ref() in left:
+            skipped[key] = f"  {variable.name}: begins anew (TrainSpec.init_classifier = False)"
+        elif key not in shapes:
             skipped[key] = f"  {variable.name}: not in the checkpoint"
         elif list(shapes[key]) != variable.shape.as_list():
             skipped[key] = (

@@ -69,7 +69,8 @@ class Trainer(base_trainer.Trainer):
         """Returns the loop's averages.
 
         Returns:
-          training_loss, learning_rate, architecture_learning_rate where the architecture variables
+          training_loss (of clips alone), weight_decay and search_terms (what is minimised besides, at the loop's
+          end, where it is), learning_rate, architecture_learning_rate where the architecture variables
           have a rate of their own, seconds (of the loop, tracing included) and input_wait_share (0..1).
         """
         logs = super().train_loop_end()
@@ -86,6 +87,7 @@ class Trainer(base_trainer.Trainer):
         return {
             **logs,
             self.train_loss.name: loss,
+            **self.task.added_losses(int(self.global_step.numpy())),
             "seconds": seconds,
             "input_wait_share": waited / max(seconds, 1e-9),
         }

@@ -16,18 +16,20 @@ import numpy as np
 def main(name: str, site_packages: str, folder: str) -> None:
     sys.path.append(site_packages)  # behind the system's: its NumPy is another one
     # Of the system's Python, and no requirement of the tests': a plain import would make BUILD name them.
-    torch, tensors = map(importlib.import_module, ("torch", "safetensors.torch"))
+    modules = ("torch", "safetensors.torch", "torchvision.models.video.resnet")
+    torch, tensors, resnet = map(importlib.import_module, modules)
     torch.manual_seed(0)
-    write = {"r2plus1d": write_r2plus1d, "slowfast": write_slowfast}[name]
     with torch.no_grad():
-        results = write(torch, tensors, Path(folder))
+        if name == "r2plus1d":
+            results = write_r2plus1d(torch, tensors, resnet, Path(folder))
+        else:
+            results = write_slowfast(torch, tensors, Path(folder))
     arrays = {name: maps[0].permute(1, 2, 3, 0).numpy() for name, maps in results.items()}
     np.savez(Path(folder) / "io.npz", **arrays)
 
 
-def write_r2plus1d(torch, tensors, folder):
+def write_r2plus1d(torch, tensors, resnet, folder):
     """The first and the last convolution of a module of the last level, with norms: [1, channels, time, ...]."""
-    resnet = importlib.import_module("torchvision.models.video.resnet")
     makers, modules = [resnet.Conv2Plus1D] * 4, [3, 4, 6, 3]
     stem = resnet.R2Plus1dStem
     network = resnet.VideoResNet(resnet.Bottleneck, makers, modules, stem, num_classes=5).eval()

@@ -50,7 +50,7 @@ def convert(path: str, options: Options) -> Converted:
     weights = StoredWeights(path, averaged=options.averaged)
     _refuse_other_networks(weights, params)
     architecture, unread = architecture_of(weights, options.structure, params, options.depth)
-    plans = make_plan(architecture, options.spec.num_object_classes)
+    plans = make_plan(architecture, options.spec.with_numbers().num_object_classes)
     code = _code(weights, params, plans, unread)
     classes = _classes(weights)
     spec, notes = (options.spec, []) if params else _without_params(options.spec, code, plans)
