@@ -106,7 +106,8 @@ def test_nothing_imports_keras_3() -> None:
         assert "keras" not in tops(path), path
         names = imported(ast.parse(path.read_text()))
         assert not any(name.startswith("tensorflow.keras") for name in names), path
-        assert "tf.keras" not in path.read_text(), path
+        # The package itself tells who has used it.
+        assert "tf.keras" not in path.read_text() or path == PACKAGE / "__init__.py", path
 
 
 def test_facts_import_no_tensorflow() -> None:
