@@ -241,7 +241,7 @@ def _similar_file(file: str) -> str:
 
 def _opened(path: str) -> TextIO:
     """A gin file, which a Windows editor may have begun with a byte order mark."""
-    file = open(path, encoding="utf-8-sig")
+    file = open(path, encoding="utf-8-sig")  # noqa: SIM115 - the caller closes it
     try:
         file.read()
     except UnicodeDecodeError as error:
