@@ -40,7 +40,7 @@ class EncodedVideo(NamedTuple):
     frames: dict[str, Path]
     file_end_sec: float | None
     notes: dict[str, str]
-    object_ids: int
+    object_ids: int = 0
 
 
 def encode_video(
