@@ -16,6 +16,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app, flags, logging
 
+from official_vision import files
 from official_vision.errors import StoppedError, UserError
 
 # Python looks for garbage after every 700 objects unless told otherwise. Importing TensorFlow and tracing a
@@ -56,8 +57,9 @@ def define_gin_flags() -> None:
 def run(main: Callable[[], int | None]) -> None:
     """Runs a command: `main` returns its exit status (None is 0).
 
-    A `UserError` becomes one line on standard error and status 1; Ctrl-C becomes status 130; SIGTERM, where
-    a command saves its work, 143. Other exceptions are defects of ours and keep their traceback.
+    A `UserError`, a full disk or a path that can't be used becomes one line on standard error and status 1;
+    Ctrl-C becomes status 130; SIGTERM, where a command saves its work, 143. Other exceptions are defects of
+    ours and keep their traceback.
     """
     logging.set_verbosity(logging.WARNING)
     app.run(lambda argv: _guarded(main, argv))
@@ -82,4 +84,10 @@ def _guarded(main: Callable[[], int | None], argv: Sequence[str]) -> None:
             file=sys.stderr,
         )
         status = INTERRUPTED
+    except Exception as error:
+        trouble = files.trouble_of(error)
+        if not trouble:
+            raise
+        print(f"error: {trouble}", file=sys.stderr)
+        status = 1
     sys.exit(status or 0)

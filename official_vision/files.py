@@ -18,6 +18,15 @@ from official_vision.errors import UserError
 PARTIAL = ".partial-"  # what names begin with until they are whole
 # Of operations that failed since a disk, its quota or the limit of a file's size holds no more.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Of paths that can't be read or written where they are, or as who runs this.
+_UNUSABLE_PATH = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+)
 
 
 @contextlib.contextmanager
@@ -76,6 +85,55 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
 def is_disk_full(error: Exception) -> bool:
     """Whether an operation failed because a disk, its quota or a limit of file sizes holds no more."""
     return isinstance(error, OSError) and error.errno in DISK_FULL
+
+
+def disk_full_reason(error: BaseException) -> str:
+    """Returns the system's words for a full disk if an operation failed for that, else nothing.
+
+    TensorFlow has them within its messages only.
+    """
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if is_disk_full(error) else ""
+    if not type(error).__module__.startswith("tensorflow"):
+        return ""
+    return next((words for code in DISK_FULL if (words := os.strerror(code)) in str(error)), "")
+
+
+def trouble_of(error: BaseException) -> str:
+    """Returns one line if an operation failed for what a user can change about disks and paths, else nothing."""
+    if reason := disk_full_reason(error):
+        where = getattr(error, "filename", None)
+        return (
+            f"Results need space on the disk. Received: {reason}{f' ({where})' if where else ''}. "
+            "Free space, then run the same command again."
+        )
+    if isinstance(error, OSError) and error.filename and error.errno in _UNUSABLE_PATH:
+        return (
+            f"Files must lie where they can be read and written. Received: {error.filename} "
+            f"({error.strerror}). Name another path, or change who may use it."
+        )
+    return ""
+
+
+def check_writable_folder(path: str | os.PathLike, flag: str) -> None:
+    """Makes a folder, and refuses one in which no file can be made, before the work whose results it is to hold.
+
+    Args:
+      path: of the folder; missing ones above it are made too.
+      flag: that named it, for the error.
+
+    Raises:
+      UserError: it cannot be made or written.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise UserError(
+            f"{flag} must be a folder that can be written. Received: {path} ({error.strerror}). "
+            "Name another."
+        ) from error
 
 
 def check_writable(path: str | os.PathLike, flag: str) -> None:

@@ -121,7 +121,7 @@ def export(
     options = options or ExportOptions()
     trained = load_trained(model_dir, checkpoint)
     index = _index_of_run(model_dir, trained)
-    _make_folder(Path(output))  # a minute's work would end there otherwise
+    files.check_writable_folder(output, "--output")  # a minute's work would end there otherwise
     data = trained.config.validation_data
     clips, others = read_clips(data, index, trained.model.streams, 2 * options.clips).halves()
     expected = network_scores(trained.model, clips)
@@ -183,16 +183,6 @@ def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> Index:
             f"prepared anew since {model_dir} was trained. Train again, or bring the old data back."
         )
     return index
-
-
-def _make_folder(output: Path) -> None:
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"--output must be a folder that can be written. Received: {output} ({error.strerror}). "
-            "Name another."
-        ) from error
 
 
 def _next_version(output: Path) -> int:

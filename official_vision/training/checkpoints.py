@@ -12,7 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from official_vision.errors import UserError
-from official_vision.files import DISK_FULL, is_disk_full, write_text
+from official_vision.files import disk_full_reason, write_text
 
 # What TensorFlow raises for damaged checkpoints; a cut-off data file is an IndexError.
 READ_ERRORS = (ValueError, RuntimeError, IndexError, tf.errors.OpError)
@@ -120,7 +120,7 @@ def full_disk_named(folder: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reason = _disk_reason(error)
+        reason = disk_full_reason(error)
         if not reason:
             raise
         last = _last_whole(Path(folder))
@@ -128,12 +128,6 @@ def full_disk_named(folder: str | os.PathLike) -> Iterator[None]:
             f"A run needs space for its checkpoints and records. Received: {folder} ({reason}); {last}. "
             "Free space, or lower TrainSpec.checkpoints_kept, then run the same command to go on."
         ) from error
-
-
-def _disk_reason(error: BaseException) -> str:
-    if isinstance(error, OSError):
-        return os.strerror(error.errno) if is_disk_full(error) else ""
-    return next((words for code in DISK_FULL if (words := os.strerror(code)) in str(error)), "")
 
 
 def _last_whole(folder: Path) -> str:
