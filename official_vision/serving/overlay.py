@@ -29,9 +29,10 @@ from official_vision.data.streams import FrameStreams
 from official_vision.data.video import Frame
 from official_vision.serving.videos import ANNOTATED_MARK
 
-# Pixels of a picture whose short side has _SIDE pixels; larger ones have all of it larger.
+# Pixels beside a frame whose short side has _SIDE pixels or fewer; beside larger ones all is larger.
 _SIDE = 360
 _PANEL_WIDTH = 260
+_LEAST_SIDE = 240  # smaller frames are enlarged: insets would be too small
 _MOST_PIXELS = 4096  # of a picture's side: what H.264 encoders take everywhere
 _INSET_SHARE = 4  # an inset is a quarter as high as the frame
 _CLASSES = 5
@@ -153,10 +154,10 @@ def _shown_classes(frame_scores: np.ndarray) -> np.ndarray:
 def _size(rgb: np.ndarray) -> tuple[int, int]:
     """Width and height of the frame's part of the picture: the frame's own, both even as yuv420p asks.
 
-    Small frames are enlarged until letters fit beside them, as far as no side becomes too long.
+    Frames too small for insets are enlarged, as far as no side becomes too long.
     """
     height, width = rgb.shape[:2]
-    scale = min(max(_SIDE / min(height, width), 1), _MOST_PIXELS / max(height, width))
+    scale = min(max(_LEAST_SIDE / min(height, width), 1), _MOST_PIXELS / max(height, width))
     return tuple(2 * max(round(side * scale / 2), 1) for side in (width, height))
 
 

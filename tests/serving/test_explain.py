@@ -175,6 +175,18 @@ def test_other_gates_have_other_sources(clip, gate):
     assert [g.peers for g in found] == expected[gate]
 
 
+def test_a_dilated_network_is_explained_on_any_processor(clip):
+    """Some have no gradient for TensorFlow's dilated convolutions."""
+    nodes = (Stem("rgb", 4), Block(1, (0,), 4, 2), Block(4, (1,), 8, 2))
+    model = build_model(
+        ModelSpec(num_classes=3, width_multiplier=0.1, gate="none"),
+        Architecture("dilated", nodes, depth=26),
+    )
+    # At a level below the dilation, whose gradients then lead to it.
+    shown = attention_maps(model, {"rgb": clip["rgb"]}, 0, 1)["rgb"]
+    assert np.isfinite(shown.values).all()
+
+
 def test_the_export_tests_network_is_explained_too():
     """With objects, whose stem has no gradient into ids but activations of its own."""
     model = build_model(

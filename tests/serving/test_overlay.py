@@ -72,10 +72,11 @@ def test_large_frames_are_drawn_as_they_are():
 
 @pytest.mark.parametrize(
     ("height", "width", "drawn"),
-    # Of its own size; enlarged until letters fit; odd sizes; long ones have black below.
+    # Of its own size, with black below where the panel is higher; enlarged; made even; no side too long.
     [
         (360, 640, (360, 900)),
-        (96, 128, (360, 740)),
+        (272, 640, (360, 900)),
+        (96, 128, (360, 580)),
         (361, 481, (360, 740)),
         (8, 2048, (360, 4356)),
         (5000, 100, (4096, 342)),
