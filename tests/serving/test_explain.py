@@ -182,7 +182,6 @@ def test_a_dilated_network_is_explained_on_any_processor(clip):
         ModelSpec(num_classes=3, width_multiplier=0.1, gate="none"),
         Architecture("dilated", nodes, depth=26),
     )
-    # At a level below the dilation, whose gradients then lead to it.
     shown = attention_maps(model, {"rgb": clip["rgb"]}, 0, 1)["rgb"]
     assert np.isfinite(shown.values).all()
 
