@@ -13,11 +13,12 @@
 #   make lint         ruff alone
 #   make lock         requirements.txt anew from pyproject.toml
 #   make build-files  BUILD anew from the imports
+#   make settings     docs/settings.md anew from the specs
 #   make clean        removes what runs left
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution test test-quick lint lock build-files clean
+.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution test test-quick lint lock build-files settings clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -147,8 +148,9 @@ lint: $(INSTALLED)
 	$(BIN)/python -m ruff check $(SOURCES)
 	$(BIN)/python -m ruff format --check $(SOURCES)
 
-# Two processes: most tests wait for a TensorFlow import or use one core. A file's tests share fixtures.
-PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+# Two processes: most tests wait for a TensorFlow import or use one core. A file's tests share fixtures. tests/conftest.py
+# puts the slow files first, so that both processes end at about the same time.
+PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test: lint $(FOOTAGE)
 	$(PYTEST)
@@ -163,6 +165,9 @@ lock: $(INSTALLED)
 
 build-files: $(INSTALLED)
 	$(BIN)/python tools/update_build.py
+
+settings: $(INSTALLED)
+	$(BIN)/python tools/settings.py --output=docs/settings.md
 
 clean:
 	rm -rf demo results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib.util
+import io
+import itertools
 import os
 import sys
 import types
@@ -41,53 +44,105 @@ if "pandas" not in sys.modules and (_found := importlib.util.find_spec("pandas")
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 TERMINATED = 143  # likewise for SIGTERM: a run has saved itself before it left
+PIPE_CLOSED = 141  # likewise for SIGPIPE
 SOME_LEFT_OUT = 3  # the work is done, but for the items that were named
 
 
+# What the machine refuses, whatever a command does: a line is all there is to say.
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EIO, errno.ELOOP)
+_HELP = ("-h", "--help", "-help", "--helpshort", "-helpshort", "--helpfull", "-helpfull")
+
+
 def define_gin_flags() -> None:
-    """Defines --gin_file and --gin_bindings; both can be given several times."""
+    """Defines --gin_file and --gin_bindings, which can be given several times, and --settings."""
     flags.DEFINE_multi_string(
         "gin_file", [], "Gin file to read; later files win over earlier ones."
     )
     flags.DEFINE_multi_string(
         "gin_bindings", [], "One setting, e.g. 'ModelSpec.depth = 26'; wins over every file."
     )
+    flags.DEFINE_bool(
+        "settings", False, "Print every setting, its default and what it means, and end."
+    )
 
 
-def run(main: Callable[[], int | None]) -> None:
+def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
     """Runs a command: `main` returns its exit status (None is 0).
 
-    A `UserError`, a full disk or a path that can't be used becomes one line on standard error and status 1;
-    Ctrl-C becomes status 130; SIGTERM, where a command saves its work, 143. Other exceptions are defects of
-    ours and keep their traceback.
+    A `UserError` becomes one line on standard error and status 1, and so does a full disk or a file that the
+    system refuses; Ctrl-C becomes status 130; SIGTERM, where a command saves its work, 143 (training saves upon
+    Ctrl-C too). Other exceptions
+    are defects of ours and keep their traceback. --help and -h end with status 0.
+
+    Args:
+      main: of the command; with `arguments` it takes a list of them.
+      arguments: what may be named without a flag, e.g. "videos"; empty where nothing may.
     """
     logging.set_verbosity(logging.WARNING)
-    app.run(lambda argv: _guarded(main, argv))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names that the terminal has no letters for
+            stream.reconfigure(errors="backslashreplace")
+    asked = [
+        word for word in itertools.takewhile(lambda x: x != "--", sys.argv[1:]) if word in _HELP
+    ]
+    if asked:
+        app.usage(shorthelp="full" not in asked[0], writeto_stdout=True)
+        sys.exit(0)
+    flags.FLAGS.set_gnu_getopt(True)  # flags may follow arguments
+    app.run(lambda argv: _guarded(main, argv, arguments))
 
 
-def _guarded(main: Callable[[], int | None], argv: Sequence[str]) -> None:
+def _guarded(main: Callable[..., int | None], argv: Sequence[str], arguments: str) -> None:
     try:
-        if len(argv) > 1:
-            raise UserError(
-                f"Settings are given as flags. Received: {argv[1]!r}. See {argv[0]} --help."
-            )
-        status = main()
+        status = _begun(main, argv, arguments)
+        sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _say(f"error: {error}")
         status = 1
     except StoppedError as stopped:
-        print(f"stopped: {stopped}", file=sys.stderr)
-        status = TERMINATED
+        _say(f"stopped: {stopped}")
+        status = INTERRUPTED if stopped.by_user else TERMINATED
     except KeyboardInterrupt:
-        print(
-            "interrupted: nothing half-written is left; run the same command to go on.",
-            file=sys.stderr,
-        )
+        _say("interrupted: nothing half-written is left; run the same command to go on.")
         status = INTERRUPTED
+    except BrokenPipeError:  # who reads what is printed, e.g. `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = PIPE_CLOSED
     except Exception as error:
-        trouble = files.trouble_of(error)
-        if not trouble:
+        reason = _refusal(error)
+        if not reason:
             raise
-        print(f"error: {trouble}", file=sys.stderr)
+        _say(
+            f"error: The system must let files be read and written. Received: {reason}. Mend it, and run it again."
+        )
         status = 1
     sys.exit(status or 0)
+
+
+def _begun(main: Callable[..., int | None], argv: Sequence[str], arguments: str) -> int | None:
+    if "settings" in flags.FLAGS and flags.FLAGS.settings:
+        from official_vision.specs import ALL, reference
+
+        print(reference.to_text(ALL))
+        return 0
+    if arguments:
+        return main(argv[1:])
+    if len(argv) > 1:
+        raise UserError(
+            f"Settings are given as flags. Received: {argv[1]!r}. See {argv[0]} --help."
+        )
+    return main()
+
+
+def _refusal(error: Exception) -> str:
+    """What the system refused, and why; empty for any other error."""
+    reason = files.full_disk_reason(error)
+    if isinstance(error, OSError) and error.errno in _REFUSED:
+        reason = error.strerror
+    name = getattr(error, "filename", None) or "a file"
+    return f"{name} ({reason})" if reason else ""
+
+
+def _say(text: str) -> None:
+    """Prints on standard error; a message of several lines becomes one."""
+    print(" ".join(text.split("\n")), file=sys.stderr)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import io
 import logging
 import os
 import re
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import gin
 
 from official_vision import files, specs
 from official_vision.errors import UserError, nearest
+from official_vision.specs import mistakes
 
 CONFIG_JSON = "config.json"
 CONFIG_GIN = "config.gin"
@@ -38,6 +40,8 @@ _GIN_ERRORS = (
     KeyError,
     tokenize.TokenError,
 )
+# Settings that None leaves to the data; a run's folder holds what the data said.
+_BY_DATA = ("num_classes", "num_object_classes", "activation", "label_rule")
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Section of a configuration -> (spec class, gin scope). A scoped setting wins over an unscoped one.
@@ -125,6 +129,7 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> Config:
     try:
         read = _parse(gin_files, gin_bindings)
         _check_scopes()
+        _check_macros()
         return Config(
             **{
                 section: _build(
@@ -178,13 +183,13 @@ def differences(
       sections: of them that count.
 
     Returns:
-      "section.name was A, is B" for each that differs.
+      "section.name was A, is B" for each that differs. What is left to the data now differs from nothing.
     """
     return [
         f"{section}.{name} was {before[section].get(name)!r}, is {value!r}"
         for section in sections
         for name, value in now.to_dict()[section].items()
-        if before[section].get(name) != value
+        if before[section].get(name) != value and (value is not None or name not in _BY_DATA)
     ]
 
 
@@ -199,17 +204,24 @@ def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
     logging.disable(logging.ERROR)
     # Included files may be named from the repository's root or from beside the file that includes
     # them. Gin can add folders to its search path but not take them away again.
-    search_path = gin.config._LOCATION_PREFIXES
+    search_path, readers = gin.config._LOCATION_PREFIXES, gin.config._FILE_READERS
+    usual_reader = readers[0]
     beside = [os.path.dirname(os.path.abspath(file)) for file in gin_files]
     search_path += [str(_REPOSITORY), *beside]
+    readers[0] = (_opened, os.path.isfile)
     try:
         parsed = gin.parse_config_files_and_bindings(
             list(gin_files), list(gin_bindings), finalize_config=False
         )
+    except UserError:
+        raise
     except _GIN_ERRORS as error:
-        raise UserError(_one_line(error)) from error
+        line, place = _line_of(error, gin_files, gin_bindings)
+        mistake = mistakes.of_value(line, place, _CLASSES)
+        raise UserError(mistake or _one_line(error)) from error
     finally:
         del search_path[1:]
+        readers[0] = usual_reader
         logging.disable(logging.NOTSET)
     return list(_names(parsed))
 
@@ -226,14 +238,41 @@ def _similar_file(file: str) -> str:
     return nearest(file, names) if names else f"The folder {folder} holds no gin file."
 
 
+def _opened(path: str) -> TextIO:
+    """A gin file, which a Windows editor may have begun with a byte order mark."""
+    try:
+        return io.StringIO(Path(path).read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"A gin file must be UTF-8 text. Received: {path} ({error}). Save it as UTF-8."
+        ) from error
+
+
+def _line_of(
+    error: Exception, gin_files: Sequence[str], gin_bindings: Sequence[str]
+) -> tuple[str, str]:
+    """The line that gin could not read and where it stands; empty where it does not tell."""
+    match = re.search(r"\((?:(.+), )?line (\d+)\)\s*$", str(error))
+    if not match:
+        return "", ""
+    file, number = match[1], int(match[2])
+    try:
+        text = _found(file, gin_files).read_text("utf-8-sig") if file else "\n".join(gin_bindings)
+    except (OSError, ValueError, StopIteration):  # in a file that another one includes
+        return "", ""
+    place = f"{file}, line {number}" if file else "--gin_bindings"
+    return [*text.split("\n"), ""][number - 1], place
+
+
 def _one_line(error: Exception) -> str:
     """Gin's message as one line, with the nearest right name where a name is wrong."""
     text = " ".join(str(error).split())
+    if "Expected newline" in text or "Couldn't parse statement" in text:
+        text += " A setting is written Spec.name = value, each on a line."
     if match := re.search(r"No configurable matching '([^']*)'", text):
         text += f" {nearest(match[1].split('/')[-1], _CLASSES)}"
     if match := re.search(r"Configurable '([^']*)' doesn't have a parameter named '([^']*)'", text):
-        known = {field.name for field in dataclasses.fields(_CLASSES[match[1].split(".")[-1]])}
-        text += f" {nearest(match[2], known)}"
+        text += f" {nearest(match[2], _names_of(_CLASSES[match[1].split('.')[-1]]))}"
     return f"The gin configuration cannot be read: {text}"
 
 
@@ -247,6 +286,23 @@ def _check_scopes() -> None:
                 f"{known}/{name}" if known else name for known in sorted(_SCOPES[name])
             )
             raise UserError(f"{name} can be set as {known}. Received: {scope}/{name}.")
+
+
+def _check_macros() -> None:
+    """Refuses `steps = 100`, which gin takes for the macro %steps: it would change nothing."""
+    text = gin.config_str()
+    for name, kind in gin.config._CONFIG:
+        if kind != "gin.macro" or re.search(rf"%{re.escape(name)}\b", text):
+            continue
+        meant = [f"{spec}.{name}" for spec, own in _CLASSES.items() if name in _names_of(own)]
+        remedy = f"Did you mean {' or '.join(meant)}?" if meant else "Remove it."
+        raise UserError(
+            f"A setting is written Spec.name = value. Received: {name} = ..., which nothing uses. {remedy}"
+        )
+
+
+def _names_of(spec_class: type[specs.Spec]) -> set[str]:
+    return {field.name for field in dataclasses.fields(spec_class)}
 
 
 def _build(spec_class: type[specs.Spec], scope: str, where: Callable[[str], str]) -> specs.Spec:

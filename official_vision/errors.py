@@ -14,10 +14,18 @@ class UserError(ValueError):
 
 
 class StoppedError(Exception):
-    """Work was stopped on request (SIGTERM) at a place from which it can go on; says where.
+    """Work was stopped on request (SIGTERM or Ctrl-C) at a place from which it can go on; says where.
 
-    The commands print the message and exit with status 143.
+    The commands print the message and exit with status 143, or 130 where it was Ctrl-C.
     """
+
+    def __init__(self, message: str, *, by_user: bool = False):
+        """Args:
+        message: where the work stands.
+        by_user: the request was Ctrl-C.
+        """
+        super().__init__(message)
+        self.by_user = by_user
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

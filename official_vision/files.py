@@ -18,15 +18,6 @@ from official_vision.errors import UserError
 PARTIAL = ".partial-"  # what names begin with until they are whole
 # Of operations that failed since a disk, its quota or the limit of a file's size holds no more.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Of paths that can't be read or written where they are, or as who runs this.
-_UNUSABLE_PATH = (
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.ENOTDIR,
-    errno.EISDIR,
-    errno.ENAMETOOLONG,
-)
 
 
 @contextlib.contextmanager
@@ -82,57 +73,41 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
             leftover.unlink()
 
 
-def is_disk_full(error: Exception) -> bool:
+def is_disk_full(error: BaseException) -> bool:
     """Whether an operation failed because a disk, its quota or a limit of file sizes holds no more."""
     return isinstance(error, OSError) and error.errno in DISK_FULL
 
 
-def disk_full_reason(error: BaseException) -> str:
-    """Returns the system's words for a full disk if an operation failed for that, else nothing.
+def full_disk_reason(error: BaseException) -> str:
+    """Returns the system's words for a full disk where that is why an operation failed, else an empty text.
 
-    TensorFlow has them within its messages only.
+    TensorFlow has errors of its own, which repeat the words.
     """
     if isinstance(error, OSError):
         return os.strerror(error.errno) if is_disk_full(error) else ""
-    if not type(error).__module__.startswith("tensorflow"):
-        return ""
     return next((words for code in DISK_FULL if (words := os.strerror(code)) in str(error)), "")
 
 
-def trouble_of(error: BaseException) -> str:
-    """Returns one line if an operation failed for what a user can change about disks and paths, else nothing."""
-    if reason := disk_full_reason(error):
-        where = getattr(error, "filename", None)
-        return (
-            f"Results need space on the disk. Received: {reason}{f' ({where})' if where else ''}. "
-            "Free space, then run the same command again."
-        )
-    if isinstance(error, OSError) and error.filename and error.errno in _UNUSABLE_PATH:
-        return (
-            f"Files must lie where they can be read and written. Received: {error.filename} "
-            f"({error.strerror}). Name another path, or change who may use it."
-        )
-    return ""
-
-
-def check_writable_folder(path: str | os.PathLike, flag: str) -> None:
-    """Makes a folder, and refuses one in which no file can be made, before the work whose results it is to hold.
+@contextlib.contextmanager
+def full_disk_told(flag: str, place: str | os.PathLike) -> Iterator[None]:
+    """Turns a full disk, met in the block, into one line.
 
     Args:
-      path: of the folder; missing ones above it are made too.
-      flag: that named it, for the error.
+      flag: or setting that named the place.
+      place: file or folder that is written.
 
     Raises:
-      UserError: it cannot be made or written.
+      UserError: there was no space left, or the quota or the largest size of a file was reached.
     """
     try:
-        Path(path).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
+        yield
+    except Exception as error:
+        reason = full_disk_reason(error)
+        if not reason:
+            raise
         raise UserError(
-            f"{flag} must be a folder that can be written. Received: {path} ({error.strerror}). "
-            "Name another."
+            f"The disk of {flag} must have room for what is written. Received: {place} ({reason}). "
+            "Free space or name another place, then run the same command again."
         ) from error
 
 
@@ -144,25 +119,46 @@ def check_writable(path: str | os.PathLike, flag: str) -> None:
       flag: that named it, for the error.
 
     Raises:
-      UserError: its folder cannot be made or written, or the path is a folder.
+      UserError: its folder cannot be made or written, its name is too long, or the path is a folder.
     """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
+        with tempfile.TemporaryFile(dir=path.parent), contextlib.suppress(FileNotFoundError):
+            path.lstat()
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"{flag} must name a file that can be written. Received: {path} ({error.strerror}). Name another."
+            f"{flag} must name a file that can be written. Received: {str(path)!r} ({reason}). Name another."
+        ) from error
+
+
+def check_folder_writable(path: str | os.PathLike, flag: str) -> None:
+    """As `check_writable`, for a folder that gets files. Nothing is made: of a folder to come, the next one above
+    is tried.
+
+    Raises:
+      UserError: files can't be written there, or the path is a file.
+    """
+    path = existing = Path(path)
+    try:
+        while not os.path.lexists(existing) and existing != existing.parent:
+            existing = existing.parent
+        with tempfile.TemporaryFile(dir=existing), contextlib.suppress(FileNotFoundError):
+            path.lstat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"{flag} must name a folder that can be written. Received: {str(path)!r} ({reason}). Name another."
         ) from error
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes `text` as UTF-8."""
+    """Writes `text` as UTF-8; bytes of a path that are no UTF-8 become escapes, which JSON reads back."""
     with written_aside(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:
@@ -177,7 +173,7 @@ def read_json(path: str | os.PathLike) -> Any:
       UserError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"The file cannot be read. Received: {path} ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
-import warnings
 from collections.abc import Iterator
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from official_vision import files
+from official_vision.fonts import boxes_allowed, families_for
 
 
 @contextlib.contextmanager
-def missing_glyphs_allowed() -> Iterator[None]:
-    """Draws names in scripts that the font lacks as boxes, without a warning each."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+def names_readable(figure: Figure | None = None) -> Iterator[None]:
+    """Draws names in the letters of installed fonts, and what none of them has as boxes, without a warning each.
+
+    Args:
+      figure: whose texts look for fonts; None where it is still to be made.
+    """
+    if figure is not None:
+        for axes in figure.findobj(Axes):
+            axes.get_xticklabels(), axes.get_yticklabels()  # which makes the texts of ticks
+        texts = figure.findobj(Text)
+        families = families_for(text.get_text() for text in texts)
+        for text in texts if families else ():
+            text.set_fontfamily([*text.get_fontfamily(), *families])
+    with boxes_allowed():
         yield
 
 
@@ -30,5 +42,5 @@ def save_png(figure: Figure, path: str | os.PathLike) -> None:
     Raises:
       UserError: the file can't be written.
     """
-    with missing_glyphs_allowed(), files.written_aside(path) as partial:
+    with names_readable(figure), files.written_aside(path) as partial:
         figure.savefig(partial, format="png", dpi="figure", metadata={"Software": None})

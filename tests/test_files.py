@@ -1,8 +1,6 @@
 """Files appear whole or not at all."""
 
-import errno
 import hashlib
-import os
 
 import pytest
 
@@ -79,30 +77,3 @@ def test_a_file_that_cannot_be_written_is_refused(tmp_path):
             files.check_writable(path, "--json")
         assert str(path) in str(raised.value)
         assert "\n" not in str(raised.value)
-
-
-def test_troubles_with_disks_and_paths_are_one_line(tmp_path):
-    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x.bin")
-    assert files.trouble_of(full).startswith(
-        "Results need space on the disk. Received: No space left"
-    )
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OSError) as caught:  # noqa: PT011
-        (tmp_path / "file" / "below").write_text("")
-    assert f"{tmp_path / 'file' / 'below'} (Not a directory)" in files.trouble_of(caught.value)
-    # Defects of ours keep their traceback.
-    for defect in (
-        ValueError("No space left on device"),
-        KeyError("x"),
-        FileNotFoundError(2, "x", "y"),
-    ):
-        assert files.trouble_of(defect) == ""
-
-
-def test_a_folder_that_cannot_be_written_is_refused_before_the_work(tmp_path):
-    files.check_writable_folder(tmp_path / "a" / "b", "--output")
-    assert list((tmp_path / "a" / "b").iterdir()) == []
-    (tmp_path / "file").write_text("")
-    for folder in (tmp_path / "file", tmp_path / "file" / "below", "/proc"):
-        with pytest.raises(UserError, match="--output must be a folder that can be written"):
-            files.check_writable_folder(folder, "--output")

@@ -116,7 +116,7 @@ def _growth(settings: config.Config) -> tuple[dict, str]:
 
 def _profile(configs: dict[str, config.Config]) -> tuple[dict, str]:
     folder = pathlib.Path(_PROFILE.value)
-    files.check_writable(folder / "profile.json", "--profile")
+    files.check_folder_writable(folder, "--profile")
     from official_vision.benchmark.profile import measure_profiles, profile_text
     from official_vision.benchmark.profile_picture import draw_profiles
 
@@ -168,6 +168,9 @@ def _check_flags() -> None:
 def main() -> None:
     """Prints the figures."""
     _check_flags()
+    for flag in (_JSON, _PICTURE):
+        if flag.value:
+            files.check_writable(flag.value, f"--{flag.name}")
     settings = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
     result, text = _BENCHMARKS[_WHAT.value](settings)
     print(text)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from absl import flags
 
-from official_vision import cli, config
+from official_vision import cli, config, files
 from official_vision.errors import UserError
 
 cli.define_gin_flags()
@@ -75,6 +75,7 @@ def main() -> None:
             f"Received: {_CHECKPOINT.value!r} and {_OUTPUT.value!r}. Name weights and a folder to write."
         )
     settings = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
+    files.check_folder_writable(_OUTPUT.value, "--output")
     # Imported late: --help and mistakes are answered before TensorFlow starts.
     from official_vision.conversion.locate import weights_at
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -179,9 +178,8 @@ def _trained() -> Trained:
     from official_vision.training import evaluate
 
     strategy = evaluate.all_devices() if _ALL_DEVICES.value else None
-    trained = evaluate.load_trained(_MODEL_DIR.value, _CHECKPOINT.value, strategy)
+    trained = evaluate.load_trained(_MODEL_DIR.value, _CHECKPOINT.value, strategy, _DATA.value)
     given = {flag.name: flag.value for flag in _OF_CLIPS}
-    given["path"] = str(Path(_DATA.value)) if _DATA.value else None
     data = dataclasses.replace(
         trained.config.validation_data,
         **{name: value for name, value in given.items() if value is not None},

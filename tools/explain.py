@@ -27,6 +27,11 @@ _START_SEC = flags.DEFINE_float("start_sec", 0.0, "Where the video's clip begins
 _RECORD = flags.DEFINE_integer(
     "record", None, "Number of a record of the validation split, from 0.", lower_bound=0
 )
+_DATA = flags.DEFINE_string(
+    "data",
+    None,
+    "Folder of a prepared split whose record is shown, in place of the run's validation data.",
+)
 _LEVEL = flags.DEFINE_integer(
     "level",
     1,
@@ -50,21 +55,22 @@ def main() -> None:
     config.read(_MODEL_DIR.value)
     files.check_writable(_OUTPUT.value, "--output")
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.data.input import read_index
     from official_vision.serving.explain import explain
     from official_vision.serving.explain_sheet import pictures_of, write_sheet
     from official_vision.training.evaluate import load_trained
 
-    trained = load_trained(_MODEL_DIR.value, _CHECKPOINT.value)
+    trained = load_trained(_MODEL_DIR.value, _CHECKPOINT.value, data=_DATA.value)
     model, settings = trained.model, trained.config
-    index = read_index(
-        settings.validation_data, model.streams, settings.model.num_classes, "validation"
-    )
+    # Of a video, all that is needed lies in the run's folder; the data may be gone.
+    described = trained.described_index() if _VIDEO.value and not _DATA.value else None
+    index = described or trained.validation_index()
     clip = _clip(trained, index)
     explanation = explain(model, clip, _LEVEL.value, _label_index(index))
     shown = pictures_of({name: x.numpy()[0] for name, x in clip.items()}, list(explanation.maps))
     named = _VIDEO.value or f"{settings.validation_data.path}, record {_RECORD.value}"
-    write_sheet(_OUTPUT.value, f"{named} by {_MODEL_DIR.value}", explanation, index.classes, shown)
+    write_sheet(
+        _OUTPUT.value, shown(f"{named} by {_MODEL_DIR.value}"), explanation, index.classes, shown
+    )
     _report(index, explanation.label_index, explanation.scores, explanation.drops)
 
 

@@ -7,7 +7,7 @@ the validation split. A file that answers too differently is not handed over.
 
 from absl import flags
 
-from official_vision import cli, config
+from official_vision import cli, config, files
 from official_vision.errors import UserError
 
 _MODEL_DIR = flags.DEFINE_string(
@@ -16,6 +16,11 @@ _MODEL_DIR = flags.DEFINE_string(
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of versions; the next one is written.")
 _CHECKPOINT = flags.DEFINE_string(
     "checkpoint", "best", "best, latest or a checkpoint's path prefix."
+)
+_DATA = flags.DEFINE_string(
+    "data",
+    None,
+    "Folder of a prepared split to take clips from, in place of the run's validation data.",
 )
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "bfloat16"], "Of the SavedModel."
@@ -74,6 +79,7 @@ def main() -> None:
             f"Received: {_MODEL_DIR.value!r} and {_OUTPUT.value!r}. Name a run's folder and one to write."
         )
     config.read(_MODEL_DIR.value)
+    files.check_folder_writable(_OUTPUT.value, "--output")
     # Imported late: --help and mistakes are answered before TensorFlow starts.
     from official_vision.serving.export import ExportOptions, export
 
@@ -87,7 +93,10 @@ def main() -> None:
         threads=_THREADS.value,
         compiled_flow=_COMPILED_FLOW.value,
     )
-    exported = export(_MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value, options)
+    with files.full_disk_told("--output", _OUTPUT.value):
+        exported = export(
+            _MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value, options, data=_DATA.value
+        )
     print(f"exported {exported.path}, each file asked in a fresh process without our code:")
     for name, parity in exported.parities.items():
         print(f"  {name}: {parity.to_text()}")

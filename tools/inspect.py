@@ -158,6 +158,9 @@ def main() -> None:
 
     asked = flags.FLAGS
     _check_flags()
+    for name in ("json", "save", "draw", "derive"):
+        if asked[name].value:
+            files.check_writable(asked[name].value, f"--{name}")
     settings, graph, learned = _network()
     setting = _setting(settings)
     bill, overheads = cost.estimate(graph, setting), overhead.peer_overheads(graph, setting)

@@ -10,7 +10,7 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from official_vision import cli
+from official_vision import cli, files
 from official_vision.data.demo import make_demo_data
 from official_vision.data.planted import make_planted_data
 
@@ -21,6 +21,7 @@ _KIND = flags.DEFINE_enum("kind", "demo", ["demo", "planted"], "Which data set."
 
 def main() -> None:
     """Writes the clips that are missing."""
+    files.check_folder_writable(_OUTPUT.value, "--output")
     make = {"demo": make_demo_data, "planted": make_planted_data}[_KIND.value]
     bar = functools.partial(tqdm, desc="cutting clips", disable=None, leave=False)
     count = make(Path(_FOOTAGE.value), Path(_OUTPUT.value), bar)

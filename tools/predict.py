@@ -1,4 +1,4 @@
-"""Classifies whole videos: predict --model=EXPORT --video=FILE|FOLDER [--videos=LIST.txt] [--output_dir=DIR].
+"""Classifies whole videos: predict --model=EXPORT FILE|FOLDER ... [--videos=LIST.txt] [--output_dir=DIR].
 
 Prints the top classes with their times and writes, for each video, <video>.json (classes and times),
 <video>.timeline.png and, with --annotate, <video>.annotated.mp4. A video whose files are there already,
@@ -9,6 +9,7 @@ when some videos could not be worked on (they are named), or 1 when none could.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ _MODEL = flags.DEFINE_string(
     "Folder that tools/export.py wrote (the newest version is taken), or a .tflite file in it.",
 )
 _VIDEO = flags.DEFINE_multi_string(
-    "video", [], "Video file, or folder of videos; can be given several times."
+    "video",
+    [],
+    "Video file, or folder of videos, as those named without a flag; can be given several times.",
 )
 _VIDEOS = flags.DEFINE_multi_string(
     "videos", [], "Text file with a video's path a line; can be given several times."
@@ -89,23 +92,29 @@ _SCORE_POINTS = flags.DEFINE_integer(
     "Most points in time whose scores the JSON file holds; 0 for every frame.",
     lower_bound=0,
 )
+_BROKEN_PACKET_SHARE = flags.DEFINE_float(
+    "broken_packet_share",
+    0.0,
+    "Of a video's packets, those that may be undecodable: they are passed over, counted and told.",
+    lower_bound=0,
+    upper_bound=1,
+)
 _WORKERS = flags.DEFINE_integer(
     "workers", 1, "Processes, each with a copy of the model.", lower_bound=1
 )
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Predict again what is there already.")
 
 
-def main() -> int:
+def main(named: Sequence[str]) -> int:
     """Predicts on every video that is not done and writes its files."""
-    if not _MODEL.value or not (_VIDEO.value or _VIDEOS.value):
+    named = [*_VIDEO.value, *named]
+    if not _MODEL.value or not (named or _VIDEOS.value):
         raise UserError(
-            "--model and --video must be given. "
-            f"Received: {_MODEL.value!r} and {len(_VIDEO.value)} videos. Name an exported folder and a video file."
+            "--model and a video must be given. "
+            f"Received: {_MODEL.value!r} and {len(named)} videos. Name an exported folder and a video file."
         )
     model, options = _model(), _options()
-    outputs = outputs_of(
-        find_videos(_VIDEO.value, _VIDEOS.value), _OUTPUT_DIR.value, _ANNOTATE.value
-    )
+    outputs = outputs_of(find_videos(named, _VIDEOS.value), _OUTPUT_DIR.value, _ANNOTATE.value)
     _check_json(outputs)
     requests = {video: _request(model, video, options) for video in outputs}
     done = set() if _OVERWRITE.value else {v for v in outputs if outputs[v].done(requests[v])}
@@ -175,6 +184,7 @@ def _options() -> PredictOptions:
         hysteresis=_HYSTERESIS.value,
         shortest_sec=_SHORTEST_SEC.value,
         score_points=_SCORE_POINTS.value,
+        broken_packet_share=_BROKEN_PACKET_SHARE.value,
     )
 
 
@@ -216,4 +226,4 @@ def _predict(
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, arguments="videos")

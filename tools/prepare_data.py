@@ -9,7 +9,7 @@ PrepareSpec.left_out_is_fatal = True.
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
@@ -27,7 +27,9 @@ flags.adopt_module_key_flags(cli)
 _PREVIEW = flags.DEFINE_string("preview", None, "PNG to draw: samples of the prepared clips.")
 _AUDIT = flags.DEFINE_bool("audit", False, "Report on the data set instead of preparing it.")
 _DECODE = flags.DEFINE_bool(
-    "decode", False, "With --audit: decode every frame, and count them, instead of reading headers."
+    "decode",
+    False,
+    "With --audit: decode every frame, instead of reading packets and a key frame a second.",
 )
 _JSON = flags.DEFINE_string("json", None, "With --audit: file to write all of the report to.")
 _NOTES_PRINTED = 10
@@ -45,18 +47,30 @@ def main() -> int:
         )
     spec = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings).prepare
     # Imported late: --help and mistakes are answered at once. Annotations need no TensorFlow.
-    from official_vision.data.annotations import read_manifest
+    from official_vision.data.annotations import read_manifest, with_videos_folder
 
+    spec = with_videos_folder(spec)
+    _check_outputs(spec)
     manifest = read_manifest(spec)
+    print(*manifest.division, sep="\n", end="\n" if manifest.division else "")
     return _audit(manifest, spec) if _AUDIT.value else _prepare(manifest, spec)
 
 
+def _check_outputs(spec: "PrepareSpec") -> None:
+    for flag in (_PREVIEW, _JSON):
+        if flag.value:
+            files.check_writable(flag.value, f"--{flag.name}")
+    if spec.output and not _AUDIT.value:
+        files.check_folder_writable(spec.output, "PrepareSpec.output")
+
+
 def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
+    from official_vision.data.likeness import unlike_siblings
     from official_vision.data.prepare import prepare_split
     from official_vision.data.progress import progress
 
-    _print_notes(manifest)
-    left_out = []
+    _print_notes(manifest.notes, "which --audit --json=FILE names")
+    left_out, notes = [], []
     for split in manifest.splits():
         with progress(len(manifest.rows_of(split)), split) as shown:
             index = prepare_split(manifest, split, spec, shown.update)
@@ -64,6 +78,12 @@ def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
             f"{split}: {index.num_videos} videos in {len(index.shards)} shards, {len(index.left_out)} left out"
         )
         left_out += index.left_out
+    for line in unlike_siblings(spec.output, index):
+        print(f"warning: {line}", file=sys.stderr)
+        notes += index.notes
+    for kind in dict.fromkeys(item.kind for item in notes):
+        of_kind = [f"{item.id}: {item.note}" for item in notes if item.kind == kind]
+        _print_notes(of_kind, "which index.json names")
     for item in left_out:
         print(f"left out {item.id}: {item.reason}", file=sys.stderr)
     if _PREVIEW.value:
@@ -76,12 +96,11 @@ def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
     return cli.SOME_LEFT_OUT if left_out else 0
 
 
-def _print_notes(manifest: "Manifest") -> None:
-    for note in manifest.notes[:_NOTES_PRINTED]:
+def _print_notes(notes: Sequence[str], others: str) -> None:
+    for note in notes[:_NOTES_PRINTED]:
         print(f"note: {note}", file=sys.stderr)
-    if len(manifest.notes) > _NOTES_PRINTED:
-        further = len(manifest.notes) - _NOTES_PRINTED
-        print(f"note: {further} more, which --audit --json=FILE names", file=sys.stderr)
+    if len(notes) > _NOTES_PRINTED:
+        print(f"note: {len(notes) - _NOTES_PRINTED} more, {others}", file=sys.stderr)
 
 
 def _audit(manifest: "Manifest", spec: "PrepareSpec") -> int:

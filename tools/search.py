@@ -9,7 +9,7 @@ tools/train.py --gin_file=FILE --gin_bindings='ModelSpec.architecture = "OUTPUT/
 
 from absl import flags
 
-from official_vision import cli, config
+from official_vision import cli, config, files
 from official_vision.errors import UserError
 
 cli.define_gin_flags()
@@ -34,7 +34,10 @@ flags.DEFINE_string("picture", "", "With --compare: PNG file, figures by graphs 
 def main() -> None:
     """Searches, or tells about searches that were made."""
     asked = flags.FLAGS
+    if asked.picture:
+        files.check_writable(asked.picture, "--picture")
     if asked.report:
+        files.check_folder_writable(asked.report, "--report")
         from official_vision.search.report import write_report
 
         print(write_report(asked.report))
@@ -50,6 +53,8 @@ def main() -> None:
         print(compare_evolutions(asked.compare, asked.picture))
         return
     settings = config.load(asked.gin_file, asked.gin_bindings)
+    if settings.search.output:
+        files.check_folder_writable(settings.search.output, "SearchSpec.output")
     # Imported after the settings are checked: a mistake is answered before TensorFlow starts.
     if settings.search.method == "evolution":
         _refuse_stage(asked.stage)

@@ -33,6 +33,7 @@ def main() -> int:
     """Runs the study; the status is SOME_LEFT_OUT when a run failed."""
     if not _OUTPUT.value:
         raise UserError("--output must name a folder. Received: none. Name one for all runs.")
+    files.check_folder_writable(_OUTPUT.value, "--output")
     variants = [study.Variant.parse(text) for text in _VARIANTS.value]
     expected = [study.ExpectedPeers.parse(text) for text in _EXPECTED.value]
     runs = study.plan(

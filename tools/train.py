@@ -5,19 +5,28 @@ Running the same command again goes on from the newest checkpoint of TrainSpec.m
 
 from absl import flags
 
-from official_vision import cli, config
+from official_vision import cli, config, files
 
 cli.define_gin_flags()
 flags.adopt_module_key_flags(cli)
+_ALLOW_CHANGES = flags.DEFINE_bool(
+    "allow_changes",
+    False,
+    "Go on also with settings that change what the run's weights mean (frames, size, normalisation, ...), or on "
+    "other data of the same classes; each change is named and recorded.",
+)
 
 
 def main() -> None:
     """Trains, then says what was reached."""
     settings = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
+    if settings.train.model_dir:
+        files.check_folder_writable(settings.train.model_dir, "TrainSpec.model_dir")
     # Imported after the settings are checked: a mistake is answered before TensorFlow starts.
     from official_vision.training.run import summary_line, train
 
-    print(summary_line(train(settings), settings.train.best_metric))
+    result = train(settings, allow_changes=_ALLOW_CHANGES.value)
+    print(summary_line(result))
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def connection_costs(architecture: Architecture, setting: Setting) -> Connection
     for own in built:
         read = gate_sources(setting.gate, architecture.nodes[own.index], own)
         for position, source in enumerate(own.fusion.inputs):
-            peers = read[position] if read else ()
+            peers = read[position].nodes if read else ()
             is_open = isinstance(peers, tuple)
             known = peers if is_open else (peers,)
             costs = tuple(_gate(own, position, plan[peer], setting) for peer in known)

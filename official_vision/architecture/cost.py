@@ -18,7 +18,6 @@ from official_vision.architecture.graph import STREAM_OF_STEM, Architecture, Blo
 from official_vision.architecture.plan import (
     LITE_HEAD_CHANNELS,
     NodePlan,
-    gate_ratios,
     gate_sources,
     make_plan,
 )
@@ -232,14 +231,13 @@ class _Bill:
 
     def _gates(self, block: Block, own: NodePlan) -> Iterator[Part]:
         sources = gate_sources(self._setting.gate, block, own)
-        ratios = gate_ratios(self._setting.gate, own)
         # Without gates there are no sources.
-        for source, read, ratio in zip(block.inputs, sources, ratios, strict=bool(sources)):
+        for source, read in zip(block.inputs, sources, strict=bool(sources)):
             if self._setting.gate != "static":
-                for peer in read if isinstance(read, tuple) else (read,):
+                for peer, ratio in read.maps():
                     yield from self._average(peer, ratio)
             width = self._plan[source].output_channels
-            yield Part("gate", own.index, self._gate(width, read), source)
+            yield Part("gate", own.index, self._gate(width, read.nodes), source)
 
     def _average(self, node: int, ratio: int) -> Iterator[Part]:
         if (node, ratio) in self._averaged:

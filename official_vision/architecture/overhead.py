@@ -94,7 +94,7 @@ def _unshared(cost: Cost) -> int:
             own.fusion.input_channels, gate_sources("peer", node, own), strict=True
         ):
             values += cost.setting.positions(own.input_stride) * width
-            for peer in read if isinstance(read, tuple) else (read,):
+            for peer, _ in read.maps():
                 plan = cost.plan[peer]
                 values += cost.setting.positions(plan.stride) * plan.output_channels
     return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 from official_vision.architecture.graph import Architecture, Block, Stem
 
@@ -89,8 +90,27 @@ def make_plan(architecture: Architecture, num_object_classes: int = 151) -> tupl
     return tuple(plans)
 
 
-def gate_sources(mode: str, block: Block, plan: NodePlan) -> list[int | tuple[int, ...]]:
-    """Returns the node, or the candidates, whose average each connection's gate reads.
+class GateSource(NamedTuple):
+    """What a gate reads the average of.
+
+    Attributes:
+      nodes: one node, or the candidates of a one-shot gate.
+      ratio: window and stride of the max pool before the average; 1 for none.
+    """
+
+    nodes: int | tuple[int, ...]
+    ratio: int
+
+    def maps(self) -> tuple[tuple[int, int], ...]:
+        """Returns the (node, pooling ratio) of every map that is averaged."""
+        nodes = self.nodes if isinstance(self.nodes, tuple) else (self.nodes,)
+        return tuple((node, self.ratio) for node in nodes)
+
+
+def gate_sources(mode: str, block: Block, plan: NodePlan) -> list[GateSource]:
+    """Returns what the gate of each connection reads; nothing without gates.
+
+    A self gate reads its input as it is pooled for the connection; peers are read unpooled.
 
     Args:
       mode: none, static, self or peer.
@@ -99,24 +119,11 @@ def gate_sources(mode: str, block: Block, plan: NodePlan) -> list[int | tuple[in
     """
     if mode == "none":
         return []
-    if mode != "peer":
-        return list(block.inputs)
-    if block.peers is not None:
-        return list(block.peers)
-    return [plan.candidates] * len(block.inputs)
-
-
-def gate_ratios(mode: str, plan: NodePlan) -> tuple[int, ...]:
-    """Returns the pooling ratio of the map whose average each connection's gate reads.
-
-    A self gate reads its input as it is pooled for the connection; peers are read unpooled.
-
-    Args:
-      mode: none, static, self or peer.
-      plan: the consumer's numbers.
-    """
-    ratios = plan.fusion.pool_ratios
-    return ratios if mode == "self" else (1,) * len(ratios)
+    if mode == "peer":
+        peers = block.peers or [plan.candidates] * len(block.inputs)
+        return [GateSource(nodes, 1) for nodes in peers]
+    ratios = plan.fusion.pool_ratios if mode == "self" else [1] * len(block.inputs)
+    return list(map(GateSource, block.inputs, ratios))
 
 
 def _scaled(channels: int, architecture: Architecture) -> int:

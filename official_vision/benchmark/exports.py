@@ -73,9 +73,9 @@ def measure_exports(
     model = build_model(config.model)
     data = dataclasses.replace(config.validation_data, batch_size=rounds)
     streams = {name: x.numpy() for name, x in noise_clips(model, data).items()}
-    clips = HeldOutClips(streams, np.zeros((rounds, config.model.num_classes), np.float32))
+    clips = HeldOutClips(streams, np.zeros((rounds, model.spec.num_classes), np.float32))
     seconds, expected = _keras_seconds(model, clips), network_scores(model, clips)
-    labels = [str(number) for number in range(config.model.num_classes)]
+    labels = [str(number) for number in range(model.spec.num_classes)]
 
     def saved_model(precision: str) -> _File:
         def write(path: Path) -> None:

@@ -161,7 +161,7 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
     if config.optimizer.ema_decay:  # as Model Garden's trainer begins
         optimizer.shadow_copy(model)
     make_state(optimizer, task.trained)  # as ours does
-    rows, classes = data.batch_size, config.model.num_classes
+    rows, classes = data.batch_size, model.spec.num_classes
     labels = {"labels": tf.one_hot(np.arange(rows) % classes, classes), "mask": tf.ones(rows)}
     batch = (noise_clips(model, data), labels)
     batch = (batch, batch) if _is_bilevel(config) else batch

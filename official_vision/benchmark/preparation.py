@@ -13,7 +13,7 @@ from typing import Any
 import av
 import tensorflow as tf
 
-from official_vision.data.annotations import read_manifest
+from official_vision.data.annotations import read_manifest, with_videos_folder
 from official_vision.data.flow import dis_flow, tvl1_flow
 from official_vision.data.frame_encoding import encode_frame
 from official_vision.data.frame_lists import FrameLists
@@ -45,6 +45,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
     Raises:
       UserError: no annotations, or no video that can be prepared.
     """
+    spec = with_videos_folder(spec)
     manifest = read_manifest(spec)
     split = manifest.splits()[0]
     rows = manifest.rows_of(split)[:videos]

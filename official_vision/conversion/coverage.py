@@ -72,6 +72,10 @@ class Coverage:
         total = sum(weight.parameters for weight in self.weights)
         return self.parameters(status) / total if total else 0.0
 
+    def lacks_statistics(self) -> bool:
+        """Tells whether a batch norm has a new network's means and variances."""
+        return any("/moving_" in own.variable and own.status == INITIAL for own in self.weights)
+
     def by_node(self) -> dict[str, dict[str, int]]:
         """Returns the parameters of each node by status, nodes in the network's order."""
         nodes = dict.fromkeys(weight.node for weight in self.weights)

@@ -15,6 +15,7 @@ from official_vision.config import Config
 from official_vision.conversion.coverage import Coverage
 from official_vision.errors import UserError
 from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.rematerialisation import LOADED_BATCHES
 from official_vision.training.labels import LABELS_FILE, check_labels
 from official_vision.training.restore import ARCHITECTURE_FILE, BEST_FOLDER
 
@@ -47,9 +48,12 @@ def write_run(
       UserError: the folder is not empty or cannot be written, or there are not as many labels as classes.
     """
     check_output(output)
+    config = dataclasses.replace(config, model=config.model.with_numbers())
     if labels is not None:
         check_labels(labels, config.model.num_classes, "--labels")
     config = _of_folder(config, output)
+    # Fine-tuning goes on from trained statistics; where a norm has initial ones, its first batch replaces all.
+    model.update_count.set_loaded(0.0 if coverage.lacks_statistics() else LOADED_BATCHES)
     try:
         with files.folder_written_aside(output) as partial:
             config.save(partial)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import queue
 import statistics
 from collections import Counter, defaultdict
@@ -16,8 +17,10 @@ from official_vision import files
 from official_vision.data.decoding_worker import DecodingFailedError, DecodingWorker
 from official_vision.data.finding import KINDS, Finding, Progress
 from official_vision.data.index import INDEX_FILE
+from official_vision.data.late_labels import past_the_end
 from official_vision.data.manifest import Manifest, VideoRow
-from official_vision.data.video import VideoError, VideoInfo, probe
+from official_vision.data.survey import Survey
+from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
 
@@ -63,11 +66,11 @@ class Audit:
 
 @dataclasses.dataclass(frozen=True)
 class _Video:
-    """A file as it was found: its header, or what is wrong with it."""
+    """A file as it was seen, or why it could not be; and what there is to say of it."""
 
     path: str
-    info: VideoInfo | None
-    finding: Finding | None
+    seen: Survey | None
+    findings: tuple[Finding, ...] = ()
 
 
 def in_silence(items: Iterable, *_: Any) -> Iterable:
@@ -83,8 +86,8 @@ def audit(
     Args:
       manifest: all videos, as `annotations.read_manifest` returns them.
       spec: where videos and shards are; how many workers look, and for how long at each video.
-      decode: decode every frame, in processes that may crash, and compare their number with the
-        header's; otherwise only headers are read.
+      decode: decode every frame and compare their number with the header's; otherwise packets are read,
+        and a key frame a second is decoded. Processes that may crash do both.
       progress: shows how far it is.
 
     Returns:
@@ -94,7 +97,8 @@ def audit(
     with _looking(spec, decode) as look:
         found = progress(look(paths), len(paths), "videos")
         videos = {video.path: video for video in found}
-    findings = [video.finding for video in videos.values() if video.finding]
+    findings = [finding for video in videos.values() for finding in video.findings]
+    findings += _late(manifest, videos)
     findings += _unlabelled(manifest) + _classes_without_videos(manifest)
     findings += _leakage(manifest, Path(spec.videos), videos)
     missing = {finding.about for finding in findings if finding.kind == "missing"}
@@ -132,7 +136,7 @@ def _looking(
     def look(path: str) -> _Video:
         worker = idle.get()
         try:
-            return _look(path, spec, worker if decode else None)
+            return _look(path, spec, worker, decode)
         finally:
             idle.put(worker)
 
@@ -145,21 +149,43 @@ def _looking(
         executor.shutdown(cancel_futures=True)
 
 
-def _look(path: str, spec: PrepareSpec, worker: DecodingWorker | None) -> _Video:
-    file = Path(spec.videos) / path
-    if not file.is_file():
-        return _Video(path, None, Finding("missing", path, f"there is no {file}"))
+def _look(path: str, spec: PrepareSpec, worker: DecodingWorker, decode: bool) -> _Video:
+    file = existing_path(spec.videos, path)
+    if not os.path.isfile(file):
+        return _Video(path, None, (Finding("missing", path, f"there is no {file}"),))
     try:
-        info = probe(file)
-        decoded = (
-            None if worker is None else worker.count_frames(VideoRow(path, path, "", ()), spec)
+        seen = worker.survey(VideoRow(path, path, "", ()), spec, decode)
+    except DecodingFailedError as error:
+        return _Video(path, None, (Finding("undecodable", path, str(error)),))
+    return _Video(path, seen, tuple(_findings_of(path, seen)))
+
+
+def _findings_of(path: str, seen: Survey) -> Iterator[Finding]:
+    said = seen.report.said()
+    for kind in KINDS:
+        if kind in said:
+            yield Finding(kind, path, said[kind])
+    if seen.streams > 1:
+        yield Finding("several_streams", path, f"{seen.streams} of them")
+    if seen.rate_error_sec:
+        detail = (
+            f"frames lie up to {seen.rate_error_sec:.2f} s from where {seen.info.fps:.4g} a second would "
+            "put them; their stored times decide which labels a clip carries"
         )
-    except (VideoError, DecodingFailedError) as error:
-        return _Video(path, None, Finding("undecodable", path, str(error)))
-    if decoded is None or info.frames in (None, decoded):
-        return _Video(path, info, None)
-    detail = f"its header names {info.frames} frames, {decoded} can be decoded"
-    return _Video(path, info, Finding("frame_count", path, detail))
+        yield Finding("variable_rate", path, detail)
+    if seen.named not in (None, seen.frames):
+        detail = f"its header names {seen.named} frames, {seen.frames} can be decoded"
+        yield Finding("frame_count", path, detail)
+
+
+def _late(manifest: Manifest, videos: dict[str, _Video]) -> list[Finding]:
+    """Labels and parts that end after their video."""
+    return [
+        Finding("labels_past_end", row.id, line)
+        for row in manifest.rows
+        if (seen := videos[row.path].seen) is not None
+        for line in past_the_end(row, manifest.classes, seen.end_sec)
+    ]
 
 
 def _unlabelled(manifest: Manifest) -> list[Finding]:
@@ -199,8 +225,7 @@ def _leakage(manifest: Manifest, root: Path, videos: dict[str, _Video]) -> list[
         for name, splits in found.items()
         if len(splits) > 1
     ]
-    present = [path for path, video in videos.items() if (root / path).is_file()]
-    for same in _same_content(root, present):
+    for same in _same_content(root, list(videos)):
         splits = set().union(*(by_path[path] for path in same))
         if len(splits) > 1:
             detail = f"has the content of {', '.join(same[1:])}, in {' and '.join(sorted(splits))}"
@@ -209,14 +234,18 @@ def _leakage(manifest: Manifest, root: Path, videos: dict[str, _Video]) -> list[
 
 
 def _same_content(root: Path, paths: Sequence[str]) -> list[list[str]]:
-    """Groups of paths whose files are equal; only files of one size are read."""
+    """Groups of paths whose files are equal; only files of one size are read.
+
+    What is missing or can't be read is equal to nothing: there is a finding for it already.
+    """
     by_size, by_hash = defaultdict(list), defaultdict(list)
     for path in paths:
-        by_size[(root / path).stat().st_size].append(path)
+        with contextlib.suppress(OSError):
+            by_size[existing_path(root, path).stat().st_size].append(path)
     for alike in by_size.values():
-        if len(alike) > 1:
-            for path in alike:
-                by_hash[files.sha256(root / path)].append(path)
+        for path in alike if len(alike) > 1 else ():
+            with contextlib.suppress(OSError):
+                by_hash[files.sha256(existing_path(root, path))].append(path)
     return [alike for alike in by_hash.values() if len(alike) > 1]
 
 
@@ -224,14 +253,13 @@ def _split_audit(manifest: Manifest, split: str, videos: dict[str, _Video]) -> S
     rows = manifest.rows_of(split)
     values = defaultdict(list)
     for row in rows:
-        info = videos[row.path].info
-        if info is None:
+        seen = videos[row.path].seen
+        if seen is None:
             continue
-        end = info.duration_sec if row.end_sec is None else row.end_sec
-        if end is not None:
-            values["seconds"].append(max(0.0, end - (row.start_sec or 0.0)))
-        values["short side"].append(min(info.width, info.height))
-        values["frames a second"].append(info.fps)
+        end = min(seen.end_sec, seen.end_sec if row.end_sec is None else row.end_sec)
+        values["seconds"].append(max(0.0, end - (row.start_sec or 0.0)))
+        values["short side"].append(min(seen.info.width, seen.info.height))
+        values["frames a second"].append(seen.info.fps)
     return SplitAudit(
         split,
         len(rows),

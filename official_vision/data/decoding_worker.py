@@ -16,12 +16,16 @@ from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from official_vision import files
 from official_vision.data.manifest import VideoRow
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
+
+if TYPE_CHECKING:
+    from official_vision.data.frame_encoding import EncodedVideo
+    from official_vision.data.survey import Survey
 
 # What a child sends: a kind and a value. The first comes while it is at work, then one of the others.
 _STILL_AT_IT, _DONE, _FAILED, _DISK_FULL = "still at it", "done", "failed", "disk full"
@@ -45,9 +49,7 @@ class DecodingWorker:
         self._connection: Connection | None = None
         self._closed = False
 
-    def encode(
-        self, row: VideoRow, spec: PrepareSpec, folder: Path
-    ) -> tuple[float, dict[str, Path]]:
+    def encode(self, row: VideoRow, spec: PrepareSpec, folder: Path) -> EncodedVideo:
         """frame_encoding.encode_video in the child.
 
         Raises:
@@ -57,11 +59,11 @@ class DecodingWorker:
         """
         return self._ask("encode_video", row, spec, folder)
 
-    def count_frames(self, row: VideoRow, spec: PrepareSpec) -> int:
-        """frame_encoding.count_frames in the child; errors as of `encode`."""
-        return self._ask("count_frames", row, spec)
+    def survey(self, row: VideoRow, spec: PrepareSpec, decode: bool) -> Survey:
+        """survey.survey in the child; errors as of `encode`."""
+        return self._ask("survey", row, spec, decode)
 
-    def _ask(self, function: str, row: VideoRow, spec: PrepareSpec, *rest: Path) -> Any:
+    def _ask(self, function: str, row: VideoRow, spec: PrepareSpec, *rest: Any) -> Any:
         if self._process is None:
             self._start()
         try:
@@ -130,15 +132,16 @@ def main() -> None:
     # Imported here: the parent, which imports this module too, needs neither decoder nor detectors.
     import cv2
 
-    from official_vision.data import frame_encoding
+    from official_vision.data import frame_encoding, survey
 
+    functions = {"encode_video": frame_encoding.encode_video, "survey": survey.survey}
     cv2.setNumThreads(1)  # the workers share the cores among themselves
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     connection = Connection(int(sys.argv[1]))
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
             function, arguments = connection.recv()
-            connection.send(_reply(getattr(frame_encoding, function), connection, *arguments))
+            connection.send(_reply(functions[function], connection, *arguments))
 
 
 def _reply(function: Callable, connection: Connection, row: VideoRow, *rest: Any) -> _Message:

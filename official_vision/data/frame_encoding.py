@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -11,19 +12,40 @@ import numpy as np
 from official_vision.data.flow import quantise
 from official_vision.data.frame_lists import FrameLists
 from official_vision.data.manifest import VideoRow
+from official_vision.data.object_ids import ObjectIds
 from official_vision.data.objects import object_source
 from official_vision.data.streams import FrameStreams, video_streams
-from official_vision.data.video import VideoError, decode, probe
+from official_vision.data.video import DecodingReport, VideoError, probe
 from official_vision.specs import PrepareSpec
 
 # A record is one protocol buffer, which can't exceed 2 GiB; some room is left for labels and lengths.
 LARGEST_RECORD_BYTES = 2**31 - 2**24
-_LEAST_SIDE = 16  # pixels; the cheapest that a frame to be counted alone can have
+
+
+class EncodedVideo(NamedTuple):
+    """What is stored of a video.
+
+    Attributes:
+      fps: frames a second, on average.
+      times_sec: [frames + 1], when each frame begins and the last one ends, in seconds from the start of
+        the row's span.
+      frames: for each stream the file of its frames, as data/frame_lists.py tells.
+      file_end_sec: when the file's last frame ends; None where the span ends before.
+      notes: a line for each thing about the file that its user should know, by its kind (finding.KINDS).
+      object_ids: one more than the greatest object id; 0 without objects.
+    """
+
+    fps: float
+    times_sec: tuple[float, ...]
+    frames: dict[str, Path]
+    file_end_sec: float | None
+    notes: dict[str, str]
+    object_ids: int = 0
 
 
 def encode_video(
     row: VideoRow, spec: PrepareSpec, folder: Path, on_frame: Callable[[], None] = lambda: None
-) -> tuple[float, dict[str, Path]]:
+) -> EncodedVideo:
     """Decodes a video and writes its streams, encoded, into a folder; holds two frames at a time.
 
     Args:
@@ -32,15 +54,13 @@ def encode_video(
       folder: an empty one.
       on_frame: called after each frame.
 
-    Returns:
-      Frames a second, and for each stream the file of its frames, as data/frame_lists.py tells.
-
     Raises:
       VideoError: the video can't be decoded whole, has no frame in the row's span, or more of them
         than a record can hold.
       OSError: the folder can't take more.
     """
-    path = Path(spec.videos) / row.path
+    path, report, times, last = Path(spec.videos) / row.path, DecodingReport(), [], 0.0
+    ids = ObjectIds()
     with FrameLists(folder) as lists:
         for streams in video_streams(
             path,
@@ -50,7 +70,12 @@ def encode_video(
             objects=object_source(spec, row.path),
             start_sec=row.start_sec,
             end_sec=row.end_sec,
+            broken_share=spec.broken_packet_share,
+            report=report,
         ):
+            ids.see(streams.objects)
+            times.append(streams.time_sec - (row.start_sec or 0.0))
+            last = streams.duration_sec
             lists.append(encode_frame(streams, spec.flow_bound, spec.jpeg_quality))
             if lists.bytes > LARGEST_RECORD_BYTES:
                 raise VideoError(
@@ -62,16 +87,10 @@ def encode_video(
         raise VideoError(
             f"{path}: no frame lies between {row.start_sec} and {row.end_sec} seconds."
         )
-    return spec.fps or probe(path).fps, lists.paths
-
-
-def count_frames(row: VideoRow, spec: PrepareSpec, on_frame: Callable[[], None]) -> int:
-    """Decodes a video and counts its frames; arguments and errors as of `encode_video`."""
-    count = 0
-    for _ in decode(Path(spec.videos) / row.path, short_side=_LEAST_SIDE):
-        count += 1
-        on_frame()
-    return count
+    fps = spec.fps or probe(path).fps
+    times.append(times[-1] + (last or 1 / fps))
+    end = report.end_sec if report.ended else None
+    return EncodedVideo(fps, tuple(times), lists.paths, end, report.said(), ids.count)
 
 
 def encode_frame(streams: FrameStreams, flow_bound: float, jpeg_quality: int) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from official_vision.errors import UserError
 INDEX_FILE = "index.json"
 SHARD_SUFFIX = ".tfrecord"
 _FORMAT = "official_vision.shards"
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +69,31 @@ class LeftOut:
 
 
 @dataclasses.dataclass(frozen=True)
+class Labelling:
+    """How videos are labelled, each fact by the first video that shows it; None where no video does.
+
+    Attributes:
+      without: a video that has no label.
+      several: a video that has labels of two classes.
+      timed: a video of which a class holds for a part alone.
+    """
+
+    without: str | None = None
+    several: str | None = None
+    timed: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class VideoNote:
+    """Something to know of a video that was prepared: its kind (of finding.KINDS), and what it is."""
+
+    id: str
+    path: str
+    kind: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Index:
     """All that a reader of the shards needs to know.
 
@@ -83,6 +108,9 @@ class Index:
       settings: of preparation.
       versions: of the libraries that decoded and detected.
       left_out: videos that are not in the shards.
+      labelling: of the videos that are.
+      stored_object_ids: one more than the greatest id of the object stream; 0 without objects.
+      notes: what to know of videos that are.
     """
 
     split: str
@@ -96,11 +124,19 @@ class Index:
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
     left_out: tuple[LeftOut, ...] = ()
+    labelling: Labelling = Labelling()
+    stored_object_ids: int = 0
+    notes: tuple[VideoNote, ...] = ()
 
     @property
     def num_videos(self) -> int:
         """Records in all shards."""
         return sum(shard.count for shard in self.shards)
+
+    @property
+    def num_object_ids(self) -> int:
+        """Ids of the object stream: of those that have names and of those that occur."""
+        return max(len(self.object_classes), self.stored_object_ids)
 
     @property
     def fingerprint(self) -> str:
@@ -110,8 +146,15 @@ class Index:
 
     def write(self, folder: str | os.PathLike) -> None:
         """Writes index.json into the split's folder."""
-        values = {"format": _FORMAT, "version": _VERSION, **dataclasses.asdict(self)}
-        files.write_json(Path(folder) / INDEX_FILE, values)
+        files.write_json(Path(folder) / INDEX_FILE, self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the index as JSON values."""
+        return {"format": _FORMAT, "version": _VERSION, **dataclasses.asdict(self)}
+
+    def without_records(self) -> Index:
+        """Returns what the index says of all its videos, without naming any."""
+        return dataclasses.replace(self, shards=(), videos=(), left_out=())
 
     @classmethod
     def read(cls, folder: str | os.PathLike, *, damaged_is_fatal: bool = True) -> Index:
@@ -129,9 +172,9 @@ class Index:
         if not path.is_file():
             raise UserError(
                 f"A prepared split holds {INDEX_FILE}, written by tools/prepare_data.py when it has finished. "
-                f"Received: {str(folder)!r}, which holds none. {_splits_in(folder)}"
+                f"Received: {str(folder)!r}{_place_of(folder)}, which holds none. {_splits_in(folder)}"
             )
-        index = cls._from_dict(files.read_json(path), path)
+        index = cls.from_dict(files.read_json(path), path)
         if damaged_is_fatal:
             for shard in index.shards:
                 for file in shard.files:
@@ -140,20 +183,49 @@ class Index:
         return index
 
     @classmethod
-    def _from_dict(cls, values: Any, path: Path) -> Index:
+    def from_dict(cls, values: Any, path: Path) -> Index:
+        """Reads what `to_dict` returned.
+
+        Args:
+          values: of JSON.
+          path: where they come from, for errors.
+
+        Raises:
+          UserError: they are no index, or one of another version.
+        """
         try:
+            values = dict(values)
             if (values.pop("format"), values.pop("version")) != (_FORMAT, _VERSION):
                 raise KeyError("format")
             values["shards"] = tuple(ShardEntry.from_dict(entry) for entry in values["shards"])
+            for shard in values["shards"]:
+                _check_beside(path, shard)
             values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
+            values["labelling"] = Labelling(**values["labelling"])
+            values["notes"] = tuple(VideoNote(**entry) for entry in values["notes"])
             for name in ("classes", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
             return cls(**values)
-        except (AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"The file must be an index of format {_FORMAT}, version {_VERSION}. Received: {path} ({error!r}). "
                 "Prepare the data again."
             ) from error
+
+
+def _place_of(folder: str | os.PathLike) -> str:
+    """Where a relative path led."""
+    return "" if os.path.isabs(folder) else f", which is {os.path.abspath(folder)} from here"
+
+
+def _check_beside(path: Path, shard: ShardEntry) -> None:
+    """Refuses an index that names files of other folders."""
+    for file in shard.files:
+        if file.file != Path(file.file).name:
+            raise UserError(
+                f"An index must name files beside it. Received: {path}, which names {file.file!r}. "
+                "Prepare the data again."
+            )
 
 
 def _splits_in(folder: str | os.PathLike) -> str:

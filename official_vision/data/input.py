@@ -32,13 +32,15 @@ Example = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]
 _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 
 
-def read_index(spec: DataSpec, streams: Sequence[str], num_classes: int, where: str) -> Index:
+def read_index(
+    spec: DataSpec, streams: Sequence[str], num_classes: int | None, where: str
+) -> Index:
     """Reads the split's index and checks that it serves the model.
 
     Args:
       spec: of the data.
       streams: that the model must be fed.
-      num_classes: that the model predicts.
+      num_classes: that the model predicts; None checks nothing.
       where: the gin scope, train or validation, for errors.
 
     Raises:
@@ -55,12 +57,27 @@ def read_index(spec: DataSpec, streams: Sequence[str], num_classes: int, where: 
             f"{where}: the model asks for {', '.join(streams)}. Received: {spec.path}, which lacks "
             f"{', '.join(missing)}. Prepare the data with it, or change ModelSpec."
         )
-    if len(index.classes) != num_classes:
-        raise UserError(
-            f"ModelSpec.num_classes must be the data's. Received: {num_classes}, and {spec.path} has "
-            f"{len(index.classes)} classes. Set ModelSpec.num_classes = {len(index.classes)}."
-        )
+    if num_classes is not None:
+        check_num_classes(num_classes, index, spec.path)
     return index
+
+
+def check_num_classes(num_classes: int, index: Index, path: str) -> None:
+    """Refuses a network of another number of classes than the data have.
+
+    Args:
+      num_classes: of the network.
+      index: of the data.
+      path: of the data, for the error.
+
+    Raises:
+      UserError: the numbers differ.
+    """
+    if num_classes != len(index.classes):
+        raise UserError(
+            f"ModelSpec.num_classes must be the data's. Received: {num_classes}, and {path} has "
+            f"{len(index.classes)} classes. Set ModelSpec.num_classes = {len(index.classes)}, or leave it out."
+        )
 
 
 def build_dataset(

@@ -5,6 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from official_vision.errors import UserError
+from official_vision.names import (
+    checked_folder_name,
+    checked_name,
+    differing_by_case,
+    one_spelling,
+    shown,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,11 +58,13 @@ class Manifest:
       classes: names in the order of their indices.
       rows: the videos.
       notes: a line for each thing that the reader mended or left out, so that nothing happens silently.
+      division: lines on how videos without a split were divided (data/division.py); empty where all had one.
     """
 
     classes: tuple[str, ...]
     rows: tuple[VideoRow, ...]
     notes: tuple[str, ...] = ()
+    division: tuple[str, ...] = ()
 
     def splits(self) -> tuple[str, ...]:
         """Returns the names of the splits, sorted."""
@@ -68,7 +77,7 @@ class Manifest:
 
 @dataclasses.dataclass(frozen=True)
 class NamedRow:
-    """A row as a file spells it, before class names become indices.
+    """A row as a file spells it, before class names become indices. An empty split is to be chosen.
 
     Attributes:
       where: file and line, for errors.
@@ -94,6 +103,8 @@ def make_manifest(
 ) -> Manifest:
     """Turns class names into indices and checks what no single row can show.
 
+    Names of classes and splits are compared in one spelling (names.one_spelling).
+
     Args:
       named: the rows.
       classes: names in order; None takes all that occur, sorted.
@@ -101,17 +112,54 @@ def make_manifest(
       notes: what the reader mended or left out.
 
     Raises:
-      UserError: no rows, an id twice, or a class that `classes` lacks; with file and line.
+      UserError: no rows, an id twice, a class that `classes` lacks, a split that is no plain name, or
+        one for some rows only; with file and line.
     """
     if not named:
         raise UserError(
             f"An annotation file must name videos. Received: {source}, which names none."
         )
+    named = [_checked_row(row) for row in named]
     if classes is None:
         classes = tuple(sorted({name for row in named for name, _, _ in row.labels}))
+    classes = tuple(checked_name(name, "a class", source) for name in classes)
     index_of = {name: index for index, name in enumerate(classes)}
+    _check_ids(named)
+    _check_splits(named)
+    rows = tuple(
+        VideoRow(
+            row.id,
+            row.path,
+            row.split,
+            tuple(_label(row, label, index_of) for label in row.labels),
+            row.start_sec,
+            row.end_sec,
+            row.group,
+        )
+        for row in named
+    )
+    alike = tuple(
+        f"classes {first!r} and {second!r} are two, and differ in case or width alone"
+        for first, second in differing_by_case(classes)
+    )
+    return Manifest(classes, rows, (*notes, *alike))
+
+
+def _checked_row(row: NamedRow) -> NamedRow:
+    """The row with names in one spelling."""
+    return dataclasses.replace(
+        row,
+        id=shown(row.id),
+        split=checked_folder_name(row.split, "a split", row.where) if row.split else "",
+        labels=tuple(
+            (checked_name(name, "a class", row.where), *span) for name, *span in row.labels
+        ),
+        group=one_spelling(row.group),
+    )
+
+
+def _check_ids(named: list[NamedRow]) -> None:
     seen: dict[str, str] = {}
-    rows = []
     for row in named:
         if row.id in seen:
             raise UserError(
@@ -119,11 +167,20 @@ def make_manifest(
                 "Give the rows ids of their own."
             )
         seen[row.id] = row.where
-        labels = tuple(_label(row, label, index_of) for label in row.labels)
-        rows.append(
-            VideoRow(row.id, row.path, row.split, labels, row.start_sec, row.end_sec, row.group)
+
+
+def _check_splits(named: list[NamedRow]) -> None:
+    without = next((row for row in named if not row.split), None)
+    if without and any(row.split for row in named):
+        raise UserError(
+            f"{without.where}: either every video names its split, or none does and preparation divides them. "
+            "Received: a video without one. Name its split."
         )
-    return Manifest(classes, tuple(rows), notes)
+    for first, second in differing_by_case(row.split for row in named):
+        where = next(row.where for row in named if row.split == second)
+        raise UserError(
+            f"{where}: splits must differ in more than case. Received: {first!r} and {second!r}. Give them one name."
+        )
 
 
 def checked_span(

@@ -17,10 +17,12 @@ from typing import Any
 from official_vision import files
 from official_vision.data.beam import write_shards
 from official_vision.data.index import INDEX_FILE, Index
+from official_vision.data.labelling import labelling_of
 from official_vision.data.manifest import Manifest, VideoRow
 from official_vision.data.objects import object_classes, object_fingerprint
-from official_vision.data.shard_task import ShardReport, ShardTask
+from official_vision.data.shard_task import ShardReport, ShardTask, stored_labels
 from official_vision.errors import UserError
+from official_vision.lock import folder_locked
 from official_vision.specs import PrepareSpec
 
 PLAN_FILE = "plan.json"
@@ -32,7 +34,13 @@ _WITHOUT_EFFECT = (
     "workers",
     "video_timeout_sec",
     "left_out_is_fatal",
+    # What these choose is in the list of videos.
+    "validation_share",
+    "test_share",
+    "split_seed",
 )
+# What it changes is in videos that were left out before, whose shards are written again in any case.
+_MAY_CHANGE = ("broken_packet_share",)
 _LIBRARIES = ("av", "opencv-python-headless")
 
 
@@ -68,10 +76,17 @@ def prepare_split(
       The index, which is written unless `spec.left_out_is_fatal` and a video was left out.
 
     Raises:
-      UserError: the output holds shards of other settings, or nothing could be prepared.
+      UserError: the output holds shards of other settings, can't be written or is being written by another
+        process; or nothing could be prepared.
     """
     folder = Path(spec.output) / split
-    folder.mkdir(parents=True, exist_ok=True)
+    with folder_locked(folder, "PrepareSpec.output", "preparing"):
+        return _prepared(folder, manifest, split, spec, on_video)
+
+
+def _prepared(
+    folder: Path, manifest: Manifest, split: str, spec: PrepareSpec, on_video: Callable[[], None]
+) -> Index:
     tasks = plan_shards(manifest, split, spec)
     _check_same_plan(folder, manifest, split, spec)
     files.remove_leftovers(folder)
@@ -106,7 +121,9 @@ def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: Prepare
         files.write_json(path, plan)
         return
     earlier = files.read_json(path)
-    changed = [k for k, v in settings.items() if earlier["settings"].get(k) != v]
+    changed = [
+        k for k, v in settings.items() if k not in _MAY_CHANGE and earlier["settings"].get(k) != v
+    ]
     changed += ["the list of videos and labels"] if earlier["videos"] != plan["videos"] else []
     if changed:
         raise UserError(
@@ -128,6 +145,8 @@ def _index(
     streams = ("rgb",)
     streams += ("flow",) if spec.flow != "none" else ()
     streams += ("objects",) if spec.objects != "none" else ()
+    held = {video for report in reports for video in report.videos}
+    rows = [row for row in manifest.rows_of(split) if row.id in held]
     return Index(
         split=split,
         classes=manifest.classes,
@@ -140,4 +159,7 @@ def _index(
         settings=_settings(spec),
         versions={library: importlib.metadata.version(library) for library in _LIBRARIES},
         left_out=tuple(item for report in reports for item in report.left_out),
+        labelling=labelling_of((row.id, stored_labels(row)) for row in rows),
+        stored_object_ids=max((report.object_ids for report in reports), default=0),
+        notes=tuple(item for report in reports for item in report.notes),
     )

@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from official_vision.data.index import Index
 from official_vision.data.records import record_table
 from official_vision.data.shard import decode_frame, parse
-from official_vision.pictures import save_png
+from official_vision.pictures import names_readable, save_png
 
 _SAMPLES = 6
 _COLUMNS = 4
@@ -62,9 +62,12 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
         axis.spines[:].set_color("lightgrey")
         axis.set_title(title, fontsize=8, loc="left", pad=_COLUMN_TITLE_POINTS, parse_math=False)
         _title_columns(axis, index.streams, own)
-    figure.tight_layout(pad=0.3, rect=(0, _LEGEND_INCHES / height, 1, 1))
     if keys := _legend(samples, index):
-        figure.legend(handles=keys, loc="lower left", ncols=10, fontsize=8, frameon=False)
+        legend = figure.legend(handles=keys, loc="lower left", ncols=10, fontsize=8, frameon=False)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    with names_readable(figure):
+        figure.tight_layout(pad=0.3, rect=(0, _LEGEND_INCHES / height, 1, 1))
     save_png(figure, path)
 
 

@@ -4,6 +4,7 @@ The keys are a superset of Model Garden's, whose own video reader takes these sh
 
     context        clip/id, clip/video (row of the split), clip/fps,
                    clip/label/index, clip/label/text, clip/label/start, clip/label/end (seconds; -1 = whole),
+                   clip/times (seconds: when each frame begins, and the last one ends),
                    flow/bound (pixels)
     feature lists  image/encoded    a JPEG a frame
                    flow/encoded     a grey PNG a frame, x codes above y codes: [2 * height, width]
@@ -58,6 +59,8 @@ class StoredVideo:
         label that holds throughout.
       flow_bound: greatest stored displacement in pixels.
       frames: for each stream the file of its encoded frames, as data/frame_lists.py writes it.
+      times_sec: [frames + 1], when each frame begins and the last one ends; empty where frames come at
+        the steady rate `fps`.
     """
 
     id: str
@@ -66,6 +69,7 @@ class StoredVideo:
     labels: Sequence[tuple[int, str, float, float]]
     flow_bound: float
     frames: dict[str, Path]
+    times_sec: Sequence[float] = ()
 
 
 def write(video: StoredVideo, file: BinaryIO) -> None:
@@ -84,6 +88,7 @@ def write(video: StoredVideo, file: BinaryIO) -> None:
     feature["clip/label/text"].bytes_list.value.extend(label[1].encode() for label in video.labels)
     feature["clip/label/start"].float_list.value.extend(label[2] for label in video.labels)
     feature["clip/label/end"].float_list.value.extend(label[3] for label in video.labels)
+    feature["clip/times"].float_list.value.extend(video.times_sec)
     lists = {ENCODED_KEYS[stream]: path for stream, path in video.frames.items()}
     append_record(file, *record_blocks(context.SerializeToString(deterministic=True), lists))
 
@@ -97,6 +102,7 @@ CONTEXT_FEATURES = {
     "clip/label/index": tf.io.VarLenFeature(tf.int64),
     "clip/label/start": tf.io.VarLenFeature(tf.float32),
     "clip/label/end": tf.io.VarLenFeature(tf.float32),
+    "clip/times": tf.io.VarLenFeature(tf.float32),
 }
 
 
@@ -109,7 +115,7 @@ def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]
 
     Returns:
       A string [time] for each stream, and id, video, fps, flow_bound (scalars), label_index int64,
-      label_start and label_end float32 [labels].
+      label_start and label_end float32 [labels], times float32 [time + 1] or [0].
     """
     context, sequences = tf.io.parse_single_sequence_example(
         serialized,
@@ -134,6 +140,7 @@ def context_values(context: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         "label_index": tf.sparse.to_dense(context["clip/label/index"]),
         "label_start": tf.sparse.to_dense(context["clip/label/start"]),
         "label_end": tf.sparse.to_dense(context["clip/label/end"]),
+        "times": tf.sparse.to_dense(context["clip/times"]),
     }
 
 

@@ -11,11 +11,14 @@ from pathlib import Path
 
 from official_vision import files
 from official_vision.data.decoding_worker import DecodingFailedError, DecodingWorker
+from official_vision.data.frame_encoding import EncodedVideo
 from official_vision.data.frame_table import describe_shard
-from official_vision.data.index import LeftOut, ShardEntry
+from official_vision.data.index import LeftOut, ShardEntry, VideoNote
+from official_vision.data.late_labels import past_the_end
 from official_vision.data.manifest import Label, VideoRow
 from official_vision.data.shard import WHOLE_VIDEO, StoredVideo, write
 from official_vision.errors import UserError
+from official_vision.names import shown
 from official_vision.specs import PrepareSpec
 
 
@@ -31,11 +34,21 @@ class ShardTask:
 
 @dataclasses.dataclass(frozen=True)
 class ShardReport:
-    """What became of a shard: its entry, the ids it holds and the videos it lacks."""
+    """What became of a shard.
+
+    Attributes:
+      entry: of the index.
+      videos: ids of those it holds.
+      left_out: the videos it lacks.
+      object_ids: one more than the greatest object id in it; 0 without objects.
+      notes: what to know of the videos it holds.
+    """
 
     entry: ShardEntry
     videos: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
+    object_ids: int
+    notes: tuple[VideoNote, ...] = ()
 
 
 def write_shard(
@@ -62,17 +75,22 @@ def _write_shard(
 ) -> ShardReport:
     held: list[str] = []
     left_out: list[LeftOut] = []
+    object_ids = 0
+    notes: list[VideoNote] = []
     with files.written_aside(task.path) as partial, open(partial, "wb") as shard:
         for number, row in task.rows:
             try:
                 with files.scratch_folder(partial.parent) as folder:
-                    fps, frames = worker.encode(row, task.spec, folder)
-                    write(_stored(number, row, task, fps, frames), shard)
+                    video = worker.encode(row, task.spec, folder)
+                    write(_stored(number, row, task, video), shard)
+                object_ids = max(object_ids, video.object_ids)
                 held.append(row.id)
+                notes += _notes(row, task, video)
             except DecodingFailedError as error:
-                left_out.append(LeftOut(row.id, row.path, str(error)))
+                left_out.append(LeftOut(row.id, shown(row.path), shown(str(error))))
             on_video()
-    report = ShardReport(describe_shard(task.path), tuple(held), tuple(left_out))
+    entry = describe_shard(task.path)
+    report = ShardReport(entry, tuple(held), tuple(left_out), object_ids, tuple(notes))
     files.write_json(_report_path(task), dataclasses.asdict(report))
     return report
 
@@ -84,13 +102,14 @@ def read_report(task: ShardTask) -> ShardReport | None:
         return None
     values = files.read_json(path)
     try:
-        entry = ShardEntry.from_dict(values["entry"])
+        entry, object_ids = ShardEntry.from_dict(values["entry"]), int(values["object_ids"])
+        notes = tuple(VideoNote(**item) for item in values["notes"])
     except (KeyError, TypeError):  # of an earlier format
         return None
     if any(file.size_in(path.parent) != file.bytes for file in entry.files):
         return None
     left_out = tuple(LeftOut(**item) for item in values["left_out"])
-    return ShardReport(entry, tuple(values["videos"]), left_out)
+    return ShardReport(entry, tuple(values["videos"]), left_out, object_ids, notes)
 
 
 def finished_report(task: ShardTask) -> ShardReport | None:
@@ -103,15 +122,28 @@ def _report_path(task: ShardTask) -> Path:
     return Path(task.path).with_suffix(".json")
 
 
-def _stored(
-    number: int, row: VideoRow, task: ShardTask, fps: float, frames: dict[str, Path]
-) -> StoredVideo:
-    labels = [
-        (label.class_index, task.classes[label.class_index], *_times_in_span(label, row))
+def _notes(row: VideoRow, task: ShardTask, video: EncodedVideo) -> list[VideoNote]:
+    late = []
+    if video.file_end_sec is not None:
+        late = past_the_end(row, task.classes, video.file_end_sec)
+    notes = [*video.notes.items(), *(("labels_past_end", line) for line in late)]
+    return [VideoNote(row.id, shown(row.path), kind, shown(note)) for kind, note in notes]
+
+
+def _stored(number: int, row: VideoRow, task: ShardTask, video: EncodedVideo) -> StoredVideo:
+    labels = [(index, task.classes[index], *times) for index, *times in stored_labels(row)]
+    return StoredVideo(
+        row.id, number, video.fps, labels, task.spec.flow_bound, video.frames, video.times_sec
+    )
+
+
+def stored_labels(row: VideoRow) -> list[tuple[int, float, float]]:
+    """Returns the labels of a video's stored part: class index, start and end as StoredVideo has them."""
+    return [
+        (label.class_index, *_times_in_span(label, row))
         for label in row.labels
         if _touches_span(label, row)
     ]
-    return StoredVideo(row.id, number, fps, labels, task.spec.flow_bound, frames)
 
 
 def _touches_span(label: Label, row: VideoRow) -> bool:

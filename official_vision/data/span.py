@@ -59,9 +59,9 @@ def clip_labels(
       spec: of the clip.
     """
     applies = tf.ones_like(record["label_index"], tf.bool)
-    if spec.label_rule != "whole_video":
-        clip_start = tf.cast(start, tf.float32) / record["fps"]
-        clip_end = clip_start + _extent(spec) / record["fps"]
+    if spec.label_rule in ("any_overlap", "half_overlap"):
+        clip_start = _frame_time(record, start)
+        clip_end = _frame_time(record, start + _extent(spec))
         label_start = tf.maximum(record["label_start"], 0.0)
         whole = record["label_end"] < 0
         label_end = tf.where(whole, tf.float32.max, record["label_end"])
@@ -70,6 +70,14 @@ def clip_labels(
         applies = overlap > 0 if spec.label_rule == "any_overlap" else overlap >= shorter / 2
     indices = tf.boolean_mask(record["label_index"], applies)
     return tf.reduce_max(tf.one_hot(tf.concat([indices, [-1]], 0), num_classes), axis=0)
+
+
+def _frame_time(record: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
+    """Seconds at which a frame begins, or the last one ends; by the rate where the record has no times."""
+    times = tf.concat([record["times"], [0.0]], axis=0)
+    last = tf.size(times) - 2
+    steady = tf.cast(number, tf.float32) / record["fps"]
+    return tf.where(last < 0, steady, times[tf.clip_by_value(number, 0, tf.maximum(last, 0))])
 
 
 def _extent(spec: DataSpec) -> int:

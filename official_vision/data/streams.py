@@ -11,7 +11,7 @@ import numpy as np
 
 from official_vision.data import flow as optical_flow
 from official_vision.data.objects import ObjectSource
-from official_vision.data.video import Frame, decode
+from official_vision.data.video import DecodingReport, Frame, decode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +24,14 @@ class FrameStreams:
         for. The last frame repeats the flow before it; a single frame has none: zeros.
       objects: uint8 ids [height, width]; None when not asked for.
       time_sec: seconds from the video's start.
+      duration_sec: how long the frame is shown; 0 where the file does not say.
     """
 
     rgb: np.ndarray
     flow: np.ndarray | None
     objects: np.ndarray | None
     time_sec: float
+    duration_sec: float = 0.0
 
 
 def video_streams(
@@ -41,11 +43,13 @@ def video_streams(
     objects: ObjectSource | None,
     start_sec: float | None = None,
     end_sec: float | None = None,
+    broken_share: float = 0.0,
+    report: DecodingReport | None = None,
 ) -> Iterator[FrameStreams]:
     """Yields a video's streams, holding two frames at a time.
 
     Args:
-      path, short_side, fps, start_sec, end_sec: as in video.decode.
+      path, short_side, fps, start_sec, end_sec, broken_share, report: as in video.decode.
       flow: dis, tvl1 or none.
       objects: gives a frame's ids; None for none. Its `check_count`, where it has one, is told the
         number of the file's frames at their end.
@@ -56,8 +60,11 @@ def video_streams(
     solver = _flow_solver(flow)
     held: Frame | None = None
     held_flow = None
-    on_end = getattr(objects, "check_count", None)
-    for frame in decode(path, short_side, fps, start_sec, end_sec, on_end):
+    report = DecodingReport() if report is None else report
+    frames = decode(
+        path, short_side, fps, start_sec, end_sec, broken_share=broken_share, report=report
+    )
+    for frame in frames:
         if held is not None:
             held_flow = solver(grey(held.rgb), grey(frame.rgb)) if solver else None
             yield _streams(held, held_flow, objects)
@@ -66,10 +73,13 @@ def video_streams(
         if solver and held_flow is None:
             held_flow = np.zeros((*held.rgb.shape[:2], 2), np.float32)
         yield _streams(held, held_flow, objects)
+    if report.ended and hasattr(objects, "check_count"):
+        objects.check_count(report.frames)
 
 
 def _streams(frame: Frame, flow: np.ndarray | None, objects: ObjectSource | None) -> FrameStreams:
-    return FrameStreams(frame.rgb, flow, objects(frame) if objects else None, frame.time_sec)
+    ids = objects(frame) if objects else None
+    return FrameStreams(frame.rgb, flow, ids, frame.time_sec, frame.duration_sec)
 
 
 def _flow_solver(method: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:

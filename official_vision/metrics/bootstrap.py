@@ -39,7 +39,12 @@ class Intervals:
 
 
 def bootstrap(
-    scores: np.ndarray, labels: np.ndarray, *, single_label: bool, spec: EvaluationSpec
+    scores: np.ndarray,
+    labels: np.ndarray,
+    *,
+    single_label: bool,
+    spec: EvaluationSpec,
+    charades: bool = False,
 ) -> Intervals:
     """Draws as many videos as there are, with replacement, and works out every figure of each draw.
 
@@ -48,11 +53,12 @@ def bootstrap(
       labels: multi-hot, or one-hot for single_label, [videos, classes].
       single_label: each video has exactly one class.
       spec: `resamples` (at least 1), `confidence` and `seed`.
+      charades: the classes are those of Charades.
 
     Returns:
       Intervals of all figures: the same for the same arguments.
     """
-    figures = Figures(scores, labels, single_label=single_label)
+    figures = Figures(scores, labels, single_label=single_label, charades=charades)
     random = np.random.default_rng(spec.seed)
     blocks = [
         _figures_of(figures, draw_counts(random, len(scores), min(_BLOCK, spec.resamples - done)))

@@ -19,6 +19,13 @@ from official_vision.errors import UserError
 CLASSES = 157
 
 
+def is_charades(class_names: Sequence[str]) -> bool:
+    """Whether classes are those of Charades_v1_classes.txt: c000 and its text, to c156."""
+    return len(class_names) == CLASSES and all(
+        name.split(" ")[0] == f"c{number:03d}" for number, name in enumerate(class_names)
+    )
+
+
 def official_ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Replaces scores by ranks in the official order, so that no two of a class are equal.
 

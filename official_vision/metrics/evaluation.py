@@ -12,17 +12,24 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from official_vision.errors import UserError
-from official_vision.metrics.charades import official_ranks
+from official_vision.metrics.charades import is_charades, official_ranks
 from official_vision.metrics.ranking import Ranking
 
 _ALWAYS = ("mAP", "weighted_mAP", "top_1", "top_5")
-_MULTI_LABEL = ("charades_mAP", "charades_weighted_mAP")
+_CHARADES = ("charades_mAP", "charades_weighted_mAP")
 _SINGLE_LABEL = ("mean_class_accuracy",)
 
 
-def figure_names(*, single_label: bool) -> tuple[str, ...]:
-    """Returns the names of the figures of an evaluation, in the order of printing."""
-    return _ALWAYS + (_SINGLE_LABEL if single_label else _MULTI_LABEL)
+def figure_names(*, single_label: bool, charades: bool = False) -> tuple[str, ...]:
+    """Returns the names of the figures of an evaluation, in the order of printing.
+
+    Args:
+      single_label: each video has exactly one class.
+      charades: the classes are those of Charades.
+    """
+    if single_label:
+        return _ALWAYS + _SINGLE_LABEL
+    return _ALWAYS + (_CHARADES if charades else ())
 
 
 def average_precision(scores: np.ndarray, positives: np.ndarray) -> float:
@@ -69,11 +76,19 @@ class Figures:
     What doesn't depend on that (the rankings, which videos are right) is found once.
     """
 
-    def __init__(self, scores: np.ndarray, labels: np.ndarray, *, single_label: bool):
+    def __init__(
+        self,
+        scores: np.ndarray,
+        labels: np.ndarray,
+        *,
+        single_label: bool,
+        charades: bool = False,
+    ):
         """Args:
         scores: [videos, classes], greater for likelier classes.
         labels: multi-hot, or one-hot for single_label, [videos, classes].
         single_label: each video has exactly one class.
+        charades: adds the figures of Charades' official scoring, which has several labels a video.
         """
         self._positives = labels > 0
         self._rankings = _rankings(scores, self._positives)
@@ -81,7 +96,8 @@ class Figures:
             f"top_{k}": right_within(scores, labels, k).astype(np.float64) for k in (1, 5)
         }
         self._single_label = single_label
-        if not single_label:
+        self._charades = charades and not single_label
+        if self._charades:
             ranks = official_ranks(scores, labels)
             self._official_rankings = _rankings(ranks, self._positives)
 
@@ -103,8 +119,8 @@ class Figures:
           Figures by name, each float64 [draws], and each class's average precision, float64
           [classes, draws]. mAP: mean over classes that have a positive. weighted_mAP: weighted by
           their positives. top_1, top_5: share of videos with a right class so high. For one label a
-          video, mean_class_accuracy: mean of `recalls`. For several, charades_mAP and
-          charades_weighted_mAP: by the official scoring of Charades.
+          video, mean_class_accuracy: mean of `recalls`. For Charades, charades_mAP and
+          charades_weighted_mAP: by its official scoring.
         """
         positives = self._positives.T @ counts
         precisions = _precisions(self._rankings, counts)
@@ -115,7 +131,7 @@ class Figures:
         }
         if self._single_label:
             found["mean_class_accuracy"] = _mean(self.recalls(counts))
-        else:
+        if self._charades:
             official = _precisions(self._official_rankings, counts)
             found["charades_mAP"] = _mean(official)
             found["charades_weighted_mAP"] = _weighted_mean(official, positives)
@@ -203,7 +219,8 @@ def evaluate_scores(
       UserError: a score is not a number.
     """
     _check_numbers(scores)
-    figures = Figures(scores, labels, single_label=single_label)
+    charades = is_charades(class_names)
+    figures = Figures(scores, labels, single_label=single_label, charades=charades)
     once = np.ones((len(scores), 1))
     found, precisions = figures.of(once)
     recalls = figures.recalls(once)[:, 0] if single_label else None

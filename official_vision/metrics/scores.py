@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from official_vision.metrics.bootstrap import Intervals, bootstrap
+from official_vision.metrics.charades import is_charades
 from official_vision.metrics.evaluation import Evaluation, evaluate_scores
 from official_vision.metrics.pooling import pool_labels, pool_logits
 from official_vision.specs import EvaluationSpec
@@ -51,7 +52,13 @@ class VideoScores:
         """Bootstrap intervals of every figure; None where `spec` asks for no resamples."""
         if not spec.resamples:
             return None
-        return bootstrap(self.scores, self.labels, single_label=self.single_label, spec=spec)
+        return bootstrap(
+            self.scores,
+            self.labels,
+            single_label=self.single_label,
+            spec=spec,
+            charades=is_charades(self.classes),
+        )
 
 
 @dataclasses.dataclass(frozen=True)

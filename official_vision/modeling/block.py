@@ -107,7 +107,7 @@ def make_block(
     """
     # Ungated connections have no sources, so that there are no gates either.
     gates = [
-        _make_gate(mode, widths[source], read, widths, f"gate_{source}_{plan.index}")
+        _make_gate(mode, widths[source], read.nodes, widths, f"gate_{source}_{plan.index}")
         for source, read in zip(block.inputs, gate_sources(mode, block, plan), strict=False)
     ]
     fusion = WeightedFusion(

@@ -46,10 +46,19 @@ class SpatialConvolution(tf_keras.layers.Conv2D):
 
     def padding_attributes(self) -> dict[str, Any]:
         """Returns the attributes of TensorFlow's operations of a convolution that say how it pads."""
-        if not self.is_symmetric or self.strides == (1, 1):
+        if not self.has_explicit_padding():
             return {"padding": "SAME"}
-        sides = [side for size in self.kernel_size for side in (size // 2, size // 2)]
-        return {"padding": "EXPLICIT", "explicit_paddings": [0, 0, *sides, 0, 0]}
+        sides = [side for margin in self.margins() for side in margin]
+        return {"padding": "EXPLICIT", "explicit_paddings": sides}
+
+    def has_explicit_padding(self) -> bool:
+        """Whether TensorFlow's SAME would pad otherwise at some sizes."""
+        return self.is_symmetric and self.strides != (1, 1)
+
+    def margins(self) -> list[tuple[int, int]]:
+        """Returns the zeros of symmetric padding before and after each of the four axes, as `tf.pad` takes them."""
+        height, width = (size // 2 for size in self.kernel_size)
+        return [(0, 0), (height, height), (width, width), (0, 0)]
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Convolves [rows, height, width, channels] with a given kernel."""

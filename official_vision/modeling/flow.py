@@ -8,9 +8,10 @@ repeat: rho = (I1 - I0) + g . u
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -41,6 +42,7 @@ class RepresentationFlow(Layer):
         weight_lambda: float = 0.15,
         tightness_theta: float = 0.3,
         border: str = "authors",
+        stretch: str = "clip",
         compiled: bool = True,
         **kwargs,
     ):
@@ -51,6 +53,8 @@ class RepresentationFlow(Layer):
         tightness_theta: of the coupling between u and v.
         border: authors: as in the authors' TensorFlow code u is 0 beyond the last row and column, and div(p)
           never reads p there; textbook: the difference beyond them is 0 (TV-L1, Zach et al. 2007).
+        stretch: clip: grey values are stretched to 0..255 by the least and the greatest of each clip; batch: by
+          those of the whole batch, as in the authors' code, so that a clip's flow depends on the clips beside it.
         compiled: by XLA, once for each shape of clips.
         """
         # Differences of near-equal grey values: half precision would leave nothing of them.
@@ -60,6 +64,7 @@ class RepresentationFlow(Layer):
         self.weight_lambda = weight_lambda
         self.tightness_theta = tightness_theta
         self.border = border
+        self.stretch = stretch
         self.compiled = compiled
         self._compiled_flow = tf.function(self._flow, jit_compile=True, autograph=False)
 
@@ -67,19 +72,19 @@ class RepresentationFlow(Layer):
         """Computes the flow.
 
         Args:
-          rgb: [batch, time, height, width, 3], any linear scale: it is stretched to 0..255 by the
-            batch's least and greatest grey value.
+          rgb: [batch, time, height, width, 3], any linear scale: its grey values are stretched to 0..255.
 
         Returns:
           float32 [batch, time, height, width, 2] in pixels a frame, x to the right, then y down;
           the last frame repeats the flow before it (zero for a single frame).
         """
         flow = self._compiled_flow if self.compiled else self._flow
-        return tf.stop_gradient(flow(tf.stop_gradient(rgb)))
+        # An argument, so that a network traced with either rule has a compiled function for each.
+        return tf.stop_gradient(flow(tf.stop_gradient(rgb), self.stretch))
 
-    def _flow(self, rgb: tf.Tensor) -> tf.Tensor:
+    def _flow(self, rgb: tf.Tensor, stretch: str) -> tf.Tensor:
         batch, frames, height, width, _ = time_axis.sizes(rgb)
-        grey = _stretched(tf.reduce_mean(tf.cast(rgb, tf.float32), axis=-1))
+        grey = _stretched(tf.reduce_mean(tf.cast(rgb, tf.float32), axis=-1), stretch)
         first = tf.reshape(grey[:, :-1], [-1, height, width])
         second = tf.reshape(grey[:, 1:], [-1, height, width])
         # XLA loops over pairs only if it knows that there are any.
@@ -187,9 +192,28 @@ def _unless_empty(
     )
 
 
-def _stretched(grey: tf.Tensor) -> tf.Tensor:
-    """Scales to 0..255 by the least and the greatest value of the whole batch."""
-    low, high = tf.reduce_min(grey), tf.reduce_max(grey)
+@contextlib.contextmanager
+def clip_by_clip(model: tf.Module) -> Iterator[None]:
+    """Within, what is traced of a network lets no clip's flow depend on others of its batch.
+
+    Args:
+      model: the network, whatever its ModelSpec.flow_stretch is.
+    """
+    layers = [layer for layer in model.submodules if isinstance(layer, RepresentationFlow)]
+    before = [layer.stretch for layer in layers]
+    for layer in layers:
+        layer.stretch = "clip"
+    try:
+        yield
+    finally:
+        for layer, stretch in zip(layers, before, strict=True):
+            layer.stretch = stretch
+
+
+def _stretched(grey: tf.Tensor, stretch: str) -> tf.Tensor:
+    """Scales [batch, time, height, width] to 0..255 by the least and the greatest value of each clip or of all."""
+    axes = [1, 2, 3] if stretch == "clip" else None
+    low, high = (f(grey, axes, keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
     return (grey - low) * tf.math.divide_no_nan(255.0, high - low)
 
 

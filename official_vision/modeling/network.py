@@ -13,8 +13,8 @@ from official_vision.architecture.formats import from_json, to_json
 from official_vision.architecture.graph import Architecture, Stem
 from official_vision.architecture.plan import (
     LITE_HEAD_CHANNELS,
+    GateSource,
     NodePlan,
-    gate_ratios,
     gate_sources,
     make_plan,
 )
@@ -28,7 +28,11 @@ from official_vision.modeling.head import ClassificationHead
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
 from official_vision.modeling.present_classes import PresentMap, of_all_classes
 from official_vision.modeling.rectifier import relu
-from official_vision.modeling.rematerialisation import rematerialised
+from official_vision.modeling.rematerialisation import (
+    BatchNormalization,
+    UpdateCount,
+    rematerialised,
+)
 from official_vision.modeling.shared import Shared
 from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
 from official_vision.specs import ModelSpec
@@ -53,7 +57,7 @@ class AssembleNet(tf_keras.Model):
         # In half precision Keras would round float frames to whole grey values before the flow sees them.
         super().__init__(**{"autocast": False, **kwargs})
         self.architecture = architecture
-        self.spec = spec
+        self.spec = spec = spec.with_numbers()
         self._rematerialises = False  # blocks and stems keep no activations for the backward pass
         self.streams = model_inputs.streams_of(architecture, spec)
         self.plan = make_plan(architecture, spec.num_object_classes)
@@ -63,6 +67,7 @@ class AssembleNet(tf_keras.Model):
             self.flow = RepresentationFlow(
                 spec.flow_iterations,
                 border=spec.flow_border,
+                stretch=spec.flow_stretch,
                 compiled=spec.flow_compiled,
                 name="flow",
             )
@@ -73,6 +78,7 @@ class AssembleNet(tf_keras.Model):
             if plan.index in self._alive
         }
         self._make_head()
+        self._count_updates()
 
     def make_weights(self) -> None:
         """Makes every weight, node by node, without computing or tracing anything."""
@@ -111,16 +117,12 @@ class AssembleNet(tf_keras.Model):
         read: set[tuple[int, int]] = set()
         for plan in self.plan:
             if plan.index in self._alive and plan.fusion is not None:
-                for source, ratio in self._gate_sources(plan):
-                    nodes = source if isinstance(source, tuple) else (source,)
-                    read |= {(node, ratio) for node in nodes}
+                for source in self._gate_sources(plan):
+                    read.update(source.maps())
         return frozenset(read)
 
-    def _gate_sources(self, plan: NodePlan) -> list[tuple[int | tuple[int, ...], int]]:
-        """A block's (node or candidates, pooling ratio), one per gate."""
-        sources = gate_sources(self.spec.gate, self.architecture.nodes[plan.index], plan)
-        # Without gates there are no sources.
-        return list(zip(sources, gate_ratios(self.spec.gate, plan), strict=bool(sources)))
+    def _gate_sources(self, plan: NodePlan) -> list[GateSource]:
+        return gate_sources(self.spec.gate, self.architecture.nodes[plan.index], plan)
 
     def _make_head(self) -> None:
         hidden = 0
@@ -135,6 +137,14 @@ class AssembleNet(tf_keras.Model):
             hidden,
             name="head",
         )
+
+    def _count_updates(self) -> None:
+        """Gives all batch norms one count of batches, which checkpoints hold and `weights` don't."""
+        self.update_count = UpdateCount()
+        self._track_trackable(self.update_count.variable, "norm_updates")
+        for layer in self._flatten_layers():
+            if isinstance(layer, BatchNormalization):
+                layer.update_count = self.update_count
 
     def rematerialise(self, what: str) -> None:
         """Says what training computes again in the backward pass; gradients stay the same.
@@ -229,6 +239,8 @@ class AssembleNet(tf_keras.Model):
         stems: Mapping[str, tf.Tensor] | None,
     ) -> dict[str, tf.Tensor | PresentMap]:
         """`endpoints`; an object map may be one of the present classes alone."""
+        if training:
+            self.update_count.add()
         streams, frames = self._prepared(features), self._frames(features)
         outputs: dict[str, tf.Tensor | PresentMap] = dict(stems or {})
         widths = {str(plan.index): plan.output_channels for plan in self.plan}

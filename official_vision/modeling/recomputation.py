@@ -13,41 +13,38 @@ from typing import Any
 
 import tensorflow as tf
 
-from official_vision.modeling.convolution import SpatialConvolution, TemporalConvolution
-from official_vision.modeling.devices import one_thread_an_operation
-from official_vision.modeling.matrix_products import (
-    pointwise_by_matrices,
-    pointwise_product,
-    spatial_by_matrices,
-    spatial_kernel_gradient,
-    temporal_by_matrices,
-    temporal_kernel_gradient,
+from official_vision.modeling.convolution import TemporalConvolution
+from official_vision.modeling.convolution_gradients import (
+    Convolution,
+    convolution_gradient,
+    convolve,
+    replaces_gradients,
 )
+from official_vision.modeling.devices import one_thread_an_operation
 from official_vision.modeling.rectifier import relu
 from official_vision.modeling.rematerialisation import BatchNormalization, Normalised, NormValues
 
 # Level 4 at 112 x 112, and its channels in AssembleNet-50 with 1024 and 2048 beside them.
 _FEW_PIXELS = 16
 _WIDE = 512
-Convolution = SpatialConvolution | TemporalConvolution
 
 
 def convolved(layer: Convolution, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-    """Calls a convolution; in training its kernel's gradient is that of matrix_products.py.
+    """Calls a convolution; in training its gradients are those of convolution_gradients.py.
 
     Args:
       layer: without bias.
       x: what it takes.
-      training: a gradient will be asked for. Without that the plain operation stays visible to TensorFlow,
+      training: gradients will be needed. Without that the plain operation stays visible to TensorFlow,
         which fuses it with what follows.
     """
-    if not (training and _has_matrix_products(layer, x)):
-        return _undilated(layer, x) if training and _lacks_gradients(layer, x) else layer(x)
+    if not (training and replaces_gradients(layer, x)):
+        return layer(x)
 
     @tf.custom_gradient
     def forward(x: tf.Tensor, kernel: tf.Tensor) -> tuple:
         def backward(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return _convolution_gradient(layer, x, kernel, dy)
+            return convolution_gradient(layer, x, kernel, dy)
 
         return _convolve_forward(layer, x, kernel), backward
 
@@ -80,7 +77,7 @@ def norm_relu_convolution(
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
             a = _norm_relu_again(dy, x, own, norm)
-            da, dkernel = _in_order(*_convolution_gradient(convolution, a, kernel, dy))
+            da, dkernel = _in_order(*convolution_gradient(convolution, a, kernel, dy))
             dx, *of_norm = _norm_relu_gradient(da, a, x, own, normalised, norm)
             return dx, dkernel, *of_norm, None, None
 
@@ -124,9 +121,9 @@ def residual_end(
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
             dsum = tf.raw_ops.ReluGrad(gradients=dy, features=out)
             a = _norm_relu_again(dsum, x, first, norm)
-            wide = _convolve(convolution, a, kernel)
+            wide = convolve(convolution, a, kernel)
             dwide, dlast_scale, dlast_offset = _norm_gradient(dsum, wide, last, widened, last_norm)
-            da, dkernel = _in_order(*_convolution_gradient(convolution, a, kernel, dwide))
+            da, dkernel = _in_order(*convolution_gradient(convolution, a, kernel, dwide))
             dx, dscale, doffset = _norm_relu_gradient(da, a, x, first, normalised, norm)
             of_norms = dscale, doffset, None, None, dlast_scale, dlast_offset, None, None
             return dx, dsum, dkernel, *of_norms
@@ -149,9 +146,9 @@ def convolution_norm(x: tf.Tensor, convolution: Convolution, norm: BatchNormaliz
         normalised = norm.normalise(_convolve_forward(convolution, x, kernel), own)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
-            wide = _convolve(convolution, _after(dy, x), kernel)
+            wide = convolve(convolution, _after(dy, x), kernel)
             dwide, *of_norm = _norm_gradient(dy, wide, own, normalised, norm)
-            dx, dkernel = _in_order(*_convolution_gradient(convolution, x, kernel, dwide))
+            dx, dkernel = _in_order(*convolution_gradient(convolution, x, kernel, dwide))
             return dx, dkernel, *of_norm, None, None
 
         return (normalised.y, *normalised.moved), backward
@@ -231,13 +228,6 @@ def _norm_gradient(
     )[:3]
 
 
-def _has_matrix_products(layer: Convolution, x: tf.Tensor) -> bool:
-    if isinstance(layer, TemporalConvolution):
-        return temporal_by_matrices(x, layer.filters, layer.kernel_size, layer.dilation)
-    of_kernel = spatial_by_matrices(x, layer.filters, layer.kernel_size[0], layer.strides[0])
-    return of_kernel or _is_product(layer, x)
-
-
 def _convolve_forward(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The last level's convolutions in halves of the rows, which two cores take side by side.
 
@@ -245,8 +235,8 @@ def _convolve_forward(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf
     1.5 to 2.5 % less. The backward pass has kernels' gradients to fill it.
     """
     if not (one_thread_an_operation() and _is_of_last_level(layer, x)):
-        return _convolve(layer, x, kernel)
-    halves = [_convolve(layer, half, kernel) for half in tf.split(x, 2)]
+        return convolve(layer, x, kernel)
+    halves = [convolve(layer, half, kernel) for half in tf.split(x, 2)]
     return tf.concat(halves, axis=0)
 
 
@@ -258,60 +248,6 @@ def _is_of_last_level(layer: Convolution, x: tf.Tensor) -> bool:
     over_time = isinstance(layer, TemporalConvolution)  # [batch, time, pixels, channels]
     pixels = width if over_time else height * width // layer.strides[0] ** 2
     return pixels <= _FEW_PIXELS and max(channels, layer.filters) >= _WIDE
-
-
-def _convolve(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """A convolution in training: the widest 1x1 ones are products of matrices both ways."""
-    if _is_product(layer, x):
-        return pointwise_product(x, kernel, layer.strides[0])
-    return layer.convolution_op(x, kernel)
-
-
-def _undilated(layer: TemporalConvolution, x: tf.Tensor) -> tf.Tensor:
-    return layer.undilated_op(x, tf.cast(tf.convert_to_tensor(layer.kernel), x.dtype))
-
-
-def _lacks_gradients(layer: Convolution, x: tf.Tensor) -> bool:
-    return isinstance(layer, TemporalConvolution) and layer.lacks_gradients(x.dtype)
-
-
-def _is_product(layer: Convolution, x: tf.Tensor) -> bool:
-    is_pointwise = not isinstance(layer, TemporalConvolution) and layer.kernel_size == (1, 1)
-    return is_pointwise and pointwise_by_matrices(x, layer.filters, layer.strides[0])
-
-
-def _convolution_gradient(
-    layer: Convolution, x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    dx = _input_gradient(layer, x, kernel, dy)
-    if isinstance(layer, TemporalConvolution):
-        return dx, temporal_kernel_gradient(x, dy, layer.kernel_size, layer.dilation)
-    return dx, spatial_kernel_gradient(
-        x, dy, layer.kernel_size[0], layer.strides[0], layer.padding_attributes()
-    )
-
-
-def _input_gradient(
-    layer: Convolution, x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor
-) -> tf.Tensor:
-    if _is_product(layer, x) or _lacks_gradients(layer, x):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            # Nothing reads its values: a graph leaves them out.
-            if _is_product(layer, x):
-                y = pointwise_product(x, kernel, layer.strides[0])
-            else:
-                y = layer.undilated_op(x, kernel)
-        return tape.gradient(y, x, dy)
-    over_time = isinstance(layer, TemporalConvolution)
-    return tf.raw_ops.Conv2DBackpropInput(
-        input_sizes=tf.shape(x),
-        filter=kernel,
-        out_backprop=dy,
-        strides=[1, 1, 1, 1] if over_time else [1, *layer.strides, 1],
-        dilations=[1, layer.dilation, 1, 1] if over_time else [1, *layer.dilation_rate, 1],
-        **({"padding": "SAME"} if over_time else layer.padding_attributes()),
-    )
 
 
 def _in_order(dx: tf.Tensor, dkernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -92,7 +92,8 @@ class ConvolutionalStem(Layer):
         """
         if self._recomputes(training):
             return self._call_to_recompute(x, frames)
-        y = relu(self.spatial_norm(self.spatial(x), training=training), training)
+        y = convolved(self.spatial, x, training)
+        y = relu(self.spatial_norm(y, training=training), training)
         if self.temporal_kernel_size:
             y = time_axis.over_time(
                 y, frames, functools.partial(self._over_time, training=training)
@@ -125,7 +126,7 @@ class ConvolutionalStem(Layer):
         return bool(wanted and all(can_recompute(norm, training) for norm in norms))
 
     def _call_to_recompute(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
-        y, norm = self.spatial(x), self.spatial_norm
+        y, norm = convolved(self.spatial, x, training=True), self.spatial_norm
         if self.temporal_kernel_size:
             convolve = functools.partial(
                 norm_relu_convolution, norm=norm, convolution=self.temporal

@@ -70,6 +70,7 @@ def to_discrete(model: AssembleNet, threshold: float = 0.0) -> AssembleNet:
     for name in ("final", "final_norm", "head"):
         if hasattr(model, name):
             _copy(getattr(model, name), getattr(discrete, name))
+    discrete.update_count.variable.assign(model.update_count.variable)
     return discrete
 
 

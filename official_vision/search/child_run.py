@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 
 from official_vision.config import Config
-from official_vision.errors import UserError
+from official_vision.errors import StoppedError, UserError
 
 LOG_FILE = "output.log"  # what the run printed
 _USER_ERROR = 1
@@ -60,6 +60,9 @@ def _train(config: Config, log: str) -> None:
         except UserError as error:
             print(error)
             file.flush()
+            sys.exit(_USER_ERROR)
+        except StoppedError as stopped:
+            print(f"stopped: {stopped}", flush=True)
             sys.exit(_USER_ERROR)
         except Exception:  # a defect: the whole of it belongs in the log
             traceback.print_exc()

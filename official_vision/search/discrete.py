@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
-
 from official_vision.architecture.connectivity import Learned
 from official_vision.architecture.graph import Architecture
-from official_vision.data.input import build_dataset, read_index
 from official_vision.errors import UserError
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.transfer import learned_strengths, peer_distributions, to_discrete
 from official_vision.specs import SearchSpec
 from official_vision.training.evaluate import Trained
-from official_vision.training.precise_norm import recompute_statistics
+from official_vision.training.precise_norm import recompute_on_training_data
 
 # Within these a network's strengths are all as they began, and its peers an even choice.
 _UNMOVED_STRENGTH = 0.02
@@ -110,14 +106,8 @@ def threshold_of(learned: Learned, spec: SearchSpec) -> float:
 
 def recompute_norms(model: AssembleNet, trained: Trained) -> None:
     """Gives batch norms the statistics of the smaller network, where TrainSpec asks for precise ones."""
-    count = trained.config.train.precise_batch_norm_batches
-    if not count:
-        return
-    data = trained.config.train_data
-    index = read_index(data, model.streams, trained.config.model.num_classes, "train")
-    batches = build_dataset(data, index, model.streams, training=True)
-    forward = tf.function(lambda features: model(features, training=True))
-    recompute_statistics(model, itertools.islice(batches, count), lambda b: forward(b[0]))
+    if count := trained.config.train.precise_batch_norm_batches:
+        recompute_on_training_data(model, trained.config, count)
 
 
 def emptied_blocks(learned: Learned, threshold: float) -> Sequence[int]:

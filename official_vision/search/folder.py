@@ -57,6 +57,8 @@ def stages_of(folder: Path) -> dict[str, Any]:
 def write_stage(folder: Path, config: Config, stage: str, figures: Mapping[str, Any]) -> None:
     """Adds a stage to search.json; where it differs from before, later stages, which followed, are dropped.
 
+    Where it doesn't, nothing was done with these settings, and the record stays as it is.
+
     Args:
       folder: of the search.
       config: every setting.
@@ -64,7 +66,9 @@ def write_stage(folder: Path, config: Config, stage: str, figures: Mapping[str, 
       figures: plain JSON values.
     """
     done = stages_of(folder)
-    kept = STAGES if done.get(stage) == figures else STAGES[: STAGES.index(stage)]
+    if done.get(stage) == figures:
+        return
+    kept = STAGES[: STAGES.index(stage)]
     stages = {name: done[name] for name in kept if name in done} | {stage: dict(figures)}
     record = {
         "format": _FORMAT,

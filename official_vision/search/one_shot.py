@@ -18,6 +18,7 @@ from official_vision import files
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.config import Config
 from official_vision.errors import UserError, nearest
+from official_vision.lock import folder_locked
 from official_vision.metrics.figures import with_nan, without_nan
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.search import folder as layout
@@ -33,6 +34,7 @@ from official_vision.specs import ConnectivitySpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.evaluate import Trained, load_trained, score_clips
 from official_vision.training.folder import RESULT_FILE
+from official_vision.training.from_data import settle
 from official_vision.training.restore import ARCHITECTURE_FILE, find_checkpoint
 from official_vision.training.run import train
 from official_vision.training.threads import set_threads
@@ -67,14 +69,16 @@ def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = pri
         )
     # Before all stages: one that evaluates may come before one that trains.
     set_threads(config.train)
+    config = settle(config)
     output = Path(config.search.output)
-    for name in stages if stage == ALL else (stage,):
-        if stage == ALL and name == "derive" and _is_derived(config, output):
-            note("derive: done")
-            continue
-        note(f"{name}:")
-        figures = stages[name](config, output, note)
-        layout.write_stage(output, config, name, without_nan(figures))
+    with folder_locked(output, "SearchSpec.output", "searching"):
+        for name in stages if stage == ALL else (stage,):
+            if stage == ALL and name == "derive" and _is_derived(config, output):
+                note("derive: done")
+                continue
+            note(f"{name}:")
+            figures = stages[name](config, output, note)
+            layout.write_stage(output, config, name, without_nan(figures))
     note(table(layout.stages_of(output)))
     return output
 

@@ -13,7 +13,7 @@ from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.search.child_run import train_in_child
 
-_NAME = re.compile(r"[\w.+-]+")
+_NAME = re.compile(r"\w[\w.+-]*")  # never a folder above
 _EXPECTED = re.compile(r"(\d+)>(\d+)=(\d+(?:,\d+)*)")
 _RESULT_FILE = "result.json"
 

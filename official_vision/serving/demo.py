@@ -11,16 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from official_vision.data.video import VideoInfo, decode, probe
+from official_vision.data.video import VideoInfo, probe
 from official_vision.errors import UserError
+from official_vision.names import file_stem
 from official_vision.serving.gate_sheet import describe_gate, write_gates
 from official_vision.serving.gates import GateValues
-from official_vision.serving.overlay import (
-    Annotation,
-    ShownFrame,
-    shown_frames,
-    write_overlay,
-)
+from official_vision.serving.overlay import Annotation, ShownFrame, write_overlay
 from official_vision.serving.predict import Prediction, Predictor, to_text
 from official_vision.serving.timeline import draw_timeline
 
@@ -103,7 +99,7 @@ class Demo:
         prediction = self.predictor.predict(
             video, lambda time_sec: watch.seen(time_sec, 0, _PREDICTED, "asking the network")
         )
-        timeline = folder / f"{video.stem}.timeline.png"
+        timeline = folder / f"{_stem(video)}.timeline.png"
         draw_timeline(
             timeline,
             video.name,
@@ -112,7 +108,7 @@ class Demo:
             prediction.labels,
             prediction.samples,
         )
-        overlay = folder / f"{video.stem}.annotated.mp4"
+        overlay = folder / f"{_stem(video)}.annotated.mp4"
         annotation = Annotation(prediction.labels, prediction.frame_scores, prediction.times_sec)
         write_overlay(overlay, self._watched(video, watch), annotation)
         progress(_DRAWN, "drawing gates")
@@ -126,7 +122,7 @@ class Demo:
         )
 
     def _watched(self, video: Path, watch: _Watch) -> Iterator[ShownFrame]:
-        for frame in shown_frames(decode(video), self.predictor.feeder.streams(video)):
+        for frame in self.predictor.shown_frames(video):
             watch.seen(frame.time_sec, _PREDICTED, _DRAWN, "drawing frames")
             yield frame
 
@@ -144,7 +140,7 @@ class Demo:
         values = self.predictor.gates(video, start_sec)
         names = self.predictor.description.nodes
         said = f"Gates of the clip that begins at {start_sec:.1f} s, where {label} is strongest."
-        path = folder / f"{video.stem}.gates.png"
+        path = folder / f"{_stem(video)}.gates.png"
         write_gates(path, said, values, names)
         return said, path, [_row(gate, names) for gate in values]
 
@@ -167,6 +163,10 @@ def _row(gate: GateValues, names: tuple[str, ...]) -> list[str | float]:
         opened,
         *(round(float(own), 3) for own in figures),
     ]
+
+
+def _stem(video: Path) -> str:
+    return file_stem(video.stem, room=len(".annotated.mp4"))
 
 
 def _checked(video: Path, limits: DemoLimits) -> VideoInfo:

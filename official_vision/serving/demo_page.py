@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from official_vision.data.video_files import SUFFIXES
 from official_vision.errors import UserError
 from official_vision.serving.demo import Demo, tidy
-from official_vision.serving.videos import SUFFIXES
 
 if TYPE_CHECKING:
     import gradio

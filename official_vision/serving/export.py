@@ -19,8 +19,8 @@ from official_vision import files
 from official_vision.architecture.cost import estimate, total
 from official_vision.architecture.formats import to_json
 from official_vision.data.index import Index
-from official_vision.data.input import read_index
 from official_vision.errors import UserError
+from official_vision.lock import folder_locked
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving import parity, tflite
 from official_vision.serving.description import (
@@ -43,7 +43,6 @@ from official_vision.serving.strangers import (
 from official_vision.serving.warm_up import write_warm_up
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.evaluate import Trained, load_trained
-from official_vision.training.labels import check_same_classes
 
 # Largest difference of a score from the network's, of a SavedModel by its precision and of TFLite files.
 # Of int8 it is a typical clip's: activations far out of the ranges' middle make single clips differ more.
@@ -101,6 +100,7 @@ def export(
     output: str | os.PathLike,
     checkpoint: str = "best",
     options: ExportOptions | None = None,
+    data: str | os.PathLike | None = None,
 ) -> Exported:
     """Exports a run's checkpoint as the next version below `output`, and proves the files.
 
@@ -113,20 +113,30 @@ def export(
       output: folder of versions 1, 2, ...; TF Serving loads the greatest.
       checkpoint: best, latest or a path prefix.
       options: what to write; None for a SavedModel in float32.
+      data: folder of a prepared split to take clips from; None takes the run's validation data.
 
     Raises:
-      UserError: no run, no checkpoint, data that is not the run's, a file that does not answer as the
-        network does, or a folder that can't be written.
+      UserError: no run, no checkpoint, no data or of other classes, a file that does not answer as the
+        network does, or a folder that can't be written or that another process exports to.
     """
     options = options or ExportOptions()
-    trained = load_trained(model_dir, checkpoint)
-    index = _index_of_run(model_dir, trained)
-    files.check_writable_folder(output, "--output")  # a minute's work would end there otherwise
-    data = trained.config.validation_data
-    clips, others = read_clips(data, index, trained.model.streams, 2 * options.clips).halves()
+    trained = load_trained(model_dir, checkpoint, data=data)
+    index, unlike = _index_of_run(model_dir, trained)
+    with folder_locked(
+        output, "--output", "exporting"
+    ):  # a minute's work would end there otherwise
+        return _exported(trained, index, Path(output), options, unlike)
+
+
+def _exported(
+    trained: Trained, index: Index, output: Path, options: ExportOptions, unlike: list[str]
+) -> Exported:
+    spec = trained.config.validation_data
+    clips, others = read_clips(spec, index, trained.model.streams, 2 * options.clips).halves()
     expected = network_scores(trained.model, clips)
     network, discrete, notes = _network(trained.model, clips, expected, options)
-    path = Path(output) / str(_next_version(Path(output)))
+    notes = [*unlike, *notes]
+    path = output / str(_next_version(output))
     with files.folder_written_aside(path) as partial:
         work = _Export(trained, index, clips, others, expected, options, network, discrete, notes)
         parities = {SAVED_MODEL: work.saved_model(partial)}
@@ -170,19 +180,24 @@ def _stem_share(trained: Trained, network: AssembleNet) -> float:
     return round(own.arithmetic / cost.total.arithmetic, 4)
 
 
-def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> Index:
-    """The index that names the classes; of the very data that the run was evaluated on."""
-    config = trained.config
-    streams, data = trained.model.streams, config.validation_data
-    index = read_index(data, streams, config.model.num_classes, "validation")
-    check_same_classes(trained.labels, index.classes, data.path)
+def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> tuple[Index, list[str]]:
+    """The index of the clips, with classes, object ids and preparation as in training, and notes on it."""
+    index, path = trained.validation_index(), trained.config.validation_data.path
+    unlike = [
+        f"clips come from {path}, prepared otherwise than the training data: {line}"
+        for line in trained.unlike(index)
+    ]
+    own = trained.described_index()
+    if own is not None:
+        kept = {"settings": own.settings, "object_classes": own.object_classes}
+        return dataclasses.replace(index, **kept), unlike
     expected = configuration.read_record(model_dir).get("data_fingerprints", {}).get("validation")
-    if expected not in (None, index.fingerprint):
+    if trained.labels is None and expected not in (None, index.fingerprint):
         raise UserError(
-            f"Labels come from the data that a run was evaluated on. Received: {data.path}, which has been "
-            f"prepared anew since {model_dir} was trained. Train again, or bring the old data back."
+            "Class names come from the data that a run was evaluated on, since it keeps none itself. Received: "
+            f"{path}, which has been prepared anew since {model_dir} was trained. Bring the old data back."
         )
-    return index
+    return index, unlike
 
 
 def _next_version(output: Path) -> int:

@@ -13,6 +13,7 @@ from official_vision.data.flow import dequantise, quantise
 from official_vision.data.geometry import crop_and_resize, evaluation_box
 from official_vision.data.objects import object_source
 from official_vision.data.streams import FrameStreams, video_streams
+from official_vision.data.video import DecodingReport
 from official_vision.errors import UserError
 from official_vision.serving.description import Description
 from official_vision.serving.windows import windows
@@ -22,24 +23,35 @@ from official_vision.specs import DataSpec
 class Feeder:
     """Decodes videos and cuts clips of them for one network."""
 
-    def __init__(self, description: Description, clip: DataSpec | None = None):
+    def __init__(
+        self,
+        description: Description,
+        clip: DataSpec | None = None,
+        broken_packet_share: float = 0.0,
+    ):
         """Args:
         description: of the network: its streams and its data's preparation.
         clip: frames, step, size and filling of the clips; None takes those of the description.
+        broken_packet_share: of a video's packets, those that may be undecodable.
         """
         self.description = description
         self.clip = clip or description.clip
+        self._broken_share = broken_packet_share
         # The flow of a clip's last frame leads a whole step on.
         self.window_frames = self.clip.frames * self.clip.frame_stride
 
     def streams(
-        self, video: str | os.PathLike, start_sec: float | None = None
+        self,
+        video: str | os.PathLike,
+        start_sec: float | None = None,
+        report: DecodingReport | None = None,
     ) -> Iterator[FrameStreams]:
         """Yields a video's streams, frame by frame, as the training data's were made.
 
         Args:
           video: its path.
           start_sec: the first frame's time; None for the video's start.
+          report: is filled with what became of the file's frames.
 
         Raises:
           VideoError: the video can't be decoded.
@@ -52,6 +64,8 @@ class Feeder:
             flow=preparation.flow if "flow" in wanted else "none",
             objects=object_source(preparation, video) if "objects" in wanted else None,
             start_sec=start_sec,
+            broken_share=self._broken_share,
+            report=report,
         )
 
     def clips(

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.architecture.graph import Architecture, Stem
-from official_vision.architecture.plan import gate_ratios, gate_sources
+from official_vision.architecture.plan import GateSource, gate_sources
 from official_vision.modeling.gates import OneShotGate, StaticGate
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.shared import Shared
@@ -45,7 +45,7 @@ def gates_of(model: AssembleNet) -> list[Gate]:
         for (gate, read), source, strength in zip(
             _gates_of_block(model, index), inputs, strengths, strict=False
         ):
-            found.append(Gate(source, index, _peers(gate, read), float(strength)))
+            found.append(Gate(source, index, _peers(gate, read.nodes), float(strength)))
     return found
 
 
@@ -62,13 +62,9 @@ def gate_openings(model: AssembleNet, features: Mapping[str, tf.Tensor]) -> list
     widths = {str(plan.index): plan.output_channels for plan in model.plan}
     shared = Shared(model.endpoints(features, training=False), widths)
     return [
-        tf.cast(gate(shared.averages(read, ratio)), tf.float32)
+        tf.cast(gate(shared.averages(*read)), tf.float32)
         for index in model.blocks()
-        for (gate, read), ratio in zip(
-            _gates_of_block(model, index),
-            gate_ratios(model.spec.gate, model.plan[index]),
-            strict=False,  # blocks without gates
-        )
+        for gate, read in _gates_of_block(model, index)
     ]
 
 
@@ -85,8 +81,8 @@ def with_values(gate: Gate, values: np.ndarray) -> GateValues:
 
 def _gates_of_block(
     model: AssembleNet, index: int
-) -> Iterator[tuple[tf_keras.layers.Layer, int | tuple[int, ...]]]:
-    """A block's gates, each with the node or nodes that it reads."""
+) -> Iterator[tuple[tf_keras.layers.Layer, GateSource]]:
+    """A block's gates, each with what it reads."""
     node = model.architecture.nodes[index]
     read = gate_sources(model.spec.gate, node, model.plan[index])
     return zip(model.blocks()[index].gates, read, strict=False)

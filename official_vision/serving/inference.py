@@ -41,6 +41,7 @@ def inference_network(
     network = folded(to_discrete(model, threshold) if discrete else model, precision)
     if hasattr(network, "flow"):
         network.flow.compiled = compiled_flow
+        network.flow.stretch = "clip"  # a server's batches hold clips of several clients
     for stem in _object_stems(network):
         stem.shows_present_alone = True
     return network

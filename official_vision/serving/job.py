@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
-from official_vision.data.video import VideoError, decode
+from official_vision.data.video import VideoError
 from official_vision.errors import UserError
+from official_vision.fonts import families_for
+from official_vision.names import shown
 from official_vision.serving.options import PredictOptions
-from official_vision.serving.overlay import Annotation, shown_frames, write_overlay
+from official_vision.serving.overlay import Annotation, write_overlay
 from official_vision.serving.predict import Prediction, Predictor, to_dict, to_text
 from official_vision.serving.timeline import draw_timeline
 from official_vision.serving.videos import Outputs
@@ -47,7 +49,11 @@ def load(model: str, options: PredictOptions) -> Predictor:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(model: str, options: PredictOptions) -> Predictor:
-    return Predictor(model, options)
+    predictor = Predictor(model, options)
+    families_for(
+        predictor.description.labels
+    )  # missing letters of all pictures are told in one line
+    return predictor
 
 
 def run_job(job: Job) -> str:
@@ -60,16 +66,17 @@ def run_job(job: Job) -> str:
       VideoError: this video could not be worked on, whatever the reason; its JSON file is not written.
       UserError: the disk is full: no other video would fare better.
     """
-    try:
-        return _done(job)
-    except VideoError:
-        raise
-    except Exception as error:
-        if files.disk_full_reason(error):
-            raise UserError(files.trouble_of(error)) from error
-        what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-        said = (str(error).strip().splitlines() or ["no reason was named"])[0]
-        raise VideoError(f"{job.video}: {what}{said}") from error
+    with files.full_disk_told("--output_dir", job.outputs.json.parent):
+        try:
+            return _done(job)
+        except VideoError:
+            raise
+        except Exception as error:
+            if files.full_disk_reason(error):
+                raise
+            what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            said = (str(error).strip().splitlines() or ["no reason was named"])[0]
+            raise VideoError(f"{shown(job.video)}: {what}{said}") from error
 
 
 def _done(job: Job) -> str:
@@ -80,8 +87,7 @@ def _done(job: Job) -> str:
     if outputs.overlay:
         # Scores of a frame are known when its last window is: the video is read a second time.
         annotation = Annotation(prediction.labels, prediction.frame_scores, prediction.times_sec)
-        shown = shown_frames(decode(job.video), predictor.feeder.streams(job.video))
-        write_overlay(outputs.overlay, shown, annotation)
+        write_overlay(outputs.overlay, predictor.shown_frames(job.video), annotation)
         said += f"\nannotated video in {outputs.overlay}"
     files.write_text(outputs.json, _as_json(job.request, to_dict(prediction)))
     return said
@@ -99,7 +105,7 @@ def _as_json(request: dict[str, Any], prediction: dict[str, Any]) -> str:
 def _draw_timeline(path: Path, prediction: Prediction) -> None:
     draw_timeline(
         path,
-        Path(prediction.video).name,
+        shown(Path(prediction.video).name),
         prediction.frame_scores,
         prediction.times_sec,
         prediction.labels,

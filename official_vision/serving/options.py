@@ -27,6 +27,7 @@ class PredictOptions:
       threshold: score that a segment reaches, in [0, 1].
       hysteresis: a segment goes on while its score is at most so much below the threshold.
       shortest_sec: shorter segments are left out, unless they last the whole video.
+      broken_packet_share: of a video's packets, those that may be undecodable; they are passed over.
       score_points: most points in time whose scores are written, spread evenly; 0 for every frame.
     """
 
@@ -39,13 +40,20 @@ class PredictOptions:
     threshold: float = 0.5
     hysteresis: float = 0.1
     shortest_sec: float = 0.5
+    broken_packet_share: float = 0.0
     score_points: int = 5000
 
     def __post_init__(self) -> None:
         """Raises UserError for a setting that is none of the above."""
         _check_choice("Windows are pooled", self.pooling, POOLINGS)
         _check_choice("Windows are merged", self.merge, MERGES)
-        for name in ("smoothing_sec", "hysteresis", "shortest_sec", "score_points"):
+        for name in (
+            "smoothing_sec",
+            "hysteresis",
+            "shortest_sec",
+            "broken_packet_share",
+            "score_points",
+        ):
             value = getattr(self, name)
             if not 0 <= value < float("inf"):
                 raise UserError(f"{name} must be 0 or more. Received: {value}. Raise it to 0.")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -27,6 +28,7 @@ from official_vision import files
 from official_vision.data.preview import flow_colours, object_colours
 from official_vision.data.streams import FrameStreams
 from official_vision.data.video import Frame
+from official_vision.fonts import text_mask
 from official_vision.serving.videos import ANNOTATED_MARK
 
 # Pixels beside a frame whose short side has _SIDE pixels or fewer; beside larger ones all is larger.
@@ -36,7 +38,7 @@ _LEAST_SIDE = 240  # smaller frames are enlarged: insets would be too small
 _MOST_PIXELS = 4096  # of a picture's side: what H.264 encoders take everywhere
 _INSET_SHARE = 4  # an inset is a quarter as high as the frame
 _CLASSES = 5
-_LONGEST_LABEL = 24
+_SCORE_WIDTH, _NAME_HEIGHT = 40, 20
 _MARGIN = 8
 _ROW = (_SIDE - 2 * _MARGIN) // (_CLASSES + 1)
 _FONT_SIZE, _CAPTION_SIZE = 15, 12
@@ -82,6 +84,8 @@ class ShownFrame:
 def shown_frames(source: Iterable[Frame], streams: Iterable[FrameStreams]) -> Iterator[ShownFrame]:
     """Pairs every frame of a video with the latest that the network was fed by then; holds two of these.
 
+    A last picture that lasts is shown again with each that the network was fed meanwhile.
+
     Args:
       source: the video's frames, as large and as many as they are.
       streams: of the same video as the network is fed: smaller, perhaps at another rate.
@@ -93,6 +97,14 @@ def shown_frames(source: Iterable[Frame], streams: Iterable[FrameStreams]) -> It
         while following is not None and following.time_sec <= frame.time_sec + half_microsecond:
             number, held, following = number + 1, following, next(fed, None)
         yield ShownFrame(frame.rgb, frame.time_sec, number, held)
+    for number, held in enumerate(_chained(following, fed), number + 1):
+        yield ShownFrame(frame.rgb, held.time_sec, number, held)
+
+
+def _chained(
+    following: FrameStreams | None, rest: Iterator[FrameStreams]
+) -> Iterator[FrameStreams]:
+    return rest if following is None else itertools.chain([following], rest)
 
 
 def write_overlay(
@@ -108,7 +120,8 @@ def write_overlay(
     path = Path(path)
     with (
         files.written_aside(path) as partial,
-        av.open(str(partial), "w", format="mp4") as container,
+        # In a relative path FFmpeg would take what stands before a colon for a protocol.
+        av.open(os.path.abspath(partial), "w", format="mp4") as container,
     ):
         container.metadata["comment"] = ANNOTATED_MARK
         stream = None
@@ -233,7 +246,7 @@ def _panel(
     right = image.width - left
     for row, number in enumerate(shown):
         top, score = pixels(_MARGIN + _ROW * (row + 1)), float(np.clip(scores[number], 0, 1))
-        draw.text((left, top), _shortened(labels[number]), font=font, fill="white")
+        draw.bitmap((left, top), _name_image(labels[number], scale), fill="white")
         draw.text((right, top), f"{score:.2f}", font=font, fill="white", anchor="ra")
         bar_top, length = top + pixels(24), round((right - left) * score)
         bar_end = bar_top + pixels(12)
@@ -243,8 +256,11 @@ def _panel(
     return np.asarray(image)
 
 
-def _shortened(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+@functools.cache
+def _name_image(label: str, scale: float) -> Image.Image:
+    """A class's name in any script, as a mask."""
+    width = _PANEL_WIDTH - 2 * _MARGIN - _SCORE_WIDTH
+    return Image.fromarray(text_mask(label, round(_NAME_HEIGHT * scale), round(width * scale)))
 
 
 @functools.cache

@@ -11,11 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision.data.streams import FrameStreams
+from official_vision.data.video import DecodingReport, decode
 from official_vision.errors import UserError
 from official_vision.serving.answerer import load_answerer
 from official_vision.serving.feeding import Feeder
 from official_vision.serving.gates import GateValues
 from official_vision.serving.options import PredictOptions
+from official_vision.serving.overlay import ShownFrame, shown_frames
 from official_vision.serving.segments import Segment, segments, smoothed
 from official_vision.serving.sharing import StemSharer
 from official_vision.serving.windows import ScoreMerger, WindowPool, centre_weights, windows
@@ -38,6 +40,7 @@ class Prediction:
       segments: times at which a class is there, strongest first.
       samples: (time, rgb frame) spread over the video.
       settings: all that these depend on besides the file and the video, as JSON values.
+      notes: a line for each thing about the file that its user should know.
     """
 
     video: str
@@ -48,6 +51,7 @@ class Prediction:
     segments: Sequence[Segment]
     samples: Sequence[tuple[float, np.ndarray]]
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Predictor:
@@ -64,7 +68,9 @@ class Predictor:
         self.options = options or PredictOptions()
         self._serve = load_answerer(path)
         self.description = self._serve.description
-        self.feeder = Feeder(self.description, self._checked_clip())
+        self.feeder = Feeder(
+            self.description, self._checked_clip(), self.options.broken_packet_share
+        )
         self.window_frames = self.feeder.window_frames
         self.stride = self._checked_stride()
 
@@ -82,10 +88,11 @@ class Predictor:
           VideoError: the video can't be decoded.
         """
         labels, options = self.description.labels, self.options
-        kept = _Kept(on_frame)
+        kept, report = _Kept(on_frame), DecodingReport()
         merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
         sharer = StemSharer(self._serve) if self._shares_stems else None
-        cut = windows(kept.noting(self.feeder.streams(video)), self.window_frames, self.stride)
+        frames = kept.noting(self.feeder.streams(video, report=report))
+        cut = windows(frames, self.window_frames, self.stride)
         for batch in _batches(self.feeder.clips(cut), options.batch_size):
             answer = self._answers(batch, sharer)
             pooled.add(answer["scores"])
@@ -102,6 +109,7 @@ class Predictor:
             segments(frame_scores, times, labels, options),
             kept.samples(),
             {**options.to_dict(), "stride": self.stride, "window": self.feeder.clip.frames},
+            tuple(report.lines()),
         )
 
     def _merge(
@@ -120,6 +128,15 @@ class Predictor:
                 merger.add(first + places, clip_score, weights)
             else:
                 merger.add(frames, by_frame, weights[frames - first])
+
+    def shown_frames(self, video: str | os.PathLike) -> Iterator[ShownFrame]:
+        """Reads a video again: every frame in its own size, with what the network is fed at its time.
+
+        Raises:
+          VideoError: the video can't be decoded.
+        """
+        source = decode(video, broken_share=self.options.broken_packet_share)
+        return shown_frames(source, self.feeder.streams(video))
 
     @property
     def _shares_stems(self) -> bool:
@@ -165,8 +182,7 @@ class Predictor:
             once.append(f"flow's {'stem' if len(self._serve.stems) == 1 else 'stems'}")
         anew = "the other stems of the network" if self._shares_stems else "the network's stems"
         if "flow" not in fed and any("(flow)" in name for name in self.description.nodes):
-            # Its grey scale is stretched by the extremes of what is fed together.
-            anew = "the flow that the network computes, whose grey scale is a batch's own, and its stems"
+            anew = "the flow that the network computes, whose grey scale is a window's own, and its stems"
         return (
             f"windows overlap by {overlap} of {self.window_frames} frames: {_listed(once)} "
             f"{'is' if len(once) == 1 else 'are'} done once a frame, {anew} anew in each window (an rgb "
@@ -201,6 +217,7 @@ class _Kept:
     def __init__(self, on_frame: Callable[[float], None] | None) -> None:
         self._on_frame = on_frame
         self._times: list[float] = []
+        self._last_sec = 0.0  # that the last frame is shown; 0 where nobody knows
         self._samples: list[tuple[float, np.ndarray]] = []
         self._every = 1
 
@@ -212,13 +229,14 @@ class _Kept:
                     self._samples = self._samples[::2]
                     self._every *= 2
             self._times.append(frame.time_sec)
+            self._last_sec = frame.duration_sec
             if self._on_frame:
                 self._on_frame(frame.time_sec)
             yield frame
 
     def times_with_end(self) -> np.ndarray:
         steps = np.diff(self._times)
-        last = float(np.median(steps)) if len(steps) else 1 / 25
+        last = self._last_sec or (float(np.median(steps)) if len(steps) else 1 / 25)
         return np.array([*self._times, self._times[-1] + last])
 
     def samples(self) -> list[tuple[float, np.ndarray]]:
@@ -241,6 +259,7 @@ def to_dict(prediction: Prediction) -> dict[str, Any]:
         ],
         "segments": [dataclasses.asdict(segment) for segment in prediction.segments],
         "settings": dict(prediction.settings),
+        "notes": list(prediction.notes),
         "scores_over_time": _scores_over_time(prediction),
     }
 
@@ -267,6 +286,7 @@ def to_text(prediction: Prediction, most: int = 5) -> str:
     width = max(len(label) for label in prediction.labels)
     lines = [
         f"{prediction.video} ({prediction.times_sec[-1]:.1f} s)",
+        *(f"note: {note}" for note in prediction.notes),
         f"{'class':<{width}}  score  seconds",
     ]
     for i in order:

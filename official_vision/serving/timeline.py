@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from official_vision.pictures import missing_glyphs_allowed, save_png
+from official_vision.pictures import names_readable, save_png
 
 _MOST_CLASSES = 12
 # More columns than pixels would hide short peaks at random.
@@ -39,7 +39,7 @@ def draw_timeline(
       labels: class names.
       samples: (time, rgb uint8 [height, width, 3]) of the frames to show.
     """
-    with missing_glyphs_allowed():  # which are missed as soon as the layout is worked out
+    with names_readable():  # which are missed as soon as the layout is worked out
         figure = make_figure(title, scores, times_sec, labels, samples)
     save_png(figure, path)
 

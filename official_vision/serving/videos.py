@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
+from official_vision.data.video_files import SUFFIXES, content_of, is_video
 from official_vision.errors import UserError
+from official_vision.names import existing_path, file_stem
 
-SUFFIXES = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+_ANNOTATED = "annotated.mp4"
+_ENDINGS = ("json", "timeline.png", _ANNOTATED)
+_LONGEST_NUMBER = len("-99999")
 
-ANNOTATED = ".annotated.mp4"
 ANNOTATED_MARK = "annotated by official_vision"  # the comment in an annotated video's header
 
 
@@ -64,7 +67,10 @@ def write_all(path: str | os.PathLike, outputs: Sequence[Outputs]) -> None:
       path: of the JSON file.
       outputs: of videos whose own JSON files are there.
     """
-    with files.written_aside(path) as partial, open(partial, "w", encoding="utf-8") as file:
+    with (
+        files.written_aside(path) as partial,
+        open(partial, "w", encoding="utf-8", errors="backslashreplace") as file,
+    ):
         for number, own in enumerate(outputs):
             prediction = files.read_json(own.json)["prediction"]
             file.write("[\n" if number == 0 else ",\n")
@@ -86,23 +92,20 @@ def find_videos(paths: Sequence[str], lists: Sequence[str]) -> list[str]:
     """
     found: list[str] = []
     for path in paths:
-        found += _in_folder(Path(path)) if Path(path).is_dir() else [path]
+        found += _in_folder(Path(path)) if os.path.isdir(path) else [str(existing_path("", path))]
     for path in lists:
         found += _listed(Path(path))
     return list(dict.fromkeys(found))
 
 
 def _in_folder(folder: Path) -> list[str]:
-    videos = sorted(
-        str(path)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not path.name.startswith(".")
-        and not is_annotated(path)
-    )
+    content = content_of(folder)
+    paths = (*content.videos, *content.dead_links)
+    videos = sorted(str(path) for path in paths if is_video(path) and not is_annotated(path))
     if not videos:
+        unreadable = f" ({content.unreadable[0]} can't be read)" if content.unreadable else ""
         raise UserError(
-            f"A folder must hold videos ({', '.join(SUFFIXES)}). Received: {folder}, which holds none. "
+            f"A folder must hold videos ({', '.join(SUFFIXES)}). Received: {folder}, which holds none{unreadable}. "
             "Name the files one by one."
         )
     return videos
@@ -110,12 +113,13 @@ def _in_folder(folder: Path) -> list[str]:
 
 def is_annotated(path: Path) -> bool:
     """Tells whether a video is one that `write_overlay` made, by its name and by a mark in the file."""
-    if not path.name.endswith(ANNOTATED):
+    if not path.name.endswith(f".{_ANNOTATED}"):
         return False
     import av  # late: mistakes in names are answered at once
 
     try:
-        with av.open(str(path)) as container:
+        # In a relative path FFmpeg would take what stands before a colon for a protocol.
+        with av.open(os.path.abspath(path)) as container:
             return container.metadata.get("comment") == ANNOTATED_MARK
     except (av.error.FFmpegError, ValueError):
         return False
@@ -123,14 +127,20 @@ def is_annotated(path: Path) -> bool:
 
 def _listed(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        # A path may hold bytes that are no UTF-8, and what str.splitlines takes for a line's end.
+        lines = path.read_bytes().decode("utf-8-sig", "surrogateescape").split("\n")
+    except (OSError, ValueError) as error:
         raise UserError(
             f"--videos names a text file with a video's path a line. Received: {path} ({error}). "
             "Name such a file, or the videos with --video."
         ) from error
+    if any("\0" in line for line in lines):
+        raise UserError(
+            f"--videos names a text file in UTF-8. Received: {path}, which is no text, or another encoding. "
+            "Save it as UTF-8."
+        )
     named = [line.strip() for line in lines]
-    videos = [str(path.parent / name) for name in named if name and not name.startswith("#")]
+    videos = [str(existing_path(path.parent, name)) for name in named if name and name[0] != "#"]
     if not videos:
         raise UserError(f"A list must name videos. Received: {path}, which names none. Add them.")
     return videos
@@ -149,20 +159,20 @@ def outputs_of(
     Raises:
       UserError: the folder can't be made or written.
     """
+    files.check_folder_writable(folder, "--output_dir")
     folder = Path(folder)
-    files.check_writable_folder(folder, "--output_dir")
+    folder.mkdir(parents=True, exist_ok=True)
+    room = max(len(ending) for ending in _ENDINGS) + 1 + _LONGEST_NUMBER
     named: dict[str, Outputs] = {}
     taken: set[str] = set()
     for video in videos:
-        stem, number = Path(video).stem, 1
+        stem, number = file_stem(Path(video).stem, room), 1
         name = stem
-        while name in taken:
+        # Where case makes no difference, one file would be written over the other.
+        while name.casefold() in taken:
             number += 1
             name = f"{stem}-{number}"
-        taken.add(name)
-        named[video] = Outputs(
-            folder / f"{name}.json",
-            folder / f"{name}.timeline.png",
-            folder / f"{name}{ANNOTATED}" if overlay else None,
-        )
+        taken.add(name.casefold())
+        json, timeline, annotated = (folder / f"{name}.{ending}" for ending in _ENDINGS)
+        named[video] = Outputs(json, timeline, annotated if overlay else None)
     return named

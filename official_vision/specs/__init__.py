@@ -13,7 +13,21 @@ from official_vision.specs.search import ConnectivitySpec, SearchSpec
 from official_vision.specs.spec import Spec
 from official_vision.specs.training import TrainSpec
 
+# Those that gin files set, in the order of a run: the data, the network, its training, searches.
+ALL = (
+    PrepareSpec,
+    DataSpec,
+    ModelSpec,
+    TrainSpec,
+    OptimizerSpec,
+    EvaluationSpec,
+    ConnectivitySpec,
+    SearchSpec,
+    EvolutionSpec,
+)
+
 __all__ = [
+    "ALL",
     "ConnectivitySpec",
     "DataSpec",
     "EvaluationSpec",

@@ -33,7 +33,8 @@ class DataSpec(Spec):
       objects_dropout: the same of objects.
       short_video: what fills a clip that outlasts its video: loop it or hold its last frame.
       label_rule: which timed labels a clip carries: whole_video (all of the video's), any_overlap, or
-        half_overlap (the label covers at least half of the clip, or lies in it by half).
+        half_overlap (the label covers at least half of the clip, or lies in it by half). None is any_overlap
+        in training where labels have times, else whole_video: evaluation judges whole videos.
       views: clips of each video at evaluation, evenly spread over its length.
       crops: square crops of each clip at evaluation, spread along the longer side; 1 is the centre.
       damaged: what a damaged record or lost shard does: fail, or skip (a masked row; named in the log).
@@ -59,7 +60,7 @@ class DataSpec(Spec):
     flow_dropout: float = setting(0.0, low=0, high=1)
     objects_dropout: float = setting(0.0, low=0, high=1)
     short_video: str = setting("loop", choices=("loop", "hold"))
-    label_rule: str = setting("whole_video", choices=("whole_video", "any_overlap", "half_overlap"))
+    label_rule: str | None = setting(None, choices=("whole_video", "any_overlap", "half_overlap"))
     views: int = setting(1, low=1)
     crops: int = setting(1, low=1, high=3)
     damaged: str = setting("fail", choices=("fail", "skip"))

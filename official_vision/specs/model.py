@@ -7,6 +7,10 @@ import dataclasses
 from official_vision.errors import UserError
 from official_vision.specs.spec import Spec, setting
 
+# Of the published networks, for which networks are built where no data says otherwise.
+CHARADES_CLASSES = 157
+ADE20K_IDS = 151  # 150 and "none"
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec(Spec):
@@ -19,12 +23,14 @@ class ModelSpec(Spec):
         architecture's own (a derived one has the width of the network that it comes from).
       gate: what opens a connection's channels (AssembleNet++, arXiv 2008.08072): none, static, self or peer.
         With peer, blocks whose architecture names chosen peers get discrete gates, others one-shot gates.
-      num_classes: classes to predict; must equal the data set's. 157 is Charades.
-      num_object_classes: ids of the object stream, 0 to this less 1; 151 is ADE20K with "none".
+      num_classes: classes to predict; None takes the data set's, and 157 (Charades) where there is no data.
+      num_object_classes: ids of the object stream, 0 to this less 1; None takes the data set's, and 151 (ADE20K
+        with "none") where there is no data.
       frame_pooling: how per-frame logits become the clip's (A.3 takes the maximum): max, mean (of
         features), softmax (weights learned over frames) or softmax_logits (each class's logits weighted by a
         softmax over frames of logits / sqrt(frames), as max_pool_predictions in the authors' code).
-      activation: sigmoid for several labels a clip, softmax for exactly one.
+      activation: sigmoid for several labels per clip or none, softmax for exactly one; None takes softmax where
+        every training clip has exactly one label, else sigmoid, also where there is no data.
       flow_source: stored (the flow stream of the data) or computed (from rgb, inside the model).
       flow_iterations: TV-L1 iterations of the computed flow (Piergiovanni & Ryoo 2019).
       flow_compiled: XLA compiles the computed flow, which then takes a third of the time; False where
@@ -41,14 +47,15 @@ class ModelSpec(Spec):
     depth: int | None = setting(None, low=1)
     width_multiplier: float | None = setting(None, above=0)
     gate: str = setting("peer", choices=("none", "static", "self", "peer"))
-    num_classes: int = setting(157, low=1)
-    num_object_classes: int = setting(151, low=1, high=255)
+    num_classes: int | None = setting(None, low=1)
+    num_object_classes: int | None = setting(None, low=1, high=255)
     frame_pooling: str = setting("max", choices=("max", "mean", "softmax", "softmax_logits"))
-    activation: str = setting("sigmoid", choices=("sigmoid", "softmax"))
+    activation: str | None = setting(None, choices=("sigmoid", "softmax"))
     flow_source: str = setting("stored", choices=("stored", "computed"))
     flow_iterations: int = setting(40, low=1)
     flow_compiled: bool = True
     flow_border: str = setting("authors", choices=("authors", "textbook"))
+    flow_stretch: str = setting("clip", choices=("clip", "batch"))
     rgb_mean: float | tuple[float, ...] = setting(0.45, low=0, high=1)
     rgb_deviation: float | tuple[float, ...] = setting(0.225, above=0)
     dropout_rate: float = setting(0.5, low=0, high=0.99)
@@ -61,3 +68,24 @@ class ModelSpec(Spec):
                 raise UserError(
                     f"ModelSpec.{name} is one number, or three for red, green and blue. Received: {value!r}."
                 )
+
+    def with_numbers(
+        self,
+        num_classes: int = CHARADES_CLASSES,
+        num_object_classes: int = ADE20K_IDS,
+        activation: str = "sigmoid",
+    ) -> ModelSpec:
+        """Returns the settings with these values in place of those that are None.
+
+        Args:
+          num_classes: of the data set; by default that of the published networks.
+          num_object_classes: likewise.
+          activation: that suits the labels.
+        """
+        wanted = {
+            "num_classes": num_classes,
+            "num_object_classes": num_object_classes,
+            "activation": activation,
+        }
+        unset = {name: value for name, value in wanted.items() if getattr(self, name) is None}
+        return dataclasses.replace(self, **unset) if unset else self

@@ -13,11 +13,17 @@ class PrepareSpec(Spec):
 
     Attributes:
       annotations: the annotation file (or folder) that names videos and labels.
-      annotation_format: reader in data/annotations/: csv, json_lines, folders (a folder a class), or
+      annotation_format: auto (a folder, a file .csv or .jsonl tell which), csv, json_lines, folders
+        (split/class/video or class/video), or
         the official files of charades, kinetics, moments_in_time, toyota_smarthome or ucf101.
       protocol: which of a data set's divisions into splits: cs, cv1 or cv2 of toyota_smarthome; 1, 2 or
         3 of ucf101; empty for the others.
-      videos: folder that the annotation's paths are relative to.
+      videos: folder that the annotation's paths are relative to; empty takes the annotations' own
+        folder (of folders: the folder itself).
+      validation_share: share of the videos that are validated on where the annotations name no splits;
+        of each class, by whole groups.
+      test_share: the same of the split test; 0 for none.
+      split_seed: which videos these are.
       output: folder to write; each split gets a folder of its own there.
       short_side: shorter side of the stored frames in pixels.
       fps: frames a second to re-time to; None keeps the video's own.
@@ -44,13 +50,16 @@ class PrepareSpec(Spec):
       runner_options: command-line options of that runner, e.g. ('--flink_master=host:8081',).
       workers: processes that decode on this machine (DirectRunner).
       video_timeout_sec: a video of which no further frame comes for so long is left out and named.
+      broken_packet_share: of a video's packets, those that may be undecodable: they are passed over,
+        counted and told; 0 leaves out a video with any.
       left_out_is_fatal: exit with status 1 when any video was left out (else 3 says that some were).
     """
 
     annotations: str = ""
     annotation_format: str = setting(
-        "csv",
+        "auto",
         choices=(
+            "auto",
             "csv",
             "json_lines",
             "folders",
@@ -63,6 +72,9 @@ class PrepareSpec(Spec):
     )
     protocol: str = ""
     videos: str = ""
+    validation_share: float = setting(0.2, above=0, high=0.9)
+    test_share: float = setting(0.0, low=0, high=0.9)
+    split_seed: int = setting(0, low=0)
     output: str = ""
     short_side: int = setting(256, low=16)
     fps: float | None = setting(None, above=0)
@@ -87,4 +99,5 @@ class PrepareSpec(Spec):
     runner_options: tuple[str, ...] = ()
     workers: int = setting(2, low=1)
     video_timeout_sec: float = setting(600.0, above=0)
+    broken_packet_share: float = setting(0.0, low=0, high=1)
     left_out_is_fatal: bool = False

@@ -24,17 +24,20 @@ class TrainSpec(Spec):
       checkpoints_kept: newest checkpoints on disk.
       best_metric: evaluation figure by which the best checkpoint is kept, e.g. mAP, charades_mAP or top_1.
       accumulation_steps: parts of a batch, one after the other, whose gradients make one step: the
-        memory of a part. Batch norm sees the parts, and counts each in its moving averages.
+        memory of a part. Batch norm sees the parts, and counts each as a batch in its moving averages.
       rematerialise: what the backward pass computes again instead of keeping it, with the same gradients.
         norms: inside stems and residual modules, of bottleneck networks on one device; for a tenth more arithmetic.
         everything: inside blocks and stems; for a third more arithmetic.
       frozen: regular expressions over names of weights (node_00/spatial/kernel); those neither move nor
         decay, and a batch norm frozen whole runs with its moving statistics. '^(?!head)' trains the
         classifier alone.
-      precise_batch_norm_batches: training batches over which each evaluation first recomputes batch norm's
-        means and variances with the weights that it evaluates; 0 evaluates with moving averages.
+      precise_batch_norm_batches: training batches over which batch norm's means and variances are recomputed
+        with the weights at hand before each evaluation, so before what is kept as the best, and at the end;
+        0 leaves it at moving averages.
       label_smoothing: share of each target given to all classes evenly.
       init_checkpoint: checkpoint or model folder to start from; empty starts afresh.
+      init_classifier: whether the classifier begins with init_checkpoint's too, where it has the same classes;
+        False trains a new one.
       rollbacks: times that a run may go back to its last checkpoint and leave out a batch on which the
         loss or the gradients were not finite; 0 stops at the first.
       strategy: one_device, mirrored, multi_worker_mirrored or tpu (tf.distribute).
@@ -59,9 +62,10 @@ class TrainSpec(Spec):
     accumulation_steps: int = setting(1, low=1)
     rematerialise: str = setting("nothing", choices=("nothing", "norms", "everything"))
     frozen: tuple[str, ...] = ()
-    precise_batch_norm_batches: int = setting(0, low=0)
+    precise_batch_norm_batches: int = setting(10, low=0)
     label_smoothing: float = setting(0.0, low=0, high=0.99)
     init_checkpoint: str = ""
+    init_classifier: bool = True
     rollbacks: int = setting(0, low=0)
     strategy: str = setting(
         "one_device", choices=("one_device", "mirrored", "multi_worker_mirrored", "tpu")

@@ -51,12 +51,19 @@ class Job:
     stream: TextIO
 
 
-def attempt(job: Job, skipped: Sequence[SkippedBatch]) -> Mapping[str, float]:
+def attempt(
+    job: Job,
+    skipped: Sequence[SkippedBatch],
+    told: Sequence[str],
+    on_saved: Callable[[], None],
+) -> Mapping[str, float]:
     """Trains and evaluates from the newest whole checkpoint on.
 
     Args:
       job: the run.
       skipped: batches to pass over.
+      told: lines that the user sees first.
+      on_saved: called when a checkpoint was saved.
 
     Returns:
       The last evaluation's figures.
@@ -66,15 +73,13 @@ def attempt(job: Job, skipped: Sequence[SkippedBatch]) -> Mapping[str, float]:
       StoppedError: SIGTERM arrived, and a checkpoint was saved.
     """
     config, train = job.config, job.config.train
-    lines: list[str] = []
+    lines = [*told]
     newest = newest_whole(train.model_dir, lines.append)
     if is_chief(job.strategy):
         forget_damaged(train.model_dir, newest)
     start_step = step_of(newest) if newest else 0
     _check_common_start(job.strategy, start_step)
     observer = Observer(config, job.indexes, job.records, start_step, job.stream)
-    if newest:
-        lines.append(f"resuming {train.model_dir} at step {start_step} of {train.steps}")
     replicas = job.strategy.num_replicas_in_sync
     lines.append(memory_line(config, job.architecture, replicas))
     for line in lines:
@@ -93,7 +98,7 @@ def attempt(job: Job, skipped: Sequence[SkippedBatch]) -> Mapping[str, float]:
     )
     try:
         with engine.orbit_lines_in(job.records / folder.LOG_FILE):
-            return _trained(job, experiment, task, newest, observer)
+            return _trained(job, experiment, task, newest, observer, on_saved)
     finally:
         task.tell_skipped()
         observer.close()
@@ -105,6 +110,7 @@ def _trained(
     task: engine.TrainedTask,
     newest: str | None,
     observer: Observer,
+    on_saved: Callable[[], None],
 ) -> Mapping[str, float]:
     runner = engine.Runner(
         distribution_strategy=job.strategy,
@@ -123,6 +129,7 @@ def _trained(
             records=job.records,
             trainer_config=experiment.trainer,
             stop=job.stop,
+            on_saved=on_saved,
         ),
         stopwatch=observer.stopwatch,
     )

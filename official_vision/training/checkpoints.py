@@ -6,13 +6,15 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from official_vision.errors import UserError
-from official_vision.files import disk_full_reason, write_text
+from official_vision.files import full_disk_reason, write_text
 
 # What TensorFlow raises for damaged checkpoints; a cut-off data file is an IndexError.
 READ_ERRORS = (ValueError, RuntimeError, IndexError, tf.errors.OpError)
@@ -107,6 +109,41 @@ def forget_damaged(folder: str | os.PathLike, newest: str | None) -> None:
     write_text(Path(folder) / "checkpoint", str(listed))
 
 
+def rewrite(checkpoint: str, changed: Mapping[str, np.ndarray]) -> None:
+    """Replaces some tensors of a checkpoint; whenever it is read, it is the old one or the new one whole.
+
+    Args:
+      checkpoint: its path prefix.
+      changed: values by key, of the shapes and dtypes that they have there; keys that it lacks are left out.
+    """
+    path = Path(checkpoint)
+    reader = tf.train.load_checkpoint(checkpoint)
+    names = sorted(reader.get_variable_to_shape_map())
+    old = list(path.parent.glob(f"{path.name}.data-*"))
+    # In another number of files, so that their names are others: only the index takes the place of one.
+    count = 1 if len(old) > 1 else 2
+    with tempfile.TemporaryDirectory(dir=path.parent, suffix="_temp") as folder:
+        parts = [f"{folder}/part-{number}" for number in range(count)]
+        for number, part in enumerate(parts):
+            own = names[number::count]
+            values = [changed.get(name, reader.get_tensor(name)) for name in own]
+            tf.raw_ops.SaveV2(
+                prefix=part,
+                tensor_names=own,
+                shape_and_slices=[""] * len(own),
+                tensors=[tf.constant(value) for value in values],
+            )
+        merged = Path(folder) / path.name
+        tf.raw_ops.MergeV2Checkpoints(
+            checkpoint_prefixes=parts, destination_prefix=str(merged), delete_old_dirs=False
+        )
+        for file in merged.parent.glob(f"{path.name}.data-*"):
+            file.replace(path.parent / file.name)
+        Path(f"{merged}.index").replace(f"{path}.index")
+    for file in old:
+        file.unlink()
+
+
 @contextlib.contextmanager
 def full_disk_named(folder: str | os.PathLike) -> Iterator[None]:
     """Wraps the writing of a run's files: a full disk becomes one line.
@@ -120,7 +157,7 @@ def full_disk_named(folder: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        reason = disk_full_reason(error)
+        reason = full_disk_reason(error)
         if not reason:
             raise
         last = _last_whole(Path(folder))

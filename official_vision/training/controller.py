@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import orbit
@@ -33,6 +33,7 @@ class Controller(orbit.Controller):
         records: Path,
         trainer_config: config_definitions.TrainerConfig,
         stop: StopRequest,
+        on_saved: Callable[[], None] = lambda: None,
         **settings: object,
     ):
         """Args:
@@ -40,8 +41,10 @@ class Controller(orbit.Controller):
         records: folder that tells which evaluation was the last.
         trainer_config: steps and intervals.
         stop: ends the run after a loop, once all processes know of it.
+        on_saved: called when a checkpoint was saved.
         settings: of orbit.Controller.
         """
+        self._on_saved = on_saved
         self._resume_from = resume_from
         self._records = records
         self._config = trainer_config
@@ -83,7 +86,7 @@ class Controller(orbit.Controller):
         step, figures = self._evaluated(train_steps)
         while True:
             now = self._step()
-            if now != step and now and (now % interval == 0 or now >= train_steps):
+            if now != step and now and self._is_evaluated(now):
                 step, figures = now, scalars(self.evaluate(eval_steps))
                 self._note_evaluated(step, figures)
             if now >= train_steps:
@@ -96,19 +99,27 @@ class Controller(orbit.Controller):
             return super().evaluate(steps)
         except StoppedError:
             with self.strategy.scope():
-                self.trainer.put_weights_back()
+                self.trainer.exchange_averages()
             self._leave()
 
     def _train_n_steps(self, num_steps: int) -> None:
         super()._train_n_steps(num_steps)
         if self._stop.agreed:
             self._leave()
+        if self._is_evaluated(self._step()):
+            # Before the checkpoint: so the last one has what is evaluated, and a run that goes on from it too.
+            with self.strategy.scope():
+                self.trainer.make_statistics_precise()
+
+    def _is_evaluated(self, step: int) -> bool:
+        return step % self._config.validation_interval == 0 or step >= self._config.train_steps
 
     def _leave(self) -> None:
         self._maybe_save_checkpoint(check_interval=False)
         raise StoppedError(
             f"{self._records} is saved at step {self._step()} of {self._config.train_steps}; "
-            "run the same command to go on."
+            "run the same command to go on.",
+            by_user=self._stop.by_user,
         )
 
     def _step(self) -> int:
@@ -138,4 +149,5 @@ class Controller(orbit.Controller):
         with full_disk_named(self._records):
             super()._maybe_save_checkpoint(check_interval=False)
         self._saved_step = step
+        self._on_saved()
         return True

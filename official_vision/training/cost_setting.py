@@ -8,6 +8,7 @@ from official_vision.specs import DataSpec, ModelSpec
 
 def setting_of(model: ModelSpec, data: DataSpec) -> Setting:
     """Returns the setting of architecture/cost.py for clips of `data` through a network of `model`."""
+    model = model.with_numbers()
     return Setting(
         gate=model.gate,
         frames=data.frames,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from official_vision.architecture.formats import read_architecture
 from official_vision.config import Config
 from official_vision.data.damage import Skipped, damage_named
 from official_vision.data.index import Index
-from official_vision.data.input import build_dataset, read_index
+from official_vision.data.input import build_dataset, check_num_classes, read_index
+from official_vision.data.likeness import preparation_differences
+from official_vision.errors import UserError
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import ClipScores, collect
 from official_vision.modeling.builder import build_model
@@ -30,7 +32,8 @@ from official_vision.training.restore import (
     restore_model,
     step_of,
 )
-from official_vision.training.task import GATHERED, gather_replicas
+from official_vision.training.run_data import RunData, check_located, located, read_run_data
+from official_vision.training.task import GATHERED, gather_replicas, inference_logits
 
 _CLIP_SETTINGS = ("path", "views", "crops", "frames", "frame_stride", "size", "label_rule")
 
@@ -39,7 +42,8 @@ _CLIP_SETTINGS = ("path", "views", "crops", "frames", "frame_stride", "size", "l
 class Trained:
     """A run's network with its weights, where they came from, and the devices that hold them.
 
-    `labels` are the class names that the run's folder holds where its weights were converted.
+    `labels` are the class names that the run's folder holds; `data` what it says of the splits that it was
+    trained and validated on, by their names; of converted weights either may be missing.
     """
 
     config: Config
@@ -48,12 +52,41 @@ class Trained:
     step: int
     strategy: tf.distribute.Strategy
     labels: tuple[str, ...] | None = None
+    data: Mapping[str, RunData] = dataclasses.field(default_factory=dict)
+    model_dir: str = ""
+
+    def described_index(self) -> Index | None:
+        """What the run's folder itself says of its data: classes, object ids and preparation, but no videos."""
+        own = self.data.get("train")
+        if own is None or self.labels is None:
+            return None
+        return dataclasses.replace(own.index, classes=self.labels)
+
+    def validation_index(self) -> Index:
+        """Reads the index of the validation split of the configuration.
+
+        Raises:
+          UserError: no prepared split is there, or one of other classes or streams.
+        """
+        spec, numbers = self.config.validation_data, self.config.model
+        check_located(spec.path, self.data.get("validation"), self.model_dir)
+        index = read_index(spec, self.model.streams, None, "validation")
+        check_same_classes(self.labels, index.classes, spec.path)
+        if numbers.num_classes is not None:
+            check_num_classes(numbers.num_classes, index, spec.path)
+        return index
+
+    def unlike(self, index: Index) -> list[str]:
+        """Returns a line for each way in which data were prepared otherwise than those of training."""
+        own = self.data.get("train")
+        return list(preparation_differences(own.index, index)) if own else []
 
 
 def load_trained(
     model_dir: str | os.PathLike,
     which: str = "best",
     strategy: tf.distribute.Strategy | None = None,
+    data: str | os.PathLike | None = None,
 ) -> Trained:
     """Builds a run's network and restores a checkpoint of it.
 
@@ -61,11 +94,14 @@ def load_trained(
       model_dir: the run's folder.
       which: best, latest, or a checkpoint's path prefix.
       strategy: of the devices to put it on; None for the one that is current.
+      data: folder of a prepared split in place of the run's validation data; None looks for those at their
+        path from here, else where they lay when the run began.
 
     Raises:
       UserError: the folder holds no run, or no such checkpoint.
     """
-    config = configuration.read(model_dir)
+    recorded = read_run_data(model_dir)
+    config = _at_hand(configuration.read(model_dir), recorded, data)
     checkpoint = find_checkpoint(model_dir, which)
     architecture = read_architecture(Path(model_dir) / ARCHITECTURE_FILE)
     strategy = strategy or tf.distribute.get_strategy()
@@ -73,7 +109,21 @@ def load_trained(
         model = build_model(config.model, architecture)
         restore_model(model, checkpoint)
     labels = labels_of_run(model_dir)
-    return Trained(config, model, checkpoint, step_of(checkpoint), strategy, labels)
+    step = step_of(checkpoint)
+    return Trained(config, model, checkpoint, step, strategy, labels, recorded, str(model_dir))
+
+
+def _at_hand(
+    config: Config, recorded: Mapping[str, RunData], data: str | os.PathLike | None
+) -> Config:
+    """The settings with paths at which the splits can be read from here."""
+    train, validation = config.train_data, config.validation_data
+    path = str(Path(data)) if data else located(validation.path, recorded.get("validation"))
+    return dataclasses.replace(
+        config,
+        train_data=dataclasses.replace(train, path=located(train.path, recorded.get("train"))),
+        validation_data=dataclasses.replace(validation, path=path),
+    )
 
 
 def all_devices() -> tf.distribute.Strategy:
@@ -109,8 +159,9 @@ def score_clips(
     """
     spec = trained.config.validation_data
     streams = trained.model.streams
-    index = read_index(spec, streams, trained.config.model.num_classes, "validation")
-    check_same_classes(trained.labels, index.classes, spec.path)
+    index = trained.validation_index()
+    for line in _warnings(trained, index):
+        logging.warning("%s", line)
     skipped = Skipped(spec.path, index)
     batches = trained.strategy.distribute_datasets_from_function(
         lambda context: build_dataset(
@@ -126,9 +177,29 @@ def score_clips(
         gathered,
         index.videos,
         index.classes,
-        trained.config.model.activation,
+        trained.model.spec.activation,
         _provenance(trained, index, blanked),
     )
+
+
+def _warnings(trained: Trained, index: Index) -> Iterator[str]:
+    """Yields what makes figures of this data say less than they seem to.
+
+    Raises:
+      UserError: one label per video is judged, and a video has several.
+    """
+    path, labelling = trained.config.validation_data.path, index.labelling
+    for line in trained.unlike(index):
+        yield f"{path} was prepared otherwise than the training data: {line}"
+    if trained.model.spec.activation != "softmax":
+        return
+    if labelling.several is not None:
+        raise UserError(
+            "A network of ModelSpec.activation = 'softmax' is judged by one label per video. Received: "
+            f"{path}, in which video {labelling.several!r} has several labels. Leave such videos out."
+        )
+    if labelling.without is not None:
+        yield f"{path}: videos without a label (the first is {labelling.without!r}) count as wrong"
 
 
 def evaluate_without(
@@ -155,8 +226,7 @@ def _gathered(trained: Trained, batches: Iterable, blanked: str) -> dict[str, np
         features: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         features = blank_stream(features, blanked) if blanked else features
-        logits = tf.cast(trained.model(features, training=False)["logits"], tf.float32)
-        return gather_replicas({"logits": logits, **targets})
+        return gather_replicas({"logits": inference_logits(trained.model, features), **targets})
 
     @tf.function
     def step(batch: tuple) -> dict[str, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""Class names that a run's folder itself knows, since its weights were converted from another program's."""
+"""Class names that a run keeps in its folder: those that its classifier was trained on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
+from official_vision.data.likeness import class_difference
 from official_vision.errors import UserError
+from official_vision.specs import TrainSpec
 
 LABELS_FILE = "labels.txt"  # one name per line, in the order of the classifier's logits
 _REMEDY = "One name per line, or JSON: a list of names, or an object of names and numbers."
@@ -36,9 +38,31 @@ def read_labels(path: str | os.PathLike) -> tuple[str, ...]:
 
 
 def labels_of_run(model_dir: str | os.PathLike) -> tuple[str, ...] | None:
-    """Returns the class names that a run's folder holds, None where it holds none (trained runs don't)."""
+    """Returns the class names that a run's folder holds; None of weights that were converted without names."""
     path = Path(model_dir) / LABELS_FILE
-    return read_labels(path) if path.is_file() else None
+    # As they were written: a name of the data may begin or end with a space.
+    return tuple(_text_of(path).removesuffix("\n").split("\n")) if path.is_file() else None
+
+
+def labels_of_checkpoint(path: str | os.PathLike) -> tuple[str, ...] | None:
+    """Returns the class names of the run that a checkpoint belongs to, None where nothing tells.
+
+    Args:
+      path: a run's folder, or the path prefix of a checkpoint in it, in best/ or in ema_checkpoints/.
+    """
+    path = Path(path)
+    folders = [path] if path.is_dir() else [path.parent, path.parent.parent]
+    return next((names for folder in folders if (names := labels_of_run(folder))), None)
+
+
+def write_labels(folder: str | os.PathLike, classes: Sequence[str]) -> None:
+    """Writes the class names into a run's folder.
+
+    Raises:
+      UserError: names that no file of lines can hold.
+    """
+    check_labels(classes, len(classes), str(Path(folder) / LABELS_FILE))
+    files.write_text(Path(folder) / LABELS_FILE, "".join(f"{name}\n" for name in classes))
 
 
 def check_labels(labels: Sequence[str], num_classes: int, source: str) -> None:
@@ -75,13 +99,31 @@ def check_same_classes(
     """
     if labels is None:
         return
-    for number, (label, name) in enumerate(zip(labels, classes, strict=True)):
-        if label != name:
-            raise UserError(
-                f"Data must have the classes of the run's {LABELS_FILE}, in its order. Received: {path}, whose "
-                f"class {number} is {name!r}, and {label!r} in the run. Prepare the data with those classes in "
-                f"that order, or convert again with the data's --labels."
-            )
+    if difference := class_difference(classes, labels):
+        raise UserError(
+            f"Data must have the classes of the run's {LABELS_FILE}, in its order. Received: {path} and the run, "
+            f"{difference}. Prepare the data with the run's classes; of a converted run, convert again with "
+            "the data's --labels."
+        )
+
+
+def check_start_classes(train: TrainSpec, classes: Sequence[str]) -> None:
+    """Refuses to begin with the classifier of a run whose classes are as many, and others.
+
+    Raises:
+      UserError: the first class that differs.
+    """
+    if not train.init_checkpoint or not train.init_classifier:
+        return
+    labels = labels_of_checkpoint(train.init_checkpoint)
+    if labels is None or len(labels) != len(classes):
+        return  # a classifier of another size is left out, and named
+    if difference := class_difference(labels, classes):
+        raise UserError(
+            "A classifier goes on with the classes it was trained on. Received: TrainSpec.init_checkpoint = "
+            f"{train.init_checkpoint!r} and the data, {difference}. Prepare the data with those classes, or set "
+            "TrainSpec.init_classifier = False to train a new classifier."
+        )
 
 
 def _text_of(path: str | os.PathLike) -> str:

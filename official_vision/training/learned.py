@@ -37,7 +37,7 @@ def learned_connectivity(model_dir: str | os.PathLike, which: str = "best") -> L
       UserError: no run, no such checkpoint, or the checkpoint of another network.
     """
     record = configuration.read_record(model_dir)
-    spec = configuration.read(model_dir).model
+    spec = configuration.read(model_dir).model.with_numbers()
     architecture = read_architecture(Path(model_dir) / ARCHITECTURE_FILE)
     checkpoint = find_checkpoint(model_dir, which)
     is_gated = spec.gate == "peer"

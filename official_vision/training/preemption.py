@@ -1,43 +1,67 @@
-"""A request to stop: the machine is wanted back, and the run ends where it can go on."""
+"""A request to stop: the machine or the terminal is wanted back, and the run ends where it can go on."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
+_SOON = b"stopping after this loop of steps, or this batch of an evaluation; Ctrl-C again stops at once\n"
+
 
 class StopRequest:
-    """Whether SIGTERM has arrived; the run asks after every loop and every batch of evaluation.
+    """Whether SIGTERM or Ctrl-C has arrived; the run asks after every loop and every batch of evaluation.
 
     Attributes:
       arrived: this process was asked to stop.
       agreed: all processes of the run know that one was, after the same loop of steps.
+      by_user: it was Ctrl-C.
     """
 
     def __init__(self) -> None:
         self.arrived = False
         self.agreed = False
+        self.by_user = False
 
-    def note(self, *_: object) -> None:
-        """Handles the signal: nothing but a note, because a step may be under way."""
+    def note(self, number: int = signal.SIGTERM, *_: object) -> None:
+        """Handles the signal: nothing but a note, because a step may be under way; a second Ctrl-C interrupts.
+
+        Raises:
+          KeyboardInterrupt: Ctrl-C came before.
+        """
+        if number == signal.SIGINT:
+            if self.by_user:
+                raise KeyboardInterrupt
+            self.by_user = True
+            # Not by print: the signal may have come within one.
+            with contextlib.suppress(OSError):
+                os.write(sys.__stderr__.fileno(), _SOON)
         self.arrived = True
 
 
 @contextlib.contextmanager
-def sigterm_noted() -> Iterator[StopRequest]:
-    """Notes SIGTERM within the block instead of dying of it.
+def stop_signals_noted() -> Iterator[StopRequest]:
+    """Notes SIGTERM and Ctrl-C within the block instead of dying of them.
 
-    Outside the main thread signals can't be handled; there the request never arrives. TensorFlow's
-    own PreemptionCheckpointHandler is not used: it needs a cluster, and leaves the process itself.
+    Outside the main thread signals can't be handled; there the request never arrives. A Ctrl-C that the process
+    ignores, as in a shell's background, or handles otherwise, is left as it is. TensorFlow's own
+    PreemptionCheckpointHandler is not used: it needs a cluster, and leaves the process itself.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = signal.signal(signal.SIGTERM, request.note)
+    before = {signal.SIGTERM: signal.getsignal(signal.SIGTERM)}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.default_int_handler
+    for number in before:
+        signal.signal(number, request.note)
     try:
         yield request
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            if handler is not None:  # which Python cannot put back
+                signal.signal(number, handler)

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
-import tf_keras
 
 from official_vision.architecture.formats import read_architecture
 from official_vision.config import CONFIG_JSON, read
 from official_vision.errors import UserError
+from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.rematerialisation import LOADED_BATCHES
+from official_vision.training.checkpoints import READ_ERRORS
 
 ARCHITECTURE_FILE = "architecture.json"  # the graph, beside a run's configuration
 BEST_FOLDER = "best"
 EMA_FOLDER = "ema_checkpoints"  # Model Garden's name
 # Settings that change what weights of the same shapes compute.
 _MEANING_OF_GRAPH = ("convolution_padding", "stem_pool_padding", "downsampling", "rgb_pool_size")
-_MEANING_OF_MODEL = ("rgb_mean", "rgb_deviation", "flow_border", "flow_source", "frame_pooling")
+_MEANING_OF_MODEL = (
+    "rgb_mean",
+    "rgb_deviation",
+    "flow_border",
+    "flow_stretch",
+    "flow_source",
+    "frame_pooling",
+)
 _STEP_KEY = "global_step/.ATTRIBUTES/VARIABLE_VALUE"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+COUNT_KEY = f"model/norm_updates{_VALUE}"
+_STATISTICS = re.compile(f"/moving_(mean|variance){_VALUE}$")
 
 
 def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
@@ -55,28 +67,34 @@ def step_of(checkpoint: str) -> int:
     return int(reader.get_tensor(_STEP_KEY)) if reader.has_tensor(_STEP_KEY) else 0
 
 
-def restore_model(model: tf_keras.Model, checkpoint: str) -> None:
-    """Restores every weight of `model`.
+def restore_model(model: AssembleNet, checkpoint: str) -> None:
+    """Restores every weight of `model`, and what its batch norms' statistics count where a checkpoint says that.
 
     Raises:
       UserError: the checkpoint lacks a weight, or was written by another architecture.
     """
     try:
-        status = tf.train.Checkpoint(model=model).read(checkpoint)
-        status.expect_partial().assert_existing_objects_matched()
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
+        reader = tf.train.load_checkpoint(checkpoint)
+        for key, variable in _checkpoint_keys(model).items():
+            variable.assign(reader.get_tensor(key))
+        model.update_count.variable.assign(_batches_counted(reader))
+    except (*READ_ERRORS, KeyError) as error:
         raise UserError(
             f"A checkpoint must hold the model's weights. Received: {checkpoint} "
             f"({str(error).splitlines()[0]}). Is it another architecture's?"
         ) from error
 
 
-def load_weights(model: tf_keras.Model, init_checkpoint: str) -> list[str]:
+def load_weights(model: AssembleNet, init_checkpoint: str, *, classifier: bool = True) -> list[str]:
     """Loads the weights that fit by name and shape: for fine-tuning with another classifier.
+
+    Batch norms' statistics then count as much as those of `LOADED_BATCHES` batches, where all were loaded;
+    where one was not, the first batch of training replaces them.
 
     Args:
       model: receives the weights.
       init_checkpoint: a path prefix, or a run's folder, whose best (else latest) checkpoint is taken.
+      classifier: whether the classifier's weights are loaded too.
 
     Returns:
       Lines that say what was loaded, every weight that was not, with the reason, and settings of the network
@@ -88,12 +106,15 @@ def load_weights(model: tf_keras.Model, init_checkpoint: str) -> list[str]:
     reader = tf.train.load_checkpoint(_initial(init_checkpoint))
     shapes = reader.get_variable_to_shape_map()
     paths = _checkpoint_keys(model)
-    skipped = []
+    left = [] if classifier else [v.ref() for v in model.head.classifier.variables]
+    skipped = {}
     for key, variable in paths.items():
-        if key not in shapes:
-            skipped.append(f"  {variable.name}: not in the checkpoint")
+        if variable.ref() in left:
+            skipped[key] = f"  {variable.name}: begins anew (TrainSpec.init_classifier = False)"
+        elif key not in shapes:
+            skipped[key] = f"  {variable.name}: not in the checkpoint"
         elif list(shapes[key]) != variable.shape.as_list():
-            skipped.append(
+            skipped[key] = (
                 f"  {variable.name}: {shapes[key]} there, {variable.shape.as_list()} here"
             )
         else:
@@ -103,15 +124,28 @@ def load_weights(model: tf_keras.Model, init_checkpoint: str) -> list[str]:
             f"TrainSpec.init_checkpoint must hold weights of such a model. Received: {init_checkpoint}, "
             "in which no weight fits. Name a run of the same architecture."
         )
+    lacks_statistics = any(_STATISTICS.search(key) for key in skipped)
+    model.update_count.set_loaded(0.0 if lacks_statistics else _batches_counted(reader))
     loaded = len(paths) - len(skipped)
     return [
         f"initialised {loaded} of {len(paths)} weights from {init_checkpoint}",
-        *skipped,
+        *skipped.values(),
         *_changed_meaning(model, Path(init_checkpoint)),
     ]
 
 
-def _changed_meaning(model: tf_keras.Model, folder: Path) -> Iterator[str]:
+def statistics_of(model: AssembleNet) -> dict[str, tf.Variable]:
+    """Returns the moving means and variances of a network by their keys in checkpoints."""
+    keys = _checkpoint_keys(model).items()
+    return {key: variable for key, variable in keys if _STATISTICS.search(key)}
+
+
+def _batches_counted(reader: tf.train.CheckpointReader) -> float:
+    """What a checkpoint's statistics count; those of one that doesn't say are a trained network's."""
+    return float(reader.get_tensor(COUNT_KEY)) if reader.has_tensor(COUNT_KEY) else LOADED_BATCHES
+
+
+def _changed_meaning(model: AssembleNet, folder: Path) -> Iterator[str]:
     """Yields a line for each setting by which a run's weights computed something else there than here."""
     if not (folder / ARCHITECTURE_FILE).is_file() or not (folder / CONFIG_JSON).is_file():
         return
@@ -134,7 +168,7 @@ def _initial(init_checkpoint: str) -> str:
         return find_checkpoint(init_checkpoint, "latest")
 
 
-def _checkpoint_keys(model: tf_keras.Model) -> dict[str, tf.Variable]:
+def _checkpoint_keys(model: AssembleNet) -> dict[str, tf.Variable]:
     """The keys under which a checkpoint of the trainer keeps each of the model's weights."""
     view = tf.train.Checkpoint(model=model)
     keys = {}
@@ -150,4 +184,5 @@ def _checkpoint_keys(model: tf_keras.Model) -> dict[str, tf.Variable]:
             continue
         for name, child in node._trackable_children().items():
             pending.append((f"{path}/{name}" if path else name, child))
+    keys.pop(COUNT_KEY)  # no weight
     return keys

@@ -5,20 +5,18 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from official_vision import files
-from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.damage import damage_named
-from official_vision.data.index import Index
-from official_vision.data.input import read_index
 from official_vision.errors import UserError, nearest
+from official_vision.lock import folder_locked
+from official_vision.metrics.charades import is_charades
 from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
-from official_vision.modeling.inputs import streams_of
 from official_vision.modeling.precision import in_precision
 from official_vision.training import folder
 from official_vision.training.accumulation import check_parts
@@ -26,27 +24,38 @@ from official_vision.training.attempt import Job, attempt
 from official_vision.training.best import INFO_FILE
 from official_vision.training.checkpoints import full_disk_named, newest_whole
 from official_vision.training.freezing import check_patterns
+from official_vision.training.from_data import read_splits, settled, told
 from official_vision.training.health import Breakdown, NotFiniteError
+from official_vision.training.labels import check_start_classes
+from official_vision.training.observation.first_lines import first_lines
 from official_vision.training.observation.progress import clock
 from official_vision.training.optimization import make_optimizer
-from official_vision.training.preemption import sigterm_noted
+from official_vision.training.preemption import stop_signals_noted
 from official_vision.training.restore import BEST_FOLDER
 from official_vision.training.skipping import SkippedBatch, batch_after, read_skipped, write_skipped
-from official_vision.training.strategies import is_chief, lost_workers_named, make_strategy
+from official_vision.training.strategies import (
+    devices_lines,
+    is_chief,
+    lost_workers_named,
+    make_strategy,
+)
 from official_vision.training.threads import set_threads
 
 
-def train(config: Config) -> folder.TrainingResult:
+def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResult:
     """Trains until TrainSpec.steps, from the newest checkpoint of the run's folder where there is one.
 
     Args:
-      config: every setting.
+      config: every setting; those that are None and that the data know are settled by the data.
+      allow_changes: a run may go on with settings that change what its weights mean (training/changes.py), or
+        on other data of the same classes.
 
     Returns:
       What the run reached.
 
     Raises:
-      UserError: settings that don't fit each other, the data or the folder; a loss that is not a number.
+      UserError: settings that don't fit each other, the data, the devices or the folder; a folder that
+        another process trains in; a loss that is not a number.
     """
     started = time.monotonic()
     # First: threads can only be set, and workers joined, before any operation ran.
@@ -54,41 +63,72 @@ def train(config: Config) -> folder.TrainingResult:
     strategy = make_strategy(config)
     model_dir = Path(_checked(config).train.model_dir)
     architecture = resolve_architecture(config.model)
-    indexes = _read_indexes(config, architecture)
-    folder.check(model_dir, config, architecture, indexes)
+    indexes = read_splits(config, architecture)
+    given, config = config.model, settled(config, architecture, indexes)
+    _check_metric(config, indexes["train"].classes)
+    check_start_classes(config.train, indexes["train"].classes)
     with contextlib.ExitStack() as around:
+        if is_chief(strategy):
+            around.enter_context(folder_locked(model_dir, "TrainSpec.model_dir", "training"))
+        start = folder.start_of(
+            model_dir, config, architecture, indexes, allow_changes=allow_changes
+        )
+        config = start.config
         around.enter_context(lost_workers_named(strategy, config.train.model_dir))
         around.enter_context(full_disk_named(model_dir))
         around.enter_context(damage_named(config.train_data.path, indexes["train"]))
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         around.enter_context(in_precision(config.train.precision))
-        stop = around.enter_context(sigterm_noted())
+        stop = around.enter_context(stop_signals_noted())
         check_parts(
             config.train_data.batch_size,
             strategy.num_replicas_in_sync,
             config.train.accumulation_steps,
         )
-        if is_chief(strategy):
+        if is_chief(strategy) and start.is_new:
             folder.begin(model_dir, config, architecture, indexes)
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
         job = Job(config, architecture, indexes, strategy, stop, records, sys.stdout)
-        figures = _until_done(job)
+        lines = [
+            *start.lines,
+            *devices_lines(strategy, config.train),
+            *told(config, given, architecture, indexes),
+            *first_lines(config),
+        ]
+        figures = _until_done(job, lines, _recorder(model_dir, job, start))
         best = with_nan(files.read_json(records / BEST_FOLDER / INFO_FILE))
-        result = folder.TrainingResult(
-            config.train.steps, figures, best, time.monotonic() - started
-        )
-        folder.write_result(records, result)
+        seconds, metric = time.monotonic() - started, config.train.best_metric
+        result = folder.TrainingResult(config.train.steps, figures, best, seconds, metric)
+        if not (start.is_done and (records / folder.RESULT_FILE).is_file()):
+            folder.write_result(records, result)
     return result
 
 
-def _until_done(job: Job) -> Mapping[str, float]:
+def _recorder(model_dir: Path, job: Job, start: folder.Start) -> Callable[[], None]:
+    """What to call when a checkpoint was saved: the settings that led to it are recorded, once."""
+    pending = is_chief(job.strategy) and not start.is_new
+
+    def record() -> None:
+        nonlocal pending
+        if pending:
+            folder.begin(model_dir, job.config, job.architecture, job.indexes)
+            folder.note_changes(model_dir, start)
+        pending = False
+
+    return record
+
+
+def _until_done(
+    job: Job, lines: Sequence[str], on_saved: Callable[[], None]
+) -> Mapping[str, float]:
     """Trains to the end, going back to the last checkpoint as often as TrainSpec.rollbacks allows."""
     model_dir = Path(job.config.train.model_dir)
     skipped = read_skipped(model_dir)
     while True:
         try:
-            return attempt(job, skipped)
+            return attempt(job, skipped, lines, on_saved)
         except NotFiniteError as error:
+            lines = ()
             skipped = _with_broken_batch(job, skipped, error.breakdown)
             if is_chief(job.strategy):
                 write_skipped(model_dir, skipped)
@@ -122,13 +162,6 @@ def _checked(config: Config) -> Config:
     train = config.train
     if not train.model_dir:
         raise UserError("TrainSpec.model_dir must be set. Received: ''. Name a folder for the run.")
-    single_label = config.model.activation == "softmax"
-    figures = (*figure_names(single_label=single_label), "validation_loss")
-    if train.best_metric not in figures:
-        raise UserError(
-            f"TrainSpec.best_metric must be a figure of evaluation. Received: {train.best_metric!r}. "
-            f"{nearest(train.best_metric, figures)}"
-        )
     check_patterns(train.frozen)
     # Built once for its checks: a misspelt optimizer is refused before anything is written.
     batch_size = config.train_data.batch_size
@@ -136,17 +169,20 @@ def _checked(config: Config) -> Config:
     return config
 
 
-def _read_indexes(config: Config, architecture: Architecture) -> dict[str, Index]:
-    streams = streams_of(architecture, config.model)
-    sections = {"train": config.train_data, "validation": config.validation_data}
-    return {
-        name: read_index(spec, streams, config.model.num_classes, name)
-        for name, spec in sections.items()
-    }
+def _check_metric(config: Config, classes: Sequence[str]) -> None:
+    single_label = config.model.activation == "softmax"
+    names = figure_names(single_label=single_label, charades=is_charades(classes))
+    figures, metric = (*names, "validation_loss"), config.train.best_metric
+    if metric not in figures:
+        raise UserError(
+            f"TrainSpec.best_metric must be a figure of evaluation. Received: {metric!r}. "
+            f"{nearest(metric, figures)}"
+        )
 
 
-def summary_line(result: folder.TrainingResult, metric: str) -> str:
+def summary_line(result: folder.TrainingResult) -> str:
     """One line on how a run ended."""
+    metric = result.metric
     return (
         f"trained to step {result.step} in {clock(result.seconds)}; best {metric} "
         f"{result.best[metric]:.4f} at step {result.best['best_ckpt_global_step']:.0f}"

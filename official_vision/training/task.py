@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from official_vision.data.input import build_dataset
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
+from official_vision.modeling.flow import clip_by_clip
 from official_vision.training.accumulation import Gradients, accumulate
 from official_vision.training.bilevel import Side, check_sides, seen, split_sides
 from official_vision.training.connection_terms import ConnectionTerms
@@ -55,7 +57,7 @@ class VideoTask(base_task.Task):
         note: shows the user a line.
         """
         super().__init__(garden_config, name="video_classification")
-        self.config = config
+        self.config = dataclasses.replace(config, model=config.model.with_numbers())
         self.architecture = architecture
         self.indexes = indexes
         self.start_step = start_step
@@ -84,8 +86,11 @@ class VideoTask(base_task.Task):
 
     def initialize(self, model: tf_keras.Model) -> None:
         """Loads TrainSpec.init_checkpoint, when it is set and the run starts afresh."""
-        if self.config.train.init_checkpoint:
-            for line in load_weights(model, self.config.train.init_checkpoint):
+        train = self.config.train
+        if train.init_checkpoint:
+            for line in load_weights(
+                model, train.init_checkpoint, classifier=train.init_classifier
+            ):
                 self._note(line)
 
     def build_inputs(
@@ -150,7 +155,7 @@ class VideoTask(base_task.Task):
           metrics: none are kept in training beyond the loss.
 
         Returns:
-          The loss, a scalar; of bilevel updates that of the first batch.
+          The clips' loss without what is minimised besides, a scalar; of bilevel updates that of the first batch.
         """
         del metrics
         if self.config.connectivity.updates == "bilevel":
@@ -173,18 +178,18 @@ class VideoTask(base_task.Task):
         model: tf_keras.Model,
         optimizer: tf_keras.optimizers.Optimizer,
     ) -> Gradients:
-        """The loss of a batch, and the gradients of the variables that it moves, unscaled."""
+        """The clips' loss of a batch, and the gradients of all that is minimised, unscaled."""
         parts = self.config.train.accumulation_steps
         clips = tf.reduce_sum(tf.cast(side.inputs[1]["mask"], tf.float32))
         scales_loss = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
 
         def gradients_of(part: Any) -> Gradients:
             with tf.GradientTape() as tape:
-                loss = self._loss(model, part, clips)
+                loss = total = self._loss(model, part, clips)
                 if side.has_terms and self.terms:
-                    loss += self.terms(optimizer.iterations) / parts
+                    total += self.terms(optimizer.iterations) / parts
                 # The optimizer sums over replicas; the mean over the global batch is wanted.
-                scaled = loss / tf.distribute.get_strategy().num_replicas_in_sync
+                scaled = total / tf.distribute.get_strategy().num_replicas_in_sync
                 if scales_loss:
                     scaled = optimizer.get_scaled_loss(scaled)
             return loss, tape.gradient(scaled, side.variables)
@@ -234,12 +239,23 @@ class VideoTask(base_task.Task):
             self.config.train.label_smoothing,
         )
         real = tf.reduce_sum(tf.cast(targets["mask"], tf.float32))
-        loss *= tf.math.divide_no_nan(real, clips)
+        return loss * tf.math.divide_no_nan(real, clips)
+
+    def added_losses(self, step: int) -> dict[str, float]:
+        """What is minimised besides the clips' loss, which alone compares with validation's.
+
+        Args:
+          step: steps that have been taken.
+
+        Returns:
+          weight_decay, the penalty of OptimizerSpec.decay = 'l2', and search_terms, each where there is one.
+        """
+        added = {}
         if self._l2_decay:
-            penalty = l2_penalty(self._kernels, self._l2_decay)
-            # Its gradient is added once the network's is there.
-            loss += tf.stop_gradient(penalty) / self.config.train.accumulation_steps
-        return loss
+            added["weight_decay"] = float(l2_penalty(self._kernels, self._l2_decay))
+        if self.terms:
+            added["search_terms"] = float(self.terms(tf.constant(step)))
+        return added
 
     def validation_step(
         self,
@@ -261,7 +277,7 @@ class VideoTask(base_task.Task):
         """
         del metrics
         features, targets = inputs
-        logits = tf.cast(model(features, training=False)["logits"], tf.float32)
+        logits = inference_logits(model, features)
         losses = clip_losses(logits, targets["labels"], self.config.model.activation)
         return gather_replicas({"losses": losses, "logits": logits, **targets})
 
@@ -288,6 +304,12 @@ class VideoTask(base_task.Task):
         # Without the penalty of weight decay: it says nothing of the data.
         loss = float(np.mean(gathered["losses"][gathered["mask"] > 0]))
         return {**evaluation.figures, "validation_loss": loss, "average_precision": per_class}
+
+
+def inference_logits(model: tf_keras.Model, features: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Returns float32 logits [batch, classes] at inference, which no clip's neighbours in the batch change."""
+    with clip_by_clip(model):
+        return tf.cast(model(features, training=False)["logits"], tf.float32)
 
 
 def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

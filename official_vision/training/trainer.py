@@ -39,6 +39,7 @@ class Trainer(base_trainer.Trainer):
         """
         self._stopwatch = stopwatch
         self._began = 0.0
+        self._precise_at = -1  # the step of the weights that statistics were recomputed with
         super().__init__(*settings, **others)
         if self.optimizer is not None:
             make_state(self.optimizer, self.task.trained)
@@ -68,7 +69,8 @@ class Trainer(base_trainer.Trainer):
         """Returns the loop's averages.
 
         Returns:
-          training_loss, learning_rate, architecture_learning_rate where the architecture variables
+          training_loss (of clips alone), weight_decay and search_terms (what is minimised besides, at the loop's
+          end, where it is), learning_rate, architecture_learning_rate where the architecture variables
           have a rate of their own, seconds (of the loop, tracing included) and input_wait_share (0..1).
         """
         logs = super().train_loop_end()
@@ -85,26 +87,44 @@ class Trainer(base_trainer.Trainer):
         return {
             **logs,
             self.train_loss.name: loss,
+            **self.task.added_losses(int(self.global_step.numpy())),
             "seconds": seconds,
             "input_wait_share": waited / max(seconds, 1e-9),
         }
 
     def eval_begin(self) -> None:
-        """Starts the clock of an evaluation; recomputes batch norm's statistics where that is set."""
+        """Starts the clock of an evaluation, which begins with precise statistics."""
+        self.make_statistics_precise()
         self._began = time.monotonic()
         super().eval_begin()
         exchange_addon_averages(self.optimizer, self.model.trainable_variables)
-        if count := self.task.config.train.precise_batch_norm_batches:
-            data = self.distribute_dataset(self.task.statistics_inputs, self.config.task.train_data)
-            recompute_statistics(self.model, itertools.islice(data, count), self._forward)
+
+    def make_statistics_precise(self) -> None:
+        """Recomputes batch norm's statistics with the weights that are evaluated, once a step, where that is set.
+
+        The batches are the same ones whenever it is done: a run that repeats it goes on as one that did not.
+        """
+        count, step = (
+            self.task.config.train.precise_batch_norm_batches,
+            int(self.global_step.numpy()),
+        )
+        if not count or self._precise_at == step:
+            return
+        began = time.monotonic()
+        data = self.distribute_dataset(self.task.statistics_inputs, self.config.task.train_data)
+        self.exchange_averages()
+        recompute_statistics(self.model, itertools.islice(data, count), self._forward)
+        self.exchange_averages()
+        self._precise_at = step
+        self._stopwatch.add(activities.EVALUATION, time.monotonic() - began)
 
     @tf.function
     def _forward(self, inputs: Any) -> None:
         """Batch norm sees a batch; averaged weights, where they are kept, are in place by then."""
         self.strategy.run(lambda given: self.model(given[0], training=True), args=(inputs,))
 
-    def put_weights_back(self) -> None:
-        """Ends an evaluation that was broken off: averages are still in the weights' place."""
+    def exchange_averages(self) -> None:
+        """Puts averages of weights, where a run has them, in the weights' place; the second time back."""
         if isinstance(self.optimizer, optimization.ExponentialMovingAverage):
             self.optimizer.swap_weights()
         exchange_addon_averages(self.optimizer, self.model.trainable_variables)

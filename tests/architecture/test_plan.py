@@ -88,14 +88,16 @@ def test_an_inverted_bottleneck_ends_in_its_last_width():
     ("mode", "peers", "expected"),
     [
         ("none", None, []),
-        ("static", None, [1, 0]),
-        ("self", None, [1, 0]),
-        ("peer", None, [(0, 1), (0, 1)]),
-        ("peer", (0, 0), [0, 0]),
-        ("self", (0, 0), [1, 0]),
+        ("static", None, [(0, 1), (2, 1)]),
+        ("self", None, [(0, 2), (2, 1)]),
+        ("peer", None, [((0, 1, 2), 1)] * 2),
+        ("peer", (1, 0), [(1, 1), (0, 1)]),
+        ("self", (1, 0), [(0, 2), (2, 1)]),
     ],
 )
 def test_what_a_gate_reads(mode, peers, expected):
-    block = Block(1, (1, 0), 8, peers=peers)
-    graph = Architecture("tiny", (Stem("rgb", 8), Stem("flow", 8), block))
-    assert gate_sources(mode, block, make_plan(graph)[2]) == expected
+    """A self gate reads what its connection pools: the stem's map, twice as large as the block's."""
+    block = Block(2, (0, 2), 8, peers=peers)
+    nodes = (Stem("rgb", 8), Stem("flow", 8), Block(1, (1,), 8, 1, 2), block)
+    graph = Architecture("tiny", nodes)
+    assert gate_sources(mode, block, make_plan(graph)[3]) == expected

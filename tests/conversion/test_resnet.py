@@ -1,12 +1,7 @@
 """On a still video an inflated ResNet computes what tf_keras's and torchvision's compute for the picture."""
 
-import os
-import subprocess
-from pathlib import Path
-
 import numpy as np
 import pytest
-import safetensors
 import tensorflow as tf
 import tf_keras
 from safetensors.numpy import load_file, save_file
@@ -17,10 +12,10 @@ from official_vision.conversion.converted import Options
 from official_vision.conversion.residual.convert import convert_resnet
 from official_vision.conversion.sources import SOURCES, source_of
 from official_vision.specs import ModelSpec
+from tests.conversion.system_python import run_by_torch
 
 TOLERANCE = 1e-4
 FRAMES = 4
-SYSTEM_PYTHON = "/usr/bin/python3"
 CHAIN = Architecture(
     "chain",
     (
@@ -105,20 +100,8 @@ def keras(tmp_path_factory):
 @pytest.fixture(scope="module")
 def torchvision(tmp_path_factory):
     """The folder of a torchvision ResNet-50, and what it computes."""
-    tried = (
-        subprocess.run(
-            [SYSTEM_PYTHON, "-c", "import torch, torchvision"], capture_output=True, check=False
-        )
-        if Path(SYSTEM_PYTHON).exists()
-        else None
-    )
-    if tried is None or tried.returncode:
-        assert os.environ.get("CI") != "true", "CI compares with torchvision: see .ci/run"
-        pytest.skip("the system's Python has no torchvision")
     folder = tmp_path_factory.mktemp("torchvision")
-    script = Path(__file__).with_name("torchvision_networks.py")
-    packages = Path(safetensors.__file__).parents[1]
-    subprocess.run([SYSTEM_PYTHON, script, "resnet50", packages, folder], check=True)
+    run_by_torch("torchvision_networks.py", "resnet50", folder)
     return folder, dict(np.load(folder / "io.npz"))
 
 

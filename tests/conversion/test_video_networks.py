@@ -1,17 +1,21 @@
 """What of 3-D residual networks' weights fits goes where it belongs, with the names of PySlowFast and torchvision."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from safetensors.numpy import save_file
 
 from official_vision.conversion.converted import Options
 from official_vision.conversion.residual.video import convert_r2plus1d, convert_slowfast
 from official_vision.conversion.sources import SOURCES, source_of
 from official_vision.errors import UserError
+from official_vision.modeling import frames as time_axis
 from official_vision.specs import ModelSpec
+from tests.conversion.system_python import run_by_torch
 
 MODULES = (3, 4, 6, 3)
-EPSILON = 1e-5
 
 
 class Writer:
@@ -75,39 +79,18 @@ def slowfast(tmp_path_factory):
     return str(path), tensors, convert_slowfast(str(path), Options())
 
 
-def normalised(x, tensors, name):
-    scale = tensors[f"{name}.weight"] / np.sqrt(tensors[f"{name}.running_var"] + EPSILON)
-    return (x - tensors[f"{name}.running_mean"]) * scale + tensors[f"{name}.bias"]
-
-
-def module_by_hand(x, tensors, branch, dilation):
-    """A module without a projection in float64; x [time, height, width, channels]."""
-    tensors = {name: np.asarray(value, np.float64) for name, value in tensors.items()}
-    frames, height, width, _ = x.shape
-    padded = np.pad(x, [(dilation, dilation), (0, 0), (0, 0), (0, 0)])
-    kernel = tensors[f"{branch}.a.weight"]
-    y = sum(padded[i * dilation :][:frames] @ kernel[:, :, i, 0, 0].T for i in range(3))
-    y = np.maximum(normalised(y, tensors, f"{branch}.a_bn"), 0)
-    padded = np.pad(y, [(0, 0), (1, 1), (1, 1), (0, 0)])
-    kernel = tensors[f"{branch}.b.weight"]
-    y = sum(
-        padded[:, i:][:, :height, j:][:, :, :width] @ kernel[:, :, 0, i, j].T
-        for i in range(3)
-        for j in range(3)
-    )
-    y = np.maximum(normalised(y, tensors, f"{branch}.b_bn"), 0)
-    y = y @ tensors[f"{branch}.c.weight"][:, :, 0, 0, 0].T
-    return np.maximum(normalised(y, tensors, f"{branch}.c_bn") + x, 0)
-
-
-def test_a_whole_module_of_slowfast_computes_the_same(slowfast):
-    path, tensors, converted = slowfast
+def test_a_whole_module_of_slowfast_computes_what_pytorch_does(slowfast):
+    """slowfast_50 has the slow pathway's frames, every fourth, beside others: 4 frames apart it sees the same."""
+    path, _, converted = slowfast
     assert source_of(path) == "slowfast"
     assert converted.architecture.nodes[8].temporal_dilation == 4
-    module = converted.model.blocks()[8].modules[1]
-    x = np.random.default_rng(1).uniform(0, 1, (6, 3, 4, 2048)).astype(np.float32)
-    ours = module(x, 6, training=False).numpy()
-    theirs = module_by_hand(x.astype(np.float64), tensors, "s5.pathway0_res1.branch2", 4)
+    folder = Path(path).parent
+    run_by_torch("torch_video_networks.py", "slowfast", folder)
+    with np.load(folder / "io.npz") as io:
+        x, theirs = io["x"], io["y"]
+    frames = np.random.default_rng(1).uniform(0, 1, (12, *x.shape[1:])).astype(np.float32)
+    frames[::4] = x
+    ours = converted.model.blocks()[8].modules[1](frames, 12, training=False).numpy()[::4]
     assert np.abs(ours - theirs).max() < 1e-5 * np.abs(theirs).max()
     assert np.abs(theirs - x).max() > 0.5
 
@@ -205,3 +188,16 @@ def test_r2plus1d_18_is_refused(tmp_path):
     save_file(r2plus1d_tensors(4, with_third=False), tmp_path / "weights.safetensors")
     with pytest.raises(UserError, match="as R\\(2\\+1\\)D-18's"):
         convert_r2plus1d(str(tmp_path / "weights.safetensors"), Options())
+
+
+def test_r2plus1d_s_1x1_convolutions_compute_what_torchvision_s_do(tmp_path):
+    run_by_torch("torch_video_networks.py", "r2plus1d", tmp_path)
+    with np.load(tmp_path / "io.npz") as io:
+        x, first, middle, last = (io[name] for name in ("x", "first", "middle", "last"))
+    converted = convert_r2plus1d(str(tmp_path / "weights.safetensors"), Options())
+    module = converted.model.blocks()[8].modules[1]
+    y = time_axis.over_time(x, len(x), module.first)
+    ours = tf.nn.relu(module.first_norm(y, training=False)).numpy()
+    assert np.abs(ours - first).max() < 1e-5 * np.abs(first).max()
+    ours = module.last_norm(module.last(middle), training=False).numpy()
+    assert np.abs(ours - last).max() < 1e-5 * np.abs(last).max()

@@ -27,6 +27,7 @@ def encode(video):
     context["clip/label/text"].bytes_list.value.extend(label[1].encode() for label in video.labels)
     context["clip/label/start"].float_list.value.extend(label[2] for label in video.labels)
     context["clip/label/end"].float_list.value.extend(label[3] for label in video.labels)
+    context["clip/times"].float_list.value.extend(video.times_sec)
     for stream, frames in video.frames.items():
         feature_list = example.feature_lists.feature_list[ENCODED_KEYS[stream]]
         for frame in frames:

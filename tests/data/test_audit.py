@@ -6,11 +6,14 @@ import shutil
 import numpy as np
 import pytest
 
+from official_vision.data import survey
 from official_vision.data.audit import Audit, Spread, audit
-from official_vision.data.finding import KINDS, Finding
+from official_vision.data.decoding_worker import DecodingFailedError
+from official_vision.data.finding import KINDS
 from official_vision.data.manifest import Label, Manifest, VideoRow
-from official_vision.data.video import probe
+from official_vision.data.video import VideoError
 from official_vision.specs import PrepareSpec
+from tests.data.video import odd
 
 CLASSES = ("run", "jump", "sit")
 
@@ -25,6 +28,24 @@ def folder(tmp_path_factory, write_mp4):
     shutil.copy(folder / "a.mp4", folder / "copy of a.mp4")
     (folder / "broken.mp4").write_text("no video")
     return folder
+
+
+class HereWorker:
+    """Surveys in this process: starting children takes seconds."""
+
+    def survey(self, row, spec, decode):
+        try:
+            return survey.survey(row, spec, decode, lambda: None)
+        except VideoError as error:
+            raise DecodingFailedError(str(error)) from error
+
+    def close(self):
+        pass
+
+
+@pytest.fixture(autouse=True)
+def _no_children(monkeypatch):
+    monkeypatch.setattr("official_vision.data.audit.DecodingWorker", HereWorker)
 
 
 def spec_of(folder):
@@ -112,18 +133,12 @@ def test_equal_content_within_a_split_is_no_leakage(folder):
     assert look(folder, rows).findings == ()
 
 
-def test_frames_are_counted_only_when_asked(folder, monkeypatch):
-    """The header's count is compared with what the decoder gives; here all headers name 31."""
+@pytest.mark.parametrize("decode", [False, True])
+def test_frames_are_counted(folder, decode):
     rows = [row("c", labels=(0, 1, 2))]
-    assert look(folder, rows, decode=True).findings == ()
-    monkeypatch.setattr(
-        "official_vision.data.audit.probe",
-        lambda file: dataclasses.replace(probe(file), frames=31),
-    )
-    assert look(folder, rows).findings == ()
-    assert look(folder, rows, decode=True).findings == (
-        Finding("frame_count", "c.mp4", "its header names 31 frames, 30 can be decoded"),
-    )
+    assert look(folder, rows, decode=decode).findings == ()
+    seen = HereWorker().survey(rows[0], spec_of(folder), decode)
+    assert (seen.named, seen.frames, seen.end_sec) == (30, 30, 1.5)
 
 
 def test_progress_sees_every_file_once(folder):
@@ -136,3 +151,69 @@ def test_progress_sees_every_file_once(folder):
     rows = [row("b", end_sec=1.0), row("rest", path="b.mp4"), row("lost", labels=(1, 2))]
     look(folder, rows, progress=progress)
     assert seen == [(2, "videos")]
+
+
+@pytest.fixture(scope="module")
+def odd_folder(tmp_path_factory):
+    """A video of each kind that can be used but should be known."""
+    folder = tmp_path_factory.mktemp("odd")
+    plain = odd.write(folder / "plain.mp4", odd.greys(25), bf="0", g="5")
+    odd.remux(plain, folder / "pause.mp4", odd.moved(2.0, 10))
+    odd.remux(plain, folder / "cover.mkv", cover_first=True)
+    odd.remux(plain, folder / "cut.mp4", odd.moved(-0.4))
+    first = odd.write(folder / "first.ts", odd.greys(5), bf="0")
+    later = odd.write(folder / "later.ts", odd.greys(5), bf="0", start_sec=100)
+    long = odd.write(folder / "long.ts", odd.greys(30), bf="0")
+    other = odd.write(folder / "other.ts", odd.greys(5, 64, 32), bf="0", start_sec=1.2)
+    odd.joined(folder / "joined.ts", first, later)
+    odd.joined(folder / "sizes.ts", long, other)
+    odd.broken(plain, folder / "broken.mp4", 9)
+    odd.write(folder / "flat.mkv", odd.greys(2, 4, 640), codec="ffv1")
+    return folder
+
+
+ODD = {
+    "plain.mp4": {},
+    "cut.mp4": {},  # what an edit list hides is neither shown nor missed
+    "pause.mp4": {"variable_rate": "frames lie up to 1.17 s from where 8.333 a second would put"},
+    "cover.mkv": {"several_streams": "2 of them"},
+    "joined.ts": {"time_jumps": "the clock jumps by +99.8 s at 0.20 s; times were continued there"},
+    "sizes.ts": {"changing_size": "frames are of 64 x 48, then 32 x 64; all were scaled"},
+    "flat.mkv": {"undecodable": "frames of 640 x 4 pixels, one side more than 64 times"},
+}
+
+
+@pytest.mark.parametrize("decode", [False, True])
+def test_odd_videos_are_named_with_and_without_decoding(odd_folder, decode):
+    rows = [row(name, path=name, labels=(0, 1, 2)) for name in ODD]
+    found = look(odd_folder, rows, decode=decode).findings
+    assert {f.about: f.kind for f in found} == {n: next(iter(k)) for n, k in ODD.items() if k}
+    for finding in found:
+        assert ODD[finding.about][finding.kind] in finding.detail
+
+
+def test_packets_that_may_be_broken_are_counted_where_they_are_decoded(odd_folder):
+    rows = [row("broken", labels=(0, 1, 2))]
+    (finding,) = look(odd_folder, rows, decode=True).findings
+    assert (finding.kind, finding.about) == ("undecodable", "broken.mp4")
+    spec = dataclasses.replace(spec_of(odd_folder), broken_packet_share=0.1)
+    found = audit(Manifest(CLASSES, tuple(rows)), spec, decode=True).findings
+    assert {f.kind: f.detail for f in found} == {
+        "broken_packets": "1 of 25 packets cannot be decoded and were passed over",
+        "frame_count": "its header names 25 frames, 24 can be decoded",
+    }
+
+
+def test_labels_and_parts_past_the_end_are_named(odd_folder):
+    """The file lasts 1 s; a tenth of a second more is rounding."""
+    labels = (Label(0, 0.0, 1.1), Label(1, 0.5, 1.2), Label(2, 3.0), Label(2, None, 1.0))
+    rows = [
+        VideoRow("a", "plain.mp4", "train", labels),
+        VideoRow("b", "plain.mp4", "train", (), 0.5, 1.1),
+        VideoRow("c", "plain.mp4", "train", (Label(0),), 0.5, 2.0),
+    ]
+    assert findings(look(odd_folder, rows), "labels_past_end") == [
+        ("a", "'jump' from 0.5 s to 1.2 s ends after the video, 1.00 s"),
+        ("a", "'sit' from 3 s ends after the video, 1.00 s"),
+        ("c", "its part from 0.5 s to 2 s ends after the video, 1.00 s"),
+    ]

@@ -42,13 +42,13 @@ def worker():
 
 
 def encoded(worker, spec, folder):
-    fps, paths = worker.encode(ROW, spec, folder)
-    return fps, frames_in(paths)
+    video = worker.encode(ROW, spec, folder)
+    return {**video._asdict(), "frames": frames_in(video.frames)}
 
 
 def expected(spec, folder):
-    fps, paths = encode_video(ROW, spec, folder)
-    return fps, frames_in(paths)
+    video = encode_video(ROW, spec, folder)
+    return {**video._asdict(), "frames": frames_in(video.frames)}
 
 
 def while_decoding(worker, action):
@@ -148,7 +148,10 @@ def test_a_full_disk_is_not_the_videos_fault(worker, spec, tmp_path):
 
 
 def test_frames_are_counted_in_the_child_too(worker, spec):
-    assert worker.count_frames(ROW, spec) == 120  # of the whole file
+    for decode in (False, True):
+        seen = worker.survey(ROW, spec, decode)
+        assert seen.frames == 120  # of the whole file
+        assert seen.end_sec == pytest.approx(120 * 1001 / 30000, abs=1e-3)
 
 
 def test_closing_ends_the_child_and_a_call_in_another_thread(spec, tmp_path):

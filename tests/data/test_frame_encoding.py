@@ -54,8 +54,8 @@ def test_better_quality_is_bigger_and_closer(texture):
 def test_a_span_of_real_footage(footage, tmp_path):
     path = footage["carphone_pristine"]
     spec = PrepareSpec(videos=str(path.parent), short_side=48, flow_bound=8.0, jpeg_quality=95)
-    fps, paths = encode_video(VideoRow("id", path.name, "train", (), 1.0, 1.3), spec, tmp_path)
-    frames = frames_in(paths)
+    video = encode_video(VideoRow("id", path.name, "train", (), 1.0, 1.3), spec, tmp_path)
+    frames = frames_in(video.frames)
     expected = list(
         video_streams(
             path,
@@ -67,7 +67,10 @@ def test_a_span_of_real_footage(footage, tmp_path):
             end_sec=1.3,
         )
     )
-    assert fps == pytest.approx(30000 / 1001)
+    assert video.fps == pytest.approx(30000 / 1001)
+    ticks = np.arange(30, 40) * 1001 / 30000 - 1.0  # frame 30 is the first after 1 s
+    np.testing.assert_allclose(video.times_sec, ticks, atol=1e-4)
+    assert (video.file_end_sec, video.notes) == (None, {})
     assert {name: len(items) for name, items in frames.items()} == dict.fromkeys(frames, 9)
     assert set(frames) == {"rgb", "flow", "objects"}
     for item, rgb, flow, ids in zip(expected, *frames.values(), strict=True):
@@ -81,9 +84,10 @@ def test_a_span_of_real_footage(footage, tmp_path):
 def test_the_rate_asked_for_is_the_rate_stored(footage, tmp_path):
     path = footage["carphone_pristine"]
     spec = PrepareSpec(videos=str(path.parent), short_side=16, fps=5.0, flow="none", objects="none")
-    fps, paths = encode_video(VideoRow("id", path.name, "train", ()), spec, tmp_path)
-    assert fps == 5.0
-    assert len(frames_in(paths)["rgb"]) == 20  # ticks 0, .2, ... 3.8 of 3.97 s
+    video = encode_video(VideoRow("id", path.name, "train", ()), spec, tmp_path)
+    assert video.fps == 5.0
+    np.testing.assert_allclose(video.times_sec, np.arange(21) / 5)
+    assert len(frames_in(video.frames)["rgb"]) == 20  # ticks 0, .2, ... 3.8 of 3.97 s
 
 
 def test_a_span_without_frames_is_named(footage, tmp_path):
@@ -100,8 +104,8 @@ def test_a_video_too_long_for_a_record_is_named_when_the_record_is_full(
     spec = PrepareSpec(videos=str(footage["carphone_pristine"].parent), short_side=32)
     spec = dataclasses.replace(spec, objects="none", flow="none")
     row = VideoRow("id", "carphone_pristine.mp4", "train", ())
-    _, paths = encode_video(row, spec, tmp_path)
-    ten = sum(map(len, frames_in(paths)["rgb"][:10]))
+    video = encode_video(row, spec, tmp_path)
+    ten = sum(map(len, frames_in(video.frames)["rgb"][:10]))
     monkeypatch.setattr(frame_encoding, "LARGEST_RECORD_BYTES", ten)
     with pytest.raises(
         VideoError, match=r"carphone_pristine\.mp4: 0 s fill the .* a record can hold"

@@ -3,6 +3,8 @@
 import dataclasses
 import errno
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -11,8 +13,9 @@ import tensorflow as tf
 from official_vision.data import beam, prepare, shard_task
 from official_vision.data.annotations import read_manifest
 from official_vision.data.decoding_worker import DecodingFailedError
+from official_vision.data.frame_encoding import EncodedVideo
 from official_vision.data.frame_lists import FrameLists
-from official_vision.data.index import Index
+from official_vision.data.index import Index, VideoNote
 from official_vision.data.manifest import Label, Manifest, VideoRow
 from official_vision.data.shard import decode_frame, parse
 from official_vision.errors import UserError
@@ -27,6 +30,7 @@ class FakeWorker:
     """Encodes a video as its own name; names in `broken` fail."""
 
     broken: frozenset = frozenset()
+    notes: Mapping = MappingProxyType({})
     seen: list
 
     def __init__(self):
@@ -39,7 +43,7 @@ class FakeWorker:
         with FrameLists(folder) as lists:
             for _ in range(2):
                 lists.append({"rgb": b"\xff\xd8" + row.id.encode()})
-        return 25.0, lists.paths
+        return EncodedVideo(25.0, (0.0, 0.04, 0.08), lists.paths, 0.08, self.notes)
 
     def close(self):
         pass
@@ -259,6 +263,39 @@ def test_labels_are_moved_with_the_span(spec):
     assert found == [(-1.0, -1.0), (0.5, 1.0), (0.0, 0.5), (2.0, -1.0)]
 
 
+@pytest.mark.usefixtures("fake")
+def test_what_preparation_passed_over_is_kept_with_labels_past_the_end(spec, monkeypatch):
+    """The fake's videos last 0.08 s; a label may end a tenth of a second later."""
+    monkeypatch.setattr(FakeWorker, "notes", {"broken_packets": "1 of 3 packets"})
+    labels = (Label(0, 0.0, 0.18), Label(1, 0.05, 0.5), Label(1, 2.0))
+    index = run(spec, Manifest(CLASSES, (VideoRow("v", "v.mp4", "train", labels),)))
+    late = "labels_past_end"
+    notes = [
+        ("broken_packets", "1 of 3 packets"),
+        (late, "'b' from 0.05 s to 0.5 s ends after the video, 0.08 s"),
+        (late, "'b' from 2 s ends after the video, 0.08 s"),
+    ]
+    expected = tuple(VideoNote("v", "v.mp4", *note) for note in notes)
+    assert index.notes == expected
+    assert (
+        run(spec, Manifest(CLASSES, (VideoRow("v", "v.mp4", "train", labels),))).notes == expected
+    )
+    (record,) = records(spec)
+    np.testing.assert_allclose(record["times"], [0, 0.04, 0.08])
+
+
+@pytest.mark.usefixtures("fake")
+def test_more_broken_packets_may_be_allowed_later(spec):
+    """Which changes nothing for videos that are prepared; one that was left out is tried again."""
+    FakeWorker.broken = frozenset({"v4"})
+    assert run(spec).num_videos == 7
+    FakeWorker.broken, FakeWorker.log[:] = frozenset(), []
+    index = run(dataclasses.replace(spec, broken_packet_share=0.1))
+    assert index.left_out == ()
+    assert FakeWorker.log == ["v3", "v4", "v5"]
+    assert index.settings["broken_packet_share"] == 0.1
+
+
 def test_annotations_and_output_must_be_named(tmp_path):
     for missing in (PrepareSpec(output="x"), PrepareSpec(annotations="x")):
         with pytest.raises(UserError, match="must be set"):
@@ -287,7 +324,7 @@ def test_real_videos_become_what_they_show(footage, tmp_path):
     assert index.settings["short_side"] == 48
     assert "workers" not in index.settings
     (path,) = tmp_path.glob("train/*.tfrecord")
-    sizes = [(48, 113, 10), (48, 59, 12)]
+    sizes = [(48, 113, 10), (48, 64, 12)]
     for record, (height, width, count) in zip(
         tf.data.TFRecordDataset(str(path)), sizes, strict=True
     ):

@@ -1,5 +1,7 @@
 """Which frames a clip shows and which labels it carries, against plain Python."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -108,13 +110,14 @@ def test_flows_of_a_short_video_by_hand(short, expected):
 FPS = 10.0
 
 
-def carried(labels, start, rule, frames=10, classes=4):
+def carried(labels, start, rule, frames=10, classes=4, times=()):
     """Indices that a clip of `frames` frames (a second is ten) from frame `start` on carries."""
     record = {
         "label_index": tf.constant([label[0] for label in labels], tf.int64),
         "label_start": tf.constant([label[1] for label in labels], tf.float32),
         "label_end": tf.constant([label[2] for label in labels], tf.float32),
         "fps": tf.constant(FPS),
+        "times": tf.constant(times, tf.float32),
     }
     spec = DataSpec(frames=frames, label_rule=rule)
     found = span.clip_labels(record, tf.constant(start), classes, spec)
@@ -157,10 +160,11 @@ TIMED = st.lists(
 )
 
 
-@given(TIMED, st.integers(0, 40), st.integers(1, 20))
-def test_label_rules_against_plain_python(labels, start, frames):
+@given(TIMED, st.integers(0, 40), st.integers(1, 20), st.booleans())
+def test_label_rules_against_plain_python(labels, start, frames, with_times):
     labels = [(index, begin, begin + length) for index, begin, length in labels]
     first, last = start / FPS, (start + frames) / FPS
+    times = np.arange(80) / FPS if with_times else ()
     rules = {"whole_video": set(), "any_overlap": set(), "half_overlap": set()}
     for index, begin, end in labels:
         overlap = min(last, end) - max(first, begin)
@@ -173,4 +177,20 @@ def test_label_rules_against_plain_python(labels, start, frames):
         if overlap >= half:
             rules["half_overlap"].add(index)
     for rule, expected in rules.items():
-        assert carried(labels, start, rule, frames) == sorted(expected)
+        assert carried(labels, start, rule, frames, times=times) == sorted(expected)
+
+
+def test_stored_times_decide_and_not_the_average_rate():
+    """Two seconds at 30 frames a second, then four at 5: frame 60 lies at 2 s, not at 4.5 s."""
+    times = [*np.arange(60) / 30, *(2 + np.arange(21) / 5)]
+    labels = [(0, 0.0, 2.0), (1, 2.0, 6.0)]
+    carry = functools.partial(carried, labels, rule="half_overlap", frames=4, times=times)
+    assert carry(start=50) == [0]
+    assert carry(start=60) == [1]
+    assert carry(start=76) == [1]
+    assert carry(start=58) == [1]  # 1.93 to 2.4 s
+    assert carry(start=56) == [0]  # 1.87 to 2 s
+    # A clip that outlasts its video ends with it.
+    assert carry(start=76, frames=99) == [1]
+    assert carried([(0, 5.9, 7.0)], 76, "half_overlap", 99, times=times) == []
+    assert carried([(0, 5.5, 6.0)], 76, "half_overlap", 99, times=times) == [0]

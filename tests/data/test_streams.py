@@ -71,7 +71,7 @@ def test_frames_are_not_kept(monkeypatch):
     """However long the video, two frames are alive: the one yielded and the one after it."""
     alive = []
 
-    def frames(*_):
+    def frames(*_, **__):
         for number in range(50):
             alive.append(number)
             yield streams.Frame(np.zeros((4, 4, 3), np.uint8), number / 25, number)

@@ -64,7 +64,7 @@ def test_inspect_and_evaluate_take_the_folder(converted, tmp_path):
     labels.write_text("green\nred\nblue\ngrey\n")
     line = refusal("evaluate", f"--model_dir={run}")
     labels.write_text("".join(f"{name}\n" for name in runs.CLASSES))
-    assert "class 0 is 'red', and 'green' in the run" in line
+    assert "whose class 0 is 'red' and 'green'" in line
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from official_vision.modeling.flow import RepresentationFlow
+from official_vision.modeling.flow import RepresentationFlow, clip_by_clip
 from tests.modeling import twins
 
 THETA, LAMBDA, TAU = 0.3, 0.15, 0.25
@@ -66,17 +66,19 @@ def grey_clip(*frames: np.ndarray) -> np.ndarray:
     return (np.stack(frames)[..., np.newaxis] + offsets)[np.newaxis].astype(np.float32)
 
 
-def stretched(clips: np.ndarray) -> np.ndarray:
+def stretched(clips: np.ndarray, stretch: str) -> np.ndarray:
     grey = clips.astype(np.float64).mean(axis=-1)
-    return (grey - grey.min()) / (grey.max() - grey.min()) * 255
+    parts = [grey] if stretch == "batch" else [own[np.newaxis] for own in grey]
+    return np.concatenate([(x - x.min()) / (x.max() - x.min()) * 255 for x in parts])
 
 
-@pytest.mark.parametrize("border", ["authors", "textbook"])
+@pytest.mark.parametrize(("border", "stretch"), [("authors", "batch"), ("textbook", "clip")])
 @pytest.mark.parametrize("iterations", [1, 2, 7, 12])
-def test_flow_is_that_of_the_formulas(iterations: int, border: str) -> None:
+def test_flow_is_that_of_the_formulas(iterations: int, border: str, stretch: str) -> None:
     clips = 40 * twins.maps(2, 3, 5, 6, 3) + 100
-    grey = stretched(clips)
-    found = RepresentationFlow(iterations, border=border)(clips).numpy()
+    clips[1] *= 0.5  # of less contrast
+    grey = stretched(clips, stretch)
+    found = RepresentationFlow(iterations, border=border, stretch=stretch)(clips).numpy()
     assert found.shape == (2, 3, 5, 6, 2)
     for clip in range(2):
         for frame in range(2):
@@ -108,6 +110,24 @@ def test_the_scale_of_the_input_does_not_matter() -> None:
     np.testing.assert_allclose(flow(clip), flow(clip / 255), atol=1e-3)
     as_bytes = np.rint(np.clip(clip, 0, 255)).astype(np.uint8)
     np.testing.assert_allclose(flow(as_bytes), flow(as_bytes.astype(np.float32)), atol=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_clip_s_flow_does_not_depend_on_the_clips_beside_it(compiled: bool) -> None:
+    clip = grey_clip(100 + texture(0, 0, 12) / 20, 100 + texture(1, 0, 12) / 20).astype(np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, clip.shape, np.uint8)
+    strangers = [np.zeros_like(clip), np.full_like(clip, 255), noise]
+    layer = RepresentationFlow(5, compiled=compiled)
+    alone, together = layer(clip).numpy(), layer(np.concatenate([clip, *strangers])).numpy()
+    np.testing.assert_allclose(together[:1], alone, atol=1e-6)
+    assert not np.any(together[1:3])  # of one grey value nothing moves
+    layer.stretch = "batch"
+    together = layer(np.concatenate([clip, *strangers])).numpy()
+    assert np.abs(together[:1] - alone).max() > 0.1
+    with clip_by_clip(tf_keras.Sequential([layer])):  # what was traced before is not taken
+        again = layer(np.concatenate([clip, *strangers])).numpy()
+    np.testing.assert_allclose(again[:1], alone, atol=1e-6)
+    assert layer.stretch == "batch"
 
 
 def test_one_frame_and_a_still_picture_have_no_flow() -> None:

@@ -277,11 +277,11 @@ def training_step(model: AssembleNet, optimizer: tf_keras.optimizers.Optimizer):
 
 @pytest.mark.slow
 def test_forward_and_training_step_compile_with_xla() -> None:
-    """Table 1 with all streams at static shapes, the nearest to a TPU that a CPU allows.
+    """Every kind of layer at static shapes, the nearest to a TPU that a CPU allows.
 
     With flow that the network computes; stored flow is compiled in tests/training/test_whole_step.py.
     """
-    models = [small.network(flow_source="computed") for _ in range(2)]
+    models = [small.network(small.architecture(), flow_source="computed") for _ in range(2)]
     models[1].set_weights(models[0].get_weights())
     features = small.clips(1, 2, streams=models[0].streams)
     compiled = tf.function(models[0], jit_compile=True)(features, training=False)

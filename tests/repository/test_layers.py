@@ -12,30 +12,43 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "official_vision"
 
-_BASE = {"errors", "files"}
+_BASE = {"errors", "files", "names"}
 _FACTS = _BASE | {"architecture", "specs"}
-_TOOLS = {"workers", "pictures"}
+_TOOLS = {"workers", "fonts", "pictures"}
 # A folder or file of the package -> what of the package it may import beside itself.
 MAY_IMPORT = {
     "__init__": set(),
     "errors": set(),
     "files": {"errors"},
-    "cli": {"errors"},
+    "lock": {"errors"},
+    "names": {"errors"},
+    "cli": _BASE | {"specs"},
     "workers": {"errors"},
-    "pictures": _BASE,
+    "fonts": _BASE,
+    "pictures": _BASE | {"fonts"},
     "specs": _BASE,
     "architecture": _BASE,
     "config": _BASE | {"specs"},
     "metrics": _BASE | {"specs"},
     "modeling": _FACTS,
-    "data": _FACTS | {"pictures"},
-    "training": _FACTS | {"metrics", "modeling", "data", "config"},
+    "data": _FACTS | {"lock", "pictures"},
+    "training": _FACTS | {"lock", "pictures", "metrics", "modeling", "data", "config"},
     "conversion": _FACTS | {"modeling", "training", "config", "data"},
-    "serving": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
-    "search": _FACTS | _TOOLS | {"metrics", "modeling", "data", "config", "training"},
+    "serving": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
+    "search": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
-WITHOUT_TENSORFLOW = ("errors", "files", "cli", "specs", "config", "architecture", "metrics")
+WITHOUT_TENSORFLOW = (
+    "errors",
+    "lock",
+    "files",
+    "names",
+    "cli",
+    "specs",
+    "config",
+    "architecture",
+    "metrics",
+)
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
 # Packages that a plain installation may lack: nothing but the code that uses them may need them.
 EXTRAS = {"gradio", "grpc", "ray", "tensorflow_addons", "tensorflow_serving"}

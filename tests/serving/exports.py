@@ -130,9 +130,17 @@ def write_split(folder, videos, spec, classes=LABELS):
         for number, path in enumerate(videos):
             row = VideoRow(Path(path).stem, str(path), "validation", ())
             with scratch_folder(folder) as scratch:
-                fps, frames = encode_video(row, spec, scratch)
+                video = encode_video(row, spec, scratch)
                 labels = [(number % len(classes), classes[number % len(classes)], -1.0, -1.0)]
-                stored = StoredVideo(row.id, number, fps, labels, spec.flow_bound, frames)
+                stored = StoredVideo(
+                    row.id,
+                    number,
+                    video.fps,
+                    labels,
+                    spec.flow_bound,
+                    video.frames,
+                    video.times_sec,
+                )
                 write(stored, file)
     entry = describe_shard(shard)
     ids = tuple(Path(path).stem for path in videos)

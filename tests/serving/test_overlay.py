@@ -103,6 +103,12 @@ def test_every_frame_of_the_source_is_shown_with_the_latest_that_was_fed():
     assert all(own.rgb is frame.rgb for own, frame in zip(paired, source, strict=True))
     fast = [FrameStreams(np.zeros((1, 1, 3)), None, None, n / 20) for n in range(15)]
     assert [own.number for own in shown_frames(source, fast)] == list(range(0, 15, 2))
+    # A last picture that is held: shown with what is fed until it ends.
+    held = [
+        *shown_frames(source, [*slow, *(FrameStreams(slow[0].rgb, None, None, t) for t in (1, 2))])
+    ]
+    assert [(own.time_sec, own.number) for own in held[8:]] == [(1, 3), (2, 4)]
+    assert held[-1].rgb is source[-1].rgb
 
 
 @pytest.mark.parametrize("codecs", [("libx264", "mpeg4"), ("mpeg4",)])

@@ -135,6 +135,7 @@ def config(data, model_dir, graph, **settings):
             validation_interval=4,
             checkpoint_interval=4,
             pictures=False,
+            precise_batch_norm_batches=0,  # test_precise_norm.py tries them
         ),
         "optimizer": OptimizerSpec(learning_rate=0.05, schedule="constant"),
         "evaluation": EvaluationSpec(),

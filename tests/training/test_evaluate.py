@@ -9,17 +9,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from official_vision.architecture.formats import read_architecture
-from official_vision.data.index import Index
+from official_vision.data.index import Index, Labelling
+from official_vision.errors import UserError
 from official_vision.metrics.dump import read_dump
 from official_vision.specs import EvaluationSpec
 from official_vision.training import evaluate as evaluation
-from official_vision.training.task import VideoTask
+from official_vision.training.task import VideoTask, inference_logits
+from tests.modeling import small
 from tests.training import runs, untrained
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VIDEOS, VIEWS, CROPS = 6, 2, 3
+
+
+def of_split(trained, path):
+    data = dataclasses.replace(trained.config.validation_data, path=str(path))
+    config = dataclasses.replace(trained.config, validation_data=data)
+    return dataclasses.replace(trained, config=config)
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +58,52 @@ def test_clips_are_those_of_the_data_and_pooled_as_set(run):
     for pooling, expected in (("mean", p.mean(axis=1)), ("max", p.max(axis=1))):
         spec = EvaluationSpec(pooling=pooling)
         np.testing.assert_allclose(clips.pooled(spec).scores, expected, rtol=1e-6)
+
+
+def test_other_classes_are_refused_and_other_preparation_is_told(run, tmp_path):
+    """The run keeps the classes that it was trained on, whatever the data at hand call theirs."""
+    trained = load(run)
+    runs.write_split(tmp_path / "other", [0, 1], classes=("red", "Green", "blue", "grey"))
+    runs.write_split(tmp_path / "fewer", [0, 1], classes=("red", "green", "blue"))
+    for name, words in (("other", "class 1 is 'Green' and 'green'"), ("fewer", "of 3 and 4")):
+        with pytest.raises(UserError, match=words):
+            of_split(trained, tmp_path / name).validation_index()
+    index = runs.write_split(tmp_path / "slower", [0, 1])
+    settings = {**index.settings, "fps": 5.0}
+    dataclasses.replace(index, settings=settings).write(tmp_path / "slower")
+    found = of_split(trained, tmp_path / "slower").validation_index()
+    assert trained.unlike(found) == ["fps is None in train and 5.0 in slower"]
+
+
+def test_a_video_of_several_labels_is_not_judged_by_one(run, tmp_path):
+    index = runs.write_split(tmp_path / "several", [0, 1])
+    several = dataclasses.replace(index, labelling=Labelling(several="v1"))
+    several.write(tmp_path / "several")
+    with pytest.raises(UserError, match="video 'v1' has several labels"):
+        evaluation.score_clips(of_split(load(run), tmp_path / "several"))
+
+
+def test_data_are_found_where_they_lay_and_named_where_they_are_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = untrained.write_run(Path())  # recorded paths are relative to this folder
+    monkeypatch.chdir("/")
+    folder = tmp_path / folder
+    here = load(folder)
+    assert here.config.validation_data.path == str(tmp_path / "data" / "validation")
+    assert here.validation_index().num_videos == VIDEOS
+    (tmp_path / "data").rename(tmp_path / "moved")
+    gone = load(folder)
+    places = f"not at /data/validation nor at {tmp_path}/data/validation"
+    with pytest.raises(UserError, match=f"{places}. Name their folder by --data") as raised:
+        gone.validation_index()
+    assert "\n" not in str(raised.value)
+    # What a video needs to be explained lies in the run's folder.
+    described = gone.described_index()
+    assert described.classes == runs.CLASSES
+    assert described.settings["short_side"] == runs.SIZE
+    moved = tmp_path / "moved" / "validation"
+    found = evaluation.load_trained(folder, "latest", data=moved)
+    assert found.validation_index() == Index.read(moved)
 
 
 def test_training_evaluates_as_the_command_does_and_reads_the_pooling(run):
@@ -88,6 +143,15 @@ def test_evaluation_is_not_in_training_mode(run):
     config = dataclasses.replace(trained.config, validation_data=data)
     others = evaluation.score_clips(dataclasses.replace(trained, config=config)).logits
     np.testing.assert_allclose(others, first, atol=1e-5)
+
+
+def test_no_clip_changes_the_logits_of_another_whatever_training_does():
+    model = small.network(small.architecture(), flow_source="computed", flow_stretch="batch")
+    clips = small.clips(size=16, streams=model.streams)
+    clips["rgb"] = tf.concat([clips["rgb"][:1] // 8, clips["rgb"][1:]], axis=0)  # one is dark
+    alone = inference_logits(model, {name: x[:1] for name, x in clips.items()})
+    np.testing.assert_allclose(inference_logits(model, clips)[:1], alone, atol=1e-5)
+    assert np.abs(small.logits(model, clips)[:1] - alone).max() > 1e-3  # as published
 
 
 def test_a_blanked_stream_changes_scores_and_is_recorded(run):

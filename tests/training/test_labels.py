@@ -54,5 +54,5 @@ def test_a_missing_or_binary_file_is_refused(tmp_path):
 def test_data_of_other_classes_is_refused():
     check_same_classes(None, ("dog", "cat"), "data")
     check_same_classes(("cat", "dog"), ("cat", "dog"), "data")
-    with pytest.raises(UserError, match="class 0 is 'dog', and 'cat' in the run"):
+    with pytest.raises(UserError, match="data and the run, whose class 0 is 'dog' and 'cat'"):
         check_same_classes(("cat", "dog"), ("dog", "cat"), "data")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,8 +14,11 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.errors import UserError
+from official_vision.lock import folder_locked
 from official_vision.training import evaluate as evaluation
-from official_vision.training.run import train
+from official_vision.training.precise_norm import recompute_on_training_data
+from official_vision.training.restore import COUNT_KEY
+from official_vision.training.run import summary_line, train
 from tests.training import runs
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -171,7 +175,7 @@ def test_fine_tuning_with_other_classes_names_what_was_left(trained, graph, tmp_
 
 @pytest.mark.slow
 def test_resumed_equals_undisturbed(data, graph, tmp_path, capsys):
-    settings = {"ema_decay": 0.9, "flip": True}
+    settings = {"ema_decay": 0.9, "flip": True, "precise_batch_norm_batches": 2}
     train(runs.config(data, tmp_path / "whole", graph, steps=8, **settings))
     train(runs.config(data, tmp_path / "parts", graph, steps=4, **settings))
     capsys.readouterr()
@@ -184,10 +188,17 @@ def test_resumed_equals_undisturbed(data, graph, tmp_path, capsys):
     names = whole.get_variable_to_shape_map()
     compared = [name for name in names if name.startswith("model/")]
     assert any("OPTIMIZER_SLOT/optimizer/average" in name for name in compared)
+    assert COUNT_KEY in compared
     for name in compared:
         np.testing.assert_allclose(
             whole.get_tensor(name), parts.get_tensor(name), atol=2e-6, err_msg=name
         )
+    # The last checkpoint's statistics are precise already, and of the averaged weights.
+    latest = evaluation.load_trained(tmp_path / "parts", "latest")
+    kept = [v.numpy() for v in latest.model.non_trainable_variables]
+    recompute_on_training_data(latest.model, latest.config, 2)
+    for variable, value in zip(latest.model.non_trainable_variables, kept, strict=True):
+        np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6, err_msg=variable.name)
     # Once more: nothing is left to train, and the figures are the same.
     again = train(runs.config(data, tmp_path / "parts", graph, steps=8, **settings))
     assert again.step == 8
@@ -203,6 +214,7 @@ def test_another_model_or_data_is_refused(trained, data, graph, tmp_path):
     for changed, words in (
         (runs.config(data, folder, other), "the architecture was 'small', is 'wider'"),
         (runs.config(data, folder, graph, gate="self"), "model.gate was 'peer', is 'self'"),
+        (runs.config(data, folder, graph, frames=2), "train_data.frames was 4, is 2"),
         (runs.config(tmp_path, folder, graph), "the train data has another fingerprint"),
     ):
         with pytest.raises(UserError) as raised:
@@ -210,6 +222,34 @@ def test_another_model_or_data_is_refused(trained, data, graph, tmp_path):
         assert words in str(raised.value)
         assert "\n" not in str(raised.value)
     assert sorted(path.name for path in Path(folder).iterdir()) == before
+
+
+def test_a_finished_run_keeps_the_settings_it_was_trained_with(trained, capsys):
+    """The same command with fewer steps and another rate says the step that was reached, and changes nothing."""
+    config, result = trained
+    files = [Path(config.train.model_dir) / name for name in ("config.json", "config.gin")]
+    before = [file.read_text() for file in files]
+    optimizer = dataclasses.replace(config.optimizer, learning_rate=0.5)
+    changed = dataclasses.replace(
+        config,
+        train=dataclasses.replace(config.train, steps=20),
+        optimizer=optimizer,
+        architecture_optimizer=optimizer,
+    )
+    again = train(changed)
+    assert (again.step, again.figures) == (40, result.figures)
+    assert "trained to step 40 in" in summary_line(again)
+    screen = capsys.readouterr().out
+    assert "stands at step 40: nothing is left to train" in screen
+    assert "not used, since nothing is trained: optimizer.learning_rate was 0.05, is 0.5" in screen
+    assert [file.read_text() for file in files] == before
+
+
+def test_another_process_in_the_folder_is_told(trained):
+    config, _ = trained
+    refused = pytest.raises(UserError, match=r"One process at a time .*training \(process \d+")
+    with folder_locked(config.train.model_dir, "TrainSpec.model_dir", "training"), refused:
+        train(config)
 
 
 def test_a_loss_that_is_no_number_stops_before_it_is_saved(data, graph, tmp_path):
@@ -221,6 +261,10 @@ def test_a_loss_that_is_no_number_stops_before_it_is_saved(data, graph, tmp_path
     assert "\n" not in str(raised.value)
     latest = evaluation.load_trained(tmp_path, "latest")
     assert latest.step >= 1
+    # Of the rate that broke the run the folder says nothing, unless a checkpoint was trained with it.
+    has_trained = latest.step > 1
+    assert latest.config.optimizer.learning_rate == (1e30 if has_trained else 0.05)
+    assert (tmp_path / "changes.json").is_file() == has_trained
     assert all(np.isfinite(value).all() for value in runs.weights(good).values())
 
 

@@ -18,6 +18,19 @@ EVERYTHING = {
 }
 
 
+def test_the_reported_loss_is_of_clips_and_the_decay_is_told_beside_it():
+    """By numpy: the cross entropy of the three real clips, as validation's, and decay / 2 of squared kernels."""
+    task = steps.make_task(weight_decay=3.0, frame_pooling="mean")
+    model, _ = steps.start(task)
+    features, targets = steps.batch()
+    logits = model(features, training=True)["logits"].numpy().astype(np.float64)[:3]
+    losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(3), np.arange(3)]
+    assert float(task._loss(model, (features, targets), 3.0)) == pytest.approx(losses.mean(), 1e-5)
+    kernels = [kernel.numpy().astype(np.float64) for kernel in model.kernels()]
+    penalty = 3.0 / 2 * sum((kernel**2).sum() for kernel in kernels)
+    assert task.added_losses(1) == {"weight_decay": pytest.approx(penalty, rel=1e-5)}
+
+
 @pytest.mark.slow
 def test_the_whole_step_compiles_with_xla():
     """Two optimizers, parts, clipping, decay and the moving average: two steps equal to uncompiled ones.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from official_vision.architecture.formats import read_architecture, save_architecture
+from official_vision.architecture.formats import read_architecture
 from official_vision.modeling.builder import build_model
-from official_vision.training.restore import ARCHITECTURE_FILE
+from official_vision.training.folder import begin
+from official_vision.training.from_data import read_splits, settled
 from tests.training import runs
 
 
@@ -28,6 +29,6 @@ def write_run(folder, **settings):
             variable.assign(variable + 0.3)
     checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(7, dtype=tf.int64))
     tf.train.CheckpointManager(checkpoint, str(folder / "run"), max_to_keep=1).save()
-    config.save(folder / "run")
-    save_architecture(architecture, folder / "run" / ARCHITECTURE_FILE)
+    indexes = read_splits(config, architecture)
+    begin(folder / "run", settled(config, architecture, indexes), architecture, indexes)
     return folder / "run"

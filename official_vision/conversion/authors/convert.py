@@ -50,7 +50,7 @@ def convert(path: str, options: Options) -> Converted:
     weights = StoredWeights(path, averaged=options.averaged)
     _refuse_other_networks(weights, params)
     architecture, unread = architecture_of(weights, options.structure, params, options.depth)
-    plans = make_plan(architecture, options.spec.num_object_classes)
+    plans = make_plan(architecture, options.spec.with_numbers().num_object_classes)
     code = _code(weights, params, plans, unread)
     classes = _classes(weights)
     spec, notes = (options.spec, []) if params else _without_params(options.spec, code, plans)
@@ -112,7 +112,12 @@ def _fixed(
         "rgb_deviation": 0.5 if params and params.is_zero_centred else 1.0,
     }
     if "flow" in architecture.streams:
-        fixed |= {"flow_source": "computed", "flow_border": "authors", "flow_iterations": 40}
+        fixed |= {
+            "flow_source": "computed",
+            "flow_border": "authors",
+            "flow_stretch": "batch",
+            "flow_iterations": 40,
+        }
     if params:
         fixed["frame_pooling"] = "softmax_logits" if params.pools_by_softmax else "mean"
         fixed["activation"] = "sigmoid" if params.is_multilabel else "softmax"

@@ -72,6 +72,21 @@ class Slot:
     reason: str = ""
 
 
+@dataclasses.dataclass(frozen=True)
+class _Place:
+    """A node's numbers, our layer of it, and what they belong to."""
+
+    plan: NodePlan
+    layer: tf_keras.layers.Layer | None
+    plans: Sequence[NodePlan]
+    architecture: Architecture
+    code: Code
+
+    @property
+    def node(self) -> Stem | Block:
+        return self.architecture.nodes[self.plan.index]
+
+
 def slots(
     architecture: Architecture, model: AssembleNet, code: Code, classes: int
 ) -> Iterator[Slot]:
@@ -96,7 +111,7 @@ def slots(
         made = (
             _stem(node, plan.output_channels, ours, code)
             if isinstance(node, Stem)
-            else _block(plan, plans, architecture, ours, code)
+            else _block(_Place(plan, ours, plans, architecture, code))
         )
         for slot in made:
             reason = slot.reason or ("" if ours is not None else _DEAD)
@@ -135,40 +150,29 @@ def _stem(stem: Stem, width: int, ours: tf_keras.layers.Layer | None, code: Code
         yield from _convolved((5, 1, width, width), ours, "temporal", kind)
 
 
-def _block(
-    plan: NodePlan,
-    plans: Sequence[NodePlan],
-    architecture: Architecture,
-    ours: tf_keras.layers.Layer | None,
-    code: Code,
-) -> Iterator[Slot]:
-    block, fusion = architecture.nodes[plan.index], plan.fusion
+def _block(place: _Place) -> Iterator[Slot]:
+    fusion, ours = place.plan.fusion, place.layer
     if len(fusion.inputs) > 1:
         shape = {"value": (len(fusion.inputs),)}
         yield Slot(STRENGTHS, None, shape, ours and ours.fusion)
-    yield from _gates(plan, plans, architecture, ours, code)
+    yield from _gates(place)
     for width in fusion.convolved_widths:
         shape = {"kernel": (1, 1, width, fusion.target_channels)}
         layer = ours and ours.fusion.convolutions[str(width)]
         yield Slot(CONVOLUTION, None, shape, layer)
-    for position in range(plan.modules):
-        yield from _module(block, plan, position, ours and ours.modules[position], code)
+    for position in range(place.plan.modules):
+        yield from _module(place, position)
 
 
-def _gates(
-    plan: NodePlan,
-    plans: Sequence[NodePlan],
-    architecture: Architecture,
-    ours: tf_keras.layers.Layer | None,
-    code: Code,
-) -> Iterator[Slot]:
+def _gates(place: _Place) -> Iterator[Slot]:
+    plan, code = place.plan, place.code
     widths = plan.fusion.input_channels
     if code.gates == UNGATED or (code.gates == SINGLE_GATED and len(widths) > 1):
         return
     if code.has_scopes:
         # In TensorFlow 1 a graph saves all that it holds, also the candidates' maps that only peer gates read.
-        fed = [plans[candidate].output_channels for candidate in _by_level(plan, architecture)]
-        first = sum(plans[k].level == 0 for k in plan.candidates)
+        fed = [place.plans[candidate].output_channels for candidate in _by_level(place)]
+        first = sum(place.plans[k].level == 0 for k in plan.candidates)
         fed[first:first] = [stem.channels for stem in code.unread]
         for width in fed:
             shape = {"kernel": (width, max(fed)), "bias": (max(fed),)}
@@ -182,34 +186,30 @@ def _gates(
                 continue
             scope = f"Connection_{width}_{count}" if len(widths) > 1 and code.has_scopes else ""
             shape = {"kernel": (width, width), "bias": (width,)}
-            layer = ours and ours.gates[position]
+            layer = place.layer and place.layer.gates[position]
             yield Slot(DENSE, None, shape, layer, input=position, scope=scope)
 
 
-def _by_level(plan: NodePlan, architecture: Architecture) -> list[int]:
+def _by_level(place: _Place) -> list[int]:
     """Candidate peers in the authors' order: objects, flow, rgb, then blocks by level."""
     ranks = {"object": -3, "flow": -2, "rgb": -1}
 
     def rank(index: int) -> int:
-        node = architecture.nodes[index]
+        node = place.architecture.nodes[index]
         return ranks[node.kind] if isinstance(node, Stem) else node.level
 
-    return sorted(plan.candidates, key=rank)
+    return sorted(place.plan.candidates, key=rank)
 
 
-def _module(
-    block: Block,
-    plan: NodePlan,
-    position: int,
-    ours: tf_keras.layers.Layer | None,
-    code: Code,
-) -> Iterator[Slot]:
+def _module(place: _Place, position: int) -> Iterator[Slot]:
+    plan, ours = place.plan, place.layer and place.layer.modules[position]
     fed = plan.fusion.output_channels if position == 0 else plan.output_channels
     if position == 0:
         yield from _convolved((1, 1, fed, plan.output_channels), ours, "projection")
     is_temporal = position % 2 == 1
     kernel = (3, 1) if is_temporal else (1, 1)
-    kind = _temporal_kind(block.temporal_dilation, code) if is_temporal else CONVOLUTION
+    dilation = place.node.temporal_dilation
+    kind = _temporal_kind(dilation, place.code) if is_temporal else CONVOLUTION
     yield from _convolved((*kernel, fed, plan.channels), ours, "first", kind)
     middle = (3, 3, plan.channels, plan.middle_channels)
     yield from _convolved(middle, ours, "middle")

@@ -6,20 +6,19 @@ import dataclasses
 
 import numpy as np
 
+from official_vision.architecture.plan import make_plan
 from official_vision.conversion.converted import Converted, Options
-from official_vision.conversion.residual.fill import Filling
+from official_vision.conversion.residual.fill import filled
 from official_vision.conversion.residual.names import naming_of
 from official_vision.conversion.residual.readers import read_tensors
 from official_vision.conversion.residual.target import (
     RESNET_HEADER,
-    check_some_fit,
     depth_of,
     target_of,
     with_classes,
     with_unset,
 )
 from official_vision.conversion.residual.trunk import STEM, Place, Trunk, read_trunk
-from official_vision.modeling.builder import build_model
 
 _NETWORK = "two_stream_r2plus1d_50"
 # Of values in 0..1. Keras subtracts the means of ImageNet's blue, green and red, and divides by nothing.
@@ -62,16 +61,12 @@ def convert_resnet(path: str, options: Options) -> Converted:
             "ModelSpec.rgb_mean and rgb_deviation are the user's: colours are red, green, blue"
         )
     spec = with_classes(spec, options, trunk, path)
-    model = build_model(spec, architecture)
-    flow_scale = _IMAGENET_DEVIATION / float(np.mean(spec.rgb_deviation))
-    coverage = Filling(model, trunk, flow_scale).fill()
-    check_some_fit(coverage.weights, path, architecture.name)
-    if any(weight.variable.endswith("strength_logits") for weight in coverage.weights):
+    if any(plan.fusion and len(plan.fusion.inputs) > 1 for plan in make_plan(architecture)):
         notes.append(
             "strengths of connections are a new network's: blocks with several inputs are the file's in part"
         )
-    coverage = dataclasses.replace(coverage, notes=tuple(notes))
-    return Converted(architecture, spec, model, coverage, options.labels)
+    flow_scale = _IMAGENET_DEVIATION / float(np.mean(spec.rgb_deviation))
+    return filled(path, options, architecture, spec, trunk, tuple(notes), flow_scale)
 
 
 def _as_rgb(trunk: Trunk) -> Trunk:

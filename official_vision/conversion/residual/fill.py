@@ -9,11 +9,15 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from official_vision.architecture.graph import Stem
+from official_vision.architecture.graph import Architecture, Stem
+from official_vision.conversion.converted import Converted, Options
 from official_vision.conversion.coverage import INFLATED, INITIAL, LOADED, Coverage, Skipped, Weight
+from official_vision.conversion.residual.target import check_some_fit
 from official_vision.conversion.residual.trunk import NORM, STEM, Convolution, Place, Trunk
+from official_vision.modeling.builder import build_model
 from official_vision.modeling.convolution import TemporalConvolution
 from official_vision.modeling.network import AssembleNet
+from official_vision.specs import ModelSpec
 
 _PARTS = ("first", "middle", "last", "projection")
 _NO_MODULE = "fewer modules in the file than here"
@@ -24,6 +28,35 @@ _CLASSES = "classifier of another number of classes or features"
 _IDENTITY = "set to what changes nothing: the file's network has no such layer"
 _CENTRE = "kernel of one frame at the centre of three, the others 0"
 _COLOURS = "mean over the colours, for both directions of the flow"
+
+
+def filled(
+    path: str,
+    options: Options,
+    architecture: Architecture,
+    spec: ModelSpec,
+    trunk: Trunk,
+    notes: tuple[str, ...],
+    flow_scale: float = 1.0,
+) -> Converted:
+    """Builds a network with a file's weights where they agree.
+
+    Args:
+      path: the file, for messages.
+      options: see there.
+      architecture, spec: of the network.
+      trunk: what the file holds.
+      notes: sentences for the report.
+      flow_scale: as of `Filling`.
+
+    Raises:
+      UserError: nothing fits.
+    """
+    model = build_model(spec, architecture)
+    coverage = Filling(model, trunk, flow_scale).fill()
+    check_some_fit(coverage.weights, path, architecture.name)
+    coverage = dataclasses.replace(coverage, notes=notes)
+    return Converted(architecture, spec, model, coverage, options.labels)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
 
 from official_vision.conversion.converted import Converted, Options
-from official_vision.conversion.residual.fill import Filling
+from official_vision.conversion.residual.fill import filled
 from official_vision.conversion.residual.readers import read_tensors
 from official_vision.conversion.residual.target import (
     RESNET_HEADER,
-    check_some_fit,
     depth_of,
     target_of,
     with_classes,
@@ -21,7 +19,6 @@ from official_vision.conversion.residual.target import (
 from official_vision.conversion.residual.trunk import Naming, read_trunk
 from official_vision.conversion.residual.video_names import R2PLUS1D, SLOWFAST
 from official_vision.errors import UserError
-from official_vision.modeling.builder import build_model
 
 # torchvision's video networks are trained on Kinetics with these; PySlowFast's are this package's defaults.
 _TORCH_RGB = {
@@ -80,9 +77,4 @@ def _convert(
     architecture = target_of(options, usual, depth_of(trunk, path), dict(RESNET_HEADER))
     spec = with_unset(options.spec, {"gate": "none", **rgb})
     spec = with_classes(spec, options, trunk, path)
-    model = build_model(spec, architecture)
-    coverage = Filling(model, trunk).fill()
-    check_some_fit(coverage.weights, path, architecture.name)
-    return Converted(
-        architecture, spec, model, dataclasses.replace(coverage, notes=(_NOTE,)), options.labels
-    )
+    return filled(path, options, architecture, spec, trunk, (_NOTE,))

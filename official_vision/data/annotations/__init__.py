@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 from official_vision.data.annotations.charades import read_charades
 from official_vision.data.annotations.folders import read_folders
 from official_vision.data.annotations.generic_csv import read_csv
@@ -11,12 +14,14 @@ from official_vision.data.annotations.moments_in_time import read_moments_in_tim
 from official_vision.data.annotations.reader import Reader
 from official_vision.data.annotations.toyota_smarthome import PROTOCOLS, read_toyota_smarthome
 from official_vision.data.annotations.ucf101 import SPLITS, read_ucf101
+from official_vision.data.division import divide
 from official_vision.data.manifest import Manifest
 from official_vision.errors import UserError
+from official_vision.names import shown
 from official_vision.specs import PrepareSpec
 
 READERS: dict[str, Reader] = {
-    "csv": Reader(read_csv),
+    "csv": Reader(read_csv, locates_videos=True),
     "json_lines": Reader(read_json_lines),
     "folders": Reader(read_folders),
     "charades": Reader(read_charades),
@@ -26,9 +31,19 @@ READERS: dict[str, Reader] = {
     "ucf101": Reader(read_ucf101, SPLITS),
 }
 
+# By the ending of a file, where settings leave the format open.
+_FORMATS = {".csv": "csv", ".jsonl": "json_lines", ".ndjson": "json_lines", ".json": "json_lines"}
+
+
+def with_videos_folder(spec: PrepareSpec) -> PrepareSpec:
+    """Returns the settings with `videos` set: where they name none, it is the folder of the annotations."""
+    annotations = Path(spec.annotations)
+    folder = annotations if annotations.is_dir() else annotations.parent
+    return spec if spec.videos else dataclasses.replace(spec, videos=str(folder))
+
 
 def read_manifest(spec: PrepareSpec) -> Manifest:
-    """Reads the annotations that `spec` names.
+    """Reads the annotations that `spec` names, and divides videos without a split.
 
     Raises:
       UserError: they or the output are not named, can't be read, or break their format's rules.
@@ -38,5 +53,18 @@ def read_manifest(spec: PrepareSpec) -> Manifest:
             "PrepareSpec.annotations and PrepareSpec.output must be set. "
             f"Received: {spec.annotations!r} and {spec.output!r}. Name the annotation file and the output folder."
         )
-    reader = READERS[spec.annotation_format]
-    return reader(spec.annotations, spec.protocol, spec.videos)
+    reader = READERS[_format(spec)]
+    return divide(reader(spec.annotations, spec.protocol, spec.videos), spec)
+
+
+def _format(spec: PrepareSpec) -> str:
+    if spec.annotation_format != "auto":
+        return spec.annotation_format
+    path = Path(spec.annotations)
+    name = "folders" if path.is_dir() else _FORMATS.get(path.suffix.lower(), "")
+    if not name:
+        raise UserError(
+            f"Annotations are a folder, or a file {', '.join(_FORMATS)}, unless PrepareSpec.annotation_format says "
+            f"more. Received: {shown(path)!r}. Set it."
+        )
+    return name

@@ -1,4 +1,4 @@
-"""A plain folder of videos: <split>/<class>/<video file>, one label a video."""
+"""A plain folder of videos, one label a video: <split>/<class>/<video>, or <class>/<video> without splits."""
 
 from __future__ import annotations
 
@@ -7,32 +7,45 @@ from pathlib import Path
 
 from official_vision.data.annotations.text import classes_beside, notes_of_others
 from official_vision.data.manifest import Manifest, NamedRow, make_manifest
+from official_vision.data.video_files import content_of
 from official_vision.errors import UserError
+from official_vision.names import shown
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg")
+_FORMS = {3: "<split>/<class>/<video>", 2: "<class>/<video>"}
 
 
 def read_folders(path: str | os.PathLike) -> Manifest:
-    """Reads the folder; paths in the manifest are relative to it. Notes name files that lie elsewhere.
+    """Reads the folder; paths in the manifest are relative to it.
+
+    Videos three levels down have a split; where there are none, those two levels down have a class
+    alone, and preparation divides them. Notes name every video and file that lies elsewhere, is
+    hidden, or is a link to nothing.
 
     Raises:
-      UserError: it is no folder, or holds no video three levels down.
+      UserError: it is no folder, can't be listed, or holds no video two or three levels down.
     """
     root = Path(path)
     if not root.is_dir():
         raise UserError(
-            f"The annotation must be a folder <split>/<class>/<video>. Received: {path}."
+            f"The annotation must be a folder <split>/<class>/<video> or <class>/<video>. Received: {path}."
         )
-    videos = sorted(
-        file
-        for file in root.glob("*/*/*")
-        if file.suffix.lower() in VIDEO_SUFFIXES and file.is_file()
-    )
-    rows = []
-    for file in videos:
-        relative = file.relative_to(root)
-        split, name = relative.parts[:2]
-        rows.append(NamedRow(str(file), str(relative), str(relative), split, ((name, None, None),)))
-    form = f"<split>/<class>/<video> with {', '.join(VIDEO_SUFFIXES)}"
-    notes = notes_of_others(root, videos, form)
+    content = content_of(root)
+    if content.unreadable:
+        raise UserError(
+            f"Folders of videos must be readable. Received: {content.unreadable[0]}. Change its permissions."
+        )
+    depths = {len(video.relative_to(root).parts) for video in content.videos}
+    depth = 3 if 3 in depths else 2
+    videos = [video for video in content.videos if len(video.relative_to(root).parts) == depth]
+    rows = [_row(video, root) for video in videos]
+    elsewhere = {f"videos that are not {_FORMS[depth]}": {*content.videos} - {*videos}}
+    notes = notes_of_others(root, content, elsewhere)
     return make_manifest(rows, classes_beside(root / "any"), str(path), notes)
+
+
+def _row(video: Path, root: Path) -> NamedRow:
+    relative = video.relative_to(root)
+    *split, name, _ = relative.parts
+    return NamedRow(
+        shown(video), shown(relative), str(relative), "".join(split), ((shown(name), None, None),)
+    )

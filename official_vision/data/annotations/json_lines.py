@@ -1,6 +1,9 @@
 """JSON lines for any data set: one object a line, as `generic_csv` in JSON.
 
 {"path": "a.mp4", "split": "train", "labels": ["run", {"name": "jump", "start": 1.5, "end": 4}]}
+
+Further keys: id, group, start and end of the part of the file that is used. Without a split
+preparation divides the videos, those of a group together.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from official_vision.data.annotations.text import classes_beside, numbered_lines
 from official_vision.data.manifest import Manifest, NamedRow, checked_span, make_manifest
 from official_vision.errors import UserError, nearest
 
-_KNOWN = ("path", "labels", "split", "id", "start", "end")
+_KNOWN = ("path", "labels", "split", "group", "id", "start", "end")
 
 
 def read_json_lines(path: str | os.PathLike) -> Manifest:
@@ -40,15 +43,15 @@ def _row(line: str, where: str) -> NamedRow:
             raise UserError(
                 f"{where}: no field is named so. Received: {name!r}. {nearest(name, _KNOWN)}"
             )
-    path, split = _text(values, "path", where), _text(values, "split", where)
+    path = _text(values, "path", where)
+    split, group = (_text(values, k, where) if k in values else "" for k in ("split", "group"))
     labels = values.get("labels", [])
     if not isinstance(labels, list):
         raise UserError(f"{where}: labels must be a list. Received: {labels!r}.")
     start, end = checked_span(_time(values, "start", where), _time(values, "end", where), where)
     video_id = _text(values, "id", where) if "id" in values else path
-    return NamedRow(
-        where, video_id, path, split, tuple(_label(label, where) for label in labels), start, end
-    )
+    named = tuple(_label(label, where) for label in labels)
+    return NamedRow(where, video_id, path, split, named, start, end, group)
 
 
 def _text(values: dict[str, Any], name: str, where: str) -> str:

@@ -74,7 +74,8 @@ def _files(path: Path, videos: str | os.PathLike) -> list[_File]:
     for file in candidates:
         words = file.stem.lower().replace("-", "_").split("_")
         split = next((_SPLITS[word] for word in words if word in _SPLITS), None)
-        if split and file.suffix.lower() in _SUFFIXES:
+        hidden = file.name.startswith(".")  # the second file that macOS makes, a spreadsheet's lock
+        if split and file.suffix.lower() in _SUFFIXES and not hidden:
             files.append(_File(file, split, videos))
     if not files:
         raise UserError(

@@ -9,22 +9,38 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from official_vision.data.video_files import FolderContent
 from official_vision.errors import UserError
+from official_vision.names import existing_path, one_spelling, shown
 
 CLASSES_FILE = "classes.txt"
 
 
-def read_text(path: str | os.PathLike) -> str:
-    """Returns a UTF-8 file's text, without a byte order mark; raises UserError when it can't be read."""
+def read_text(path: str | os.PathLike, *, foreign_bytes: bool = False) -> str:
+    """Returns a UTF-8 file's text, without a byte order mark.
+
+    Args:
+      path: of the file.
+      foreign_bytes: let bytes pass that are no UTF-8, as Python reads those of a path, since the text
+        may hold the names of files.
+
+    Raises:
+      UserError: it can't be read, or is no UTF-8.
+    """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except OSError as error:
+        content = Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"An annotation file must be readable. Received: {path} ({error.strerror}). Check the path."
+            f"An annotation file must be readable. Received: {path} ({reason}). Check the path."
         ) from error
+    try:
+        # Text of two or four bytes a letter holds zeros; there are none in the name of a file.
+        kept = "surrogateescape" if foreign_bytes and b"\0" not in content else "strict"
+        return content.decode("utf-8-sig", kept).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise UserError(
-            f"An annotation file must be UTF-8 text. Received: {path} ({error})."
+            f"An annotation file must be UTF-8 text. Received: {path} ({error}). Save it as UTF-8."
         ) from error
 
 
@@ -33,7 +49,8 @@ def classes_beside(path: str | os.PathLike) -> tuple[str, ...] | None:
     beside = Path(path).parent / CLASSES_FILE
     if not beside.is_file():
         return None
-    names = tuple(line.strip() for line in read_text(beside).splitlines() if line.strip())
+    # One line is one name: texts may hold what str.splitlines takes for a line's end as well.
+    names = tuple(one_spelling(line) for line in read_text(beside).split("\n") if line.strip())
     if len(set(names)) != len(names):
         raise UserError(f"{beside}: a class is named once. Received: a name twice. Remove it.")
     return names
@@ -122,22 +139,26 @@ def numbered_lines(path: str | os.PathLike) -> Iterator[tuple[str, str]]:
             yield f"{path}:{number}", line.strip()
 
 
-def notes_of_others(root: Path, used: Collection[Path], form: str) -> tuple[str, ...]:
-    """Notes on the files below a folder that are no videos of its form, by suffix.
+def notes_of_others(
+    root: Path, content: FolderContent, unused: Mapping[str, Collection[Path]]
+) -> tuple[str, ...]:
+    """Returns a note for each kind of file below a folder that is not read.
 
     Args:
-      root: the folder; its class list and hidden files are passed over.
-      used: its videos.
-      form: what a video's path is like.
+      root: the folder; its class list is passed over.
+      content: of the folder.
+      unused: videos that are not read either, by what they are.
     """
-    others: dict[str, list[str]] = {}
-    taken = {*used, root / CLASSES_FILE}
-    for file in sorted(root.rglob("*")):
-        if file not in taken and not file.name.startswith(".") and file.is_file():
-            others.setdefault(file.suffix, []).append(file.relative_to(root).as_posix())
+    kinds = {
+        **unused,
+        "links that lead to nothing": content.dead_links,
+        "hidden videos": content.hidden,
+        "files without a video's ending": {*content.others} - {root / CLASSES_FILE},
+    }
     return tuple(
-        f"{len(names)} files *{suffix} are not {form} ({names[0]}, ...)"
-        for suffix, names in sorted(others.items())
+        f"{len(paths)} {kind} are passed over, {shown(min(paths).relative_to(root))} the first"
+        for kind, paths in kinds.items()
+        if paths
     )
 
 
@@ -163,5 +184,5 @@ def official_files(folder: Path, splits: Mapping[str, str]) -> list[tuple[Path, 
 def located(videos: str | os.PathLike, candidates: Iterable[str]) -> str:
     """Returns the first path below `videos` that exists; the first of all when none does."""
     candidates = list(candidates)
-    existing = (path for path in candidates if (Path(videos) / path).is_file())
+    existing = (path for path in candidates if os.path.isfile(existing_path(videos, path)))
     return next(existing, candidates[0])

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from official_vision.data.annotations.text import notes_of_others
 from official_vision.data.manifest import Manifest, NamedRow, make_manifest
+from official_vision.data.video_files import content_of
 from official_vision.errors import UserError
 
 _NAME = re.compile(r"(?P<activity>\w[\w.]*?)_p(?P<person>\d+)_r\d+_v\d+_c(?P<camera>\d+)\.\w+")
@@ -83,7 +84,8 @@ def read_toyota_smarthome(path: str | os.PathLike, protocol: str) -> Manifest:
             f"Received: {path}, which is no folder."
         )
     chosen, rows, unused = PROTOCOLS[protocol], [], Counter()
-    videos = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
+    content = content_of(folder)
+    videos = [video for video in content.videos if video.suffix.lower() in _SUFFIXES]
     for file in videos:
         relative = file.relative_to(folder).as_posix()
         parts = _parts(file)
@@ -100,7 +102,8 @@ def read_toyota_smarthome(path: str | os.PathLike, protocol: str) -> Manifest:
         f"{count} videos of {what} are not part of protocol {protocol}"
         for what, count in sorted(unused.items())
     )
-    notes += notes_of_others(folder, videos, f"videos with {' or '.join(_SUFFIXES)}")
+    others = {f"files that are not {' or '.join(_SUFFIXES)}": {*content.videos} - {*videos}}
+    notes += notes_of_others(folder, content, others)
     return make_manifest(rows, chosen.activities, str(path), notes)
 
 

@@ -15,6 +15,7 @@ from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES, opencv_de
 from official_vision.data.objects.id_images import IdImages
 from official_vision.data.objects.segmentation import network
 from official_vision.data.video import Frame
+from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
 # Boxes are held for this many frames: detection costs more than decoding and flow together.
@@ -39,7 +40,7 @@ def object_source(spec: PrepareSpec, video: str | os.PathLike) -> ObjectSource |
     if kind == "none":
         return None
     if kind == "png":
-        return IdImages(Path(path) / Path(video).with_suffix(""))
+        return IdImages(existing_path(path, Path(video).with_suffix("")))
     if kind == "opencv":
         return _held(opencv_detectors(), spec.object_interval or DETECTION_INTERVAL)
     return _held(network(spec), spec.object_interval or 1)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from official_vision.config import Config
 from official_vision.errors import UserError
+from official_vision.lock import folder_locked
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.pictures import save_png
 from official_vision.search.evolution.backends import evaluator_of
@@ -18,6 +19,7 @@ from official_vision.search.evolution.child import evaluate, forget_weights
 from official_vision.search.evolution.evolve import alive, evolve_with, still_needed
 from official_vision.search.evolution.history import read_history
 from official_vision.search.evolution.ranking import best_of, front_of
+from official_vision.training.from_data import settle
 from official_vision.training.observation.progress import clock
 
 PICTURE_FILE = "front.png"
@@ -47,6 +49,12 @@ def evolve(config: Config, note: Callable[[str], None] = print) -> Path:
         raise UserError(
             "SearchSpec.output must be set. Received: ''. Name a folder for the search."
         )
+    config = settle(config)
+    with folder_locked(config.search.output, "SearchSpec.output", "evolving"):
+        return _evolve(config, note)
+
+
+def _evolve(config: Config, note: Callable[[str], None]) -> Path:
     output, spec = Path(config.search.output), config.evolution
     metric = config.train.best_metric
 

@@ -46,6 +46,7 @@ class History:
         self._append(
             "loop",
             loss=without_nan(loop.loss),
+            added_losses=without_nan(dict(loop.added)),
             steps=loop.steps,
             loop_seconds=loop.seconds,
             learning_rates=dict(loop.learning_rates),

@@ -18,6 +18,7 @@ from official_vision.architecture.draw import draw
 from official_vision.data.index import Index
 from official_vision.data.input import build_dataset
 from official_vision.data.preview import flow_colours, object_colours
+from official_vision.pictures import names_readable
 from official_vision.specs import DataSpec
 
 _SAMPLES = 4
@@ -155,5 +156,6 @@ def draw_peers(learned: Learned) -> np.ndarray:
 def pixels_of(figure: Figure) -> np.ndarray:
     """Renders a figure; uint8 rgb [height, width, 3]."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with names_readable(figure):
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

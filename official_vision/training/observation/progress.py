@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+_ADDED = ("weight_decay", "search_terms")
 _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}  {desc}"
 
 
@@ -20,7 +21,8 @@ class Loop:
       steps: in it.
       seconds: that it took, tracing included; evaluations and checkpoints lie between loops.
       input_wait_share: of these seconds, 0..1.
-      loss: mean over its steps.
+      loss: of clips, mean over its steps.
+      added: what is minimised besides, by name, at its end.
       learning_rates: by name, those of the last step.
     """
 
@@ -29,6 +31,7 @@ class Loop:
     seconds: float
     input_wait_share: float
     loss: float
+    added: Mapping[str, float]
     learning_rates: Mapping[str, float]
 
     @classmethod
@@ -41,6 +44,7 @@ class Loop:
             values["seconds"],
             values["input_wait_share"],
             values["training_loss"],
+            {name: values[name] for name in _ADDED if name in values},
             {name: value for name, value in values.items() if name.endswith("learning_rate")},
         )
 
@@ -90,11 +94,14 @@ class TrainingProgress:
             self._bar.update(loop.steps)
             self._bar.refresh()
             return
+        added = "".join(
+            f" + {name.replace('_', ' ')} {value:.4f}" for name, value in loop.added.items()
+        )
         rates = "  ".join(
             f"{name.replace('_', ' ')} {value:.2e}" for name, value in loop.learning_rates.items()
         )
         print(
-            f"step {loop.step}/{self._steps}  loss {loop.loss:.4f}  {rates}  {rate}  {clips}  "
+            f"step {loop.step}/{self._steps}  loss {loop.loss:.4f}{added}  {rates}  {rate}  {clips}  "
             f"{waiting}  {left} left",
             file=self._stream,
             flush=True,

@@ -9,6 +9,7 @@ from typing import Any
 
 from official_vision import files
 from official_vision.config import Config
+from official_vision.training.observation.first_lines import rate_line
 from official_vision.training.observation.history import BEST_EVALUATION_FILE, HISTORY_FILE
 from official_vision.training.observation.jsonlines import read_lines
 from official_vision.training.observation.report_page import draw_page
@@ -102,7 +103,7 @@ def _settings(config: Config) -> dict[str, str]:
         "network": f"{Path(model.architecture).stem}, depth {model.depth or 'as given'}, gate {model.gate}, "
         f"{model.num_classes} classes by {model.activation}",
         "clips": f"{data.frames} frames of {data.size} x {data.size}, {data.batch_size} a step",
-        "optimizer": f"{optimizer.name}, rate {optimizer.learning_rate:g} ({optimizer.schedule}), "
+        "optimizer": f"{optimizer.name}, {rate_line(optimizer, data.batch_size)}, "
         f"weight decay {optimizer.weight_decay:g}",
         "devices": f"{train.strategy}, {train.precision}, seed {train.seed}",
     }

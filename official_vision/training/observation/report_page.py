@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from official_vision import files
+from official_vision.pictures import names_readable
 
 _INCHES = (13.0, 9.0)
 _DPI = 110
@@ -41,7 +42,7 @@ def draw_page(summary: Mapping[str, Any], path: Path) -> None:
         _draw_against_count(figure.add_subplot(grid[1, 1]), summary["classes"])
     _draw_time(figure.add_subplot(grid[1, 2]), summary)
     _write_settings(figure.add_subplot(grid[2, :]), summary["settings"])
-    with files.written_aside(path) as partial:
+    with names_readable(figure), files.written_aside(path) as partial:
         figure.savefig(partial, metadata={"Software": None}, facecolor="white")
 
 

@@ -8,7 +8,7 @@ from official_vision.errors import UserError
 read = READERS["toyota_smarthome"]
 PERSONS = (2, 3, 4, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 25)
 TRAINING = {3, 4, 6, 7, 9, 12, 13, 15, 17, 19, 25}
-NOTES_ASIDE = ("1 files *.txt are not videos with .mp4 or .avi (notes.txt, ...)",)
+NOTES_ASIDE = ("1 files without a video's ending are passed over, notes.txt the first",)
 CLASSES = {"cs": 31, "cv1": 19, "cv2": 19}
 
 
@@ -20,6 +20,7 @@ def folder(tmp_path):
             (tmp_path / f"Walk_p{person:02d}_r00_v02_c{camera:02d}.mp4").touch()
     (tmp_path / "Cook.Cleandishes_p03_r00_v02_c01.mp4").touch()
     (tmp_path / "notes.txt").touch()
+    (tmp_path / "._Walk_p02_r00_v02_c01.mp4").touch()  # as macOS makes them
     return tmp_path
 
 

@@ -18,12 +18,13 @@ class Terminal(io.StringIO):
 
 def loop(step, seconds, share=0.25):
     rates = {"learning_rate": 0.1, "architecture_learning_rate": 0.002}
-    return Loop(step, 10, seconds, share, 1.5, rates)
+    return Loop(step, 10, seconds, share, 1.5, {"weight_decay": 0.25}, rates)
 
 
 def test_an_output_becomes_a_loop():
     output = {
         "training_loss": np.float32(2.5),
+        "search_terms": 0.5,
         "learning_rate": np.float32(0.5),
         "architecture_learning_rate": 0.25,
         "seconds": 8.0,
@@ -31,7 +32,7 @@ def test_an_output_becomes_a_loop():
     }
     found = Loop.of(output, 30, 20)
     rates = {"learning_rate": 0.5, "architecture_learning_rate": 0.25}
-    assert found == Loop(30, 20, 8.0, 0.125, 2.5, rates)
+    assert found == Loop(30, 20, 8.0, 0.125, 2.5, {"search_terms": 0.5}, rates)
     assert found.pace == 0.4
 
 
@@ -40,8 +41,8 @@ def test_plain_lines_say_everything():
     progress = TrainingProgress(0, 100, 16, screen)
     progress(loop(10, 4.0))
     assert screen.getvalue() == (
-        "step 10/100  loss 1.5000  learning rate 1.00e-01  architecture learning rate 2.00e-03  "
-        "2.50 steps/s  40.0 clips/s  25% waiting for input  0:36 left\n"
+        "step 10/100  loss 1.5000 + weight decay 0.2500  learning rate 1.00e-01  "
+        "architecture learning rate 2.00e-03  2.50 steps/s  40.0 clips/s  25% waiting for input  0:36 left\n"
     )
 
 

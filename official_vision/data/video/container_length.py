@@ -27,14 +27,14 @@ _MP4_BOXES = _MP4_FIRST_BOXES | {
 _RIFF_UNKNOWN = (0, 0xFFFFFFFF)
 
 
-def missing_bytes(path: str | os.PathLike) -> int:
+def missing_bytes(path: str | os.PathLike) -> int | None:
     """Returns how many bytes a file lacks of those that its container names.
 
     Args:
       path: a Matroska, WebM, AVI, MP4 or MOV file.
 
     Returns:
-      0 for a whole file, and for one whose container names no length: other formats, and streams that
+      0 for a whole file; None for one whose container names no length: other formats, and streams that
       were recorded without knowing their end.
     """
     size = Path(path).stat().st_size
@@ -44,25 +44,25 @@ def missing_bytes(path: str | os.PathLike) -> int:
             end = _end_of_matroska(file)
         elif start[:4] == b"RIFF":
             length = int.from_bytes(start[4:8], "little")
-            end = 0 if length in _RIFF_UNKNOWN else 8 + length
+            end = None if length in _RIFF_UNKNOWN else 8 + length
         elif start[4:8] in _MP4_FIRST_BOXES:
             end = _end_of_mp4(file, size)
         else:
-            end = 0
-    return max(0, end - size)
+            end = None
+    return None if end is None else max(0, end - size)
 
 
-def _end_of_matroska(file: BinaryIO) -> int:
-    """The end of the segment, after the header: RFC 8794 sections 4 to 6; 0 where it isn't known."""
+def _end_of_matroska(file: BinaryIO) -> int | None:
+    """The end of the segment, after the header: RFC 8794 sections 4 to 6; None where it isn't known."""
     file.seek(len(_EBML_MAGIC))
     header = _variable_integer(file)
     if header is None:
-        return 0
+        return None
     file.seek(header, os.SEEK_CUR)
     if file.read(4) != _MATROSKA_SEGMENT:
-        return 0
+        return None
     length = _variable_integer(file)
-    return 0 if length is None else file.tell() + length
+    return None if length is None else file.tell() + length
 
 
 def _variable_integer(file: BinaryIO) -> int | None:
@@ -76,7 +76,7 @@ def _variable_integer(file: BinaryIO) -> int | None:
     return None if value == (1 << bits) - 1 else value
 
 
-def _end_of_mp4(file: BinaryIO, size: int) -> int:
+def _end_of_mp4(file: BinaryIO, size: int) -> int | None:
     """The end of the last box that begins in the file: ISO/IEC 14496-12, section 4.2."""
     end = 0
     while end < size:
@@ -85,8 +85,11 @@ def _end_of_mp4(file: BinaryIO, size: int) -> int:
         length = int.from_bytes(header[:4], "big")
         if length == 1:  # the length follows the box's name, in 8 bytes
             length = int.from_bytes(header[8:16], "big")
-        # 0 is "up to the file's end". What is no box was put behind the video by others.
+        if length == 0 and header[4:8] in _MP4_BOXES:
+            return None  # "up to the file's end"
         if length < 8 or header[4:8] not in _MP4_BOXES:
-            return 0
+            return (
+                end if header.strip(b"\0") else None
+            )  # something that others put behind the video
         end += length
     return end

@@ -1,0 +1,7 @@
+"""Videos, frame by frame: `decode` and `probe` are the ways in."""
+
+from official_vision.data.video.decoding import Frame, decode
+from official_vision.data.video.report import DecodingReport
+from official_vision.data.video.source import VideoError, VideoInfo, probe
+
+__all__ = ["DecodingReport", "Frame", "VideoError", "VideoInfo", "decode", "probe"]

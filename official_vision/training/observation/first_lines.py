@@ -1,0 +1,51 @@
+"""What a run says of its loss and learning rates before the first step, so that its figures can be read."""
+
+from __future__ import annotations
+
+from official_vision.config import Config
+from official_vision.specs import OptimizerSpec
+from official_vision.training.optimization import scaled_learning_rate
+
+
+def first_lines(config: Config) -> list[str]:
+    """Returns a line for each learning rate, and one for what the loss is."""
+    rates = [f"learning rate: {rate_line(config.optimizer, config.train_data.batch_size)}"]
+    if config.architecture_optimizer != config.optimizer:
+        line = rate_line(config.architecture_optimizer, config.train_data.batch_size)
+        rates.append(f"learning rate of strengths and peers: architecture/{line}")
+    return [*rates, _loss_line(config)]
+
+
+def rate_line(spec: OptimizerSpec, batch_size: int) -> str:
+    """Names the base learning rate, the one it is scaled to, and how that goes on."""
+    line = f"OptimizerSpec.learning_rate {spec.learning_rate:g}"
+    if spec.reference_batch_size is None:
+        line += ", whatever the batch"
+    else:
+        scaled = scaled_learning_rate(spec, batch_size)
+        line += (
+            f" for {spec.reference_batch_size} clips a step, scaled to {scaled:g} for {batch_size}"
+        )
+    warmup = f" after {spec.warmup_steps} steps of warm-up" if spec.warmup_steps else ""
+    return f"{line}; {spec.schedule}{warmup}"
+
+
+def _loss_line(config: Config) -> str:
+    train, data = config.train, config.train_data
+    changed = [
+        f"{name} {value:g}"
+        for name, value in (
+            ("label smoothing", train.label_smoothing),
+            ("mixup", data.mixup_alpha),
+            ("cutmix", data.cutmix_alpha),
+        )
+        if value
+    ]
+    of_clips = f" with {', '.join(changed)}" if changed else ""
+    beside = []
+    if config.optimizer.decay == "l2" and config.optimizer.weight_decay:
+        beside.append(f"weight decay ({config.optimizer.weight_decay:g} / 2 of squared kernels)")
+    if config.connectivity.has_terms:
+        beside.append("search terms")
+    line = f"loss: cross entropy of training clips{of_clips}; validation_loss: of validation clips"
+    return f"{line}. Minimised besides: {' and '.join(beside)}" if beside else line

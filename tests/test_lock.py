@@ -1,0 +1,62 @@
+"""One process at a time in a folder, and the next one as soon as the holder is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from official_vision.errors import UserError
+from official_vision.lock import LOCK_FILE, folder_locked
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+HOLDER = """
+import sys, time
+from official_vision.lock import folder_locked
+with folder_locked(sys.argv[1], "TrainSpec.model_dir", "training"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def lock(folder):
+    return folder_locked(folder, "TrainSpec.model_dir", "training")
+
+
+def test_the_second_is_refused_and_the_first_one_named(tmp_path):
+    with lock(tmp_path / "run"):
+        with pytest.raises(UserError) as raised, lock(tmp_path / "run"):
+            pass
+        assert f"training (process {os.getpid()} on " in str(raised.value)
+        assert "\n" not in str(raised.value)
+        with lock(tmp_path / "other"):
+            pass
+    with lock(tmp_path / "run"):
+        pass
+    assert (
+        tmp_path / "run" / LOCK_FILE
+    ).read_text() == ""  # folders made alike have the same bytes
+
+
+def test_a_killed_holder_leaves_the_folder_free(tmp_path):
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    assert holder.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match=f"process {holder.pid} on"), lock(tmp_path):
+        pass
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    with lock(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    refused = pytest.raises(UserError, match=r"^TrainSpec.model_dir must be a folder")
+    with refused as raised, lock(tmp_path / "file" / "run"):
+        pass
+    assert "\n" not in str(raised.value)
