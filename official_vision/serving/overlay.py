@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
@@ -97,14 +96,9 @@ def shown_frames(source: Iterable[Frame], streams: Iterable[FrameStreams]) -> It
         while following is not None and following.time_sec <= frame.time_sec + half_microsecond:
             number, held, following = number + 1, following, next(fed, None)
         yield ShownFrame(frame.rgb, frame.time_sec, number, held)
-    for number, held in enumerate(_chained(following, fed), number + 1):
+    while following is not None:
+        number, held, following = number + 1, following, next(fed, None)
         yield ShownFrame(frame.rgb, held.time_sec, number, held)
-
-
-def _chained(
-    following: FrameStreams | None, rest: Iterator[FrameStreams]
-) -> Iterator[FrameStreams]:
-    return rest if following is None else itertools.chain([following], rest)
 
 
 def write_overlay(

@@ -116,7 +116,7 @@ def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
         f"--output_dir={tmp_path / 'file'}",
     )
     (line,) = error_lines(done)
-    assert (done.returncode, "--output_dir must be a folder" in line) == (1, True)
+    assert (done.returncode, "--output_dir must name a folder" in line) == (1, True)
     assert time.monotonic() - started < 40  # six starts of TensorFlow take longer
 
 

@@ -30,7 +30,7 @@ def test_folders_and_lists_without_videos_are_mistakes(tmp_path):
         find_videos([str(tmp_path)], [])
     empty, binary = tmp_path / "empty.txt", tmp_path / "binary.txt"
     empty.write_text("# nothing\n")
-    binary.write_bytes(b"\xff\xfe\xff")
+    binary.write_bytes(b"\0\xff\xfe")
     for path, said in (
         (empty, "names none"),
         (binary, "a text file"),
@@ -48,7 +48,7 @@ def test_videos_of_one_name_get_files_of_their_own(tmp_path):
     assert named["a/x.mp4"].overlay == tmp_path / "out" / "x.annotated.mp4"
     assert outputs_of(["x.mp4"], tmp_path, overlay=False)["x.mp4"].overlay is None
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="--output_dir must be a folder"):
+    with pytest.raises(UserError, match="--output_dir must name a folder"):
         outputs_of(["x.mp4"], tmp_path / "file", overlay=False)
 
 
