@@ -91,10 +91,8 @@ def _decoded(
         stream = picture_stream(container)
         stream.thread_type = "AUTO"
         info, end = info_of(stream), StreamEnd()
-        timing, display = (
-            FrameTiming(container, stream),
-            Display(stream.sample_aspect_ratio, short_side),
-        )
+        timing = FrameTiming(container, stream)
+        display = Display(stream.sample_aspect_ratio, short_side)
         reader = _PacketReader(path, container, stream, timing, report, end)
         for picture in reader.pictures(forgiving=broken_share > 0):
             time, duration = timing.of(picture)
@@ -122,7 +120,7 @@ def _note(
     report.damaged += picture.is_corrupt
     report.end_sec = timing.clock.end_sec
     report.untimed, report.jumps = timing.clock.untimed, timing.clock.jumps
-    report.note_size(display.shown_size(picture))
+    report.sizes = display.sizes
 
 
 class _PacketReader:
