@@ -3,10 +3,14 @@
 import json
 import os
 
+import numpy as np
 import pytest
 
+from official_vision.data.streams import FrameStreams
 from official_vision.errors import UserError
-from official_vision.serving.videos import Outputs, find_videos, outputs_of
+from official_vision.serving.overlay import Annotation, ShownFrame, write_overlay
+from official_vision.serving.videos import Outputs, find_videos, outputs_of, write_all
+from tests.serving import exports
 
 
 def test_folders_and_lists_are_read_in_order(tmp_path):
@@ -73,7 +77,7 @@ def test_folders_and_lists_without_videos_are_mistakes(tmp_path):
         find_videos([str(tmp_path)], [])
     empty, binary = tmp_path / "empty.txt", tmp_path / "binary.txt"
     empty.write_text("# nothing\n")
-    binary.write_bytes(b"\xff\xfe\xff")
+    binary.write_bytes(b"\0\xff\xfe")
     for path, said in (
         (empty, "names none"),
         (binary, "a text file"),
@@ -98,13 +102,42 @@ def test_videos_of_one_name_get_files_of_their_own(tmp_path):
 def test_only_what_is_whole_and_was_asked_alike_is_done(tmp_path):
     own = Outputs(tmp_path / "x.json", tmp_path / "x.png", tmp_path / "x.mp4")
     request, prediction = {"stride": 2, "video": ["x", [3, 4]]}, {"classes": []}
-    assert own.done(request) is None
+    assert not own.done(request)
     own.json.write_text(json.dumps({"request": request, "prediction": prediction}))
     own.timeline.write_text("")
-    assert own.done(request) is None  # the annotated video lacks
+    assert not own.done(request)  # the annotated video lacks
     own.overlay.write_text("")
-    assert own.done(request) == prediction
-    assert own.done({**request, "stride": 3}) is None
+    assert own.done(request)
+    own.check_replaceable()
+    assert not own.done({**request, "stride": 3})
     for content in ("", "[]", '{"prediction": 1}'):
         own.json.write_text(content)
-        assert own.done(request) is None
+        assert not own.done(request)
+        with pytest.raises(UserError, match=r"only what this command wrote\. Received: .*x\.json"):
+            own.check_replaceable()
+    own.json.unlink()
+    own.check_replaceable()
+
+
+def test_annotated_videos_of_a_folder_are_left_out(tmp_path):
+    """By the mark that they carry, not by a name that a user's video may have too."""
+    frames = [np.zeros((32, 32, 3), np.uint8)] * 2
+    mine = exports.write_video(tmp_path / "mine.annotated.mp4", frames)
+    streams = FrameStreams(frames[0], None, None, 0.0)
+    annotation = Annotation(("a",), np.zeros((1, 1)), np.array([0, 1.0]))
+    made = tmp_path / "made.annotated.mp4"
+    write_overlay(made, [ShownFrame(frames[0], 0.0, 0, streams)], annotation)
+    assert find_videos([str(tmp_path)], []) == [str(mine)]
+    assert find_videos([str(made)], []) == [str(made)]  # a file that is named is meant
+
+
+def test_predictions_of_many_videos_are_one_list(tmp_path):
+    written = []
+    for number in range(2):
+        own = Outputs(tmp_path / f"{number}.json", tmp_path / "x.png", None)
+        own.json.write_text(json.dumps({"request": {}, "prediction": {"video": number}}))
+        written.append(own)
+    for count in (0, 1, 2):
+        write_all(tmp_path / "all.json", written[:count])
+        expected = [{"video": number} for number in range(count)]
+        assert json.loads((tmp_path / "all.json").read_text()) == expected
