@@ -1,12 +1,16 @@
 """Specs check every setting and survive JSON."""
 
 import dataclasses
+import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from official_vision import specs
+from official_vision.architecture.formats import from_json, to_json
+from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.errors import UserError
 from official_vision.specs import ModelSpec
 
@@ -37,6 +41,22 @@ def test_lists_become_tuples_and_ints_become_floats():
     spec = specs.OptimizerSpec(boundaries=[10, 20], learning_rate=1)
     assert spec.boundaries == (10, 20)
     assert type(spec.learning_rate) is float
+
+
+def test_numbers_of_numpy_become_python_s():
+    spec = specs.OptimizerSpec(boundaries=np.array([10, 20]), learning_rate=np.float64(0.5))
+    assert (spec.boundaries, spec.learning_rate) == ((10, 20), 0.5)
+    assert type(spec.learning_rate) is float
+    data = specs.DataSpec(frames=np.int64(8), flip=np.bool_(True))
+    assert json.loads(json.dumps(data.to_dict()))["frames"] == 8
+    assert data.flip is True
+    with pytest.raises(UserError, match=r"DataSpec\.frames must be int\. Received: 2\.5"):
+        specs.DataSpec(frames=np.float32(2.5))
+    stem, block = Stem("rgb", np.int64(4)), Block(np.int32(1), (np.int64(0),), np.int64(8))
+    assert from_json(to_json(Architecture("a", (stem, block)))).nodes == (
+        Stem("rgb", 4),
+        Block(1, (0,), 8),
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from official_vision.architecture.connected import check_connected
 from official_vision.architecture.connected import strides as _strides
 from official_vision.architecture.refusal import ArchitectureError as ArchitectureError
 from official_vision.architecture.refusal import fail as _fail
+from official_vision.plain import make_fields_plain
 
 STREAM_OF_STEM = {"rgb": "rgb", "flow": "flow", "object": "objects"}
 LEVELS = (1, 2, 3, 4)
@@ -55,6 +56,9 @@ class Stem:
     level = 0
     inputs = ()
 
+    def __post_init__(self) -> None:
+        make_fields_plain(self)
+
 
 @dataclasses.dataclass(frozen=True)
 class Block:
@@ -77,6 +81,9 @@ class Block:
     spatial_stride: int = 1
     strengths: tuple[float, ...] | None = None
     peers: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        make_fields_plain(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +118,7 @@ class Architecture:
     provenance: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
         if isinstance(self.nodes, list):
             object.__setattr__(self, "nodes", tuple(self.nodes))
         _check_header(self)

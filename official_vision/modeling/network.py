@@ -159,6 +159,14 @@ class AssembleNet(tf_keras.Model):
         for layer in (*stems, *modules):
             layer.recomputes = what == "norms"
 
+    @tf.autograph.experimental.do_not_convert
+    def __call__(self, features: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls the network as `call` says; streams of other dtypes are cast, or refused in one line."""
+        known = self.streams if kwargs.get("stems") else ()
+        # Before Keras, whose messages have many lines.
+        features = model_inputs.as_fed(features, self.streams, known)
+        return super().__call__(features, *args, **kwargs)
+
     # Control flow here depends on the graph alone: AutoGraph would read every layer's source in vain.
     @tf.autograph.experimental.do_not_convert
     def call(
@@ -225,6 +233,7 @@ class AssembleNet(tf_keras.Model):
         Returns:
           Every live node's output by its index as text, [batch * time, height, width, channels].
         """
+        features = model_inputs.as_fed(features, self.streams, self.streams if stems else ())
         outputs = self._walk(features, training, stems)
         for index, output in outputs.items():
             if isinstance(output, PresentMap):

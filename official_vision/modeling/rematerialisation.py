@@ -61,7 +61,7 @@ class UpdateCount:
         self.variable.assign_add(1.0)
 
     def set_loaded(self, batches: float = LOADED_BATCHES) -> None:
-        """Says how many batches loaded statistics are the mean of: at most `LOADED_BATCHES` count."""
+        """Says of how many batches loaded statistics are the mean; they count as `LOADED_BATCHES` at most."""
         self.variable.assign(min(batches, LOADED_BATCHES))
 
     def newest_share(self, momentum: float) -> tf.Tensor:

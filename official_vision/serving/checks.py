@@ -23,15 +23,15 @@ def check_streams(
     """Refuses a request that the network could not mean.
 
     Args:
-      streams: what was sent: arrays or tensors by name.
+      streams: what was sent: arrays or tensors by name. Numbers of other dtypes are cast where no value changes.
       signature: of each stream, as modeling.inputs.input_signature gives it.
 
     Returns:
       The streams as numpy arrays.
 
     Raises:
-      UserError: a stream is missing or unknown, has another dtype, rank or number of channels, is
-        empty, does not have the sizes of the others, or holds a number that is none.
+      UserError: a stream is missing or unknown, has values that its dtype lacks, another rank or number of
+        channels, is empty, does not have the sizes of the others, or holds a number that is none.
     """
     missing, unknown = set(signature) - set(streams), set(streams) - set(signature)
     if missing or unknown:
@@ -40,7 +40,7 @@ def check_streams(
             f"Received: {', '.join(sorted(streams)) or 'none'}. "
             + (f"Add {', '.join(sorted(missing))}." if missing else "Leave the others out.")
         )
-    values = {name: _array(name, x) for name, x in streams.items()}
+    values = {name: _array(name, x, signature[name]) for name, x in streams.items()}
     for name, spec in signature.items():
         _check_stream(name, values[name], spec)
     first = next(iter(signature))
@@ -53,20 +53,28 @@ def check_streams(
     return values
 
 
-def _array(name: str, value: Any) -> np.ndarray:
+def _array(name: str, value: Any, spec: tf.TensorSpec) -> np.ndarray:
+    """The stream as an array, of the dtype that it must have where that changes no value."""
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
     except ValueError as error:
         raise UserError(
             f"{name} must be one array. Received: {type(value).__name__} ({error}). Send equal rows."
         ) from error
+    if array.dtype.kind not in "iuf" or array.dtype == spec.dtype.as_numpy_dtype:
+        return array
+    if spec.dtype.is_floating:  # of which no more than precision is lost
+        return array.astype(spec.dtype.as_numpy_dtype)
+    with np.errstate(invalid="ignore"):  # NaN, which then differs
+        cast = array.astype(spec.dtype.as_numpy_dtype)
+    return cast if np.array_equal(cast, array) else array
 
 
 def _check_stream(name: str, value: np.ndarray, spec: tf.TensorSpec) -> None:
     axes = [*_AXES, *map(str, spec.shape[4:])]
     expected = f"{name} must be {spec.dtype.name} [{', '.join(axes)}]"
     if value.dtype != spec.dtype.as_numpy_dtype:
-        raise UserError(f"{expected}. Received: {value.dtype}. Convert it.")
+        raise UserError(f"{expected}. Received: {value.dtype} of other values. Convert it.")
     if not spec.shape.is_compatible_with(value.shape):
         raise UserError(f"{expected}. Received: {list(value.shape)}. Reshape it.")
     if 0 in value.shape:

@@ -37,6 +37,9 @@ class ModelSpec(Spec):
         TensorFlow has no XLA.
       flow_border: authors, or textbook (TV-L1's usual border), of the computed flow; they differ in the last
         rows and columns.
+      flow_stretch: whose least and greatest grey value scale the frames that computed flow is taken from: clip
+        (each clip's), or batch (the whole batch's, as in the authors' code; evaluation and exported files
+        take each clip's all the same, so that scores don't depend on who shares a batch).
       rgb_mean: subtracted from rgb / 255; one number, or three for red, green and blue. 0.45 is PySlowFast's for
         Kinetics; the authors' code has 0.
       rgb_deviation: rgb / 255 - rgb_mean is divided by it; likewise 0.225, and 1 in the authors' code.

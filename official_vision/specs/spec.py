@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from official_vision.errors import UserError, nearest
+from official_vision.plain import make_fields_plain
 
 
 def setting(
@@ -28,9 +29,10 @@ def setting(
 
 
 class Spec:
-    """Base of all specs: checks types and ranges, turns gin's lists into tuples."""
+    """Base of all specs: checks types and ranges, turns gin's lists into tuples and NumPy's numbers into Python's."""
 
     def __post_init__(self) -> None:
+        make_fields_plain(self)
         hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)

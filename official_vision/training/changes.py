@@ -19,7 +19,7 @@ _OF_MEANING = frozenset(
     (
         *(f"{data}.{name}" for data in ("train_data", "validation_data") for name in _CLIP),
         *("model.rgb_mean", "model.rgb_deviation", "model.activation"),
-        *("model.flow_iterations", "model.flow_border", "train.precision"),
+        *("model.flow_iterations", "model.flow_border", "model.flow_stretch", "train.precision"),
         *("optimizer.name", "optimizer.ema_decay", "architecture_optimizer.name"),
     )
 )

@@ -7,9 +7,11 @@ import pytest
 import tensorflow as tf
 
 from official_vision.architecture.zoo import load_architecture
+from official_vision.errors import UserError
 from official_vision.modeling import inputs
 from official_vision.modeling.stems import ObjectStem
 from official_vision.specs import ModelSpec
+from tests.modeling import small
 
 
 @pytest.mark.parametrize(
@@ -67,3 +69,70 @@ def test_a_blank_stream_says_nothing() -> None:
     assert np.abs(inputs.normalise_rgb(grey, 0.45, 0.225, tf.float32)).max() < 0.01
     assert not np.any(inputs.blank_stream(features, "flow")["flow"])
     assert not np.any(ObjectStem(151)(inputs.blank_stream(features, "objects")["objects"][0]))
+
+
+def fed(**changed) -> dict:
+    return {name: x.numpy() for name, x in small.clips(1, 2, 8).items()} | changed
+
+
+STREAMS = ("rgb", "flow", "objects")
+
+
+def test_streams_of_other_dtypes_are_cast_where_no_value_changes() -> None:
+    usual = fed()
+    for name, dtypes in (
+        ("objects", (np.int8, np.int32, np.int64, np.float32)),
+        ("rgb", (np.int32, np.float64)),
+        ("flow", (np.float64,)),
+    ):
+        for dtype in dtypes:
+            found = inputs.as_fed(fed(**{name: usual[name].astype(dtype)}), STREAMS)
+            np.testing.assert_array_equal(found[name], usual[name])
+            assert name == "rgb" or found[name].dtype == usual[name].dtype
+    ids = tf.constant(usual["objects"], tf.int32)
+    in_graph = tf.function(lambda x: inputs.as_fed({"objects": x}, ("objects",))["objects"])
+    np.testing.assert_array_equal(in_graph(ids), usual["objects"])
+    with pytest.raises(tf.errors.InvalidArgumentError, match="whole numbers from 0 to 255"):
+        in_graph(ids - 300)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"objects": np.full((1, 2, 8, 8), -1)}, r"Received: -1 \(int64\). Map others to 255"),
+        ({"objects": np.full((1, 2, 8, 8), 256, np.int32)}, "Received: 256"),
+        ({"objects": np.full((1, 2, 8, 8), 0.5)}, "Received: 0.5"),
+        ({"rgb": np.linspace(0, 1, 384).reshape(1, 2, 8, 8, 3)}, "0 to 1. Multiply it by 255"),
+        ({"rgb": np.linspace(-2, 2, 384).reshape(1, 2, 8, 8, 3)}, "-2 to 2. Undo what scaled it"),
+        ({"rgb": np.full((1, 2, 8, 8, 3), np.nan)}, "nan to nan"),
+        (
+            {"rgb": np.zeros((2, 8, 8, 3), np.uint8)},
+            r"time, height, width, 3\]. Received: uint8 \(2",
+        ),
+        ({"flow": np.zeros((1, 2, 8, 8, 3))}, "flow must be numbers"),
+        ({"objects": np.full((1, 2, 8, 8), "dog")}, "objects must be numbers"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(changed, said) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        inputs.as_fed(fed(**changed), STREAMS)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_streams_are_named() -> None:
+    given = fed()
+    del given["objects"]
+    with pytest.raises(UserError, match=r"Received: rgb, flow\. Add objects\."):
+        inputs.as_fed(given, STREAMS)
+    assert inputs.as_fed(given, STREAMS, known=STREAMS).keys() == given.keys()
+
+
+def test_a_network_says_so_without_keras_s_lines() -> None:
+    model = small.network(small.architecture())
+    clips = small.clips()
+    expected = small.logits(model, clips)
+    again = {**clips, "objects": tf.cast(clips["objects"], tf.int32)}
+    np.testing.assert_array_equal(small.logits(model, again), expected)
+    for call in (model, model.endpoints):
+        with pytest.raises(UserError, match=r"^A network needs the streams"):
+            call({"rgb": clips["rgb"]})

@@ -35,7 +35,15 @@ NAN = clip()["flow"].copy()
 NAN[0, 1, 2, 3, 0] = np.nan
 BAD = {
     "rank": (changed(rgb=clip()["rgb"][0]), r"rgb must be uint8 \[batch, time, height, width, 3\]"),
-    "dtype": (changed(rgb=clip()["rgb"].astype(np.float32)), r"rgb must be uint8.*float32"),
+    "values": (
+        changed(rgb=clip()["rgb"] / np.float32(255)),
+        r"rgb must be uint8.*float32 of other",
+    ),
+    "ids": (
+        changed(objects=clip()["objects"] - np.int32(1)),
+        "objects must be uint8.*int32 of other",
+    ),
+    "text": (changed(rgb=clip()["rgb"].astype(str)), "rgb must be uint8"),
     "channels": (changed(flow=clip()["rgb"].astype(np.float32)), r"flow must be float32.*, 2\]"),
     "frame size": (changed(objects=clip(size=5)["objects"]), r"rgb \[1, 2, 4, 4, 3\] and objects"),
     "frames": (changed(flow=clip(time=3)["flow"]), r"rgb \[1, 2.* and flow \[1, 3"),
@@ -46,6 +54,17 @@ BAD = {
     "unknown": ({**clip(), "sound": np.zeros(3)}, "Received: flow, objects, rgb, sound"),
     "ragged": (changed(objects=[[[[1]], [[1], [2]]]]), "objects must be one array"),
 }
+
+
+def test_other_dtypes_are_cast_where_no_value_changes():
+    given = {
+        "rgb": clip()["rgb"].astype(np.float32),
+        "flow": clip()["flow"].astype(np.float64),
+        "objects": clip()["objects"].astype(np.int64),
+    }
+    for name, value in check_streams(given, SIGNATURE).items():
+        np.testing.assert_array_equal(value, clip()[name])
+        assert value.dtype == clip()[name].dtype
 
 
 @pytest.fixture(scope="module")
