@@ -11,14 +11,12 @@ import tensorflow as tf
 from official_vision.data import frame_encoding
 from official_vision.data import streams as data_streams
 from official_vision.data.input import build_dataset
-from official_vision.data.manifest import VideoRow
 from official_vision.data.video import VideoError, decode
 from official_vision.errors import UserError
 from official_vision.serving import predict
 from official_vision.serving.options import PredictOptions
 from official_vision.serving.predict import Predictor
 from official_vision.specs import DataSpec, PrepareSpec
-from tests.data.video import odd
 from tests.serving import exports
 
 BRIGHT, LATE = 0, 1  # columns of the scores
@@ -372,35 +370,6 @@ def test_a_long_videos_scores_are_written_as_means_of_neighbours(predictor, brig
     own = result.frame_scores[:, BRIGHT]
     expected = [own[a:b].mean() for a, b in zip(firsts, [*firsts[1:], 23], strict=True)]
     np.testing.assert_allclose(over_time["scores"]["bright"], expected, atol=6e-5)
-
-
-def test_odd_videos_are_read_as_preparation_reads_them(predictor, tmp_path):
-    """Frames of two sizes from a joined recording: their times, number and scores; and it is told."""
-    parts = [
-        odd.write(tmp_path / "a.ts", odd.greys(9), bf="0"),
-        odd.write(tmp_path / "b.ts", odd.greys(9, 64, 32, first=9), bf="0", start_sec=900),
-    ]
-    path = odd.joined(tmp_path / "joined.ts", *parts)
-    result = predictor().predict(path)
-    assert len(result.notes) == 2
-    np.testing.assert_allclose(result.times_sec, np.arange(19) / 25, atol=1e-3)
-    np.testing.assert_allclose(result.frame_scores[:, BRIGHT], np.arange(18) * 8 / 255, atol=0.02)
-    row = VideoRow("v", path.name, "train", ())
-    spec = PrepareSpec(videos=str(tmp_path), short_side=16, flow="none", objects="none")
-    stored = frame_encoding.encode_video(row, spec, tmp_path)
-    assert stored.times_sec == tuple(result.times_sec)
-    assert tuple(stored.notes.values()) == result.notes == tuple(predict.to_dict(result)["notes"])
-    assert f"note: {result.notes[0]}" in predict.to_text(result)
-
-
-def test_broken_packets_may_be_passed_over(predictor, tmp_path):
-    plain = odd.write(tmp_path / "plain.mp4", odd.greys(25), bf="0", g="5")
-    path = odd.broken(plain, tmp_path / "broken.mp4", 9)
-    with pytest.raises(VideoError, match=r"broken after \d+ frames"):
-        predictor().predict(path)
-    result = predictor(PredictOptions(broken_packet_share=0.04)).predict(path)
-    assert len(result.frame_scores) == 24
-    assert result.notes == ("1 of 25 packets cannot be decoded and were passed over",)
 
 
 def test_mistakes_are_one_line(known_answers, tmp_path):
