@@ -96,7 +96,7 @@ def test_broken_videos_are_named_and_the_others_predicted(model, broken, footage
 def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
     started = time.monotonic()
     for tool, flags, said in (
-        ("predict", [], "--model and --video must be given"),
+        ("predict", [], "--model and a video must be given"),
         ("predict", [f"--model={model}"], "0 videos"),
         ("export", [f"--output={tmp_path}"], "--model_dir and --output must be given"),
         ("predict", [f"--model={tmp_path}", "--video=a.mp4"], f"Received: {tmp_path}, which is"),
@@ -142,7 +142,7 @@ def test_a_run_is_exported_and_predicts(run, footage, tmp_path):
     assert first.startswith(f"exported {output / '1'}, ")
     assert float(re.search(r"SavedModel: scores within (\S+) \(", file)[1]) <= 1e-5
     assert "peers are not decided" in note
-    done = command("predict", f"--model={output}", f"--video={footage['bikes']}", cwd=tmp_path)
+    done = command("predict", f"--model={output}", str(footage["bikes"]), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert (tmp_path / "bikes.timeline.png").stat().st_size > 10_000
