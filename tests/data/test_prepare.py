@@ -43,7 +43,7 @@ class FakeWorker:
         with FrameLists(folder) as lists:
             for _ in range(2):
                 lists.append({"rgb": b"\xff\xd8" + row.id.encode()})
-        return EncodedVideo(25.0, (0.0, 0.04, 0.08), lists.paths, 0.08, self.notes)
+        return EncodedVideo(25.0, (0.0, 0.04, 0.08), lists.paths, 0.08, self.notes, 0)
 
     def close(self):
         pass
