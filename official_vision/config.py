@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import io
 import logging
 import os
 import re
@@ -215,10 +214,12 @@ def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
         )
     except UserError:
         raise
-    except _GIN_ERRORS as error:
-        line, place = _line_of(error, gin_files, gin_bindings)
-        mistake = mistakes.of_value(line, place, _CLASSES)
+    except SyntaxError as error:
+        place = f"{error.filename}, line {error.lineno}" if error.filename else "--gin_bindings"
+        mistake = mistakes.of_value(error.text or "", place, _CLASSES)
         raise UserError(mistake or _one_line(error)) from error
+    except _GIN_ERRORS as error:
+        raise UserError(_one_line(error)) from error
     finally:
         del search_path[1:]
         readers[0] = usual_reader
@@ -241,27 +242,12 @@ def _similar_file(file: str) -> str:
 def _opened(path: str) -> TextIO:
     """A gin file, which a Windows editor may have begun with a byte order mark."""
     try:
-        return io.StringIO(Path(path).read_text(encoding="utf-8-sig"))
+        Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
             f"A gin file must be UTF-8 text. Received: {path} ({error}). Save it as UTF-8."
         ) from error
-
-
-def _line_of(
-    error: Exception, gin_files: Sequence[str], gin_bindings: Sequence[str]
-) -> tuple[str, str]:
-    """The line that gin could not read and where it stands; empty where it does not tell."""
-    match = re.search(r"\((?:(.+), )?line (\d+)\)\s*$", str(error))
-    if not match:
-        return "", ""
-    file, number = match[1], int(match[2])
-    try:
-        text = _found(file, gin_files).read_text("utf-8-sig") if file else "\n".join(gin_bindings)
-    except (OSError, ValueError, StopIteration):  # in a file that another one includes
-        return "", ""
-    place = f"{file}, line {number}" if file else "--gin_bindings"
-    return [*text.split("\n"), ""][number - 1], place
+    return open(path, encoding="utf-8-sig")
 
 
 def _one_line(error: Exception) -> str:
@@ -325,7 +311,7 @@ def _where(setting: str, gin_files: Sequence[str], gin_bindings: Sequence[str]) 
         if pattern.match(binding):
             return f" Set by --gin_bindings={binding!r}."
     for file in reversed(gin_files):
-        lines = _found(file, gin_files).read_text(encoding="utf-8").splitlines()
+        lines = _found(file, gin_files).read_text(encoding="utf-8-sig").splitlines()
         for number, line in enumerate(lines, start=1):
             if pattern.match(line):
                 return f" Set by {file}, line {number}."

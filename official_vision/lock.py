@@ -12,7 +12,7 @@ from typing import TextIO
 
 from official_vision.errors import UserError
 
-LOCK_FILE = ".lock"  # stays when the lock is released: to remove it would let two processes in
+LOCK_FILE = ".lock"
 _HELD = (errno.EAGAIN, errno.EACCES)
 # File systems without locks; there nothing can be told apart.
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
@@ -22,7 +22,8 @@ _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 def folder_locked(folder: str | os.PathLike, setting: str, work: str) -> Iterator[None]:
     """Holds the lock of a folder, which is made where it isn't there, within the block.
 
-    The kernel releases the lock when the process ends, however it does.
+    The kernel releases the lock when the process ends, however it does; the file of one that was killed stays,
+    and hinders nobody.
 
     Args:
       folder: that one process may write to.
@@ -35,24 +36,45 @@ def folder_locked(folder: str | os.PathLike, setting: str, work: str) -> Iterato
     path = Path(folder) / LOCK_FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+", encoding="ascii", errors="replace")  # noqa: SIM115 - closed below
+        file = _opened(path, setting, work)
     except OSError as error:
         raise UserError(
             f"{setting} must be a folder that can be written. Received: {folder} ({error.strerror}). "
             "Name another, or change its permissions."
         ) from error
     with file:
-        _take(file, f"{folder}", setting, work)
-        file.truncate(0)
-        file.write(f"{work} {os.getpid()} on {os.uname().nodename}\n")
-        file.flush()
         try:
             yield
         finally:
-            file.truncate(0)
+            path.unlink(missing_ok=True)
 
 
-def _take(file: TextIO, folder: str, setting: str, work: str) -> None:
+def _opened(path: Path, setting: str, work: str) -> TextIO:
+    """The lock's file, locked, with its holder's name in it."""
+    while True:
+        file = open(path, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
+        try:
+            _take(file, path.parent, setting, work)
+            # Whoever held it may have removed it meanwhile: then a newer file is the lock.
+            if _is_at(path, file):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {os.uname().nodename} ({work})\n")
+                file.flush()
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _is_at(path: Path, file: TextIO) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
+
+
+def _take(file: TextIO, folder: Path, setting: str, work: str) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -61,11 +83,8 @@ def _take(file: TextIO, folder: str, setting: str, work: str) -> None:
         if error.errno not in _HELD:
             raise
         file.seek(0)
-        words = file.readline().split(maxsplit=1)
-        holder = (
-            f"{words[0]} (process {words[1].strip()})" if len(words) == 2 else "another process"
-        )
+        holder = file.readline().strip() or "another process"
         raise UserError(
-            f"One process at a time may use a folder for {work}. Received: {folder}, which {holder} is using. "
+            f"One process at a time may use a folder for {work}. Received: {folder}, in use by {holder}. "
             f"Wait for its end, or choose another {setting}."
         ) from error

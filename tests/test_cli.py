@@ -1,24 +1,36 @@
 """Commands end with one line and a status, never with a traceback for a user's mistake."""
 
+import os
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 SCRIPT = """
+from absl import flags
 from official_vision import cli
 from official_vision.errors import UserError
 
-def main():
+def main(*arguments):
     {body}
 
-cli.run(main)
+cli.define_gin_flags()
+flags.adopt_module_key_flags(cli)
+cli.run(main, arguments={arguments!r})
 """
 
 
-def run(body, *flags):
-    command = [sys.executable, "-c", SCRIPT.format(body=body), *flags]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def run(body, *flags, arguments="", env=None):
+    command = [sys.executable, "-c", SCRIPT.format(body=body, arguments=arguments), *flags]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **(env or {})},
+    )
 
 
 def test_success_is_0():
@@ -45,6 +57,48 @@ def test_a_defect_keeps_its_traceback():
     result = run("1 / 0")
     assert result.returncode == 1
     assert "ZeroDivisionError" in result.stderr
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help", "--helpfull"])
+def test_help_is_0(flag):
+    result = run("raise UserError('never')", "--gin_file=x", flag, "--nonsense")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "--gin_bindings" in result.stdout
+
+
+def test_settings_are_printed():
+    result = run("raise UserError('never')", "--settings")
+    assert result.returncode == 0
+    assert "PrepareSpec.short_side = 256  (whole number, at least 16)" in result.stdout
+
+
+def test_arguments_may_stand_before_and_after_flags():
+    result = run(
+        "print(*arguments)", "a.mp4", "--gin_file=x", "b c.mp4", "--", "-h", arguments="videos"
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "['a.mp4', 'b c.mp4', '-h']\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [("ENOSPC", "No space left on device"), ("EACCES", "Permission denied")]
+)
+def test_what_the_system_refuses_is_one_line(number, words):
+    result = run(f"import errno; raise OSError(errno.{number}, '{words}', 'out/x.png')")
+    assert result.returncode == 1
+    assert f"Received: out/x.png ({words})." in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_names_that_the_terminal_lacks_are_escaped_and_a_closed_pipe_is_silent():
+    result = run(r"print('caf\udce9 \u8dd1')", env={"PYTHONIOENCODING": "ascii"})
+    assert (result.returncode, result.stdout) == (0, "caf\\udce9 \\u8dd1\n")
+    assert run(r"raise UserError('of two\nlines')").stderr == "error: of two lines\n"
+    script = SCRIPT.format(body="print('x' * 100000)", arguments="")
+    shell = f"{sys.executable} -c {shlex.quote(script)} | head -c 1"
+    done = subprocess.run(["bash", "-c", f"{shell}; exit ${{PIPESTATUS[0]}}"], capture_output=True,
+                          text=True, timeout=60, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.parametrize("flag", ["extra", "--no_such_flag=1"])

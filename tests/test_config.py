@@ -78,6 +78,10 @@ def test_a_saved_run_reads_back_and_its_gin_file_gives_it_again(gin_file, tmp_pa
         ("ModelSpec.depth = @nothing()", "cannot be read"),
         ("ModelSpec.depth = %nothing", "cannot be read"),
         ("import no_such_module", "cannot be read"),
+        ("ModelSpec.gate = peer", "Quote it: ModelSpec.gate = 'peer'."),
+        ("TrainSpec.steps", "A setting is written Spec.name = value"),
+        ("steps = 100", "steps = ..., which nothing uses. Did you mean TrainSpec.steps?"),
+        ("TrainSpec = 3", "which nothing uses. Remove it."),
         ("include 'nothing.gin'", "nothing.gin"),
     ],
 )
@@ -92,6 +96,20 @@ def test_a_wrong_value_in_a_file_is_named_with_its_line(gin_file, tmp_path):
     (tmp_path / "base.gin").write_text("\nTrainSpec.steps = 'many'\n")
     with pytest.raises(UserError, match=r"TrainSpec\.steps must be int.*base\.gin, line 2"):
         config.load([gin_file])
+
+
+def test_a_file_of_a_windows_editor_is_read_and_its_lines_are_told(tmp_path):
+    path = tmp_path / "run.gin"
+    path.write_bytes(b"\xef\xbb\xbfmany = 70\r\nTrainSpec.steps = %many\r\n")
+    assert config.load([str(path)]).train.steps == 70
+    path.write_bytes(b"TrainSpec.steps = 7\r\n\r\nModelSpec.gate = self\r\n")
+    with pytest.raises(
+        UserError, match=r"gate = self \(\S*run\.gin, line 3\)\. Quote it: .*'self'"
+    ):
+        config.load([str(path)])
+    path.write_bytes("TrainSpec.model_dir = '\u00e4'".encode("latin-1"))
+    with pytest.raises(UserError, match=r"must be UTF-8 text\. Received: \S*run\.gin"):
+        config.load([str(path)])
 
 
 def test_a_missing_file_gets_the_nearest_name(gin_file):

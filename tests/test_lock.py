@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -31,15 +32,30 @@ def test_the_second_is_refused_and_the_first_one_named(tmp_path):
     with lock(tmp_path / "run"):
         with pytest.raises(UserError) as raised, lock(tmp_path / "run"):
             pass
-        assert f"training (process {os.getpid()} on " in str(raised.value)
+        assert f"in use by process {os.getpid()} on " in str(raised.value)
         assert "\n" not in str(raised.value)
         with lock(tmp_path / "other"):
             pass
+    assert list((tmp_path / "run").iterdir()) == []
     with lock(tmp_path / "run"):
         pass
-    assert (
-        tmp_path / "run" / LOCK_FILE
-    ).read_text() == ""  # folders made alike have the same bytes
+
+
+def test_a_lock_that_was_removed_while_it_was_waited_for_is_none(tmp_path, monkeypatch):
+    """The holder removes its file and leaves between another's opening and locking of it."""
+    removed = []
+
+    def flock(file, how, flock=fcntl.flock):
+        if not removed:
+            removed.append(os.fstat(file.fileno()).st_ino)
+            (tmp_path / LOCK_FILE).unlink()
+            (tmp_path / LOCK_FILE).touch()
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with lock(tmp_path):
+        assert str(os.getpid()) in (tmp_path / LOCK_FILE).read_text()
+        assert (tmp_path / LOCK_FILE).stat().st_ino != removed[0]
 
 
 def test_a_killed_holder_leaves_the_folder_free(tmp_path):

@@ -94,9 +94,12 @@ def _label_index(index: Index) -> int | None:
 
 
 def _report(index: Index, label_index: int, scores: object, drops: dict[str, float]) -> None:
+    from official_vision.serving.explain_sheet import WORTH
+
     print(f"{index.classes[label_index]}: {scores[label_index]:.3f}")
+    print(f"  {WORTH}")
     for stream, drop in drops.items():
-        print(f"  without {stream}: {scores[label_index] - drop:.3f} ({-drop:+.3f})")
+        print(f"  {stream}: {drop:+.3f} (blanked: {scores[label_index] - drop:.3f})")
     print(f"sheet drawn in {_OUTPUT.value}, page with all gates beside it")
 
 

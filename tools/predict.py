@@ -2,8 +2,8 @@
 
 Prints the top classes with their times and writes, for each video, <video>.json (classes and times),
 <video>.timeline.png and, with --annotate, <video>.annotated.mp4. A video whose files are there already,
-made with the same settings, is skipped. Exit status: 0, or 3 when some videos could not be read (they
-are named), or 1 when none could.
+made with the same settings, is skipped; so are annotated videos that lie in a folder. Exit status: 0, or 3
+when some videos could not be worked on (they are named), or 1 when none could.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from absl import flags
 from tqdm import tqdm
@@ -19,10 +19,10 @@ from tqdm import tqdm
 from official_vision import cli, files
 from official_vision.errors import UserError
 from official_vision.serving.description import version_folder
-from official_vision.serving.videos import Outputs, find_videos, outputs_of
+from official_vision.serving.options import MERGES, POOLINGS, PredictOptions
+from official_vision.serving.videos import Outputs, find_videos, outputs_of, write_all
 
-if TYPE_CHECKING:
-    from official_vision.serving.predict import PredictOptions
+_USUAL = PredictOptions()
 
 _MODEL = flags.DEFINE_string(
     "model",
@@ -52,11 +52,45 @@ _WINDOW = flags.DEFINE_integer(
     lower_bound=1,
 )
 _POOLING = flags.DEFINE_enum(
-    "pooling", "mean", ["mean", "max"], "How the windows' scores become the video's."
+    "pooling", _USUAL.pooling, POOLINGS, "How the windows' scores become the video's."
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 4, "Windows at a time.", lower_bound=1)
+_MERGE = flags.DEFINE_enum(
+    "merge",
+    _USUAL.merge,
+    MERGES,
+    "How windows become scores over time. windows: a window's score counts for all of its frames; frames: each "
+    "frame's own, finer, but it depends on the frame's place in its window unless --stride=1.",
+)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", _USUAL.batch_size, "Windows at a time.", lower_bound=1
+)
+_SMOOTHING_SEC = flags.DEFINE_float(
+    "smoothing_sec",
+    _USUAL.smoothing_sec,
+    "Width of a moving average over the scores.",
+    lower_bound=0,
+)
 _THRESHOLD = flags.DEFINE_float(
-    "threshold", 0.5, "Least score of a segment.", lower_bound=0, upper_bound=1
+    "threshold", _USUAL.threshold, "Score that a segment reaches.", lower_bound=0, upper_bound=1
+)
+_HYSTERESIS = flags.DEFINE_float(
+    "hysteresis",
+    _USUAL.hysteresis,
+    "A segment goes on while its score is at most so much below the threshold.",
+    lower_bound=0,
+    upper_bound=1,
+)
+_SHORTEST_SEC = flags.DEFINE_float(
+    "shortest_sec",
+    _USUAL.shortest_sec,
+    "Shorter segments are left out, unless they last the whole video.",
+    lower_bound=0,
+)
+_SCORE_POINTS = flags.DEFINE_integer(
+    "score_points",
+    _USUAL.score_points,
+    "Most points in time whose scores the JSON file holds; 0 for every frame.",
+    lower_bound=0,
 )
 _BROKEN_PACKET_SHARE = flags.DEFINE_float(
     "broken_packet_share",
@@ -79,24 +113,36 @@ def main(named: Sequence[str]) -> int:
             "--model and a video must be given. "
             f"Received: {_MODEL.value!r} and {len(named)} videos. Name an exported folder and a video file."
         )
-    model = _model()
-    videos = find_videos(named, _VIDEOS.value)
-    if _JSON.value:
-        files.check_writable(_JSON.value, "--json")
-    outputs = outputs_of(videos, _OUTPUT_DIR.value, _ANNOTATE.value)
-    requests = {video: _request(model, video) for video in outputs}
-    found = {} if _OVERWRITE.value else _done(outputs, requests)
-    left = {video: own for video, own in outputs.items() if video not in found}
-    if found:
-        print(
-            f"{len(found)} of {len(outputs)} videos are done already; --overwrite does them again"
-        )
-    failed = _predict(model, left, requests, found) if left else 0
-    if _JSON.value:
-        files.write_json(_JSON.value, [found[video] for video in outputs if video in found])
+    model, options = _model(), _options()
+    outputs = outputs_of(find_videos(named, _VIDEOS.value), _OUTPUT_DIR.value, _ANNOTATE.value)
+    _check_json(outputs)
+    requests = {video: _request(model, video, options) for video in outputs}
+    done = set() if _OVERWRITE.value else {v for v in outputs if outputs[v].done(requests[v])}
+    left = {video: own for video, own in outputs.items() if video not in done}
+    if not _OVERWRITE.value:
+        for own in left.values():
+            own.check_replaceable()
+    if done:
+        print(f"{len(done)} of {len(outputs)} videos are done already; --overwrite does them again")
+    failed = 0
+    try:
+        failed = _predict(model, options, left, requests, done) if left else 0
+    finally:  # what is done is told, whatever ended the work
+        if _JSON.value and done:
+            write_all(_JSON.value, [outputs[video] for video in outputs if video in done])
     if failed:
-        return cli.SOME_LEFT_OUT if found else 1
+        return cli.SOME_LEFT_OUT if done else 1
     return 0
+
+
+def _check_json(outputs: dict[str, Outputs]) -> None:
+    if not _JSON.value:
+        return
+    files.check_writable(_JSON.value, "--json")
+    if any(own.json.absolute() == Path(_JSON.value).absolute() for own in outputs.values()):
+        raise UserError(
+            f"--json must not be a video's own file. Received: {_JSON.value}. Name another."
+        )
 
 
 def _model() -> str:
@@ -105,7 +151,7 @@ def _model() -> str:
     return str(path if path.suffix == ".tflite" else version_folder(path))
 
 
-def _request(model: str, video: str) -> dict[str, Any]:
+def _request(model: str, video: str, options: PredictOptions) -> dict[str, Any]:
     """What a video's outputs depend on besides our code: its file, the model's, and the settings."""
     weights = Path(model)
     if weights.is_dir():
@@ -113,11 +159,7 @@ def _request(model: str, video: str) -> dict[str, Any]:
     return {
         "model": [model, _stamp(weights)],
         "video": [str(Path(video).absolute()), _stamp(Path(video))],
-        "stride": _STRIDE.value,
-        "window": _WINDOW.value,
-        "pooling": _POOLING.value,
-        "threshold": _THRESHOLD.value,
-        "broken_packet_share": _BROKEN_PACKET_SHARE.value,
+        **options.to_dict(),
     }
 
 
@@ -130,39 +172,35 @@ def _stamp(path: Path) -> list[int] | None:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def _done(
-    outputs: dict[str, Outputs], requests: dict[str, dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    answers = {video: own.done(requests[video]) for video, own in outputs.items()}
-    return {video: answer for video, answer in answers.items() if answer is not None}
-
-
 def _options() -> PredictOptions:
-    from official_vision.serving.predict import PredictOptions
-
     return PredictOptions(
         stride=_STRIDE.value,
         window=_WINDOW.value,
         pooling=_POOLING.value,
         batch_size=_BATCH_SIZE.value,
+        merge=_MERGE.value,
+        smoothing_sec=_SMOOTHING_SEC.value,
         threshold=_THRESHOLD.value,
+        hysteresis=_HYSTERESIS.value,
+        shortest_sec=_SHORTEST_SEC.value,
+        score_points=_SCORE_POINTS.value,
         broken_packet_share=_BROKEN_PACKET_SHARE.value,
     )
 
 
 def _predict(
     model: str,
+    options: PredictOptions,
     outputs: dict[str, Outputs],
     requests: dict[str, dict[str, Any]],
-    found: dict[str, dict[str, Any]],
+    done: set[str],
 ) -> int:
-    """Fills `found`; returns how many videos failed."""
+    """Adds each video that is predicted to `done`; returns how many failed."""
     # Imported late: --help and mistakes are answered before TensorFlow starts.
     from official_vision.data.video import VideoError
     from official_vision.serving.job import Job, load, run_job
     from official_vision.workers import WorkerCrashedError, spread
 
-    options = _options()
     # Settings that the file can't follow are said once, before the first video.
     if note := load(model, options).sharing():
         print(note)
@@ -181,8 +219,8 @@ def _predict(
         elif isinstance(result, UserError):
             raise result
         else:
-            found[job.video], said = result
-            tqdm.write(said)
+            done.add(job.video)
+            tqdm.write(result)
     bar.close()
     return failed
 

@@ -114,7 +114,7 @@ def read_architecture(path: str | os.PathLike) -> Architecture:
       ArchitectureError: the file is missing or does not hold a network; one line naming the file.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise ArchitectureError(

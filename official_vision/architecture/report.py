@@ -16,7 +16,8 @@ from official_vision.architecture.overhead import (
     Overhead,
 )
 
-_HEADINGS = ("node", "level", "block", "output", "parameters", "GFLOPs", "share", "inputs")
+_AMOUNTS = ("parameters", "GFLOPs", "G operations", "share")
+_HEADINGS = ("node", "level", "block", "output", *_AMOUNTS, "inputs")
 _LEFT = {"block", "output", "inputs"}
 _PEER_HEADINGS = (
     "connection",
@@ -173,11 +174,14 @@ def _node_rows(
     return rows
 
 
-def _amounts(count: Count, whole: Count) -> tuple[str, str, str]:
-    """Parameters, GFLOPs and the share of all GFLOPs, elementwise arithmetic included."""
-    flops = count.arithmetic
-    share = flops / whole.arithmetic
-    return f"{count.parameters:,}", f"{flops / 1e9:.3f}", f"{share:.1%}"
+def _amounts(count: Count, whole: Count) -> tuple[str, ...]:
+    """What _AMOUNTS heads; FLOPs are those of `Count.flops`, and the share is of all operations."""
+    return (
+        f"{count.parameters:,}",
+        f"{count.flops / 1e9:.3f}",
+        f"{count.arithmetic / 1e9:.3f}",
+        f"{count.arithmetic / whole.arithmetic:.1%}",
+    )
 
 
 def _what(node: Stem | Block) -> str:
@@ -209,8 +213,8 @@ def _inputs(cost: Cost, index: int, strengths: Mapping[tuple[int, int], float | 
 def _totals(whole: Count) -> str:
     return (
         f"total: {whole.parameters:,} parameters ({whole.trainable:,} trainable), "
-        f"{whole.arithmetic / 1e9:.2f} GFLOPs a clip "
-        f"({whole.flops / 1e9:.2f} in convolutions and fully connected layers, 2 a multiply-add), "
+        f"{whole.flops / 1e9:.3f} GFLOPs a clip (convolutions and fully connected layers, 2 a multiply-add; "
+        f"{whole.arithmetic / 1e9:.3f} G operations with norms, activations, pools, sums and scalings), "
         f"{whole.activation_bytes / 2**20:.0f} MiB of float32 activations a clip in training"
     )
 
@@ -221,7 +225,7 @@ def _streams(cost: Cost) -> str:
         (name, *_amounts(count, whole), f"{count.activation_bytes / 2**20:.0f}")
         for name, count in cost.of_streams().items()
     ]
-    return _table(("fed by", "parameters", "GFLOPs", "share", "MiB"), rows, {"fed by"})
+    return _table(("fed by", *_AMOUNTS, "MiB"), rows, {"fed by"})
 
 
 def _learned(learned: Learned, strengths: Mapping[tuple[int, int], float | None]) -> Iterator[str]:
@@ -281,13 +285,13 @@ def _overheads(overheads: Sequence[Overhead]) -> str:
     headings = (
         "peer attention over none",
         "FLOPs",
-        "all arithmetic",
+        "operations",
         "unshared",
         "parameters",
         "and besides",
     )
     legend = (
-        "FLOPs: convolutions and fully connected layers; all arithmetic: as built, with averages "
+        "FLOPs: convolutions and fully connected layers; operations: all, as built, with averages "
         "shared by all gates;\nunshared: if each gate took its own averages and scaled its own map."
     )
     return _table(headings, rows, {headings[0], headings[-1]}) + "\n" + legend
@@ -298,7 +302,7 @@ def _kept(overhead: Overhead) -> str:
         return ""
     nodes = ", ".join(map(str, overhead.kept_nodes))
     return (
-        f"node {nodes} as a peer alone: +{overhead.arithmetic_with_kept:.2f} % arithmetic, "
+        f"node {nodes} as a peer alone: +{overhead.arithmetic_with_kept:.2f} % operations, "
         f"+{overhead.parameters_with_kept:.2f} % parameters in all"
     )
 

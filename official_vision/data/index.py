@@ -154,7 +154,7 @@ class Index:
 
     def without_records(self) -> Index:
         """Returns what the index says of all its videos, without naming any."""
-        return dataclasses.replace(self, shards=(), videos=(), left_out=())
+        return dataclasses.replace(self, shards=(), videos=(), left_out=(), notes=())
 
     @classmethod
     def read(cls, folder: str | os.PathLike, *, damaged_is_fatal: bool = True) -> Index:

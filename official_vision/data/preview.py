@@ -10,6 +10,7 @@ import cv2
 import matplotlib
 import numpy as np
 import tensorflow as tf
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
@@ -21,13 +22,16 @@ from official_vision.pictures import names_readable, save_png
 _SAMPLES = 6
 _COLUMNS = 4
 _HEIGHT = 128
-_WIDTH_INCHES, _TITLE_INCHES, _LEGEND_INCHES = 14, 0.2, 0.5
+_WIDTH_INCHES, _TITLE_INCHES, _LEGEND_INCHES = 14, 0.36, 0.5
+_COLUMN_TITLE_POINTS = 12  # below a row's own title
 _MOST_KEYS = 20
 _PALETTE = matplotlib.colormaps["tab20"]
 
 
 def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike) -> None:
-    """Draws samples spread over a split: a row a video, four frames of every stream, the objects' colours.
+    """Draws samples spread over a split: one row per video, four frames of every stream, the objects' colours.
+
+    Each stream's frames stand below its name and their times.
 
     Args:
       output: folder that holds the splits.
@@ -38,21 +42,26 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
     index = Index.read(folder)
     table = record_table(folder, index.shards)
     wanted = np.unique(np.linspace(0, index.num_videos - 1, _SAMPLES).astype(int))
-    titles, samples = [], []
+    titles, samples, times = [], [], []
     for position in wanted:  # one record at a time: they may be long
         record = parse(table.read(tf.constant(position)), index.streams)
         labels = ", ".join(index.classes[i] for i in record["label_index"].numpy())
         titles.append(f"{record['id'].numpy().decode()}: {labels}")
-        samples.append(_decoded(record, index.streams))
+        numbers = np.linspace(0, len(record["rgb"]) - 1, _COLUMNS).astype(int)
+        samples.append(_decoded(record, index.streams, numbers))
+        times.append(numbers / record["fps"].numpy())
     strips = [_strip(sample) for sample in samples]
     heights = [_WIDTH_INCHES * strip.shape[0] / strip.shape[1] + _TITLE_INCHES for strip in strips]
     height = sum(heights) + _LEGEND_INCHES
     figure = Figure(figsize=(_WIDTH_INCHES, height))
     axes = figure.subplots(len(strips), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for axis, title, strip in zip(axes[:, 0], titles, strips, strict=True):
+    for axis, title, strip, own in zip(axes[:, 0], titles, strips, times, strict=True):
         axis.imshow(strip)
-        axis.set_axis_off()
-        axis.set_title(title, fontsize=8, loc="left", pad=2, parse_math=False)
+        # An edge: still flow is white, as the page is.
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_color("lightgrey")
+        axis.set_title(title, fontsize=8, loc="left", pad=_COLUMN_TITLE_POINTS, parse_math=False)
+        _title_columns(axis, index.streams, own)
     if keys := _legend(samples, index):
         legend = figure.legend(handles=keys, loc="lower left", ncols=10, fontsize=8, frameon=False)
         for text in legend.get_texts():
@@ -62,16 +71,33 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
     save_png(figure, path)
 
 
-def _decoded(record: dict[str, tf.Tensor], streams: Sequence[str]) -> dict[str, list[np.ndarray]]:
-    """_COLUMNS frames of every stream, spread over the video."""
-    times = np.linspace(0, len(record["rgb"]) - 1, _COLUMNS).astype(int)
+def _decoded(
+    record: dict[str, tf.Tensor], streams: Sequence[str], numbers: Sequence[int]
+) -> dict[str, list[np.ndarray]]:
+    """The frames of these numbers, of every stream."""
     return {
         stream: [
-            decode_frame(record[stream][time], stream, record["flow_bound"]).numpy()
-            for time in times
+            decode_frame(record[stream][number], stream, record["flow_bound"]).numpy()
+            for number in numbers
         ]
         for stream in streams
     }
+
+
+def _title_columns(axis: Axes, streams: Sequence[str], times_sec: Sequence[float]) -> None:
+    """Writes each column's stream and time above a strip, whose columns are equally wide."""
+    count = len(streams) * len(times_sec)
+    for place in range(count):
+        stream, time_sec = streams[place // len(times_sec)], times_sec[place % len(times_sec)]
+        axis.annotate(
+            f"{stream}, {time_sec:.1f} s",
+            (place / count, 1),
+            xytext=(1, 2),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=7,
+            color="dimgrey",
+        )
 
 
 def _legend(samples: Sequence[dict[str, list[np.ndarray]]], index: Index) -> list[Patch]:

@@ -17,6 +17,7 @@ from official_vision.data.video import DecodingReport, VideoError, VideoInfo, de
 from official_vision.data.video.clock import PacketStamps
 from official_vision.data.video.display import Display, check_shape
 from official_vision.data.video.source import info_of, moving_streams, opened, picture_stream
+from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
 _SIDE = 16  # pixels; the cheapest that a frame to be counted can have
@@ -63,7 +64,7 @@ def survey(
     Raises:
       VideoError: see video.decode.
     """
-    path = Path(spec.videos) / row.path
+    path = existing_path(spec.videos, row.path)
     with opened(path) as container:
         stream = picture_stream(container)
         info, streams = info_of(stream), len(moving_streams(container))
@@ -116,9 +117,10 @@ def _read_packets(
         looked_at = next_look - _KEY_FRAME_SEC <= order < next_look
         if look_at_keys and packet.is_keyframe and not looked_at:
             next_look = order + _KEY_FRAME_SEC
-            _note_sizes(stream, packet, display, report)
+            _note_sizes(stream, packet, display)
     if look_at_keys:
-        _note_sizes(stream, None, display, report)
+        _note_sizes(stream, None, display)
+    report.sizes = display.sizes
     clock, times = stamps.times()
     report.frames, report.end_sec, report.jumps = len(times), clock.end_sec, clock.jumps
     return hidden, times
@@ -131,10 +133,8 @@ def _packets(stream: VideoStream) -> Iterator[Packet]:
                 yield packet
 
 
-def _note_sizes(
-    stream: VideoStream, packet: Packet | None, display: Display, report: DecodingReport
-) -> None:
+def _note_sizes(stream: VideoStream, packet: Packet | None, display: Display) -> None:
     """Of the pictures that the decoder gives for a packet, or in the end without one."""
     with contextlib.suppress(av.error.FFmpegError):
         for picture in stream.decode(packet):
-            report.note_size(display.shown_size(picture))
+            display.note_size(picture)

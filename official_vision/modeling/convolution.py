@@ -159,6 +159,9 @@ class TemporalConvolution(Layer):
         Returns:
           [batch, time, pixels, filters].
         """
+        # Outside graphs, where a tape may watch: training's graphs see to this themselves.
+        if tf.executing_eagerly() and self.lacks_gradients(x.dtype):
+            return self.undilated_op(x, tf.cast(self.kernel, x.dtype))
         return self.convolution_op(x, self.kernel)
 
     def convolution_op(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

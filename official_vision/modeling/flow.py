@@ -9,6 +9,7 @@ repeat: rho = (I1 - I0) + g . u
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -90,6 +91,8 @@ class RepresentationFlow(Layer):
         has_pairs = isinstance(frames, int) and frames > 1
         at_once = self.compiled and not (has_pairs and on_cpu())
         solve = self._solve if at_once else self._solve_one_by_one
+        if not (at_once or has_pairs):
+            solve = functools.partial(_unless_empty, solve)
         flow = tf.stack(tf.unstack(solve(first, second)), axis=-1)
         flow = tf.reshape(flow, [batch, frames - 1, height, width, 2])
         padded = tf.concat([flow, tf.zeros([batch, 1, height, width, 2])], axis=1)
@@ -176,6 +179,17 @@ class RepresentationFlow(Layer):
             return (left - 2, *twice)
 
         return tf.while_loop(lambda left, *_: left > 0, turn, (total, *state))[1:]
+
+
+def _unless_empty(
+    solve: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], first: tf.Tensor, second: tf.Tensor
+) -> tf.Tensor:
+    """As `solve`, also of no pair: a clip of one frame has none, and a loop needs one to know its shape."""
+    return tf.cond(
+        tf.shape(first)[0] > 0,
+        lambda: solve(first, second),
+        lambda: tf.zeros(tf.concat([[2], tf.shape(first)], axis=0)),
+    )
 
 
 @contextlib.contextmanager

@@ -40,6 +40,7 @@ from official_vision.training.run import train
 from official_vision.training.threads import set_threads
 
 ALL = "all"
+_AFTER = {"derive": "search", "retrain": "derive"}  # what a stage goes on from
 # Sections that say nothing about how a network is trained.
 _ELSEWHERE = ("prepare", "search", "evolution")
 
@@ -69,8 +70,10 @@ def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = pri
         )
     # Before all stages: one that evaluates may come before one that trains.
     set_threads(config.train)
-    config = settle(config)
     output = Path(config.search.output)
+    if stage in _AFTER:
+        _check_done(output, _AFTER[stage], stage)
+    config = settle(config)
     with folder_locked(output, "SearchSpec.output", "searching"):
         for name in stages if stage == ALL else (stage,):
             if stage == ALL and name == "derive" and _is_derived(config, output):
@@ -113,7 +116,6 @@ def _search(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
 
 def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[str, Any]:
     """Makes the network discrete, and evaluates both with the weights that they share."""
-    _check_done(output, "search", "derive")
     metric, spec = config.train.best_metric, config.search
     trained = load_trained(output / layout.SEARCH_FOLDER, spec.checkpoint)
     recompute_norms(trained.model, trained)  # as the run's own evaluations do
@@ -188,7 +190,6 @@ def _is_derived(config: Config, output: Path) -> bool:
 
 def _retrain(config: Config, output: Path, note: Callable[[str], None]) -> dict[str, Any]:
     """Trains the discrete network."""
-    _check_done(output, "derive", "retrain")
     derived = read_architecture(output / layout.DERIVED_FILE)
     begun = output / layout.RETRAIN_FOLDER / ARCHITECTURE_FILE
     if begun.is_file() and read_architecture(begun).nodes != derived.nodes:

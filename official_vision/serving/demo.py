@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from official_vision.data.streams import FrameStreams
 from official_vision.data.video import VideoInfo, probe
 from official_vision.errors import UserError
 from official_vision.names import file_stem
 from official_vision.serving.gate_sheet import describe_gate, write_gates
 from official_vision.serving.gates import GateValues
-from official_vision.serving.overlay import Annotation, write_overlay
+from official_vision.serving.overlay import Annotation, ShownFrame, write_overlay
 from official_vision.serving.predict import Prediction, Predictor, to_text
 from official_vision.serving.timeline import draw_timeline
 
@@ -122,8 +121,8 @@ class Demo:
             rows,
         )
 
-    def _watched(self, video: Path, watch: _Watch) -> Iterator[FrameStreams]:
-        for frame in self.predictor.feeder.streams(video):
+    def _watched(self, video: Path, watch: _Watch) -> Iterator[ShownFrame]:
+        for frame in self.predictor.shown_frames(video):
             watch.seen(frame.time_sec, _PREDICTED, _DRAWN, "drawing frames")
             yield frame
 

@@ -25,6 +25,8 @@ _WIDTH = 14.0  # inches, as all lengths here
 _FRAME_ROW = _WIDTH / _FRAMES + 0.15
 _BARS_ROW = 2.4
 _FONT = 8
+# Of a stream; above 0 where the stream speaks for the class.
+WORTH = "worth of each stream: score with it less score with it blanked"
 
 
 def pictures_of(
@@ -110,9 +112,12 @@ def _draw_map(
     shown = np.unique(np.linspace(0, len(pictures) - 1, min(_FRAMES, len(pictures))).astype(int))
     greatest = max(float(found.values.max()), 1e-12)
     axes = row.subplots(1, _FRAMES, squeeze=False)[0]
-    for axis in axes:
+    for axis in axes[len(shown) :]:
         axis.set_axis_off()
     for axis, time in zip(axes, shown, strict=False):
+        # An edge: still flow is white, as the page is.
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_color("lightgrey")
         height, width = pictures[time].shape[:2]
         heat = cv2.resize(found.values[time] / greatest, (width, height))
         axis.imshow(pictures[time])
@@ -126,7 +131,8 @@ def _draw_bars(row: Figure, explanation: Explanation, labels: Sequence[str]) -> 
     drops = [explanation.drops[name] for name in names]
     streams.barh(names, drops, color=["tab:blue" if drop >= 0 else "tab:red" for drop in drops])
     streams.axvline(0, color="black", linewidth=0.6)
-    streams.set_title("score that goes with the stream", fontsize=_FONT)
+    streams.set_title(WORTH, fontsize=_FONT)
+    streams.xaxis.set_major_formatter(lambda value, _: f"{value:+.3g}" if value else "0")
     top = np.argsort(-explanation.scores, kind="stable")[:5][::-1]
     classes.barh(range(len(top)), explanation.scores[top], color="tab:gray")
     shortened = [labels[i] if len(labels[i]) <= 24 else labels[i][:23] + "…" for i in top]
@@ -157,8 +163,8 @@ def to_html(title: str, explanation: Explanation, labels: Sequence[str], picture
         f"<h1>{html.escape(title)}</h1>"
         f"<p>{label}: {explanation.scores[explanation.label_index]:.4f}</p>"
         f'<img alt="sheet" src="data:image/png;base64,{encoded}">'
-        "<h2>Score that goes when a stream is blanked</h2>"
-        f"<table><tr><th>stream</th><th>drop</th></tr>{streams}</table>"
+        f"<h2>{WORTH.capitalize()}</h2>"
+        f"<table><tr><th>stream</th><th>worth</th></tr>{streams}</table>"
         "<h2>Gates</h2><table><tr><th>connection</th><th>strength</th><th>opened by</th>"
         f"<th>least</th><th>mean</th><th>greatest</th></tr>{gates}</table></body></html>\n"
     )

@@ -47,14 +47,20 @@ def gate_rows(gates: Sequence[GateValues]) -> list[list[GateValues]]:
 
 
 def draw_gate_row(row: Figure, gates: Sequence[GateValues], names: Sequence[str]) -> None:
-    """Draws a row of `gate_rows`: channels over time, each gate on its own scale."""
+    """Draws a row of `gate_rows`: channels over time, from 0 (shut) to 1 (open)."""
     axes = row.subplots(1, _COLUMNS, squeeze=False)[0]
     for axis in axes[len(gates) :]:
         axis.set_axis_off()
     for axis, gate in zip(axes, gates, strict=False):
-        # Each gate has its own scale: how channels differ is seen, the bar tells by how much.
+        # One scale for all gates, clips and networks: panels can be compared.
         mesh = axis.imshow(
-            gate.values.T, aspect="auto", interpolation="nearest", cmap="viridis", origin="lower"
+            gate.values.T,
+            aspect="auto",
+            interpolation="nearest",
+            cmap="viridis",
+            origin="lower",
+            vmin=0,
+            vmax=1,
         )
         axis.set_title(describe_gate(gate, names), fontsize=_FONT)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))

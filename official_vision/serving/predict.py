@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from official_vision.data.streams import FrameStreams
-from official_vision.data.video import DecodingReport
+from official_vision.data.video import DecodingReport, decode
 from official_vision.errors import UserError
 from official_vision.serving.answerer import load_answerer
 from official_vision.serving.feeding import Feeder
 from official_vision.serving.gates import GateValues
+from official_vision.serving.options import PredictOptions
+from official_vision.serving.overlay import ShownFrame, shown_frames
+from official_vision.serving.segments import Segment, segments, smoothed
 from official_vision.serving.sharing import StemSharer
-from official_vision.serving.windows import (
-    POOLINGS,
-    ScoreMerger,
-    Segment,
-    WindowPool,
-    segments,
-    windows,
-)
+from official_vision.serving.windows import ScoreMerger, WindowPool, centre_weights, windows
 from official_vision.specs import DataSpec
 
 _SAMPLES = 6
@@ -39,10 +35,11 @@ class Prediction:
       video: its path.
       labels: class names.
       times_sec: [frames + 1], each frame's start and the end of the last, in seconds.
-      frame_scores: [frames, classes].
+      frame_scores: [frames, classes], of merged windows, smoothed.
       scores: [classes], the windows' clip scores, pooled.
-      segments: times at which a class scores above the threshold, strongest first.
+      segments: times at which a class is there, strongest first.
       samples: (time, rgb frame) spread over the video.
+      settings: all that these depend on besides the file and the video, as JSON values.
       notes: a line for each thing about the file that its user should know.
     """
 
@@ -53,35 +50,8 @@ class Prediction:
     scores: np.ndarray
     segments: Sequence[Segment]
     samples: Sequence[tuple[float, np.ndarray]]
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class PredictOptions:
-    """How a video is cut into windows, and what becomes of their scores.
-
-    Attributes:
-      stride: frames of the video from one window to the next; None takes half a window.
-      window: frames that the network is shown at a time; None takes those of evaluation.
-      pooling: of the windows' clip scores to the video's, one of POOLINGS.
-      batch_size: windows at a time.
-      threshold: least score of a segment, in [0, 1].
-      broken_packet_share: of a video's packets, those that may be undecodable; they are passed over.
-    """
-
-    stride: int | None = None
-    window: int | None = None
-    pooling: str = "mean"
-    batch_size: int = 4
-    threshold: float = 0.5
-    broken_packet_share: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Raises UserError for a pooling that there is not."""
-        if self.pooling not in POOLINGS:
-            raise UserError(
-                f"Windows are pooled by one of {', '.join(POOLINGS)}. Received: {self.pooling!r}."
-            )
 
 
 class Predictor:
@@ -126,21 +96,47 @@ class Predictor:
         for batch in _batches(self.feeder.clips(cut), options.batch_size):
             answer = self._answers(batch, sharer)
             pooled.add(answer["scores"])
-            for (frames, _), own in zip(batch, answer["frame_scores"], strict=True):
-                merger.add(frames, own)
+            self._merge(merger, batch, answer)
         times = kept.times_with_end()
-        frame_scores = merger.scores(len(times) - 1)
-        found = segments(frame_scores, times, labels, options.threshold)
+        merged = merger.scores(len(times) - 1)
+        frame_scores = smoothed(merged, times, options.smoothing_sec)
         return Prediction(
             str(video),
             labels,
             times,
             frame_scores,
             pooled.scores(),
-            found,
+            segments(frame_scores, times, labels, options),
             kept.samples(),
+            {**options.to_dict(), "stride": self.stride, "window": self.feeder.clip.frames},
             tuple(report.lines()),
         )
+
+    def _merge(
+        self,
+        merger: ScoreMerger,
+        batch: list[tuple[np.ndarray, dict[str, tf.Tensor]]],
+        answer: Mapping[str, np.ndarray],
+    ) -> None:
+        """Adds a batch's scores, of windows or of their frames, as `options.merge` says."""
+        places, weights = np.arange(self.window_frames), centre_weights(self.window_frames)
+        for (frames, _), clip_score, by_frame in zip(
+            batch, answer["scores"], answer["frame_scores"], strict=True
+        ):
+            first = frames[0]
+            if self.options.merge == "windows":
+                merger.add(first + places, clip_score, weights)
+            else:
+                merger.add(frames, by_frame, weights[frames - first])
+
+    def shown_frames(self, video: str | os.PathLike) -> Iterator[ShownFrame]:
+        """Reads a video again: every frame in its own size, with what the network is fed at its time.
+
+        Raises:
+          VideoError: the video can't be decoded.
+        """
+        source = decode(video, broken_share=self.options.broken_packet_share)
+        return shown_frames(source, self.feeder.streams(video))
 
     @property
     def _shares_stems(self) -> bool:
@@ -253,7 +249,7 @@ class _Kept:
 
 
 def to_dict(prediction: Prediction) -> dict[str, Any]:
-    """Returns the prediction as JSON values: classes by score, and segments."""
+    """Returns the prediction as JSON values: classes by score, segments, settings, and scores over time."""
     order = np.argsort(-prediction.scores, kind="stable")
     return {
         "video": prediction.video,
@@ -262,7 +258,25 @@ def to_dict(prediction: Prediction) -> dict[str, Any]:
             {"label": prediction.labels[i], "score": float(prediction.scores[i])} for i in order
         ],
         "segments": [dataclasses.asdict(segment) for segment in prediction.segments],
+        "settings": dict(prediction.settings),
         "notes": list(prediction.notes),
+        "scores_over_time": _scores_over_time(prediction),
+    }
+
+
+def _scores_over_time(prediction: Prediction) -> dict[str, Any]:
+    """Each class's scores at the times at which frames begin; means of several where there are many."""
+    frames = len(prediction.frame_scores)
+    most = prediction.settings.get("score_points") or frames
+    firsts = np.unique(np.arange(min(most, frames)) * frames // min(most, frames))
+    counts = np.diff([*firsts, frames])[:, np.newaxis]
+    means = np.add.reduceat(prediction.frame_scores, firsts, axis=0) / counts
+    return {
+        "times_sec": np.round(prediction.times_sec[firsts], 6).tolist(),
+        # float64 first: a float32 rounded to 4 digits is written with 17.
+        "scores": dict(
+            zip(prediction.labels, means.astype(np.float64).round(4).T.tolist(), strict=True)
+        ),
     }
 
 

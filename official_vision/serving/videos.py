@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,39 +15,76 @@ from official_vision.data.video_files import SUFFIXES, content_of, is_video
 from official_vision.errors import UserError
 from official_vision.names import existing_path, file_stem
 
-_ENDINGS = ("json", "timeline.png", "annotated.mp4")
+_ANNOTATED = "annotated.mp4"
+_ENDINGS = ("json", "timeline.png", _ANNOTATED)
 _LONGEST_NUMBER = len("-99999")
+
+ANNOTATED_MARK = "annotated by official_vision"  # the comment in an annotated video's header
 
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """A video's files: found values, timeline, and the annotated video where that is asked for."""
+    """A video's files: scores and segments, timeline, and the annotated video where that is asked for."""
 
     json: Path
     timeline: Path
     overlay: Path | None
 
-    def done(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Returns what was found when the same was asked before; None where anything lacks or differs.
+    def done(self, request: Mapping[str, Any]) -> bool:
+        """Tells whether all files are there and were made for the same request.
 
         The JSON file is written last: where it is, the others are whole.
         """
         others = (path for path in (self.timeline, self.overlay) if path is not None)
-        if not self.json.is_file() or not all(path.is_file() for path in others):
-            return None
+        if not all(path.is_file() for path in others):
+            return False
+        content = self._content()
+        return content.get("request") == dict(request) and "prediction" in content
+
+    def check_replaceable(self) -> None:
+        """Refuses to replace a JSON file of another origin: annotations often have their video's name.
+
+        Raises:
+          UserError: there is one.
+        """
+        if self.json.exists() and not {"request", "prediction"} <= set(self._content()):
+            raise UserError(
+                f"Predictions replace only what this command wrote. Received: {self.json}, which is of another "
+                "origin. Name another --output_dir, or give --overwrite."
+            )
+
+    def _content(self) -> dict[str, Any]:
         try:
-            found = files.read_json(self.json)
+            content = files.read_json(self.json)
         except UserError:
-            return None
-        same = isinstance(found, dict) and found.get("request") == dict(request)
-        return found["prediction"] if same else None
+            return {}
+        return content if isinstance(content, dict) else {}
+
+
+def write_all(path: str | os.PathLike, outputs: Sequence[Outputs]) -> None:
+    """Writes the predictions of many videos as one JSON list, holding one at a time.
+
+    Args:
+      path: of the JSON file.
+      outputs: of videos whose own JSON files are there.
+    """
+    with (
+        files.written_aside(path) as partial,
+        open(partial, "w", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        for number, own in enumerate(outputs):
+            prediction = files.read_json(own.json)["prediction"]
+            file.write("[\n" if number == 0 else ",\n")
+            file.write(json.dumps(prediction, ensure_ascii=False, allow_nan=False))
+        file.write("\n]\n" if outputs else "[]\n")
 
 
 def find_videos(paths: Sequence[str], lists: Sequence[str]) -> list[str]:
     """Returns the videos that files, folders and list files name, each once, in order.
 
     Args:
-      paths: files, or folders, which are searched for files with a video's suffix.
+      paths: files, or folders, which are searched for files with a video's suffix, but for annotated videos
+        that `write_overlay` made.
       lists: text files with a path a line, relative to the list's own folder; empty lines and those
         that begin with # are skipped.
 
@@ -62,7 +101,8 @@ def find_videos(paths: Sequence[str], lists: Sequence[str]) -> list[str]:
 
 def _in_folder(folder: Path) -> list[str]:
     content = content_of(folder)
-    videos = sorted(str(path) for path in (*content.videos, *content.dead_links) if is_video(path))
+    paths = (*content.videos, *content.dead_links)
+    videos = sorted(str(path) for path in paths if is_video(path) and not is_annotated(path))
     if not videos:
         unreadable = f" ({content.unreadable[0]} can't be read)" if content.unreadable else ""
         raise UserError(
@@ -72,20 +112,32 @@ def _in_folder(folder: Path) -> list[str]:
     return videos
 
 
+def is_annotated(path: Path) -> bool:
+    """Tells whether a video is one that `write_overlay` made, by its name and by a mark in the file."""
+    if not path.name.endswith(f".{_ANNOTATED}"):
+        return False
+    import av  # late: mistakes in names are answered at once
+
+    try:
+        # In a relative path FFmpeg would take what stands before a colon for a protocol.
+        with av.open(os.path.abspath(path)) as container:
+            return container.metadata.get("comment") == ANNOTATED_MARK
+    except (av.error.FFmpegError, ValueError):
+        return False
+
+
 def _listed(path: Path) -> list[str]:
     try:
-        # A path may hold bytes that are no UTF-8, and what str.splitlines takes for a line's end.
-        lines = path.read_bytes().decode("utf-8-sig", "surrogateescape").split("\n")
+        content = path.read_bytes()
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+            raise ValueError("it is not UTF-8")
     except (OSError, ValueError) as error:
         raise UserError(
             f"--videos names a text file with a video's path a line. Received: {path} ({error}). "
             "Name such a file, or the videos with --video."
         ) from error
-    if any("\0" in line for line in lines):
-        raise UserError(
-            f"--videos names a text file in UTF-8. Received: {path}, which is no text, or another encoding. "
-            "Save it as UTF-8."
-        )
+    # A path may hold bytes that are no UTF-8, and what str.splitlines takes for a line's end.
+    lines = content.decode("utf-8-sig", "surrogateescape").split("\n")
     named = [line.strip() for line in lines]
     videos = [str(existing_path(path.parent, name)) for name in named if name and name[0] != "#"]
     if not videos:

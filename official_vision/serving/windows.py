@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
 
 Item = TypeVar("Item")
-POOLINGS = ("mean", "max")
 
 
 def windows(items: Iterable[Item], length: int, stride: int) -> Iterator[tuple[int, list[Item]]]:
@@ -62,28 +60,39 @@ class WindowPool:
         return pooled.astype(np.float32)
 
 
+def centre_weights(length: int) -> np.ndarray:
+    """Returns what each frame of a window counts, float32 [length]: most at the centre, never 0.
+
+    Windows that overlap by half then add up to 1 on every frame: scores lead in straight lines from one
+    window's centre to the next.
+    """
+    places = (np.arange(length) + 0.5) / length
+    return (1 - np.abs(2 * places - 1)).astype(np.float32)
+
+
 class ScoreMerger:
     """Averages, frame by frame, the scores of all windows that hold a frame."""
 
     def __init__(self, num_classes: int):
         self._sums = np.zeros((0, num_classes), np.float32)
-        self._counts = np.zeros(0, np.int32)
+        self._weights = np.zeros(0, np.float32)
 
-    def add(self, frames: np.ndarray, scores: np.ndarray) -> None:
+    def add(self, frames: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> None:
         """Adds one window's scores.
 
         Args:
           frames: int [n], the frame that each row belongs to; a frame may occur twice.
-          scores: [n, classes].
+          scores: [n, classes], or [classes] for all rows alike.
+          weights: [n], what each row counts, above 0.
         """
-        held, needed = len(self._counts), int(frames.max()) + 1
+        held, needed = len(self._weights), int(frames.max()) + 1
         if needed > held:
             # Doubled, so that all frames of a long video are copied about once.
             missing = max(needed, 2 * held) - held
             self._sums = np.pad(self._sums, ((0, missing), (0, 0)))
-            self._counts = np.pad(self._counts, (0, missing))
-        np.add.at(self._sums, frames, scores)
-        np.add.at(self._counts, frames, 1)
+            self._weights = np.pad(self._weights, (0, missing))
+        np.add.at(self._sums, frames, weights[:, np.newaxis] * scores)
+        np.add.at(self._weights, frames, weights)
 
     def scores(self, num_frames: int) -> np.ndarray:
         """Returns [num_frames, classes]; a frame that no window scored takes the one before it.
@@ -91,38 +100,7 @@ class ScoreMerger:
         Args:
           num_frames: of the whole video; its first frame must have been scored.
         """
-        known = np.flatnonzero(self._counts[:num_frames])
-        means = self._sums[known] / self._counts[known, np.newaxis]
+        known = np.flatnonzero(self._weights[:num_frames])
+        means = self._sums[known] / self._weights[known, np.newaxis]
         nearest = np.searchsorted(known, np.arange(num_frames), side="right") - 1
         return means[nearest]
-
-
-@dataclasses.dataclass(frozen=True)
-class Segment:
-    """A time during which a class scores above the threshold: seconds, and its greatest score."""
-
-    label: str
-    start_sec: float
-    end_sec: float
-    score: float
-
-
-def segments(
-    scores: np.ndarray, times_sec: np.ndarray, labels: Sequence[str], threshold: float
-) -> list[Segment]:
-    """Returns runs of frames whose score reaches `threshold`, strongest first.
-
-    Args:
-      scores: [frames, classes].
-      times_sec: [frames + 1], each frame's start and the end of the last.
-      labels: class names.
-      threshold: least score.
-    """
-    found = []
-    for column, label in enumerate(labels):
-        above = np.concatenate([[False], scores[:, column] >= threshold, [False]])
-        edges = np.flatnonzero(above[1:] != above[:-1])
-        for start, stop in zip(edges[::2], edges[1::2], strict=True):
-            strongest = float(scores[start:stop, column].max())
-            found.append(Segment(label, float(times_sec[start]), float(times_sec[stop]), strongest))
-    return sorted(found, key=lambda segment: -segment.score)

@@ -31,6 +31,7 @@ def of_value(line: str, place: str, specs: Mapping[str, type[Spec]]) -> str:
       The rule, what was received, and how the line should read as far as that can be told; an empty text
       for a line that sets nothing, or a setting that there is not.
     """
+    line = line.strip()
     match = _LINE.match(line)
     if not match or match["spec"] not in specs or not match["value"]:
         return ""
@@ -40,7 +41,7 @@ def of_value(line: str, place: str, specs: Mapping[str, type[Spec]]) -> str:
     advice = _advice(line.partition("=")[0].strip(), _unquoted(match["value"]), hint)
     if shown(line) != line:
         advice = "Settings are UTF-8: rename the file, or name it from inside its folder."
-    return f"{_RULE} Received: {shown(line.strip())} ({place}). {advice}".strip()
+    return f"{_RULE} Received: {shown(line)} ({place}). {advice}".strip()
 
 
 def _advice(setting: str, value: str, hint: typing.Any) -> str:

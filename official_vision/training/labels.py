@@ -128,7 +128,7 @@ def check_start_classes(train: TrainSpec, classes: Sequence[str]) -> None:
 
 def _text_of(path: str | os.PathLike) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             f"Class names must be a readable text file. Received: {path} ({error}). {_REMEDY}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from official_vision import config as configuration
 from official_vision import files
 from official_vision.lock import folder_locked
 from official_vision.metrics.figures import without_nan
@@ -51,8 +52,10 @@ def repair(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
       batches: of training data, of the run's batch size.
 
     Raises:
-      UserError: no run, no such checkpoint, data that don't serve it, no space, or another process in the folder.
+      UserError: no run, no such checkpoint, data that don't serve it, a run that another process trains, or
+        no space.
     """
+    configuration.read_record(model_dir)  # before a lock is made where there is no run
     with folder_locked(model_dir, "--model_dir", "repairing"):
         return _repaired(model_dir, which, batches)
 

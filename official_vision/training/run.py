@@ -67,6 +67,8 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
     given, config = config.model, settled(config, architecture, indexes)
     _check_metric(config, indexes["train"].classes)
     check_start_classes(config.train, indexes["train"].classes)
+    parts = config.train.accumulation_steps
+    check_parts(config.train_data.batch_size, strategy.num_replicas_in_sync, parts)
     with contextlib.ExitStack() as around:
         if is_chief(strategy):
             around.enter_context(folder_locked(model_dir, "TrainSpec.model_dir", "training"))
@@ -80,11 +82,6 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         around.enter_context(in_precision(config.train.precision))
         stop = around.enter_context(stop_signals_noted())
-        check_parts(
-            config.train_data.batch_size,
-            strategy.num_replicas_in_sync,
-            config.train.accumulation_steps,
-        )
         if is_chief(strategy) and start.is_new:
             folder.begin(model_dir, config, architecture, indexes)
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))

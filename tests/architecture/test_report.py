@@ -29,13 +29,17 @@ def rows(text):
 def test_the_numbers_of_the_table_add_up():
     cost = estimate(assemblenet_plus_plus_50(), SETTING)
     text = describe(cost)
-    amounts = [re.search(r" ([\d,]+) +([\d.]+) +([\d.]+)%", line) for line in rows(text)]
+    amounts = [re.search(r" ([\d,]+) +([\d.]+) +([\d.]+) +([\d.]+)%", line) for line in rows(text)]
     assert len(amounts) == 15 + 2
     assert sum(int(found[1].replace(",", "")) for found in amounts) == cost.total.parameters
-    gigaflops = (cost.total.flops + cost.total.elementwise) / 1e9
-    assert abs(sum(float(found[2]) for found in amounts) - gigaflops) < 0.02
-    assert abs(sum(float(found[3]) for found in amounts) - 100) < 1
-    assert f"total: {cost.total.parameters:,} parameters" in text
+    operations = (cost.total.flops + cost.total.elementwise) / 1e9
+    assert abs(sum(float(found[2]) for found in amounts) - cost.total.flops / 1e9) < 0.02
+    assert abs(sum(float(found[3]) for found in amounts) - operations) < 0.02
+    assert abs(sum(float(found[4]) for found in amounts) - 100) < 1
+    # The numbers that searches, their reports and --json have, under the same words.
+    total = to_dict(cost)["total"]
+    assert f"total: {total['parameters']:,} parameters" in text
+    assert f"{total['flops'] / 1e9:.3f} GFLOPs a clip" in text
 
 
 def test_a_row_tells_the_block():

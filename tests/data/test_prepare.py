@@ -15,7 +15,7 @@ from official_vision.data.annotations import read_manifest
 from official_vision.data.decoding_worker import DecodingFailedError
 from official_vision.data.frame_encoding import EncodedVideo
 from official_vision.data.frame_lists import FrameLists
-from official_vision.data.index import Index, VideoNote
+from official_vision.data.index import Index, Labelling, VideoNote
 from official_vision.data.manifest import Label, Manifest, VideoRow
 from official_vision.data.shard import decode_frame, parse
 from official_vision.errors import UserError
@@ -263,6 +263,22 @@ def test_labels_are_moved_with_the_span(spec):
     assert found == [(-1.0, -1.0), (0.5, 1.0), (0.0, 0.5), (2.0, -1.0)]
 
 
+def test_the_index_says_how_its_own_videos_are_labelled(fake, spec):
+    """Not those that were left out, nor by labels beside the stored part of a video."""
+    fake.broken = frozenset(["v0"])
+    labels = {
+        "v0": (),
+        "v1": (Label(0), Label(1, 5.0, 6.0)),
+        "v2": (Label(0), Label(1)),
+        "v3": (Label(1, 1.0, 3.0),),
+        "v4": (Label(1, 5.0, 6.0),),
+    }
+    rows = (VideoRow(n, f"{n}.mp4", "train", own, 0.0, 4.0) for n, own in labels.items())
+    index = run(spec, Manifest(CLASSES, tuple(rows)))
+    assert index.labelling == Labelling(without="v4", several="v2", timed="v3")
+    assert index.num_object_ids == 0
+
+
 @pytest.mark.usefixtures("fake")
 def test_what_preparation_passed_over_is_kept_with_labels_past_the_end(spec, monkeypatch):
     """The fake's videos last 0.08 s; a label may end a tenth of a second later."""
@@ -323,6 +339,7 @@ def test_real_videos_become_what_they_show(footage, tmp_path):
     assert set(index.versions) == {"av", "opencv-python-headless"}
     assert index.settings["short_side"] == 48
     assert "workers" not in index.settings
+    shown = []
     (path,) = tmp_path.glob("train/*.tfrecord")
     sizes = [(48, 113, 10), (48, 64, 12)]
     for record, (height, width, count) in zip(
@@ -334,6 +351,9 @@ def test_real_videos_become_what_they_show(footage, tmp_path):
             assert len(values[stream]) == count
             frame = decode_frame(values[stream][0], stream, values["flow_bound"])
             assert frame.shape[:2] == (height, width)
+        shown += [decode_frame(x, "objects", 1.0).numpy() for x in values["objects"]]
+    ids = np.unique(np.concatenate([x.ravel() for x in shown]))
+    assert index.stored_object_ids == ids[ids < 255].max() + 1
     assert np.isclose(float(values["fps"]), 29.97, atol=0.01)
 
 

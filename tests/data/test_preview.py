@@ -71,7 +71,7 @@ def test_the_legend_names_what_is_shown_the_commonest_first(make_split, stored_v
     encoded = [cv2.imencode(".png", own)[1].tobytes() for own in frames]
     record = {"rgb": encoded, "objects": encoded, "flow_bound": 20.0}
     index = dataclasses.replace(index, object_classes=("none", "person"))
-    keys = preview._legend([preview._decoded(record, ("rgb", "objects"))], index)
+    keys = preview._legend([preview._decoded(record, ("rgb", "objects"), [0, 0, 0, 1])], index)
     # Four columns: frames 0, 0, 0 and 1 of two.
     assert [key.get_label() for key in keys] == ["person", "none", "id 200"]
     expected = object_colours(np.uint8([[1, 0, 200]]))[0] / 255

@@ -100,6 +100,7 @@ def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
         ("predict", [f"--model={model}"], "0 videos"),
         ("export", [f"--output={tmp_path}"], "--model_dir and --output must be given"),
         ("predict", [f"--model={tmp_path}", "--video=a.mp4"], f"Received: {tmp_path}, which is"),
+        ("predict", [f"--model={model}", "--video=a.mp4", "--json=/proc/x"], "--json must name"),
         ("export", [f"--model_dir={tmp_path}", f"--output={tmp_path}"], f"Received: {tmp_path}"),
     ):
         done = command(tool, *flags)
@@ -115,7 +116,7 @@ def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
         f"--output_dir={tmp_path / 'file'}",
     )
     (line,) = error_lines(done)
-    assert (done.returncode, "--output_dir must be a folder" in line) == (1, True)
+    assert (done.returncode, "--output_dir must name a folder" in line) == (1, True)
     assert time.monotonic() - started < 40  # six starts of TensorFlow take longer
 
 

@@ -71,8 +71,13 @@ def test_a_folder_is_predicted_once(model, clip, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in before} == before
     (found,) = json.loads((tmp_path / "all.json").read_text())
     assert found == json.loads((tmp_path / "carphone.json").read_text())["prediction"]
-    other = command("predict", *flags, "--stride=2")
-    assert "done already" not in other.stdout
+    # Neither the annotated video in the folder nor a JSON file of another origin is touched.
+    beside = [f"--model={model}", f"--video={clip.parent}", f"--output_dir={clip.parent}"]
+    assert command("predict", *beside, "--annotate", "--stride=2").returncode == 0
+    (clip.parent / "carphone.json").write_text("{}")
+    said = error_line(command("predict", *beside, "--annotate", "--stride=2"))
+    assert "carphone.json, which is of another origin" in said
+    assert len(list(clip.parent.iterdir())) == 4
 
 
 @pytest.mark.slow

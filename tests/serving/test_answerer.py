@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from official_vision.errors import UserError
 from official_vision.serving.answerer import load_answerer
-from official_vision.serving.predict import PredictOptions, Predictor
+from official_vision.serving.options import PredictOptions
+from official_vision.serving.predict import Predictor
 from tests.serving import exports
 
 

@@ -95,6 +95,12 @@ def test_of_two_outputs_each_has_half_the_classifiers_weights(clip):
     nodes = (*network().architecture.nodes, Block(4, (3,), 8))
     graph = Architecture("two", nodes, depth=26)
     model = build_model(ModelSpec(num_classes=3, width_multiplier=0.1, gate="none"), graph)
+    # Along what is active at one place, so that the map is positive there whatever was drawn above.
+    along = model.endpoints(clip)["5"].numpy()[0, 0, 0]
+    assert np.abs(along).max() > 0
+    weights = model.head.classifier.kernel.numpy()
+    weights[:, 1] = along / np.linalg.norm(along)
+    model.head.classifier.kernel.assign(weights)
     maps = attention_maps(model, clip, 4, 1)
     activations = model.endpoints(clip)["5"].numpy()
     height, width = activations.shape[1:3]
@@ -167,6 +173,17 @@ def test_other_gates_have_other_sources(clip, gate):
     found = gate_values(network(gate=gate), clip)
     expected = {"none": [], "static": [()] * 5, "self": [((s, 1.0),) for s in (0, 0, 1, 2, 3)]}
     assert [g.peers for g in found] == expected[gate]
+
+
+def test_a_dilated_network_is_explained_on_any_processor(clip):
+    """Some have no gradient for TensorFlow's dilated convolutions."""
+    nodes = (Stem("rgb", 4), Block(1, (0,), 4, 2), Block(4, (1,), 8, 2))
+    model = build_model(
+        ModelSpec(num_classes=3, width_multiplier=0.1, gate="none"),
+        Architecture("dilated", nodes, depth=26),
+    )
+    shown = attention_maps(model, {"rgb": clip["rgb"]}, 0, 1)["rgb"]
+    assert np.isfinite(shown.values).all()
 
 
 def test_the_export_tests_network_is_explained_too():

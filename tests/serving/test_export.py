@@ -17,7 +17,8 @@ from official_vision.serving import export as exporting
 from official_vision.serving import strangers
 from official_vision.serving.export import ExportOptions, export
 from official_vision.serving.held_out import network_scores, read_clips
-from official_vision.serving.predict import PredictOptions, Predictor
+from official_vision.serving.options import PredictOptions
+from official_vision.serving.predict import Predictor
 from official_vision.specs import PrepareSpec
 from tests.serving import exports
 
@@ -215,13 +216,14 @@ def test_tflite_files_answer_as_the_network(run, tmp_path):
 def test_rgb_alone_gets_its_flow_computed_and_no_objects(exported, run):
     serve = tf.saved_model.load(str(exported[0].path)).signatures["serving_default"]
     rgb = clip(2, 3, 32, 48)["rgb"]
-    fed = {
-        "rgb": rgb,
-        "flow": RepresentationFlow(run[1].spec.flow_iterations)(rgb),
-        "objects": np.full(rgb.shape[:-1], 255, np.uint8),
-    }
-    expected = sigmoid(run[1](fed, training=False)["logits"])
-    np.testing.assert_allclose(serve(rgb=tf.constant(rgb))["scores"], expected, atol=1e-5)
+    # Of one frame there is no flow: a picture is a clip that stands still.
+    single = rgb[:, :1]
+    flows = (RepresentationFlow(run[1].spec.flow_iterations)(rgb), np.zeros((2, 1, 32, 48, 2)))
+    for frames, flow in zip((rgb, single), flows, strict=True):
+        objects = np.full(frames.shape[:-1], 255, np.uint8)
+        fed = {"rgb": frames, "flow": tf.cast(flow, tf.float32), "objects": objects}
+        expected = sigmoid(run[1](fed, training=False)["logits"])
+        np.testing.assert_allclose(serve(rgb=tf.constant(frames))["scores"], expected, atol=1e-5)
 
 
 def test_a_record_of_a_shard_is_cut_as_in_evaluation(exported, run, split):
@@ -258,6 +260,9 @@ def test_encoded_frames_are_cut_and_resized_as_in_evaluation(exported):
     expected = signatures["serving_default"](rgb=fed)["frame_scores"]
     found = signatures["encoded"](frames=frames)["frame_scores"]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+    single = signatures["serving_default"](rgb=fed[:, :1])["scores"]
+    found = signatures["encoded"](frames=frames[:, :1])["scores"]
+    np.testing.assert_allclose(found, single, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from official_vision.data.streams import FrameStreams
-from official_vision.serving.overlay import Annotation, draw_frame, write_overlay
+from official_vision.data.video import Frame
+from official_vision.serving.overlay import (
+    Annotation,
+    ShownFrame,
+    draw_frame,
+    shown_frames,
+    write_overlay,
+)
 
 LABELS = ("a", "a very long name of a class that cannot fit", "c", "d", "e", "f", "g")
 BLUE, DARK = (70, 160, 250), (60, 60, 60)
@@ -15,7 +22,7 @@ def frame(time=0, flow=True, objects=True):
     rgb = np.full((20, 30, 3), 100, np.uint8)
     moving = np.full((20, 30, 2), [5.0, 0], np.float32) if flow else None
     ids = np.full((20, 30), 6, np.uint8) if objects else None
-    return FrameStreams(rgb, moving, ids, time / 10)
+    return ShownFrame(rgb, time / 10, time, FrameStreams(rgb, moving, ids, time / 10))
 
 
 def bars(picture, width):
@@ -43,8 +50,65 @@ def test_flow_lies_in_the_left_corner_and_objects_in_the_right():
     objects = picture[350, 530].tolist()
     assert objects not in ([100] * 3, [255] * 3)
     assert picture[100, 270].tolist() == [100] * 3
+    # Captions above them: white letters on dark.
+    for caption in (picture[250:268, 2:133], picture[250:268, 408:538]):
+        assert (caption == 24).all(axis=2).mean() > 0.4
+        assert caption.max() > 200
     plain = draw_frame(frame(flow=False, objects=False), np.zeros(7), LABELS, [0], (540, 360))
     assert (plain[:, :540] == 100).all()
+
+
+def test_large_frames_are_drawn_as_they_are():
+    """To the pixel where nothing lies over them; bars and letters grow with them."""
+    large = np.random.default_rng(0).integers(0, 255, (720, 1080, 3)).astype(np.uint8)
+    shown = ShownFrame(large, 0.0, 0, frame().streams)
+    picture = draw_frame(shown, np.array([0.5] * 7), LABELS, [0, 1, 2, 3, 4], (1080, 720))
+    assert picture.shape == (720, 1600, 3)
+    np.testing.assert_array_equal(picture[:490, :1080], large[:490])
+    tops = bars(picture, 1080)
+    assert len(tops) == 5
+    np.testing.assert_allclose([blue / (blue + dark) for blue, dark in tops], 0.5, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "drawn"),
+    # Of its own size, with black below where the panel is higher; enlarged; made even; no side too long.
+    [
+        (360, 640, (360, 900)),
+        (272, 640, (360, 900)),
+        (96, 128, (360, 580)),
+        (361, 481, (360, 740)),
+        (8, 2048, (360, 4356)),
+        (5000, 100, (4096, 342)),
+    ],
+)
+def test_the_pictures_size_follows_the_videos(tmp_path, height, width, drawn):
+    path = tmp_path / "x.mp4"
+    rgb = np.full((height, width, 3), 200, np.uint8)
+    shown = ShownFrame(rgb, 0.0, 0, frame().streams)
+    write_overlay(path, [shown], Annotation(LABELS, np.zeros((1, 7)), np.array([0, 0.1])))
+    with av.open(str(path)) as container:
+        picture = next(container.decode(video=0))
+    assert (picture.height, picture.width) == drawn
+
+
+def test_every_frame_of_the_source_is_shown_with_the_latest_that_was_fed():
+    """A source of 10 frames a second, fed at 4 a second and at 20."""
+    source = [Frame(np.full((2, 2, 3), n, np.uint8), n / 10, n) for n in range(8)]
+    slow = [FrameStreams(np.zeros((1, 1, 3)), None, None, n / 4) for n in range(3)]
+    paired = list(shown_frames(source, slow))
+    assert [own.number for own in paired] == [0, 0, 0, 1, 1, 2, 2, 2]
+    assert [own.streams for own in paired] == [slow[own.number] for own in paired]
+    assert [own.time_sec for own in paired] == [frame.time_sec for frame in source]
+    assert all(own.rgb is frame.rgb for own, frame in zip(paired, source, strict=True))
+    fast = [FrameStreams(np.zeros((1, 1, 3)), None, None, n / 20) for n in range(15)]
+    assert [own.number for own in shown_frames(source, fast)] == list(range(0, 15, 2))
+    # A last picture that is held: shown with what is fed until it ends.
+    held = [
+        *shown_frames(source, [*slow, *(FrameStreams(slow[0].rgb, None, None, t) for t in (1, 2))])
+    ]
+    assert [(own.time_sec, own.number) for own in held[8:]] == [(1, 3), (2, 4)]
+    assert held[-1].rgb is source[-1].rgb
 
 
 @pytest.mark.parametrize("codecs", [("libx264", "mpeg4"), ("mpeg4",)])
@@ -54,7 +118,8 @@ def test_a_video_keeps_its_frames_and_times(tmp_path, monkeypatch, codecs):
     scores[:, 0] = np.arange(7) / 6
     # Two frames a tenth of a second, then slower: as files of phones have it.
     times = np.array([0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.1])
-    frames = [FrameStreams(*_streams(frame()), time) for time in times[:-1]]
+    own = frame()
+    frames = [ShownFrame(own.rgb, t, n, own.streams) for n, t in enumerate(times[:-1])]
     path = tmp_path / "x.mp4"
     write_overlay(path, iter(frames), Annotation(LABELS, scores, times))
     with av.open(str(path)) as container:
@@ -70,7 +135,3 @@ def test_a_video_keeps_its_frames_and_times(tmp_path, monkeypatch, codecs):
     assert first[row, 560:780, 2].mean() < 90
     assert last[row, 560:780, 2].mean() > 200
     assert list(tmp_path.iterdir()) == [path]
-
-
-def _streams(own):
-    return own.rgb, own.flow, own.objects

@@ -15,12 +15,15 @@ from official_vision.data.manifest import VideoRow
 from official_vision.data.video import VideoError, decode
 from official_vision.errors import UserError
 from official_vision.serving import predict
-from official_vision.serving.predict import PredictOptions, Predictor
+from official_vision.serving.options import PredictOptions
+from official_vision.serving.predict import Predictor
 from official_vision.specs import DataSpec, PrepareSpec
 from tests.data.video import odd
 from tests.serving import exports
 
 BRIGHT, LATE = 0, 1  # columns of the scores
+# The frames' own scores as they are, which this network makes easy to work out.
+PLAIN = {"merge": "frames", "smoothing_sec": 0, "hysteresis": 0, "shortest_sec": 0}
 
 
 @pytest.fixture
@@ -47,7 +50,7 @@ def brightness(path):
 
 
 def test_each_frame_has_its_own_score_and_time(predictor, brightening):
-    result = predictor().predict(brightening)
+    result = predictor(PredictOptions(**PLAIN)).predict(brightening)
     assert result.frame_scores.shape == (23, 4)
     expected = brightness(brightening)
     assert np.diff(expected).min() > 0.03  # frames can't be mistaken for one another
@@ -55,16 +58,45 @@ def test_each_frame_has_its_own_score_and_time(predictor, brightening):
     np.testing.assert_allclose(result.times_sec, np.arange(24) / 10, atol=1e-6)
 
 
+def tent(place):
+    """What the frame at a place of a window of 4 counts."""
+    return 1 - abs(place - 1.5) / 2
+
+
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
-def test_windows_are_merged_by_averaging(predictor, brightening, stride):
-    result = predictor(options=PredictOptions(stride=stride, batch_size=3)).predict(brightening)
+def test_windows_are_merged_by_weighted_averages(predictor, brightening, stride):
     starts = sorted({*range(0, 20, stride), 19})
-    places = [[(t - s) / 4 for s in starts if 0 <= t - s < 4] for t in range(23)]
-    expected = [np.mean(own) for own in places]
-    np.testing.assert_allclose(result.frame_scores[:, LATE], expected, atol=1e-6)
-    last_frames = brightness(brightening)[[s + 3 for s in starts]]
-    assert result.scores[BRIGHT] == pytest.approx(last_frames.mean(), abs=1e-3)
-    assert result.scores[LATE] == pytest.approx(0.75)
+    within = [[t - s for s in starts if 0 <= t - s < 4] for t in range(23)]
+    shown, total = brightness(brightening), [sum(map(tent, places)) for places in within]
+    options = {"stride": stride, "batch_size": 3, **PLAIN}
+    by_frame = predictor(PredictOptions(**options)).predict(brightening)
+    expected = [sum(tent(p) * p / 4 for p in places) for places in within]
+    np.testing.assert_allclose(
+        by_frame.frame_scores[:, LATE], np.divide(expected, total), atol=1e-6
+    )
+    # A window's score is that of its last frame.
+    whole = predictor(PredictOptions(**{**options, "merge": "windows"})).predict(brightening)
+    expected = [sum(tent(p) * shown[t - p + 3] for p in within[t]) for t in range(23)]
+    np.testing.assert_allclose(whole.frame_scores[:, BRIGHT], np.divide(expected, total), atol=1e-3)
+    last_frames = shown[[s + 3 for s in starts]]
+    for result in (by_frame, whole):
+        assert result.scores[BRIGHT] == pytest.approx(last_frames.mean(), abs=1e-3)
+        assert result.scores[LATE] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_a_still_video_has_one_score_whatever_a_frames_place_in_its_window(
+    predictor, tmp_path, stride
+):
+    """This network scores frames by their place alone, among others."""
+    still = exports.write_video(tmp_path / "still.mp4", [np.full((32, 32, 3), 90, np.uint8)] * 23)
+    result = predictor(PredictOptions(stride=stride, smoothing_sec=0)).predict(still)
+    assert np.ptp(result.frame_scores, axis=0).max() < 1e-5
+    np.testing.assert_allclose(result.frame_scores[:, LATE], 0.75, atol=1e-6)
+    (segment,) = [s for s in result.segments if s.label == "late"]
+    assert (segment.start_sec, segment.end_sec) == (0, pytest.approx(23 / 25))
+    by_frame = predictor(PredictOptions(stride=2, **PLAIN)).predict(still)
+    assert np.ptp(by_frame.frame_scores[:, LATE]) > 0.2
 
 
 def test_half_a_window_is_the_usual_stride(predictor, brightening):
@@ -77,7 +109,8 @@ def test_half_a_window_is_the_usual_stride(predictor, brightening):
 
 
 def test_frames_between_the_steps_of_a_clip_take_the_score_before_them(predictor, brightening):
-    result = predictor(frame_stride=3, options=PredictOptions(stride=12)).predict(brightening)
+    options = PredictOptions(stride=12, **PLAIN)
+    result = predictor(frame_stride=3, options=options).predict(brightening)
     shown = brightness(brightening)
     seen = np.zeros(23, bool)
     for start in (0, 11):
@@ -147,7 +180,7 @@ def test_the_batch_size_changes_nothing(predictor, brightening):
 
 def test_segments_name_the_seconds_in_which_a_class_is_strong(predictor, brightening):
     shown = brightness(brightening)
-    result = predictor(options=PredictOptions(threshold=0.5)).predict(brightening)
+    result = predictor(PredictOptions(threshold=0.5, **PLAIN)).predict(brightening)
     (segment,) = [s for s in result.segments if s.label == "bright"]
     first = int(np.argmax(shown >= 0.5))
     assert (segment.start_sec, segment.end_sec) == pytest.approx((first / 10, 2.3))
@@ -167,7 +200,8 @@ def test_a_short_video_fills_its_clip_as_in_evaluation(
     predictor, brightening, tmp_path, frame_stride, fill, shown
 ):
     short = exports.first_frames(brightening, 3, tmp_path / "short.mp4")
-    short_predictor = predictor(frame_stride=frame_stride, short_video=fill)
+    options = PredictOptions(**PLAIN)
+    short_predictor = predictor(options, frame_stride=frame_stride, short_video=fill)
     batches = fed(short_predictor)
     result = short_predictor.predict(short)
     levels = brightness(short)
@@ -176,7 +210,7 @@ def test_a_short_video_fills_its_clip_as_in_evaluation(
     assert result.frame_scores.shape == (3, 4)
     assert len(result.times_sec) == 4
     places = [[i / 4 for i, frame in enumerate(shown) if frame == t] for t in range(3)]
-    expected = [np.mean(places[t] or places[t - 1]) for t in range(3)]
+    expected = [np.mean(places[t] or places[t - 1]) for t in range(3)]  # one frame, one weight
     np.testing.assert_allclose(result.frame_scores[:, LATE], expected, atol=1e-6)
 
 
@@ -306,7 +340,8 @@ def test_samples_are_spread_over_the_video(predictor, brightening):
 
 
 def test_a_table_and_json_of_what_was_found(predictor, brightening):
-    result = predictor(options=PredictOptions(threshold=0.7)).predict(brightening)
+    options = PredictOptions(threshold=0.7, **PLAIN)
+    result = predictor(options).predict(brightening)
     lines = predict.to_text(result, most=2).splitlines()
     assert lines[0] == f"{brightening} (2.3 s)"
     (found,) = [s for s in result.segments if s.label == "bright"]
@@ -319,6 +354,24 @@ def test_a_table_and_json_of_what_was_found(predictor, brightening):
     assert [row["label"] for row in values["classes"]][:2] == ["late", "bright"]
     assert values["duration_sec"] == pytest.approx(2.3)
     assert values["segments"][0].keys() == {"label", "start_sec", "end_sec", "score"}
+    assert values["settings"] == {**options.to_dict(), "stride": 2, "window": 4}
+    over_time = values["scores_over_time"]
+    np.testing.assert_allclose(over_time["times_sec"], np.arange(23) / 10)
+    assert over_time["scores"].keys() == set(exports.LABELS)
+    np.testing.assert_allclose(
+        over_time["scores"]["bright"], result.frame_scores[:, BRIGHT], atol=6e-5
+    )
+
+
+def test_a_long_videos_scores_are_written_as_means_of_neighbours(predictor, brightening):
+    options = PredictOptions(score_points=4)
+    result = predictor(options).predict(brightening)
+    over_time = predict.to_dict(result)["scores_over_time"]
+    firsts = [0, 5, 11, 17]  # of 23 frames
+    assert over_time["times_sec"] == pytest.approx([t / 10 for t in firsts])
+    own = result.frame_scores[:, BRIGHT]
+    expected = [own[a:b].mean() for a, b in zip(firsts, [*firsts[1:], 23], strict=True)]
+    np.testing.assert_allclose(over_time["scores"]["bright"], expected, atol=6e-5)
 
 
 def test_odd_videos_are_read_as_preparation_reads_them(predictor, tmp_path):
@@ -358,8 +411,6 @@ def test_mistakes_are_one_line(known_answers, tmp_path):
     for stride in (0, 5):
         with pytest.raises(UserError, match=rf"4 frames\. Received: {stride}"):
             Predictor(known_answers, PredictOptions(stride=stride))
-    with pytest.raises(UserError, match=r"mean, max\. Received: 'median'"):
-        PredictOptions(pooling="median")
     with pytest.raises(VideoError, match="no such video"):
         loaded.predict(tmp_path / "missing.mp4")
 

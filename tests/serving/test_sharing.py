@@ -10,7 +10,8 @@ from official_vision.architecture.cost import estimate
 from official_vision.errors import UserError
 from official_vision.modeling.builder import build_model
 from official_vision.serving import predict
-from official_vision.serving.predict import PredictOptions, Predictor
+from official_vision.serving.options import PredictOptions
+from official_vision.serving.predict import Predictor
 from official_vision.specs import ModelSpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.evaluate import load_trained

@@ -5,7 +5,14 @@ import json
 import pytest
 
 from official_vision.errors import UserError
-from official_vision.training.labels import check_same_classes, read_labels
+from official_vision.specs import TrainSpec
+from official_vision.training.labels import (
+    check_same_classes,
+    check_start_classes,
+    labels_of_run,
+    read_labels,
+    write_labels,
+)
 
 NAMES = ("cat", "dog", "10")
 
@@ -56,3 +63,27 @@ def test_data_of_other_classes_is_refused():
     check_same_classes(("cat", "dog"), ("cat", "dog"), "data")
     with pytest.raises(UserError, match="data and the run, whose class 0 is 'dog' and 'cat'"):
         check_same_classes(("cat", "dog"), ("dog", "cat"), "data")
+
+
+def test_a_run_to_start_from_must_have_the_same_classes_or_another_number(tmp_path):
+    """Also where a checkpoint in its folder, or in best/, is named."""
+    write_labels(tmp_path, ("jump", "run"))
+    (tmp_path / "best").mkdir()
+    for start in (tmp_path, tmp_path / "ckpt-100", tmp_path / "best" / "best_ckpt-100"):
+        train = TrainSpec(init_checkpoint=str(start))
+        check_start_classes(train, ("jump", "run"))
+        check_start_classes(train, ("jump", "run", "sit"))  # its classifier is left out, and named
+        with pytest.raises(UserError, match="whose class 1 is 'run' and 'Run'") as raised:
+            check_start_classes(train, ("jump", "Run"))
+        assert "\n" not in str(raised.value)
+        anew = TrainSpec(init_checkpoint=str(start), init_classifier=False)
+        check_start_classes(anew, ("jump", "Run"))
+
+
+def test_names_are_kept_as_the_data_spell_them(tmp_path):
+    names = (" run", "run", "x y ", "\u00e9")
+    write_labels(tmp_path, names)
+    assert labels_of_run(tmp_path) == names
+    assert labels_of_run(tmp_path / "elsewhere") is None
+    with pytest.raises(UserError, match="Class names must be different"):
+        write_labels(tmp_path, ("two\nlines", "run"))

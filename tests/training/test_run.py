@@ -247,7 +247,7 @@ def test_a_finished_run_keeps_the_settings_it_was_trained_with(trained, capsys):
 
 def test_another_process_in_the_folder_is_told(trained):
     config, _ = trained
-    refused = pytest.raises(UserError, match=r"One process at a time .*training \(process \d+")
+    refused = pytest.raises(UserError, match=r"One process at a time .*in use by process \d+")
     with folder_locked(config.train.model_dir, "TrainSpec.model_dir", "training"), refused:
         train(config)
 

@@ -78,7 +78,7 @@ def find_params(checkpoint: str, given: str) -> Params | None:
 
 def _read(path: Path) -> Params:
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
+        values = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # a SafeLoader
         return _params(str(path), values)
     except OSError as error:
         raise _unfit(path, error.strerror or str(error)) from error

@@ -6,7 +6,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from official_vision.data.video.container_length import missing_bytes
+from official_vision.data.video.container_length import missing_bytes, was_streamed
 from official_vision.data.video.source import VideoError, VideoInfo
 
 # A video whose frames end this much before its header says is taken for truncated.
@@ -43,7 +43,7 @@ def refuse_cut_short(
     missing = missing_bytes(path)
     if missing:
         raise VideoError(f"{path}: cut short: {missing} bytes are missing, after {frames} frames.")
-    if info.duration_sec is None:
+    if info.duration_sec is None or was_streamed(path):
         return
     step = 1.0 / info.fps
     if covered_sec >= _LEAST_SHARE_OF_DURATION * info.duration_sec - step:

@@ -52,6 +52,13 @@ def missing_bytes(path: str | os.PathLike) -> int | None:
     return None if end is None else max(0, end - size)
 
 
+def was_streamed(path: str | os.PathLike) -> bool:
+    """Whether an AVI file was written without going back: what its header says of lengths means nothing."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+    return start[:4] == b"RIFF" and int.from_bytes(start[4:8], "little") in _RIFF_UNKNOWN
+
+
 def _end_of_matroska(file: BinaryIO) -> int | None:
     """The end of the segment, after the header: RFC 8794 sections 4 to 6; None where it isn't known."""
     file.seek(len(_EBML_MAGIC))

@@ -23,6 +23,7 @@ from official_vision.data.video.source import (
     picture_stream,
     reason,
 )
+from official_vision.names import existing_path
 
 # A last picture that is shown for more ticks of re-timing is held until it ends.
 _HELD_TICKS = 1.5
@@ -74,7 +75,7 @@ def decode(
         have been yielded by then.
     """
     report = DecodingReport() if report is None else report
-    frames = _decoded(path, short_side, broken_share, report)
+    frames = _decoded(existing_path("", path), short_side, broken_share, report)
     if fps is not None:
         frames = _retimed(frames, fps)
     for frame in frames:
@@ -91,10 +92,8 @@ def _decoded(
         stream = picture_stream(container)
         stream.thread_type = "AUTO"
         info, end = info_of(stream), StreamEnd()
-        timing, display = (
-            FrameTiming(container, stream),
-            Display(stream.sample_aspect_ratio, short_side),
-        )
+        timing = FrameTiming(container, stream)
+        display = Display(stream.sample_aspect_ratio, short_side)
         reader = _PacketReader(path, container, stream, timing, report, end)
         for picture in reader.pictures(forgiving=broken_share > 0):
             time, duration = timing.of(picture)
@@ -122,7 +121,7 @@ def _note(
     report.damaged += picture.is_corrupt
     report.end_sec = timing.clock.end_sec
     report.untimed, report.jumps = timing.clock.untimed, timing.clock.jumps
-    report.note_size(display.shown_size(picture))
+    report.sizes = display.sizes
 
 
 class _PacketReader:

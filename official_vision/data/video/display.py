@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 _LONGEST_TO_SHORTEST = 64
 # Shapes of pixels that differ by less come from rounding, and nobody sees them.
 _LEAST_STRETCH = 0.01
+_MOST_SIZES = 8  # that are named
 
 
 class Orientation(NamedTuple):
@@ -40,9 +41,18 @@ class Display:
         self._aspect = float(pixel_aspect or 1)
         self._short_side = short_side
         self._size: tuple[int, int] | None = None
+        self._stored: tuple[int, int] | None = None
+        self.sizes: list[tuple[int, int]] = []  # (width, height) as shown, each once, in order
 
-    def shown_size(self, picture: VideoFrame) -> tuple[int, int]:
-        """Returns the width and height of a picture as it is shown, before any resizing."""
+    def note_size(self, picture: VideoFrame) -> None:
+        """Takes note of the size in which a picture is shown, before any resizing."""
+        stored = (picture.width, picture.height)
+        if stored != self._stored:
+            self._stored, shown = stored, self._shown_size(picture)
+            if shown not in self.sizes and len(self.sizes) < _MOST_SIZES:
+                self.sizes.append(shown)
+
+    def _shown_size(self, picture: VideoFrame) -> tuple[int, int]:
         width, height = picture.width, picture.height
         if abs(self._aspect - 1) >= _LEAST_STRETCH:  # no pixel is given away
             width = round(width * max(self._aspect, 1))
@@ -55,9 +65,10 @@ class Display:
         Raises:
           ValueError: one side is many times longer than the other.
         """
+        self.note_size(picture)
         if self._size is None:
-            check_shape(*self.shown_size(picture))
-            self._size = self._resized(*self.shown_size(picture))
+            check_shape(*self.sizes[0])
+            self._size = self._resized(*self.sizes[0])
         turn = orientation(picture)
         width, height = self._size[::-1] if turn.transposed else self._size
         if (width, height) != (picture.width, picture.height):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-_MOST_SIZES = 8  # that are named
-
 
 @dataclasses.dataclass
 class DecodingReport:
@@ -33,11 +31,6 @@ class DecodingReport:
     sizes: list[tuple[int, int]] = dataclasses.field(default_factory=list)
     end_sec: float = 0.0
     ended: bool = False
-
-    def note_size(self, size: tuple[int, int]) -> None:
-        """Takes note of a frame's (width, height)."""
-        if size not in self.sizes and len(self.sizes) < _MOST_SIZES:
-            self.sizes.append(size)
 
     def lines(self) -> list[str]:
         """Returns a line for each thing that a reader of the frames should know; empty for sound files."""

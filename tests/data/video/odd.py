@@ -23,10 +23,13 @@ def levels(frames):
     return [round(float(frame.rgb.mean()) / 8) for frame in frames]
 
 
-def write(path, frames, *, codec="libx264", matrix=None, aspect=None, start_sec=0.0, **options):
-    """Encodes uint8 [height, width, 3] frames; `options` are the encoder's."""
+def write(
+    path, frames, *, codec="libx264", matrix=None, aspect=None, start_sec=0.0, pipe=None, **options
+):
+    """Encodes uint8 [height, width, 3] frames; `pipe`: format to write without going back; `options`: the codec's."""
     muxing = {"avoid_negative_ts": "disabled"}
-    with av.open(str(path), "w", options=muxing) as container:
+    target = str(path) if pipe is None else _Pipe(path)
+    with av.open(target, "w", format=pipe, options=muxing) as container:
         stream = container.add_stream(codec, rate=RATE, options={"threads": "1", **options})
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt, stream.bit_rate = "yuv420p", 4_000_000
@@ -63,6 +66,18 @@ def remux(source, path, change=None, *, sound_sec=0.0, cover_first=False):
                 packet.stream = pictures
                 container.mux(packet)
     return path
+
+
+class _Pipe:
+    """A file that can't go back."""
+
+    def __init__(self, path):
+        self._path = path
+        path.write_bytes(b"")
+
+    def write(self, content):
+        with open(self._path, "ab") as file:
+            return file.write(content)
 
 
 def moved(seconds, from_number=0):

@@ -164,6 +164,12 @@ def test_an_end_that_was_never_downloaded_is_missed(tmp_path):
         list(decode(path))
 
 
+@pytest.mark.parametrize("pipe", ["avi", "matroska", "flv", "mpegts"])
+def test_what_was_written_into_a_pipe_names_no_length(tmp_path, pipe):
+    """In AVI it names one that was to be corrected later."""
+    assert_steady(odd.write(tmp_path / "piped", greys(COUNT), bf="0", pipe=pipe))
+
+
 CORNER = np.zeros((48, 64, 3), np.uint8)
 CORNER[:8, :32] = 255  # a bar in the top left: no turn or mirror of it is itself
 ONE = 1 << 16

@@ -159,3 +159,22 @@ def test_an_evolution_shows_its_family(browser, tmp_path):
         assert page.locator("#ancestor-title").inner_text() == "Child 1: first population"
         assert page.locator("#ancestor-graph .wire").count() == 5
         assert watched.problems == []
+
+
+@pytest.mark.parametrize("width", [390, 900, 1500])
+def test_graphs_fit_the_page_and_nothing_runs_out_of_it(browser, run, width):
+    with opened(browser, run[1], width=width) as watched:
+        page = watched.page
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        graph = page.locator("#graph")
+        assert graph.locator("svg").bounding_box()["width"] <= graph.bounding_box()["width"]
+        assert graph.evaluate("own => own.scrollWidth <= own.clientWidth")
+        full = graph.get_by_role("button", name="Full size")
+        assert full.is_visible() == (width == 390)
+        if width == 390:
+            full.click()
+            assert graph.locator("svg").bounding_box()["width"] > 700
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            graph.get_by_role("button", name="Fit to the page").click()
+            assert graph.locator("svg").bounding_box()["width"] < 390
+        assert watched.problems == []

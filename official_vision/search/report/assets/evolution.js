@@ -89,8 +89,10 @@ function frontChart(evolution, byNumber) {
 function familyTree({ generations, lineage, metric }, byNumber, onChoose) {
   const { column, row, width, height, top } = FAMILY;
   const most = Math.max(...generations.map((one) => one.siblings.length + (one.left_out ? 1 : 0)));
-  const svg = shape("svg", { width: generations.length * column + 20, height: top + (most + 1) * row + 8,
-    role: "group", "aria-label": "The family of the best" });
+  const wide = generations.length * column + 20;
+  const high = top + (most + 1) * row + 8;
+  const svg = shape("svg", { width: wide, height: high, viewBox: `0 0 ${wide} ${high}`, role: "group",
+    "aria-label": "The family of the best" });
   const boxes = new Map();
   generations.forEach((generation, number) => {
     const x = 10 + number * column;
@@ -112,7 +114,7 @@ function familyTree({ generations, lineage, metric }, byNumber, onChoose) {
         `and ${generation.left_out} more`));
     }
   });
-  byId("family").replaceChildren(svg);
+  fitToPage(byId("family"), svg, wide);
   return (id) => boxes.forEach((box, number) => {
     box.classList.toggle("chosen", number === id);
     if (lineage.includes(number)) box.setAttribute("aria-pressed", String(number === id));

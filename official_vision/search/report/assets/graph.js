@@ -18,7 +18,7 @@ function makeGraph(host, drawing, { onChoose = null, label = drawing.name } = {}
   const nodes = drawing.nodes.map((node) => paintNode(node, onChoose));
   svg.append(...drawing.columns.map(({ x, label: text }) => shape("text",
     { x, y: 20, "text-anchor": "middle", "font-size": 13 }, text)), ...wires, ...peers, ...gates, ...nodes);
-  host.replaceChildren(svg);
+  fitToPage(host, svg, drawing.width);
   const state = { strengths: drawing.connections.map((one) => one.strength),
     choices: drawing.connections.map((one) => (one.peer === null ? null : { peer: one.peer, sure: 1 })),
     chosen: null, gates: "all" };
@@ -52,6 +52,22 @@ function makeGraph(host, drawing, { onChoose = null, label = drawing.name } = {}
 
   repaint();
   return { show(changes) { Object.assign(state, changes); repaint(); } };
+}
+
+// Shows a picture as wide as its place at most; where that makes it smaller, a button shows all of its size.
+function fitToPage(host, svg, width) {
+  const button = element("button", { type: "button", class: "size" });
+  const label = () => { button.textContent = host.classList.contains("full") ? "Fit to the page" : "Full size"; };
+  button.addEventListener("click", () => {
+    host.classList.toggle("full");
+    label();
+  });
+  host.classList.remove("full");
+  label();
+  host.replaceChildren(button, svg);
+  const show = () => { button.hidden = width <= host.clientWidth; };
+  show();
+  new ResizeObserver(show).observe(host); // also when its section comes to be shown
 }
 
 function inWords(drawing) {
