@@ -384,14 +384,16 @@ def _noted(call, seen: dict, key: tuple[int, int], source: tf.Tensor) -> tf.Tens
 def test_rgb_is_scaled_by_the_models_settings() -> None:
     """Settings that undo each other's scale give the same logits."""
     model = small.network(small.architecture(), flow_source="stored")
-    spec = dataclasses.replace(model.spec, rgb_mean=(0.2, 0.3, 0.4), rgb_deviation=(0.5, 0.6, 0.7))
+    spec = dataclasses.replace(
+        model.spec, rgb_mean=(0.3, 0.4, 0.5), rgb_deviation=(0.1, 0.12, 0.14)
+    )
     other = AssembleNet(model.architecture, spec)
     other.make_weights()
     other.set_weights(model.get_weights())
     features = small.clips()
     rgb = tf.cast(features["rgb"], tf.float32)
     normalised = (rgb / 255 - 0.45) / 0.225
-    fed = 255 * (normalised * np.float32([0.5, 0.6, 0.7]) + np.float32([0.2, 0.3, 0.4]))
+    fed = 255 * (normalised * np.float32([0.1, 0.12, 0.14]) + np.float32([0.3, 0.4, 0.5]))
     expected = model(features, training=False)["logits"]
     found = other({**features, "rgb": fed}, training=False)["logits"]
     np.testing.assert_allclose(found, expected, atol=1e-5)
