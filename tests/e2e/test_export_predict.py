@@ -96,7 +96,7 @@ def test_broken_videos_are_named_and_the_others_predicted(model, broken, footage
 def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
     started = time.monotonic()
     for tool, flags, said in (
-        ("predict", [], "--model and --video must be given"),
+        ("predict", [], "--model and a video must be given"),
         ("predict", [f"--model={model}"], "0 videos"),
         ("export", [f"--output={tmp_path}"], "--model_dir and --output must be given"),
         ("predict", [f"--model={tmp_path}", "--video=a.mp4"], f"Received: {tmp_path}, which is"),
