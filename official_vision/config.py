@@ -241,16 +241,13 @@ def _similar_file(file: str) -> str:
 
 def _opened(path: str) -> TextIO:
     """A gin file, which a Windows editor may have begun with a byte order mark."""
-    file = open(path, encoding="utf-8-sig")  # noqa: SIM115 - the caller closes it
     try:
-        file.read()
+        Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        file.close()
         raise UserError(
             f"A gin file must be UTF-8 text. Received: {path} ({error}). Save it as UTF-8."
         ) from error
-    file.seek(0)
-    return file
+    return open(path, encoding="utf-8-sig")
 
 
 def _one_line(error: Exception) -> str:

@@ -1,6 +1,8 @@
 """Files appear whole or not at all."""
 
+import errno
 import hashlib
+import os
 
 import pytest
 
@@ -66,6 +68,47 @@ def test_a_file_that_can_be_written_is_left_as_it_is(tmp_path):
     path.write_text("kept")
     files.check_writable(path, "--json")
     assert path.read_text() == "kept"
+
+
+def test_a_folder_to_come_is_tried_and_not_made(tmp_path):
+    files.check_folder_writable(tmp_path / "a" / "b", "--output")
+    files.check_folder_writable(tmp_path, "--output")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "a", "a\0b", "a" * 300):
+        with pytest.raises(
+            UserError, match=r"^--output must name a folder that can be writ"
+        ) as raised:
+            files.check_folder_writable(path, "--output")
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (OSError(errno.EFBIG, "File too large", "x"), True),
+        (RuntimeError("written; No space left on device"), True),  # as TensorFlow tells it
+        (OSError(errno.ENOENT, "No such file"), False),
+        (RuntimeError("another"), False),
+    ],
+)
+def test_a_full_disk_is_told_with_its_place(error, told):
+    with (
+        pytest.raises(UserError if told else type(error)) as raised,
+        files.full_disk_told("--output", "out"),
+    ):
+        raise error
+    assert ("Received: out (" in str(raised.value)) == told
+
+
+def test_json_holds_any_name_and_may_begin_with_a_mark(tmp_path):
+    name = os.fsdecode(b"caf\xe9 \xe8\xb7\x91")
+    files.write_json(tmp_path / "a.json", {"video": name})
+    assert (tmp_path / "a.json").read_bytes() == b'{\n  "video": "caf\\udce9 \xe8\xb7\x91"\n}\n'
+    assert files.read_json(tmp_path / "a.json") == {"video": name}
+    (tmp_path / "b.json").write_bytes(b"\xef\xbb\xbf[1]\r\n")
+    assert files.read_json(tmp_path / "b.json") == [1]
 
 
 def test_a_file_that_cannot_be_written_is_refused(tmp_path):

@@ -24,6 +24,7 @@ from official_vision.data.prepare import prepare_split
 from official_vision.data.shard import StoredVideo, parse, write
 from official_vision.data.streams import FrameStreams, grey, video_streams
 from official_vision.data.video import decode
+from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
 _FRAMES_FOR_PARTS = 60
@@ -91,7 +92,7 @@ def part_seconds(row: VideoRow, spec: PrepareSpec) -> dict[str, float]:
       By part: decode (to the decoder's own pixels), resize (with the change to RGB), flow_dis,
       flow_tvl1, objects, encode_rgb, encode_flow, encode_objects, write.
     """
-    path = Path(spec.videos) / row.path
+    path = existing_path(spec.videos, row.path)
     decoding, count = _timed(lambda: _decoded_frames(path))
     both, frames = _timed(lambda: _first(decode(path, spec.short_side)))
     length = max(f.time_sec for f in frames) or 1.0

@@ -240,11 +240,11 @@ def _same_content(root: Path, paths: Sequence[str]) -> list[list[str]]:
     """
     by_size, by_hash = defaultdict(list), defaultdict(list)
     for path in paths:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             by_size[existing_path(root, path).stat().st_size].append(path)
     for alike in by_size.values():
         for path in alike if len(alike) > 1 else ():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 by_hash[files.sha256(existing_path(root, path))].append(path)
     return [alike for alike in by_hash.values() if len(alike) > 1]
 

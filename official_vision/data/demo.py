@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import os
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -146,7 +147,7 @@ def write_clip(path: Path, frames: Sequence[np.ndarray]) -> None:
     """Writes frames, uint8 rgb [height, width, 3], as H.264 at 25 a second; odd sizes lose a row or column."""
     # 4:2:0 video needs even sizes; one thread makes the bytes the same on every machine.
     height, width = (size // 2 * 2 for size in frames[0].shape[:2])
-    with files.written_aside(path) as partial, av.open(str(partial), "w") as container:
+    with files.written_aside(path) as partial, av.open(os.path.abspath(partial), "w") as container:
         options = {"crf": "12", "preset": "fast", "threads": "1"}
         stream = container.add_stream("libx264", rate=Fraction(_FPS), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

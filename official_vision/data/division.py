@@ -95,11 +95,11 @@ def _chosen(
         for label in labels[key]:
             lacking[split][label] -= 1
     for split in shares:
-        if (
-            split not in chosen.values()
-        ):  # classes of one group each: the last goes where there is none
+        # Classes of one group each leave a split without any: the smallest group goes there.
+        if split not in chosen.values():
             fullest = Counter(chosen.values()).most_common(1)[0][0]
-            chosen[next(key for key in reversed(order) if chosen[key] == fullest)] = split
+            spare = [key for key in reversed(order) if chosen[key] == fullest]
+            chosen[min(spare, key=lambda key: len(groups[key]))] = split
     return chosen
 
 

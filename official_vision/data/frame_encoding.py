@@ -16,6 +16,7 @@ from official_vision.data.object_ids import ObjectIds
 from official_vision.data.objects import object_source
 from official_vision.data.streams import FrameStreams, video_streams
 from official_vision.data.video import DecodingReport, VideoError, probe
+from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
 # A record is one protocol buffer, which can't exceed 2 GiB; some room is left for labels and lengths.
@@ -59,7 +60,7 @@ def encode_video(
         than a record can hold.
       OSError: the folder can't take more.
     """
-    path, report, times, last = Path(spec.videos) / row.path, DecodingReport(), [], 0.0
+    path, report, times, last = existing_path(spec.videos, row.path), DecodingReport(), [], 0.0
     ids = ObjectIds()
     with FrameLists(folder) as lists:
         for streams in video_streams(

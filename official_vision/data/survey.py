@@ -17,6 +17,7 @@ from official_vision.data.video import DecodingReport, VideoError, VideoInfo, de
 from official_vision.data.video.clock import PacketStamps
 from official_vision.data.video.display import Display, check_shape
 from official_vision.data.video.source import info_of, moving_streams, opened, picture_stream
+from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
 _SIDE = 16  # pixels; the cheapest that a frame to be counted can have
@@ -63,7 +64,7 @@ def survey(
     Raises:
       VideoError: see video.decode.
     """
-    path = Path(spec.videos) / row.path
+    path = existing_path(spec.videos, row.path)
     with opened(path) as container:
         stream = picture_stream(container)
         info, streams = info_of(stream), len(moving_streams(container))

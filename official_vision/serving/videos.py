@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import json
 import os
@@ -127,18 +128,16 @@ def is_annotated(path: Path) -> bool:
 
 def _listed(path: Path) -> list[str]:
     try:
-        # A path may hold bytes that are no UTF-8, and what str.splitlines takes for a line's end.
-        lines = path.read_bytes().decode("utf-8-sig", "surrogateescape").split("\n")
+        content = path.read_bytes()
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+            raise ValueError("it is not UTF-8")
     except (OSError, ValueError) as error:
         raise UserError(
             f"--videos names a text file with a video's path a line. Received: {path} ({error}). "
             "Name such a file, or the videos with --video."
         ) from error
-    if any("\0" in line for line in lines):
-        raise UserError(
-            f"--videos names a text file in UTF-8. Received: {path}, which is no text, or another encoding. "
-            "Save it as UTF-8."
-        )
+    # A path may hold bytes that are no UTF-8, and what str.splitlines takes for a line's end.
+    lines = content.decode("utf-8-sig", "surrogateescape").split("\n")
     named = [line.strip() for line in lines]
     videos = [str(existing_path(path.parent, name)) for name in named if name and name[0] != "#"]
     if not videos:

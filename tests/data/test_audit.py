@@ -1,6 +1,7 @@
 """The audit finds what was put in: counts by hand, copies, lost and broken files, wrong headers."""
 
 import dataclasses
+import errno
 import shutil
 
 import numpy as np
@@ -131,6 +132,24 @@ def test_leakage_by_file_by_content_and_by_group(folder):
 def test_equal_content_within_a_split_is_no_leakage(folder):
     rows = [row("a", labels=(0, 1, 2)), row("copy of a", group="one"), row("b", group="one")]
     assert look(folder, rows).findings == ()
+
+
+def test_a_file_that_cannot_be_read_is_a_finding(folder, monkeypatch):
+    """Two of one size are compared by content; root reads everything, so the system's refusal is played."""
+
+    def refused(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("official_vision.data.audit.files.sha256", refused)
+    rows = [
+        row("a", labels=(0, 1, 2)),
+        row("copy of a", "test", labels=(0, 1, 2)),
+        row("\0"),
+        row("x" * 300),
+    ]
+    found = look(folder, rows)
+    assert [about for about, _ in findings(found, "missing")] == ["\0.mp4", f"{'x' * 300}.mp4"]
+    assert findings(found, "leakage") == []
 
 
 @pytest.mark.parametrize("decode", [False, True])

@@ -81,6 +81,13 @@ def test_a_class_that_a_split_lacks_is_noted():
     assert divided.division[1:] == ("too few videos (or groups) of b: validation has none",)
 
 
+def test_the_smallest_group_goes_where_there_would_be_none():
+    divided = divide(
+        manifest((0,), (0, 1), (0, 2), group=lambda n: "big" if n < 2 else "small"), PrepareSpec()
+    )
+    assert [row.split for row in divided.rows] == ["train", "train", "validation"]
+
+
 def test_splits_that_are_named_stay():
     named = dataclasses.replace(
         manifest((0,)), rows=(dataclasses.replace(manifest((0,)).rows[0], split="mine"),)

@@ -96,6 +96,18 @@ def test_another_format_is_refused(split, change):
         Index.read(folder)
 
 
+@pytest.mark.parametrize("name", ["../x.tfrecord", "/x.tfrecord", "a/x.tfrecord"])
+@pytest.mark.parametrize("of_frames", [False, True])
+def test_an_index_names_files_beside_it_alone(split, name, of_frames):
+    path = split[0] / "index.json"
+    values = json.loads(path.read_text())
+    entry = values["shards"][0]
+    (entry["frames"] if of_frames else entry)["file"] = name
+    path.write_text(json.dumps(values))
+    with pytest.raises(UserError, match=r"must name files beside it.*index\.json, which names"):
+        Index.read(split[0])
+
+
 def test_other_json_is_refused(split):
     folder, _ = split
     (folder / INDEX_FILE).write_text("[1]")

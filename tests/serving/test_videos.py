@@ -1,6 +1,7 @@
 """Which videos are meant, where their files go, and which are done."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -23,6 +24,52 @@ def test_folders_and_lists_are_read_in_order(tmp_path):
     # b.mp4 is named twice and predicted once.
     expected = ["x.mp4", "folder/a.MOV", "folder/b.mp4", "folder/deep/c.mkv", "other.mp4"]
     assert found == [str(tmp_path / name) for name in expected]
+
+
+def test_what_notebooks_and_file_managers_leave_is_no_video(tmp_path):
+    for name in ("b.mp4", "._b.mp4", ".ipynb_checkpoints/b.mp4", "a.mp4/c.txt", "z.OGV"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "gone.mp4").symlink_to("nowhere.mp4")  # which prediction then names
+    (tmp_path / "again").symlink_to(tmp_path)
+    found = find_videos([str(tmp_path)], [])
+    assert found == [str(tmp_path / name) for name in ("b.mp4", "gone.mp4", "z.OGV")]
+
+
+def test_lists_of_windows_and_of_foreign_bytes(tmp_path):
+    composed, decomposed = "caf\u00e9.mp4", "cafe\u0301.mp4"
+    (tmp_path / decomposed).touch()
+    lines = ["one.mp4", composed, "a\u2028b.mp4", "12:30:05.mp4"]
+    listed = tmp_path / "list.txt"
+    listed.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode() + b"\r\ncaf\xe9.mp4\r\n")
+    expected = ["one.mp4", decomposed, "a\u2028b.mp4", "12:30:05.mp4", os.fsdecode(b"caf\xe9.mp4")]
+    assert find_videos([], [str(listed)]) == [str(tmp_path / name) for name in expected]
+    listed.write_bytes("one.mp4\n".encode("utf-16"))
+    with pytest.raises(UserError, match=r"list\.txt \(it is not UTF-8\)"):
+        find_videos([], [str(listed)])
+
+
+def test_files_of_any_name_get_outputs_that_a_disk_takes(tmp_path):
+    names = [
+        "a" * 251,
+        "a" * 250 + "b",
+        "\u8dd1" * 83,
+        os.fsdecode(b"caf\xe9"),
+        "two\nlines",
+        "X",
+        "x",
+    ]
+    named = outputs_of([f"{name}.mp4" for name in names], tmp_path, overlay=True)
+    for own in named.values():
+        for path in (own.json, own.timeline, own.overlay):
+            path.write_text("")
+    assert len(list(tmp_path.iterdir())) == 3 * len(names)
+    assert [own.json.name for own in named.values()][3:] == [
+        r"caf\xe9.json",
+        r"two\nlines.json",
+        "X.json",
+        "x-2.json",
+    ]
 
 
 def test_folders_and_lists_without_videos_are_mistakes(tmp_path):

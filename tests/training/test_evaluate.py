@@ -15,8 +15,10 @@ from official_vision.architecture.formats import read_architecture
 from official_vision.data.index import Index, Labelling
 from official_vision.errors import UserError
 from official_vision.metrics.dump import read_dump
+from official_vision.modeling.builder import build_model
 from official_vision.specs import EvaluationSpec
 from official_vision.training import evaluate as evaluation
+from official_vision.training.restore import load_weights
 from official_vision.training.task import VideoTask, inference_logits
 from tests.modeling import small
 from tests.training import runs, untrained
@@ -73,6 +75,19 @@ def test_other_classes_are_refused_and_other_preparation_is_told(run, tmp_path):
     dataclasses.replace(index, settings=settings).write(tmp_path / "slower")
     found = of_split(trained, tmp_path / "slower").validation_index()
     assert trained.unlike(found) == ["fps is None in train and 5.0 in slower"]
+
+
+def test_a_new_classifier_may_begin_with_the_rest_of_a_run(run):
+    trained = load(run)
+    fresh = build_model(trained.config.model, trained.model.architecture)
+    head = [v.ref() for v in fresh.head.classifier.variables]
+    before = {v.ref(): v.numpy() for v in fresh.variables}
+    lines = load_weights(fresh, str(run), classifier=False)
+    assert len([line for line in lines if "begins anew" in line]) == len(head) == 2
+    pairs = zip(fresh.trainable_variables, trained.model.trainable_variables, strict=True)
+    for new, old in pairs:
+        expected = before[new.ref()] if new.ref() in head else old.numpy()
+        np.testing.assert_array_equal(new.numpy(), expected, err_msg=new.name)
 
 
 def test_a_video_of_several_labels_is_not_judged_by_one(run, tmp_path):

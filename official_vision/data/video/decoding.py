@@ -23,6 +23,7 @@ from official_vision.data.video.source import (
     picture_stream,
     reason,
 )
+from official_vision.names import existing_path
 
 # A last picture that is shown for more ticks of re-timing is held until it ends.
 _HELD_TICKS = 1.5
@@ -74,7 +75,7 @@ def decode(
         have been yielded by then.
     """
     report = DecodingReport() if report is None else report
-    frames = _decoded(path, short_side, broken_share, report)
+    frames = _decoded(existing_path("", path), short_side, broken_share, report)
     if fps is not None:
         frames = _retimed(frames, fps)
     for frame in frames:

@@ -27,6 +27,34 @@ def noisy_mp4(tmp_path, write_mp4):
     return write_mp4(tmp_path / "noise.mp4", frames)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "12:30:05.mp4",
+        "-x.mp4",
+        "pipe:1.mp4",
+        "concat:a|b.mp4",
+        "%03d.mp4",
+        "a\nb.mp4",
+        "caf\udce9.mp4",
+    ],
+)
+def test_a_name_is_a_name_and_nothing_else(tmp_path, write_mp4, monkeypatch, name):
+    """FFmpeg reads protocols and patterns out of names."""
+    write_mp4(tmp_path / "a.mp4", greys(3)).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert levels(decode(name)) == [0, 1, 2]
+    assert probe(name).frames == 3
+
+
+def test_a_name_may_be_composed_otherwise_on_disk(tmp_path, write_mp4):
+    write_mp4(tmp_path / "cafe\u0301.mp4", greys(3))
+    assert levels(decode(tmp_path / "caf\u00e9.mp4")) == [0, 1, 2]
+    for missing in ("cafe.mp4", "x" * 300 + ".mp4", "a\0.mp4"):
+        with pytest.raises(VideoError, match="there is no such video file"):
+            next(decode(tmp_path / missing))
+
+
 def test_all_frames_come_in_order_with_their_times(tmp_path, write_mp4):
     path = write_mp4(tmp_path / "a.mp4", greys(30))
     frames = list(decode(path))
