@@ -29,8 +29,8 @@ class PrepareSpec(Spec):
       fps: frames a second to re-time to; None keeps the video's own.
       flow: dis (OpenCV), tvl1 (Piergiovanni & Ryoo 2019) or none.
       flow_bound: largest stored displacement in pixels a frame; larger ones are clipped.
-      objects: opencv (its face and body detectors, a stand-in that finds few), saved_model:PATH or tflite:PATH
-        (a segmentation network), png:FOLDER (ids ready-made: a folder a video, a PNG a frame) or none.
+      objects: opencv (its face and body detectors, a stand-in that finds few), saved_model:PATH or
+        tflite:PATH (a segmentation network), png:FOLDER (ids ready-made: a folder a video, a PNG a frame) or none.
       object_interval: frames between two runs of the detector or network, whose ids are held in
         between; None takes 6 for opencv, 1 for a network.
       object_input_size: height and width of the network's input in pixels; None feeds frames as stored.

@@ -6,6 +6,7 @@ import pytest
 
 from official_vision.data.index import Index
 from official_vision.serving.export import export
+from official_vision.serving.predict import Predictor
 from official_vision.specs import PrepareSpec
 from tests.serving import exports
 
@@ -56,3 +57,9 @@ def exported(run, tmp_path_factory):
     """The run's first version, and the folder of versions."""
     output = tmp_path_factory.mktemp("export")
     return export(run[0], output), output
+
+
+@pytest.fixture
+def predictor(known_answers):
+    """Makes predictors whose clips are as asked."""
+    return lambda options=None, **clip: Predictor(exports.with_clip(known_answers, **clip), options)

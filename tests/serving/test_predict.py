@@ -1,7 +1,6 @@
 """Whole videos by an exported file: times, windows, merging and features, by numbers."""
 
 import dataclasses
-import json
 
 import cv2
 import numpy as np
@@ -13,7 +12,6 @@ from official_vision.data import streams as data_streams
 from official_vision.data.input import build_dataset
 from official_vision.data.video import VideoError, decode
 from official_vision.errors import UserError
-from official_vision.serving import predict
 from official_vision.serving.options import PredictOptions
 from official_vision.serving.predict import Predictor
 from official_vision.specs import DataSpec, PrepareSpec
@@ -22,12 +20,6 @@ from tests.serving import exports
 BRIGHT, LATE = 0, 1  # columns of the scores
 # The frames' own scores as they are, which this network makes easy to work out.
 PLAIN = {"merge": "frames", "smoothing_sec": 0, "hysteresis": 0, "shortest_sec": 0}
-
-
-@pytest.fixture
-def predictor(known_answers):
-    """Makes predictors whose clips are as asked."""
-    return lambda options=None, **clip: Predictor(exports.with_clip(known_answers, **clip), options)
 
 
 def fed(predictor):
@@ -54,47 +46,6 @@ def test_each_frame_has_its_own_score_and_time(predictor, brightening):
     assert np.diff(expected).min() > 0.03  # frames can't be mistaken for one another
     np.testing.assert_allclose(result.frame_scores[:, BRIGHT], expected, atol=1e-3)
     np.testing.assert_allclose(result.times_sec, np.arange(24) / 10, atol=1e-6)
-
-
-def tent(place):
-    """What the frame at a place of a window of 4 counts."""
-    return 1 - abs(place - 1.5) / 2
-
-
-@pytest.mark.parametrize("stride", [1, 2, 3, 4])
-def test_windows_are_merged_by_weighted_averages(predictor, brightening, stride):
-    starts = sorted({*range(0, 20, stride), 19})
-    within = [[t - s for s in starts if 0 <= t - s < 4] for t in range(23)]
-    shown, total = brightness(brightening), [sum(map(tent, places)) for places in within]
-    options = {"stride": stride, "batch_size": 3, **PLAIN}
-    by_frame = predictor(PredictOptions(**options)).predict(brightening)
-    expected = [sum(tent(p) * p / 4 for p in places) for places in within]
-    np.testing.assert_allclose(
-        by_frame.frame_scores[:, LATE], np.divide(expected, total), atol=1e-6
-    )
-    # A window's score is that of its last frame.
-    whole = predictor(PredictOptions(**{**options, "merge": "windows"})).predict(brightening)
-    expected = [sum(tent(p) * shown[t - p + 3] for p in within[t]) for t in range(23)]
-    np.testing.assert_allclose(whole.frame_scores[:, BRIGHT], np.divide(expected, total), atol=1e-3)
-    last_frames = shown[[s + 3 for s in starts]]
-    for result in (by_frame, whole):
-        assert result.scores[BRIGHT] == pytest.approx(last_frames.mean(), abs=1e-3)
-        assert result.scores[LATE] == pytest.approx(0.75)
-
-
-@pytest.mark.parametrize("stride", [1, 2, 3, 4])
-def test_a_still_video_has_one_score_whatever_a_frames_place_in_its_window(
-    predictor, tmp_path, stride
-):
-    """This network scores frames by their place alone, among others."""
-    still = exports.write_video(tmp_path / "still.mp4", [np.full((32, 32, 3), 90, np.uint8)] * 23)
-    result = predictor(PredictOptions(stride=stride, smoothing_sec=0)).predict(still)
-    assert np.ptp(result.frame_scores, axis=0).max() < 1e-5
-    np.testing.assert_allclose(result.frame_scores[:, LATE], 0.75, atol=1e-6)
-    (segment,) = [s for s in result.segments if s.label == "late"]
-    assert (segment.start_sec, segment.end_sec) == (0, pytest.approx(23 / 25))
-    by_frame = predictor(PredictOptions(stride=2, **PLAIN)).predict(still)
-    assert np.ptp(by_frame.frame_scores[:, LATE]) > 0.2
 
 
 def test_half_a_window_is_the_usual_stride(predictor, brightening):
@@ -174,15 +125,6 @@ def test_the_batch_size_changes_nothing(predictor, brightening):
     for result in results[1:]:
         np.testing.assert_allclose(result.frame_scores, results[0].frame_scores, atol=1e-6)
         np.testing.assert_allclose(result.scores, results[0].scores, atol=1e-6)
-
-
-def test_segments_name_the_seconds_in_which_a_class_is_strong(predictor, brightening):
-    shown = brightness(brightening)
-    result = predictor(PredictOptions(threshold=0.5, **PLAIN)).predict(brightening)
-    (segment,) = [s for s in result.segments if s.label == "bright"]
-    first = int(np.argmax(shown >= 0.5))
-    assert (segment.start_sec, segment.end_sec) == pytest.approx((first / 10, 2.3))
-    assert segment.score == pytest.approx(shown.max(), abs=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -335,41 +277,6 @@ def test_samples_are_spread_over_the_video(predictor, brightening):
     shown = brightness(brightening)
     for time, picture in result.samples:
         assert picture.mean() / 255 == pytest.approx(shown[round(time * 10)], abs=2e-3)
-
-
-def test_a_table_and_json_of_what_was_found(predictor, brightening):
-    options = PredictOptions(threshold=0.7, **PLAIN)
-    result = predictor(options).predict(brightening)
-    lines = predict.to_text(result, most=2).splitlines()
-    assert lines[0] == f"{brightening} (2.3 s)"
-    (found,) = [s for s in result.segments if s.label == "bright"]
-    score = result.scores[LATE]
-    late = [s for s in result.segments if s.label == "late"]
-    assert len(lines) == 4
-    assert lines[2].split() == ["late", f"{score:.3f}", f"{late[0].start_sec:.1f}-2.3"]
-    assert lines[3].split()[-1] == f"{found.start_sec:.1f}-2.3"
-    values = json.loads(json.dumps(predict.to_dict(result)))
-    assert [row["label"] for row in values["classes"]][:2] == ["late", "bright"]
-    assert values["duration_sec"] == pytest.approx(2.3)
-    assert values["segments"][0].keys() == {"label", "start_sec", "end_sec", "score"}
-    assert values["settings"] == {**options.to_dict(), "stride": 2, "window": 4}
-    over_time = values["scores_over_time"]
-    np.testing.assert_allclose(over_time["times_sec"], np.arange(23) / 10)
-    assert over_time["scores"].keys() == set(exports.LABELS)
-    np.testing.assert_allclose(
-        over_time["scores"]["bright"], result.frame_scores[:, BRIGHT], atol=6e-5
-    )
-
-
-def test_a_long_videos_scores_are_written_as_means_of_neighbours(predictor, brightening):
-    options = PredictOptions(score_points=4)
-    result = predictor(options).predict(brightening)
-    over_time = predict.to_dict(result)["scores_over_time"]
-    firsts = [0, 5, 11, 17]  # of 23 frames
-    assert over_time["times_sec"] == pytest.approx([t / 10 for t in firsts])
-    own = result.frame_scores[:, BRIGHT]
-    expected = [own[a:b].mean() for a, b in zip(firsts, [*firsts[1:], 23], strict=True)]
-    np.testing.assert_allclose(over_time["scores"]["bright"], expected, atol=6e-5)
 
 
 def test_mistakes_are_one_line(known_answers, tmp_path):
