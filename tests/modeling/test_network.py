@@ -277,10 +277,7 @@ def training_step(model: AssembleNet, optimizer: tf_keras.optimizers.Optimizer):
 
 @pytest.mark.slow
 def test_forward_and_training_step_compile_with_xla() -> None:
-    """Every kind of layer at static shapes, the nearest to a TPU that a CPU allows.
-
-    With flow that the network computes; stored flow is compiled in tests/training/test_whole_step.py.
-    """
+    """Every kind of layer at static shapes, with computed flow: the nearest to a TPU that a CPU allows."""
     models = [small.network(small.architecture(), flow_source="computed") for _ in range(2)]
     models[1].set_weights(models[0].get_weights())
     features = small.clips(1, 2, streams=models[0].streams)
