@@ -260,7 +260,7 @@ def test_a_network_of_two_outputs_costs_what_its_model_costs(kind):
         Block(2, (1, 2), channels, 1, 2),
     )
     graph = Architecture("two", nodes, depth=26, block_kind=kind)
-    assert_exact(graph, ModelSpec(gate="self", num_classes=7))
+    assert_exact(graph, ModelSpec(gate="self", num_classes=7, num_object_classes=3))
 
 
 def test_a_block_that_strides_in_its_first_convolution_costs_what_its_model_costs():
@@ -269,4 +269,4 @@ def test_a_block_that_strides_in_its_first_convolution_costs_what_its_model_cost
     graph = dataclasses.replace(
         ZOO["two_stream_r2plus1d_50"](), depth=26, width_multiplier=0.125, downsampling="first"
     )
-    assert_exact(graph, ModelSpec(gate="self", num_classes=7))
+    assert_exact(graph, ModelSpec(gate="self", num_classes=7, num_object_classes=3))

@@ -41,14 +41,18 @@ class Display:
         self._aspect = float(pixel_aspect or 1)
         self._short_side = short_side
         self._size: tuple[int, int] | None = None
-        self._stored: tuple[int, int] | None = None
+        self._stored: tuple[int, int, int] | None = None
+        self._turn = Orientation(False, False, False)
         self.sizes: list[tuple[int, int]] = []  # (width, height) as shown, each once, in order
 
     def note_size(self, picture: VideoFrame) -> None:
-        """Takes note of the size in which a picture is shown, before any resizing."""
-        stored = (picture.width, picture.height)
+        """Takes note of how a picture is turned, and of the size in which it is shown, before any resizing."""
+        # PyAV's side data and its picture hold each other: looked at in each picture, all would stay in memory
+        # until Python's collector comes.
+        stored = (picture.width, picture.height, picture.rotation)
         if stored != self._stored:
-            self._stored, shown = stored, self._shown_size(picture)
+            self._stored, self._turn = stored, orientation(picture)
+            shown = self._shown_size(picture)
             if shown not in self.sizes and len(self.sizes) < _MOST_SIZES:
                 self.sizes.append(shown)
 
@@ -57,7 +61,7 @@ class Display:
         if abs(self._aspect - 1) >= _LEAST_STRETCH:  # no pixel is given away
             width = round(width * max(self._aspect, 1))
             height = round(height / min(self._aspect, 1))
-        return (height, width) if orientation(picture).transposed else (width, height)
+        return (height, width) if self._turn.transposed else (width, height)
 
     def rgb(self, picture: VideoFrame) -> np.ndarray:
         """Returns the frame, uint8 [height, width, 3]; resized by area average downwards.
@@ -69,7 +73,7 @@ class Display:
         if self._size is None:
             check_shape(*self.sizes[0])
             self._size = self._resized(*self.sizes[0])
-        turn = orientation(picture)
+        turn = self._turn
         width, height = self._size[::-1] if turn.transposed else self._size
         if (width, height) != (picture.width, picture.height):
             picture = picture.reformat(width, height, "rgb24", interpolation="AREA")
