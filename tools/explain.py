@@ -13,6 +13,7 @@ from absl import flags
 
 from official_vision import cli, config, files
 from official_vision.errors import UserError
+from official_vision.names import shown
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -66,10 +67,10 @@ def main() -> None:
     index = described or trained.validation_index()
     clip = _clip(trained, index)
     explanation = explain(model, clip, _LEVEL.value, _label_index(index))
-    shown = pictures_of({name: x.numpy()[0] for name, x in clip.items()}, list(explanation.maps))
+    pictures = pictures_of({name: x.numpy()[0] for name, x in clip.items()}, list(explanation.maps))
     named = _VIDEO.value or f"{settings.validation_data.path}, record {_RECORD.value}"
     write_sheet(
-        _OUTPUT.value, shown(f"{named} by {_MODEL_DIR.value}"), explanation, index.classes, shown
+        _OUTPUT.value, shown(f"{named} by {_MODEL_DIR.value}"), explanation, index.classes, pictures
     )
     _report(index, explanation.label_index, explanation.scores, explanation.drops)
 

@@ -128,7 +128,8 @@ def test_charades_trains_from_scratch(charades, graph, tmp_path):
 
 @pytest.mark.slow
 def test_charades_is_fine_tuned_from_a_network_of_400_classes(charades, graph, tmp_path):
-    pretrained = untrained.write_run(tmp_path, num_classes=400, num_object_classes=8)
+    classes = [f"class {number}" for number in range(400)]
+    pretrained = untrained.write_run(tmp_path, classes, num_object_classes=8)
     done = train(
         "charades_from_kinetics",
         charades[0],

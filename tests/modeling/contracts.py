@@ -175,6 +175,7 @@ CONTRACTS = (
             "weight_lambda": 0.2,
             "tightness_theta": 0.4,
             "border": "textbook",
+            "stretch": "batch",
             "compiled": False,
         },
         lambda: [twins.maps(2, FRAMES, 6, 6, 3)],
@@ -201,7 +202,9 @@ CONTRACTS = (
         AssembleNet,
         lambda: {
             "architecture": small.architecture(),
-            "spec": small.spec(depth=None, width_multiplier=1.0, frame_pooling="softmax"),
+            "spec": small.spec(
+                depth=None, width_multiplier=1.0, frame_pooling="softmax", activation="sigmoid"
+            ),
         },
         lambda: [{name: stream.numpy() for name, stream in small.clips(2, FRAMES).items()}],
         frames=False,

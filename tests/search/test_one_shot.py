@@ -16,6 +16,7 @@ from official_vision.search.one_shot import one_shot, retrain_config, search_con
 from official_vision.specs import ConnectivitySpec, SearchSpec
 from official_vision.training import evaluate
 from official_vision.training.cost_setting import setting_of
+from official_vision.training.from_data import settle
 from official_vision.training.learned import learned_connectivity
 from tests.training import runs
 
@@ -63,7 +64,7 @@ def test_the_record_holds_what_the_folders_hold(searched):
     record = record_of(folder)
     stages = record["stages"]
     assert list(stages) == ["search", "derive", "retrain"]
-    assert record["config"] == config.to_dict()
+    assert record["config"] == settle(config).to_dict()
     space, derived = (read_architecture(folder / f"{n}.json") for n in ("space", "derived"))
     setting = setting_of(config.model, config.validation_data)
     for row, graph, steps in (

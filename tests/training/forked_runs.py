@@ -64,7 +64,7 @@ def _child(folder, name, settings):
         train(runs.config(folder, folder / name, str(folder / "small.json"), **settings))
 
     try:
-        cli._guarded(main, ["train"])
+        cli._guarded(main, ["train"], "")
     except SystemExit as leaving:
         sys.stdout.flush()
         os._exit(leaving.code or 0)

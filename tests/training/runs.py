@@ -86,10 +86,10 @@ def write_split(
     return index
 
 
-def write_data(folder):
+def write_data(folder, classes=CLASSES):
     """Two splits: 16 videos to train on, and 6 to validate on: not a multiple of the batch."""
-    write_split(folder / "train", [n % 4 for n in range(16)])
-    write_split(folder / "validation", [0, 1, 2, 3, 0, 1], seed=100)
+    write_split(folder / "train", [n % 4 for n in range(16)], classes=classes)
+    write_split(folder / "validation", [0, 1, 2, 3, 0, 1], seed=100, classes=classes)
     return folder
 
 

@@ -143,4 +143,6 @@ def test_a_training_step_follows_them():
         own = 0.5 * pushed[name].numpy() if name in pushed else 0.0
         np.testing.assert_allclose(found[name], weight - own, rtol=1e-4, atol=1e-6, err_msg=name)
     assert max(np.abs(g).max() for g in pushed.values()) > 1e-3
-    assert losses[0] == pytest.approx(steps.after(plain)[0][0] + float(value), rel=1e-5)
+    assert losses[0] == pytest.approx(steps.after(plain)[0][0], rel=1e-5)  # what clips alone cost
+    searching.terms = function
+    assert searching.added_losses(0) == {"search_terms": pytest.approx(float(value), rel=1e-5)}

@@ -12,15 +12,15 @@ from official_vision.training.from_data import read_splits, settled
 from tests.training import runs
 
 
-def write_run(folder, **settings):
+def write_run(folder, classes=runs.CLASSES, **settings):
     """Writes data and a run into `folder`; returns the run's folder, of whose weights there are one.
 
     `settings` are those of `runs.config`. Batch norms have other statistics than a new network's, so
     that training mode would give other scores.
     """
-    data = runs.write_data(folder / "data")
+    data = runs.write_data(folder / "data", classes)
     graph = runs.save_small(folder)
-    config = runs.config(data, folder / "run", graph, **settings)
+    config = runs.config(data, folder / "run", graph, num_classes=len(classes), **settings)
     architecture = read_architecture(graph)
     tf_keras.utils.set_random_seed(0)
     model = build_model(config.model, architecture)

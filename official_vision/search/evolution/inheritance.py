@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision.architecture.graph import Architecture, Block
+from official_vision.training.restore import COUNT_KEY
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _OF_NODE = re.compile(r"model/node_layers/(\d+)/(.*)")
@@ -63,7 +64,7 @@ def count_inherited(inherited: str, trained: str) -> int:
     """Returns how many weights of one checkpoint the network of the other began with."""
     shapes = tf.train.load_checkpoint(trained).get_variable_to_shape_map()
     before = tf.train.load_checkpoint(inherited).get_variable_to_shape_map()
-    return sum(shapes.get(name) == shape for name, shape in before.items())
+    return sum(shapes.get(name) == shape for name, shape in before.items() if name != COUNT_KEY)
 
 
 def _connections(
