@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app, flags, logging
 
-from official_vision import files
+from official_vision import files, interruption
 from official_vision.errors import StoppedError, UserError
 
 # Python looks for garbage after every 700 objects unless told otherwise. Importing TensorFlow and tracing a
@@ -71,8 +71,7 @@ def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
 
     A `UserError` becomes one line on standard error and status 1, and so does a full disk or a file that the
     system refuses; Ctrl-C becomes status 130; SIGTERM, where a command saves its work, 143 (training saves upon
-    Ctrl-C too). Other exceptions
-    are defects of ours and keep their traceback. --help and -h end with status 0.
+    Ctrl-C too). Other exceptions are defects of ours and keep their traceback. --help and -h end with status 0.
 
     Args:
       main: of the command; with `arguments` it takes a list of them.
@@ -94,8 +93,9 @@ def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
 
 def _guarded(main: Callable[..., int | None], argv: Sequence[str], arguments: str) -> None:
     try:
-        status = _begun(main, argv, arguments)
-        sys.stdout.flush()
+        with interruption.interruptible():
+            status = _begun(main, argv, arguments)
+            sys.stdout.flush()
     except UserError as error:
         _say(f"error: {error}")
         status = 1

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from official_vision import interruption
 from official_vision.errors import UserError
 
 PARTIAL = ".partial-"  # what names begin with until they are whole
@@ -36,6 +37,7 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
     partial.chmod(0o666 & ~_umask())
     try:
         yield partial
+        interruption.check()
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -50,6 +52,7 @@ def folder_written_aside(path: str | os.PathLike) -> Iterator[Path]:
     partial.chmod(0o777 & ~_umask())
     try:
         yield partial
+        interruption.check()
         os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

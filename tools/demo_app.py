@@ -14,7 +14,7 @@ import threading
 
 from absl import flags
 
-from official_vision import cli
+from official_vision import cli, interruption
 from official_vision.errors import UserError
 from official_vision.serving.description import version_folder
 
@@ -63,6 +63,7 @@ def main() -> None:
             print(f"demo at {address} (Ctrl-C ends it)", flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:
+        interruption.forget()
         print("ended; uploads and answers are deleted")
 
 

@@ -9,6 +9,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
+from official_vision import interruption
+
 _SOON = b"stopping after this loop of steps, or this batch of an evaluation; Ctrl-C again stops at once\n"
 
 
@@ -55,8 +57,9 @@ def stop_signals_noted() -> Iterator[StopRequest]:
         yield request
         return
     before = {signal.SIGTERM: signal.getsignal(signal.SIGTERM)}
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        before[signal.SIGINT] = signal.default_int_handler
+    by_interrupt = signal.getsignal(signal.SIGINT)
+    if by_interrupt in (signal.default_int_handler, interruption.interrupt):
+        before[signal.SIGINT] = by_interrupt
     for number in before:
         signal.signal(number, request.note)
     try:

@@ -12,7 +12,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "official_vision"
 
-_BASE = {"errors", "files", "names", "plain"}
+_BASE = {"errors", "files", "interruption", "names", "plain"}
 _FACTS = _BASE | {"architecture", "specs"}
 _TOOLS = {"workers", "fonts", "pictures"}
 # A folder or file of the package -> what of the package it may import beside itself.
@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "__init__": {"errors"},
     "errors": set(),
     "plain": set(),
-    "files": {"errors"},
+    "interruption": set(),
+    "files": {"errors", "interruption"},
     "lock": {"errors"},
     "names": {"errors"},
     "cli": _BASE | {"specs"},
@@ -42,6 +43,7 @@ MAY_IMPORT = {
 WITHOUT_TENSORFLOW = (
     "errors",
     "lock",
+    "interruption",
     "files",
     "names",
     "plain",
