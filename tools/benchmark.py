@@ -50,29 +50,29 @@ flags.adopt_module_key_flags(cli)
 
 def _input(settings: config.Config) -> tuple[dict, str]:
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.benchmark.input import input_text, measure_input
+    from official_vision.benchmark.input_speed import input_text, measure_input
 
     result = measure_input(settings, _ROUNDS.value, _BATCHES.value)
     return result, input_text(result)
 
 
 def _prepare(settings: config.Config) -> tuple[dict, str]:
-    from official_vision.benchmark.preparation import measure_preparation, preparation_text
+    from official_vision.benchmark.preparation_speed import measure_preparation, preparation_text
 
     result = measure_preparation(settings.prepare, _VIDEOS.value)
     return result, preparation_text(result)
 
 
 def _search(settings: config.Config) -> tuple[dict, str]:
-    from official_vision.benchmark.network import network_text
-    from official_vision.benchmark.search import measure_search
+    from official_vision.benchmark.network_speed import network_text
+    from official_vision.benchmark.search_speed import measure_search
 
     result = measure_search(settings, _ROUNDS.value)
     return result, network_text(result)
 
 
 def _export(settings: config.Config) -> tuple[dict, str]:
-    from official_vision.benchmark.exports import exports_text, measure_exports
+    from official_vision.benchmark.export_speed import exports_text, measure_exports
 
     result = measure_exports(settings, _ROUNDS.value, lambda line: print(line, file=sys.stderr))
     return result, exports_text(result)
@@ -86,7 +86,7 @@ def _network(settings: config.Config) -> tuple[dict, str]:
         configs[_stem([path])] = config.load([path], flags.FLAGS.gin_bindings)
     if _PROFILE.value:
         return _profile(configs)
-    from official_vision.benchmark.network import measure_networks, network_text
+    from official_vision.benchmark.network_speed import measure_networks, network_text
 
     result = measure_networks(configs, _WHAT.value, _ROUNDS.value)
     return result, network_text(result)
@@ -101,7 +101,7 @@ def _growth(settings: config.Config) -> tuple[dict, str]:
             f"Workers train together. Received: --what={_WHAT.value} --grow={_GROW.value}. Write --what=train."
         )
     from official_vision.benchmark import scaling
-    from official_vision.benchmark.network import measure_networks, network_text
+    from official_vision.benchmark.network_speed import measure_networks, network_text
 
     if name == growth.WORKERS:
         result = scaling.measure_scaling(settings, numbers, _ROUNDS.value)

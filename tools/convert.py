@@ -82,7 +82,7 @@ def main() -> None:
     path = weights_at(_CHECKPOINT.value)
     from official_vision.conversion import run_folder, sources
     from official_vision.conversion.converted import Options
-    from official_vision.training.labels import read_labels
+    from official_vision.training.run_folder.class_names import read_labels
 
     run_folder.check_output(Path(_OUTPUT.value))
     options = Options(

@@ -16,7 +16,7 @@ from absl import flags
 
 from official_vision import cli, interruption
 from official_vision.errors import UserError
-from official_vision.serving.description import version_folder
+from official_vision.serving.export.description import version_folder
 
 _MODEL = flags.DEFINE_string(
     "model",
@@ -52,8 +52,8 @@ def main() -> None:
         version_folder(_MODEL.value)
     _check_port(_PORT.value)
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.serving.demo import Demo, DemoLimits
-    from official_vision.serving.demo_page import serving
+    from official_vision.serving.demo.demo_page import serving
+    from official_vision.serving.demo.demo_service import Demo, DemoLimits
 
     limits = DemoLimits(_MEGABYTES.value, _VIDEO_SEC.value, _WORK_SEC.value, _KEEP_SEC.value)
     # As Ctrl-C: what visitors left on the disk is deleted either way.

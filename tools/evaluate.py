@@ -22,9 +22,9 @@ from official_vision.errors import UserError
 from official_vision.specs import EvaluationSpec
 
 if TYPE_CHECKING:
-    from official_vision.metrics.report import Report
+    from official_vision.metrics.evaluation_report import Report
     from official_vision.metrics.scores import VideoScores
-    from official_vision.training.evaluate import Trained
+    from official_vision.training.clip_scoring import Trained
 
 _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "A run's folder, TrainSpec.model_dir of training."
@@ -76,7 +76,7 @@ _OF_MODEL = (_DATA, _DUMP, *_OF_CLIPS)
 def main() -> None:
     """Prints the table of classes and the figures."""
     # Imported late: --help and mistakes are answered at once. No TensorFlow yet: scores need none.
-    from official_vision.metrics import report as evaluation_report
+    from official_vision.metrics import evaluation_report
 
     choice = evaluation_report.ClassChoice.parse(_CLASSES.value)
     _check_flags()
@@ -85,7 +85,7 @@ def main() -> None:
     if _JSON.value:
         files.write_json(_JSON.value, evaluation_report.to_dict(report))
     if _SUBMISSION.value:
-        from official_vision.metrics.charades import write_submission
+        from official_vision.metrics.charades_map import write_submission
 
         write_submission(_SUBMISSION.value, scored.ids, scored.scores, scored.classes)
 
@@ -119,8 +119,8 @@ def _changed(spec: EvaluationSpec) -> EvaluationSpec:
 
 def _of_scores() -> tuple[Report, VideoScores]:
     from official_vision.metrics.dump import read_dump
-    from official_vision.metrics.fusion import fuse
-    from official_vision.metrics.report import Report
+    from official_vision.metrics.evaluation_report import Report
+    from official_vision.metrics.run_fusion import fuse
 
     spec = _changed(EvaluationSpec())
     kept = [read_dump(path) for path in _SCORES.value]
@@ -154,8 +154,8 @@ def _of_model() -> tuple[Report, VideoScores]:
 
     if _DUMP.value:
         check_dump_path(_DUMP.value)
-    from official_vision.metrics.report import Report
-    from official_vision.training import evaluate
+    from official_vision.metrics.evaluation_report import Report
+    from official_vision.training import clip_scoring as evaluate
 
     trained = _trained()
     spec = trained.config.evaluation
@@ -175,7 +175,7 @@ def _of_model() -> tuple[Report, VideoScores]:
 
 def _trained() -> Trained:
     """The run's network, with the settings that flags change."""
-    from official_vision.training import evaluate
+    from official_vision.training import clip_scoring as evaluate
 
     strategy = evaluate.all_devices() if _ALL_DEVICES.value else None
     trained = evaluate.load_trained(_MODEL_DIR.value, _CHECKPOINT.value, strategy, _DATA.value)

@@ -18,8 +18,8 @@ from official_vision.names import shown
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from official_vision.data.index import Index
-    from official_vision.training.evaluate import Trained
+    from official_vision.data.storage.index import Index
+    from official_vision.training.clip_scoring import Trained
 
 _MODEL_DIR = flags.DEFINE_string("model_dir", None, "A run's folder.")
 _CHECKPOINT = flags.DEFINE_string("checkpoint", "best", "best, latest or a path prefix.")
@@ -56,9 +56,9 @@ def main() -> None:
     config.read(_MODEL_DIR.value)
     files.check_writable(_OUTPUT.value, "--output")
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.serving.explain import explain
-    from official_vision.serving.explain_sheet import pictures_of, write_sheet
-    from official_vision.training.evaluate import load_trained
+    from official_vision.serving.explain.explanation import explain
+    from official_vision.serving.explain.explanation_sheet import pictures_of, write_sheet
+    from official_vision.training.clip_scoring import load_trained
 
     trained = load_trained(_MODEL_DIR.value, _CHECKPOINT.value, data=_DATA.value)
     model, settings = trained.model, trained.config
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def _clip(trained: Trained, index: Index) -> dict[str, tf.Tensor]:
-    from official_vision.serving.clips import clip_of_record, clip_of_video
+    from official_vision.serving.explain.run_clips import clip_of_record, clip_of_video
 
     if _VIDEO.value is None:
         return clip_of_record(trained, index, _RECORD.value)
@@ -95,7 +95,7 @@ def _label_index(index: Index) -> int | None:
 
 
 def _report(index: Index, label_index: int, scores: object, drops: dict[str, float]) -> None:
-    from official_vision.serving.explain_sheet import WORTH
+    from official_vision.serving.explain.explanation_sheet import WORTH
 
     print(f"{index.classes[label_index]}: {scores[label_index]:.3f}")
     print(f"  {WORTH}")

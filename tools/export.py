@@ -81,7 +81,7 @@ def main() -> None:
     config.read(_MODEL_DIR.value)
     files.check_folder_writable(_OUTPUT.value, "--output")
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.serving.export import ExportOptions, export
+    from official_vision.serving.export.version_folder import ExportOptions, export
 
     options = ExportOptions(
         precision=_PRECISION.value,

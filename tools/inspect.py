@@ -108,7 +108,7 @@ def _network() -> tuple[Config, Architecture, Learned | None]:
     if asked.model_dir:
         settings = config.read(asked.model_dir)
         # Imported late: TensorFlow is needed to read checkpoints, and for nothing else here.
-        from official_vision.training.learned import learned_connectivity
+        from official_vision.training.checkpoints.learned_connectivity import learned_connectivity
 
         learned = learned_connectivity(asked.model_dir, asked.checkpoint)
         return settings, learned.architecture, learned
@@ -154,7 +154,8 @@ def main() -> None:
     from absl import flags
 
     from official_vision import files
-    from official_vision.architecture import cost, draw, formats, overhead, report
+    from official_vision.architecture import cost, draw, formats, overhead
+    from official_vision.architecture import network_report as report
 
     asked = flags.FLAGS
     _check_flags()

@@ -1,7 +1,7 @@
 """Makes a small data set from real footage: make_demo_data --footage=DIR --output=DIR [--kind=planted].
 
-demo: clips of three scenes, played forward, reversed, at double speed and frozen (data/demo.py).
-planted: clips of which the objects tell which half counts, for studies of the search (data/planted.py).
+demo: clips of three scenes, played forward, reversed, at double speed and frozen (data/synthetic/demo_videos.py).
+planted: clips of which the objects tell which half counts, for studies of the search (data/synthetic/planted.py).
 """
 
 import functools
@@ -11,8 +11,8 @@ from absl import flags
 from tqdm import tqdm
 
 from official_vision import cli, files
-from official_vision.data.demo import make_demo_data
-from official_vision.data.planted import make_planted_data
+from official_vision.data.synthetic.demo_videos import make_demo_data
+from official_vision.data.synthetic.planted import make_planted_data
 
 _FOOTAGE = flags.DEFINE_string("footage", ".cache/footage", "Folder of the three source videos.")
 _OUTPUT = flags.DEFINE_string("output", "demo/videos", "Folder for clips/ and annotations.csv.")

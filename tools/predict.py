@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from official_vision import cli, files
 from official_vision.errors import UserError
-from official_vision.serving.description import version_folder
-from official_vision.serving.options import MERGES, POOLINGS, PredictOptions
-from official_vision.serving.videos import Outputs, find_videos, outputs_of, write_all
+from official_vision.serving.export.description import version_folder
+from official_vision.serving.predict.options import MERGES, POOLINGS, PredictOptions
+from official_vision.serving.predict.video_list import Outputs, find_videos, outputs_of, write_all
 
 _USUAL = PredictOptions()
 
@@ -198,7 +198,7 @@ def _predict(
     """Adds each video that is predicted to `done`; returns how many failed."""
     # Imported late: --help and mistakes are answered before TensorFlow starts.
     from official_vision.data.video import VideoError
-    from official_vision.serving.job import Job, load, run_job
+    from official_vision.serving.predict.one_video import Job, load, run_job
     from official_vision.workers import WorkerCrashedError, spread
 
     # Settings that the file can't follow are said once, before the first video.

@@ -19,7 +19,7 @@ from official_vision import cli, config, files
 from official_vision.errors import UserError
 
 if TYPE_CHECKING:
-    from official_vision.data.manifest import Manifest
+    from official_vision.data.annotations.manifest import Manifest
     from official_vision.specs import PrepareSpec
 
 cli.define_gin_flags()
@@ -65,9 +65,9 @@ def _check_outputs(spec: "PrepareSpec") -> None:
 
 
 def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
-    from official_vision.data.likeness import unlike_siblings
-    from official_vision.data.prepare import prepare_split
-    from official_vision.data.progress import progress
+    from official_vision.data.prepare.preparation import prepare_split
+    from official_vision.data.prepare.progress import progress
+    from official_vision.data.storage.split_comparison import unlike_siblings
 
     _print_notes(manifest.notes, "which --audit --json=FILE names")
     left_out, notes = [], []
@@ -87,7 +87,7 @@ def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
     for item in left_out:
         print(f"left out {item.id}: {item.reason}", file=sys.stderr)
     if _PREVIEW.value:
-        from official_vision.data.preview import draw_preview
+        from official_vision.data.prepare.preview import draw_preview
 
         draw_preview(spec.output, manifest.splits()[0], _PREVIEW.value)
         print(f"samples drawn in {_PREVIEW.value}")
@@ -104,8 +104,8 @@ def _print_notes(notes: Sequence[str], others: str) -> None:
 
 
 def _audit(manifest: "Manifest", spec: "PrepareSpec") -> int:
-    from official_vision.data.audit import audit
-    from official_vision.data.audit_report import report
+    from official_vision.data.audit.audit import audit
+    from official_vision.data.audit.audit_text import report
 
     found = audit(manifest, spec, decode=_DECODE.value, progress=_progress)
     print(report(found))

@@ -18,7 +18,7 @@ from official_vision import cli, config
 from official_vision.errors import UserError
 
 if TYPE_CHECKING:
-    from official_vision.training.repair import Repaired
+    from official_vision.training.checkpoints.recompute_norms import Repaired
 
 _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "A run's folder, TrainSpec.model_dir of training."
@@ -39,7 +39,7 @@ def main() -> None:
         raise UserError("--model_dir must be given. Received: none. Name a run's folder.")
     config.read(_MODEL_DIR.value)
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.training.repair import repair
+    from official_vision.training.checkpoints.recompute_norms import repair
 
     for which in (_CHECKPOINT.value,) if _CHECKPOINT.value else ("best", "latest"):
         print(_lines(repair(_MODEL_DIR.value, which, _BATCHES.value)))

@@ -58,7 +58,7 @@ def main() -> None:
     # Imported after the settings are checked: a mistake is answered before TensorFlow starts.
     if settings.search.method == "evolution":
         _refuse_stage(asked.stage)
-        from official_vision.search.evolution.search import evolve
+        from official_vision.search.evolution.evolution_search import evolve
 
         print(evolve(settings))
         return

@@ -10,7 +10,7 @@ from absl import flags
 
 from official_vision import cli
 from official_vision.errors import UserError
-from official_vision.serving.description import version_folder
+from official_vision.serving.export.description import version_folder
 
 _ADDRESS = flags.DEFINE_string(
     "address", None, "http://HOST:PORT/v1/models/NAME, or grpc://HOST:PORT with --model_name."
@@ -35,9 +35,9 @@ def main() -> None:
     if not _MODEL.value.endswith(".tflite"):
         version_folder(_MODEL.value)
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.serving.answerer import load_answerer
-    from official_vision.serving.feeding import Feeder
-    from official_vision.serving.remote import greatest_difference, server
+    from official_vision.serving.export.exported_model import load_answerer
+    from official_vision.serving.predict.serving_client import greatest_difference, server
+    from official_vision.serving.predict.video_clips import Feeder
 
     ask = server(_ADDRESS.value, _TIMEOUT_SEC.value, _MODEL_NAME.value)
     here = load_answerer(_MODEL.value)

@@ -7,7 +7,7 @@ from official.core import input_reader
 from official.vision.configs.video_classification import DataConfig
 from official.vision.dataloaders import video_input
 
-from official_vision.data.records import RecordTable
+from official_vision.data.storage.records import RecordTable
 from official_vision.specs import DataSpec
 
 

@@ -68,7 +68,7 @@ def exponents(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Fits value ** exponent, in the logarithm, to times and to arithmetic.
 
     Args:
-      result: of benchmark/network.py, whose rows are named "NAME VALUE".
+      result: of benchmark/network_speed.py, whose rows are named "NAME VALUE".
 
     Returns:
       By precision: seconds and gflop, the two exponents.

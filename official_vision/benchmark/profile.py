@@ -10,7 +10,7 @@ from typing import Any
 
 from official_vision.architecture.cost import Cost, estimate, fed_by, feeding_classifier
 from official_vision.architecture.graph import Architecture
-from official_vision.benchmark.network import PRECISIONS, contender, data_of, seconds_of
+from official_vision.benchmark.network_speed import PRECISIONS, contender, data_of, seconds_of
 from official_vision.benchmark.spread import spread
 from official_vision.benchmark.trace import XLA, Kernel, traced
 from official_vision.config import Config

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
 
-from official_vision.benchmark.network import (
+from official_vision.benchmark.network_speed import (
     PRECISIONS,
     TRAIN,
     Contender,
@@ -24,8 +24,8 @@ from official_vision.benchmark.network import (
 )
 from official_vision.config import Config
 from official_vision.errors import UserError
-from official_vision.training.strategies import make_strategy
-from official_vision.training.threads import set_threads
+from official_vision.training.devices.strategies import make_strategy
+from official_vision.training.devices.threads import set_threads
 from official_vision.workers import Workers
 
 

@@ -9,7 +9,7 @@ import av
 import cv2
 import numpy as np
 
-from official_vision.data.manifest import Label, Manifest, VideoRow
+from official_vision.data.annotations.manifest import Label, Manifest, VideoRow
 
 SPLIT = "benchmark"
 _GRAIN = 3.0  # standard deviation in grey levels

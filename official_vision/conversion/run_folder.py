@@ -15,9 +15,9 @@ from official_vision.config import Config
 from official_vision.conversion.coverage import Coverage
 from official_vision.errors import UserError
 from official_vision.modeling.network import AssembleNet
-from official_vision.modeling.rematerialisation import LOADED_BATCHES
-from official_vision.training.labels import LABELS_FILE, check_labels
-from official_vision.training.restore import ARCHITECTURE_FILE, BEST_FOLDER
+from official_vision.modeling.ops.batch_norm import LOADED_BATCHES
+from official_vision.training.checkpoints.restore import ARCHITECTURE_FILE, BEST_FOLDER
+from official_vision.training.run_folder.class_names import LABELS_FILE, check_labels
 
 COVERAGE_JSON = "coverage.json"
 COVERAGE_TEXT = "coverage.txt"

@@ -41,7 +41,7 @@ def _is_authors_tf1(path: str) -> bool:
 
 
 def _convert_authors(path: str, options: Options) -> Converted:
-    from official_vision.conversion.authors.convert import convert
+    from official_vision.conversion.authors.authors_checkpoint import convert
 
     return convert(path, options)
 
@@ -76,7 +76,7 @@ def _is_resnet(path: str) -> bool:
 
 
 def _convert_resnet(path: str, options: Options) -> Converted:
-    from official_vision.conversion.residual.convert import convert_resnet
+    from official_vision.conversion.residual.residual_weights import convert_resnet
 
     return convert_resnet(path, options)
 

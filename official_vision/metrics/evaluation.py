@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from official_vision.errors import UserError
-from official_vision.metrics.charades import is_charades, official_ranks
+from official_vision.metrics.charades_map import is_charades, official_ranks
 from official_vision.metrics.ranking import Ranking
 
 _ALWAYS = ("mAP", "weighted_mAP", "top_1", "top_5")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from official_vision.metrics.bootstrap import Intervals, bootstrap
-from official_vision.metrics.charades import is_charades
+from official_vision.metrics.charades_map import is_charades
 from official_vision.metrics.evaluation import Evaluation, evaluate_scores
 from official_vision.metrics.pooling import pool_labels, pool_logits
 from official_vision.specs import EvaluationSpec

@@ -16,9 +16,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from official_vision.modeling import frames as time_axis
-from official_vision.modeling.devices import on_cpu
 from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.modeling.ops.target_device import on_cpu
 
 # Where the image is flat, g is 0 and any d gives d g = 0; this only keeps the division finite.
 _TINY = 1e-12

@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from official_vision.modeling.convolution import spatial_convolution
-from official_vision.modeling.frames import sizes
 from official_vision.modeling.layer import Layer, build_inside, feature_maps, register
-from official_vision.modeling.present_classes import PresentMap, of_all_classes
-from official_vision.modeling.sums import are_in_pairs, sum_of, sum_to_fuse
+from official_vision.modeling.ops.convolution import spatial_convolution
+from official_vision.modeling.ops.frame_layout import sizes
+from official_vision.modeling.ops.sparse_objects import PresentMap, of_all_classes
+from official_vision.modeling.ops.sums import are_in_pairs, sum_of, sum_to_fuse
 
 _INITIAL_DEVIATION = 0.01
 # So many pixels a frame for each channel of the output make a 1x1 convolution's kernel worth scaling, not its input.

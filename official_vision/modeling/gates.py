@@ -19,7 +19,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.layer import Layer, build_inside, register
-from official_vision.modeling.sums import sum_of
+from official_vision.modeling.ops.sums import sum_of
 
 INITIAL_DEVIATION = 0.01
 

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras
 
-from official_vision.modeling import frames as time_axis
-from official_vision.modeling.convolution import (
+from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
+from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.modeling.ops.convolution import (
     TemporalConvolution,
     batch_norm,
     kernel_initializer,
     spatial_convolution,
 )
-from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
-from official_vision.modeling.recomputation import convolved
-from official_vision.modeling.rectifier import relu
+from official_vision.modeling.ops.recomputation import convolved
+from official_vision.modeling.ops.relu import relu
 from official_vision.modeling.residual import ResidualModule
 
 

@@ -18,22 +18,22 @@ from official_vision.architecture.plan import (
     gate_sources,
     make_plan,
 )
-from official_vision.modeling import frames as time_axis
 from official_vision.modeling import inputs as model_inputs
-from official_vision.modeling.averages import as_one_map, mean_of_averages
 from official_vision.modeling.block import make_block
-from official_vision.modeling.convolution import batch_norm, spatial_convolution
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.head import ClassificationHead
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
-from official_vision.modeling.present_classes import PresentMap, of_all_classes
-from official_vision.modeling.rectifier import relu
-from official_vision.modeling.rematerialisation import (
+from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.modeling.ops.batch_norm import (
     BatchNormalization,
     UpdateCount,
     rematerialised,
 )
-from official_vision.modeling.shared import Shared
+from official_vision.modeling.ops.convolution import batch_norm, spatial_convolution
+from official_vision.modeling.ops.relu import relu
+from official_vision.modeling.ops.shared_maps import Shared
+from official_vision.modeling.ops.sparse_objects import PresentMap, of_all_classes
+from official_vision.modeling.ops.spatial_averages import as_one_map, mean_of_averages
 from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
 from official_vision.specs import ModelSpec
 

@@ -7,21 +7,21 @@ from collections.abc import Callable
 import tensorflow as tf
 import tf_keras
 
-from official_vision.modeling import frames as time_axis
-from official_vision.modeling.convolution import (
+from official_vision.modeling.layer import Layer, build_path, register
+from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.modeling.ops.convolution import (
     TemporalConvolution,
     batch_norm,
     spatial_convolution,
 )
-from official_vision.modeling.layer import Layer, build_path, register
-from official_vision.modeling.recomputation import (
+from official_vision.modeling.ops.recomputation import (
     can_recompute,
     convolution_norm,
     convolved,
     norm_relu_convolution,
     residual_end,
 )
-from official_vision.modeling.rectifier import relu
+from official_vision.modeling.ops.relu import relu
 
 # A projection of so few channels is computed again: levels 1 and 2 of AssembleNet-50, 73 MiB of its step's peak for
 # .6 % more arithmetic. Those of levels 3 and 4 would be 20 MiB for another 1.4 %.

@@ -7,21 +7,21 @@ from typing import Any
 
 import tensorflow as tf
 
-from official_vision.modeling import frames as time_axis
-from official_vision.modeling.convolution import (
+from official_vision.modeling.layer import Layer, build_path, register
+from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.modeling.ops.convolution import (
     TemporalConvolution,
     batch_norm,
     spatial_convolution,
 )
-from official_vision.modeling.layer import Layer, build_path, register
-from official_vision.modeling.present_classes import OBJECT_POOL, PresentMap, present_map
-from official_vision.modeling.recomputation import (
+from official_vision.modeling.ops.recomputation import (
     can_recompute,
     convolved,
     norm_relu_convolution,
     norm_relu_pool,
 )
-from official_vision.modeling.rectifier import relu
+from official_vision.modeling.ops.relu import relu
+from official_vision.modeling.ops.sparse_objects import OBJECT_POOL, PresentMap, present_map
 
 _NO_CLASS = 255
 

@@ -13,7 +13,7 @@ from official_vision.architecture.formats import read_architecture
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.plan import make_plan
 from official_vision.errors import UserError
-from official_vision.search.folder import DERIVED_FILE, SPACE_FILE
+from official_vision.search.search_folder import DERIVED_FILE, SPACE_FILE
 
 Connection = tuple[int, int]  # source, consumer
 

@@ -10,11 +10,15 @@ from typing import Any
 from official_vision.architecture.connectivity import Learned
 from official_vision.architecture.graph import Architecture
 from official_vision.errors import UserError
+from official_vision.modeling.inference.discretise import (
+    learned_strengths,
+    peer_distributions,
+    to_discrete,
+)
 from official_vision.modeling.network import AssembleNet
-from official_vision.modeling.transfer import learned_strengths, peer_distributions, to_discrete
 from official_vision.specs import SearchSpec
-from official_vision.training.evaluate import Trained
-from official_vision.training.precise_norm import recompute_on_training_data
+from official_vision.training.clip_scoring import Trained
+from official_vision.training.step.precise_batch_norm import recompute_on_training_data
 
 # Within these a network's strengths are all as they began, and its peers an even choice.
 _UNMOVED_STRENGTH = 0.02

@@ -21,23 +21,23 @@ from official_vision.errors import UserError, nearest
 from official_vision.lock import folder_locked
 from official_vision.metrics.figures import with_nan, without_nan
 from official_vision.modeling.builder import resolve_architecture
-from official_vision.search import folder as layout
+from official_vision.search import search_folder as layout
 from official_vision.search.discrete import emptied_blocks, make_discrete, recompute_norms
-from official_vision.search.figures import (
+from official_vision.search.space import one_shot_space
+from official_vision.search.stage_figures import (
     attention_figures,
     connection_figures,
     cost_figures,
     table,
 )
-from official_vision.search.space import one_shot_space
 from official_vision.specs import ConnectivitySpec
+from official_vision.training.checkpoints.restore import ARCHITECTURE_FILE, find_checkpoint
+from official_vision.training.clip_scoring import Trained, load_trained, score_clips
 from official_vision.training.cost_setting import setting_of
-from official_vision.training.evaluate import Trained, load_trained, score_clips
-from official_vision.training.folder import RESULT_FILE
-from official_vision.training.from_data import settle
-from official_vision.training.restore import ARCHITECTURE_FILE, find_checkpoint
+from official_vision.training.devices.threads import set_threads
 from official_vision.training.run import train
-from official_vision.training.threads import set_threads
+from official_vision.training.run_folder.folder import RESULT_FILE
+from official_vision.training.settings_from_data import settle
 
 ALL = "all"
 _AFTER = {"derive": "search", "retrain": "derive"}  # what a stage goes on from
@@ -54,7 +54,7 @@ def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = pri
       note: shows the user a line.
 
     Returns:
-      The folder of the search (search/folder.py); derived.json in it is the network that was found.
+      The folder of the search (search/search_folder.py); derived.json in it is the network that was found.
 
     Raises:
       UserError: an unknown stage, one whose predecessor isn't done, or settings that don't fit.

@@ -11,7 +11,7 @@ from official_vision import config as configuration
 from official_vision import files
 from official_vision.config import Config
 from official_vision.errors import UserError
-from official_vision.search.child_run import train_in_child
+from official_vision.search.training_process import train_in_child
 
 _NAME = re.compile(r"\w[\w.+-]*")  # never a folder above
 _EXPECTED = re.compile(r"(\d+)>(\d+)=(\d+(?:,\d+)*)")
@@ -198,7 +198,7 @@ def _outcome(run: Run, expected: Sequence[ExpectedPeers], failure: str) -> Outco
 
 def _is_found(folder: Path, wanted: ExpectedPeers) -> bool:
     # Imported late: settings are checked and mistakes answered before TensorFlow starts.
-    from official_vision.training.learned import learned_connectivity
+    from official_vision.training.checkpoints.learned_connectivity import learned_connectivity
 
     choices = learned_connectivity(folder, "latest").choices()
     choice = choices.get((wanted.source, wanted.consumer))

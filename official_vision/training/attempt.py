@@ -14,18 +14,19 @@ from official.core import config_definitions
 
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
-from official_vision.data.index import Index
+from official_vision.data.storage.index import Index
 from official_vision.errors import UserError
-from official_vision.training import engine, folder
-from official_vision.training.checkpoints import forget_damaged, newest_whole
+from official_vision.training import model_garden as engine
+from official_vision.training.checkpoints.checkpoint_files import forget_damaged, newest_whole
+from official_vision.training.checkpoints.restore import step_of
 from official_vision.training.controller import Controller
-from official_vision.training.health import NotFiniteError
-from official_vision.training.memory import memory_line
+from official_vision.training.devices.memory import memory_line
+from official_vision.training.devices.strategies import is_chief
 from official_vision.training.observation.observer import Observer
-from official_vision.training.preemption import StopRequest
-from official_vision.training.restore import step_of
-from official_vision.training.skipping import SkippedBatch, batch_after
-from official_vision.training.strategies import is_chief
+from official_vision.training.resilience.nan_checks import NotFiniteError
+from official_vision.training.resilience.skipped_batches import SkippedBatch, batch_after
+from official_vision.training.resilience.stop_signals import StopRequest
+from official_vision.training.run_folder import folder
 
 
 @dataclasses.dataclass(frozen=True)

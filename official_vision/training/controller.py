@@ -11,9 +11,9 @@ from official.core import config_definitions
 from official_vision import files
 from official_vision.errors import StoppedError
 from official_vision.metrics.figures import scalars, with_nan, without_nan
-from official_vision.training.checkpoints import full_disk_named
-from official_vision.training.hyperparameters import settings_kept
-from official_vision.training.preemption import StopRequest
+from official_vision.training.checkpoints.checkpoint_files import full_disk_named
+from official_vision.training.optimizers.hyperparameters import settings_kept
+from official_vision.training.resilience.stop_signals import StopRequest
 
 EVALUATED_FILE = "evaluated.json"  # step and figures of the newest evaluation
 

@@ -10,36 +10,41 @@ from pathlib import Path
 
 from official_vision import files
 from official_vision.config import Config
-from official_vision.data.damage import damage_named
+from official_vision.data.storage.damaged_records import damage_named
 from official_vision.errors import UserError, nearest
 from official_vision.lock import folder_locked
-from official_vision.metrics.charades import is_charades
+from official_vision.metrics.charades_map import is_charades
 from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
-from official_vision.modeling.precision import in_precision
-from official_vision.training import folder
-from official_vision.training.accumulation import check_parts
+from official_vision.modeling.ops.precision import in_precision
 from official_vision.training.attempt import Job, attempt
-from official_vision.training.best import INFO_FILE
-from official_vision.training.checkpoints import full_disk_named, newest_whole
-from official_vision.training.freezing import check_patterns
-from official_vision.training.from_data import read_splits, settled, told
-from official_vision.training.health import Breakdown, NotFiniteError
-from official_vision.training.labels import check_start_classes
-from official_vision.training.observation.first_lines import first_lines
-from official_vision.training.observation.progress import clock
-from official_vision.training.optimization import make_optimizer
-from official_vision.training.preemption import stop_signals_noted
-from official_vision.training.restore import BEST_FOLDER
-from official_vision.training.skipping import SkippedBatch, batch_after, read_skipped, write_skipped
-from official_vision.training.strategies import (
+from official_vision.training.checkpoints.best import INFO_FILE
+from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole
+from official_vision.training.checkpoints.restore import BEST_FOLDER
+from official_vision.training.devices.strategies import (
     devices_lines,
     is_chief,
     lost_workers_named,
     make_strategy,
 )
-from official_vision.training.threads import set_threads
+from official_vision.training.devices.threads import set_threads
+from official_vision.training.observation.first_lines import first_lines
+from official_vision.training.observation.training_progress import clock
+from official_vision.training.optimizers.build import make_optimizer
+from official_vision.training.resilience.nan_checks import Breakdown, NotFiniteError
+from official_vision.training.resilience.skipped_batches import (
+    SkippedBatch,
+    batch_after,
+    read_skipped,
+    write_skipped,
+)
+from official_vision.training.resilience.stop_signals import stop_signals_noted
+from official_vision.training.run_folder import folder
+from official_vision.training.run_folder.class_names import check_start_classes
+from official_vision.training.settings_from_data import read_splits, settled, told
+from official_vision.training.step.accumulation import check_parts
+from official_vision.training.step.frozen_weights import check_patterns
 
 
 def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResult:
@@ -47,8 +52,8 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
 
     Args:
       config: every setting; those that are None and that the data know are settled by the data.
-      allow_changes: a run may go on with settings that change what its weights mean (training/changes.py), or
-        on other data of the same classes.
+      allow_changes: a run may go on with settings that change what its weights mean
+        (training/run_folder/setting_changes.py), or on other data of the same classes.
 
     Returns:
       What the run reached.

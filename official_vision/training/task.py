@@ -14,24 +14,24 @@ from official.core import base_task, config_definitions
 
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
-from official_vision.data.damage import Skipped
-from official_vision.data.index import Index
-from official_vision.data.input import build_dataset
+from official_vision.data.input.pipeline import build_dataset
+from official_vision.data.storage.damaged_records import Skipped
+from official_vision.data.storage.index import Index
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.flow import clip_by_clip
-from official_vision.training.accumulation import Gradients, accumulate
-from official_vision.training.bilevel import Side, check_sides, seen, split_sides
-from official_vision.training.connection_terms import ConnectionTerms
-from official_vision.training.freezing import freeze
-from official_vision.training.losses import (
+from official_vision.training.checkpoints.restore import load_weights
+from official_vision.training.step.accumulation import Gradients, accumulate
+from official_vision.training.step.bilevel import Side, check_sides, seen, split_sides
+from official_vision.training.step.connection_terms import ConnectionTerms
+from official_vision.training.step.frozen_weights import freeze
+from official_vision.training.step.losses import (
     classification_loss,
     clip_losses,
     l2_penalty,
     with_decay,
 )
-from official_vision.training.restore import load_weights
 
 GATHERED = ("logits", "labels", "mask", "video")  # what scores are made of
 
@@ -148,7 +148,7 @@ class VideoTask(base_task.Task):
         """One step of one replica.
 
         Args:
-          inputs: (features, targets) of data/input.py; of bilevel updates a pair of such, the first
+          inputs: (features, targets) of data/input/pipeline.py; of bilevel updates a pair of such, the first
             of which moves the network's weights and the second w and h.
           model: the network.
           optimizer: applies gradients summed over replicas.
@@ -266,7 +266,7 @@ class VideoTask(base_task.Task):
         """Scores one batch.
 
         Args:
-          inputs: (features, targets) of data/input.py.
+          inputs: (features, targets) of data/input/pipeline.py.
           model: the network.
           metrics: none: figures come from all scores at the end.
 

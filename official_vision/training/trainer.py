@@ -11,12 +11,12 @@ import tf_keras
 from official.core import base_trainer
 from official.modeling import optimization
 
-from official_vision.training import graph_passes
-from official_vision.training.averaging import exchange_addon_averages
+from official_vision.training.devices import graph_passes
 from official_vision.training.observation import stopwatch as activities
 from official_vision.training.observation.stopwatch import Stopwatch
-from official_vision.training.optimizer_state import make_state
-from official_vision.training.precise_norm import recompute_statistics
+from official_vision.training.optimizers.optimizer_state import make_state
+from official_vision.training.optimizers.weight_averages import exchange_addon_averages
+from official_vision.training.step.precise_batch_norm import recompute_statistics
 
 # Wrappers of optimizers keep the one that they wrap under one of these names.
 _WRAPPED = ("inner_optimizer", "_optimizer")

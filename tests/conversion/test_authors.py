@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from official_vision.architecture.formats import save_architecture
-from official_vision.conversion.authors.convert import convert
+from official_vision.conversion.authors.authors_checkpoint import convert
 from official_vision.conversion.converted import Options
 from official_vision.conversion.sources import source_of
 from official_vision.specs import ModelSpec

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.conversion.authors.convert import convert
+from official_vision.conversion.authors.authors_checkpoint import convert
 from official_vision.conversion.converted import Options
 from official_vision.conversion.locate import weights_at
 from official_vision.conversion.sources import SOURCES, check_source, source_of

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from official_vision.conversion.authors.convert import convert
+from official_vision.conversion.authors.authors_checkpoint import convert
 from official_vision.conversion.authors.params import find_params
 from official_vision.conversion.converted import Options
 from official_vision.errors import UserError

@@ -15,8 +15,8 @@ import tf_keras
 from safetensors.numpy import save_file
 
 from official_vision.conversion.converted import Options
-from official_vision.conversion.residual.convert import convert_resnet
 from official_vision.conversion.residual.readers import read_tensors
+from official_vision.conversion.residual.residual_weights import convert_resnet
 from official_vision.conversion.sources import source_of
 from official_vision.errors import UserError
 from official_vision.specs import ModelSpec

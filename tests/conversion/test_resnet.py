@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.conversion.converted import Options
-from official_vision.conversion.residual.convert import convert_resnet
+from official_vision.conversion.residual.residual_weights import convert_resnet
 from official_vision.conversion.sources import SOURCES, source_of
 from official_vision.specs import ModelSpec
 from tests.conversion.system_python import run_by_torch

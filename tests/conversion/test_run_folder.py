@@ -12,10 +12,10 @@ from official_vision.conversion.run_folder import write_run
 from official_vision.errors import UserError
 from official_vision.modeling.builder import build_model
 from official_vision.specs import ModelSpec
-from official_vision.training.evaluate import load_trained
-from official_vision.training.labels import labels_of_run
-from official_vision.training.learned import learned_connectivity
-from official_vision.training.restore import load_weights
+from official_vision.training.checkpoints.learned_connectivity import learned_connectivity
+from official_vision.training.checkpoints.restore import load_weights
+from official_vision.training.clip_scoring import load_trained
+from official_vision.training.run_folder.class_names import labels_of_run
 from tests.training.runs import architecture
 
 SPEC = ModelSpec(gate="self", num_classes=2, num_object_classes=4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.conversion.authors.convert import convert
+from official_vision.conversion.authors.authors_checkpoint import convert
 from official_vision.conversion.converted import Options
 from official_vision.conversion.sources import source_of
 from official_vision.errors import UserError

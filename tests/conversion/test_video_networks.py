@@ -11,7 +11,7 @@ from official_vision.conversion.converted import Options
 from official_vision.conversion.residual.video import convert_r2plus1d, convert_slowfast
 from official_vision.conversion.sources import SOURCES, source_of
 from official_vision.errors import UserError
-from official_vision.modeling import frames as time_axis
+from official_vision.modeling.ops import frame_layout as time_axis
 from official_vision.specs import ModelSpec
 from tests.conversion.system_python import run_by_torch
 

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from official_vision.data.flow import quantise
-from official_vision.data.frame_table import describe_shard
-from official_vision.data.index import Index
-from official_vision.data.shard import StoredVideo
+from official_vision.data.optical_flow import quantise
+from official_vision.data.storage.frame_table import describe_shard
+from official_vision.data.storage.index import Index
+from official_vision.data.storage.shard import StoredVideo
 from tests.data.records import write_shard
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from official_vision.data.checksum import HEADER_BYTES
-from official_vision.data.frame_lists import FrameLists
-from official_vision.data.frame_records import place_of
-from official_vision.data.shard import ENCODED_KEYS, write
+from official_vision.data.storage.checksum import HEADER_BYTES
+from official_vision.data.storage.frame_lists import FrameLists
+from official_vision.data.storage.frame_records import place_of
+from official_vision.data.storage.shard import ENCODED_KEYS, write
 
 
 def encode(video):

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from official_vision import specs
 from official_vision.data.annotations import READERS, read_manifest, with_videos_folder
+from official_vision.data.annotations.manifest import Label, Manifest, VideoRow
 from official_vision.data.annotations.text import seconds
-from official_vision.data.manifest import Label, Manifest, VideoRow
-from official_vision.data.video_files import SUFFIXES, is_video
+from official_vision.data.video.video_files import SUFFIXES, is_video
 from official_vision.errors import UserError
-from official_vision.serving.videos import find_videos
+from official_vision.serving.predict.video_list import find_videos
 
 CSV = (
     "path,labels,split,start,end,id\n"

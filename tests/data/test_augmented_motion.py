@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from official_vision.data.flow import quantise
-from official_vision.data.input import build_dataset
-from official_vision.data.shard import StoredVideo
+from official_vision.data.input.pipeline import build_dataset
+from official_vision.data.optical_flow import quantise
+from official_vision.data.storage.shard import StoredVideo
 from official_vision.specs import DataSpec
 
 HEIGHT, WIDTH, FRAMES = 64, 80, 4

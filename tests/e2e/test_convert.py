@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from official_vision.training.evaluate import load_trained
+from official_vision.training.clip_scoring import load_trained
 from tests.conversion import stored
 from tests.e2e.commands import command, refusal
 from tests.training import runs

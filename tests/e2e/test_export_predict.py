@@ -196,7 +196,7 @@ _MEASURED = """
 import re, sys
 import numpy as np
 from official_vision.data.objects.detectors import OpenCvDetectors
-from official_vision.serving.predict import Predictor
+from official_vision.serving.predict.predictor import Predictor
 OpenCvDetectors.__call__ = lambda self, rgb: np.zeros(rgb.shape[:2], np.uint8)  # they are slow
 result = Predictor(sys.argv[1]).predict(sys.argv[2])
 # Not getrusage: its figure begins with that of the process that started this one.

@@ -11,7 +11,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from official_vision.data.index import Index
+from official_vision.data.storage.index import Index
 from tests.e2e.commands import ENVIRONMENT, REPOSITORY
 
 TOOL = [sys.executable, "tools/prepare_data.py"]

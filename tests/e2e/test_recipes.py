@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from official_vision.data.index import Index
+from official_vision.data.storage.index import Index
 from tests.data.annotations.official_files import write_charades
 from tests.e2e.commands import ENVIRONMENT, REPOSITORY
 from tests.training import runs, untrained

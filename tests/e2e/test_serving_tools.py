@@ -11,7 +11,7 @@ import pytest
 
 from official_vision.specs import PrepareSpec
 from tests.serving import exports
-from tests.serving.test_remote import serving, tf_serving
+from tests.serving.predict.test_serving_client import serving, tf_serving
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -91,7 +91,7 @@ def test_a_run_explains_a_video_and_a_record(clip, tmp_path):
     assert done.stdout.startswith("late: ")
     assert cv2.imread(str(sheet)).shape[1] == 1400
     assert "4 (level 4)" in sheet.with_suffix(".html").read_text(encoding="utf-8")
-    # A number that there is not is tested in tests/serving/test_clips.py: a start takes seconds.
+    # A number that there is not is tested in tests/serving/explain/test_run_clips.py: a start takes seconds.
     assert command("explain", *flags, "--record=0").returncode == 0
 
 

@@ -82,7 +82,7 @@ def test_two_workers_train_as_one_device(make):
     assert names[1] == names[0]
 
     # The figures of both workers together are those of one device with the same weights.
-    from official_vision.training.evaluate import load_trained, score_clips
+    from official_vision.training.clip_scoring import load_trained, score_clips
 
     trained = load_trained(folders[1], "latest")
     found = score_clips(trained).pooled(trained.config.evaluation).evaluation().figures

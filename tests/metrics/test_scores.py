@@ -38,7 +38,7 @@ def test_filling_is_dropped_and_clips_keep_their_order():
 
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(0, 1000))
 def test_replicas_don_t_change_a_score(videos, clips, replicas, seed):
-    """Rows dealt out to replicas batch by batch and filled up, as data/input.py does."""
+    """Rows dealt out to replicas batch by batch and filled up, as data/input/pipeline.py does."""
     whole = rows_of(np.repeat(np.arange(videos), clips), seed)
     one = collect(whole, IDS, CLASSES, "softmax").pooled(EvaluationSpec())
     count = len(whole["mask"])

@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 
 from official_vision.modeling.block import ConvolutionalBlock
-from official_vision.modeling.convolution import TemporalConvolution
 from official_vision.modeling.flow import RepresentationFlow
-from official_vision.modeling.folding import ChannelBias
 from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.gates import (
     ChannelGate,
@@ -23,8 +21,10 @@ from official_vision.modeling.gates import (
     StaticGate,
 )
 from official_vision.modeling.head import ClassificationHead
+from official_vision.modeling.inference.folding import ChannelBias
 from official_vision.modeling.inverted import InvertedBottleneck
 from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.ops.convolution import TemporalConvolution
 from official_vision.modeling.residual import ResidualModule2D, ResidualModule2Plus1D
 from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
 from tests.modeling import small, twins

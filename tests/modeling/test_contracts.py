@@ -15,8 +15,8 @@ import tf_keras
 from official_vision import modeling
 from official_vision.architecture.formats import to_json
 from official_vision.architecture.graph import Architecture
-from official_vision.modeling.convolution import SpatialConvolution
-from official_vision.modeling.rematerialisation import BatchNormalization
+from official_vision.modeling.ops.batch_norm import BatchNormalization
+from official_vision.modeling.ops.convolution import SpatialConvolution
 from official_vision.specs import Spec
 from tests.modeling import twins
 from tests.modeling.contracts import CONTRACTS, FRAMES, Contract

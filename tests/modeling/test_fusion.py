@@ -11,9 +11,9 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from official_vision.modeling.folding import ChannelBias
 from official_vision.modeling.fusion import WeightedFusion
-from official_vision.modeling.precision import in_precision
+from official_vision.modeling.inference.folding import ChannelBias
+from official_vision.modeling.ops.precision import in_precision
 from tests.modeling import twins
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.modeling.rematerialisation import BatchNormalization, UpdateCount
+from official_vision.modeling.ops.batch_norm import BatchNormalization, UpdateCount
 from tests.modeling import small, twins
 
 MOMENTUM = 0.75

@@ -15,7 +15,7 @@ from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.specs import ModelSpec
-from official_vision.training.losses import classification_loss, l2_penalty
+from official_vision.training.step.losses import classification_loss, l2_penalty
 from tests.modeling import small, twins
 
 

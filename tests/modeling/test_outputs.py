@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 from official_vision.architecture.graph import Architecture, Block, Stem
-from official_vision.modeling.averages import as_one_map, mean_of_averages
-from official_vision.modeling.convolution import BATCH_NORM_EPSILON
-from official_vision.modeling.transfer import to_discrete
+from official_vision.modeling.inference.discretise import to_discrete
+from official_vision.modeling.ops.convolution import BATCH_NORM_EPSILON
+from official_vision.modeling.ops.spatial_averages import as_one_map, mean_of_averages
 from tests.modeling import small
 
 RGB, FLOW = Stem("rgb", 4), Stem("flow", 3)

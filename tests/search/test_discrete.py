@@ -16,7 +16,7 @@ from official_vision.search.discrete import (
     threshold_of,
 )
 from official_vision.specs import SearchSpec
-from official_vision.training.evaluate import Trained
+from official_vision.training.clip_scoring import Trained
 from tests.modeling import small
 from tests.training import runs
 

@@ -10,14 +10,14 @@ import tensorflow as tf
 from official_vision.architecture.cost import estimate
 from official_vision.architecture.formats import read_architecture
 from official_vision.errors import UserError
-from official_vision.modeling.transfer import to_discrete
+from official_vision.modeling.inference.discretise import to_discrete
 from official_vision.search import one_shot as module
 from official_vision.search.one_shot import one_shot, retrain_config, search_config
 from official_vision.specs import ConnectivitySpec, SearchSpec
-from official_vision.training import evaluate
+from official_vision.training import clip_scoring as evaluate
+from official_vision.training.checkpoints.learned_connectivity import learned_connectivity
 from official_vision.training.cost_setting import setting_of
-from official_vision.training.from_data import settle
-from official_vision.training.learned import learned_connectivity
+from official_vision.training.settings_from_data import settle
 from tests.training import runs
 
 

@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from official_vision.data.index import Index
-from official_vision.serving.export import export
-from official_vision.serving.predict import Predictor
+from official_vision.data.storage.index import Index
+from official_vision.serving.export.version_folder import export
+from official_vision.serving.predict.predictor import Predictor
 from official_vision.specs import PrepareSpec
 from tests.serving import exports
 

@@ -13,12 +13,12 @@ import tensorflow as tf
 from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.config import Config
-from official_vision.data.frame_encoding import encode_video
-from official_vision.data.frame_table import describe_shard
-from official_vision.data.index import Index
-from official_vision.data.manifest import VideoRow
+from official_vision.data.annotations.manifest import VideoRow
 from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES
-from official_vision.data.shard import StoredVideo, write
+from official_vision.data.storage.frame_encoding import encode_video
+from official_vision.data.storage.frame_table import describe_shard
+from official_vision.data.storage.index import Index
+from official_vision.data.storage.shard import StoredVideo, write
 from official_vision.files import scratch_folder
 from official_vision.modeling.builder import build_model
 from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.serving.inference import inference_network
-from official_vision.serving.module import ServingModule
+from official_vision.modeling.inference.inference_network import inference_network
+from official_vision.serving.export.signatures import ServingModule
 from official_vision.specs import DataSpec
 from tests.modeling import small
-from tests.serving.test_decoding import changed
+from tests.serving.export.test_request_decoding import changed
 
 FRAMES, SIZE = 4, 32
 CLIP = DataSpec(frames=FRAMES, size=SIZE, batch_size=1)

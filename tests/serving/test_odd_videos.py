@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from official_vision.data import frame_encoding
-from official_vision.data.manifest import VideoRow
+from official_vision.data.annotations.manifest import VideoRow
+from official_vision.data.storage import frame_encoding
 from official_vision.data.video import VideoError
-from official_vision.serving import predict
-from official_vision.serving.predict import PredictOptions, Predictor
+from official_vision.serving.predict import predictor as predict
+from official_vision.serving.predict.predictor import PredictOptions, Predictor
 from official_vision.specs import PrepareSpec
 from tests.data.video import odd
 from tests.serving import exports

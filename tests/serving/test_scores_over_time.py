@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from official_vision.serving import predict
-from official_vision.serving.options import PredictOptions
+from official_vision.serving.predict import predictor as predict
+from official_vision.serving.predict.options import PredictOptions
 from tests.serving import exports
-from tests.serving.test_predict import BRIGHT, LATE, PLAIN, brightness
+from tests.serving.predict.test_predictor import BRIGHT, LATE, PLAIN, brightness
 
 
 def tent(place):

@@ -11,10 +11,10 @@ import tensorflow as tf
 from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.config import Config
-from official_vision.data.flow import quantise
-from official_vision.data.frame_table import describe_shard
-from official_vision.data.index import Index
-from official_vision.data.shard import StoredVideo
+from official_vision.data.optical_flow import quantise
+from official_vision.data.storage.frame_table import describe_shard
+from official_vision.data.storage.index import Index
+from official_vision.data.storage.shard import StoredVideo
 from official_vision.specs import (
     DataSpec,
     EvaluationSpec,

@@ -11,9 +11,9 @@ import tensorflow as tf
 import tf_keras
 from official.core import config_definitions
 
-from official_vision.training.freezing import name_of
-from official_vision.training.optimization import make_optimizer
-from official_vision.training.optimizer_state import make_state
+from official_vision.training.optimizers.build import make_optimizer
+from official_vision.training.optimizers.optimizer_state import make_state
+from official_vision.training.step.frozen_weights import name_of
 from official_vision.training.task import VideoTask
 from tests.modeling import small
 from tests.training import runs

@@ -15,10 +15,10 @@ import tf_keras
 
 from official_vision.errors import UserError
 from official_vision.lock import folder_locked
-from official_vision.training import evaluate as evaluation
-from official_vision.training.precise_norm import recompute_on_training_data
-from official_vision.training.restore import COUNT_KEY
+from official_vision.training import clip_scoring as evaluation
+from official_vision.training.checkpoints.restore import COUNT_KEY
 from official_vision.training.run import summary_line, train
+from official_vision.training.step.precise_batch_norm import recompute_on_training_data
 from tests.training import runs
 
 REPOSITORY = Path(__file__).resolve().parents[2]

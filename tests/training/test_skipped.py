@@ -5,9 +5,9 @@ import re
 import tensorflow as tf
 from absl import logging
 
-from official_vision.data.frame_table import frame_table
-from official_vision.data.index import Index
-from official_vision.training.evaluate import load_trained, score_clips
+from official_vision.data.storage.frame_table import frame_table
+from official_vision.data.storage.index import Index
+from official_vision.training.clip_scoring import load_trained, score_clips
 from official_vision.training.run import train
 from tests.training import runs
 

@@ -7,8 +7,8 @@ import tf_keras
 
 from official_vision.architecture.formats import read_architecture
 from official_vision.modeling.builder import build_model
-from official_vision.training.folder import begin
-from official_vision.training.from_data import read_splits, settled
+from official_vision.training.run_folder.folder import begin
+from official_vision.training.settings_from_data import read_splits, settled
 from tests.training import runs
 
 

@@ -24,8 +24,8 @@ from official_vision.conversion.authors.walk import (
 )
 from official_vision.conversion.coverage import INFLATED, INITIAL, LOADED, Coverage, Skipped, Weight
 from official_vision.errors import UserError
-from official_vision.modeling.convolution import BATCH_NORM_EPSILON
 from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.ops.convolution import BATCH_NORM_EPSILON
 
 # sigmoid(-80) is 2e-35, which is nothing beside any feature; sigmoid(30) is 1 in float32.
 _CLOSED, _OPEN = -80.0, 30.0

@@ -19,7 +19,7 @@ from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from official_vision.conversion.coverage import Skipped
 from official_vision.errors import UserError
-from official_vision.training.checkpoints import READ_ERRORS, flaw_in
+from official_vision.training.checkpoints.checkpoint_files import READ_ERRORS, flaw_in
 
 OBJECTS, NAMES = "objects", "names"
 CONVOLUTION, NORM, DENSE, STRENGTHS = "conv2d", "batch_normalization", "dense", "agg_weights"

@@ -15,8 +15,8 @@ from official_vision.conversion.coverage import INFLATED, INITIAL, LOADED, Cover
 from official_vision.conversion.residual.target import check_some_fit
 from official_vision.conversion.residual.trunk import NORM, STEM, Convolution, Place, Trunk
 from official_vision.modeling.builder import build_model
-from official_vision.modeling.convolution import TemporalConvolution
 from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.ops.convolution import TemporalConvolution
 from official_vision.specs import ModelSpec
 
 _PARTS = ("first", "middle", "last", "projection")

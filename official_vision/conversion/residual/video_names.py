@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from official_vision.conversion.residual.names import PARTS, TORCH_LINEAR, TORCH_NORM, unwrapped
 from official_vision.conversion.residual.trunk import (
     CLASSIFIER,
     PROJECTION,
@@ -12,6 +11,12 @@ from official_vision.conversion.residual.trunk import (
     Naming,
     Place,
     Variable,
+)
+from official_vision.conversion.residual.weight_names import (
+    PARTS,
+    TORCH_LINEAR,
+    TORCH_NORM,
+    unwrapped,
 )
 
 _STEM = re.compile(r"s1\.pathway(\d)_stem\.(conv|bn)")

@@ -10,12 +10,12 @@ from official_vision.data.annotations.folders import read_folders
 from official_vision.data.annotations.generic_csv import read_csv
 from official_vision.data.annotations.json_lines import read_json_lines
 from official_vision.data.annotations.kinetics import read_kinetics
+from official_vision.data.annotations.manifest import Manifest
 from official_vision.data.annotations.moments_in_time import read_moments_in_time
 from official_vision.data.annotations.reader import Reader
 from official_vision.data.annotations.toyota_smarthome import PROTOCOLS, read_toyota_smarthome
 from official_vision.data.annotations.ucf101 import SPLITS, read_ucf101
-from official_vision.data.division import divide
-from official_vision.data.manifest import Manifest
+from official_vision.data.prepare.automatic_split import divide
 from official_vision.errors import UserError
 from official_vision.names import shown
 from official_vision.specs import PrepareSpec

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from official_vision.data.annotations.manifest import Manifest, NamedRow, make_manifest
 from official_vision.data.annotations.text import (
     check_class_count,
     csv_rows,
@@ -18,7 +19,6 @@ from official_vision.data.annotations.text import (
     official_files,
     seconds,
 )
-from official_vision.data.manifest import Manifest, NamedRow, make_manifest
 from official_vision.errors import UserError, nearest
 
 CLASSES = "Charades_v1_classes.txt"

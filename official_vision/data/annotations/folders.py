@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from official_vision.data.annotations.manifest import Manifest, NamedRow, make_manifest
 from official_vision.data.annotations.text import classes_beside, notes_of_others
-from official_vision.data.manifest import Manifest, NamedRow, make_manifest
-from official_vision.data.video_files import content_of
+from official_vision.data.video.video_files import content_of
 from official_vision.errors import UserError
 from official_vision.names import shown
 

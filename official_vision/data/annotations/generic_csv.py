@@ -13,8 +13,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from official_vision.data.annotations.manifest import (
+    Manifest,
+    NamedRow,
+    checked_span,
+    make_manifest,
+)
 from official_vision.data.annotations.text import classes_beside, read_text, seconds
-from official_vision.data.manifest import Manifest, NamedRow, checked_span, make_manifest
 from official_vision.errors import UserError, nearest
 from official_vision.names import shown
 

@@ -12,8 +12,13 @@ import json
 import os
 from typing import Any
 
+from official_vision.data.annotations.manifest import (
+    Manifest,
+    NamedRow,
+    checked_span,
+    make_manifest,
+)
 from official_vision.data.annotations.text import classes_beside, numbered_lines
-from official_vision.data.manifest import Manifest, NamedRow, checked_span, make_manifest
 from official_vision.errors import UserError, nearest
 
 _KNOWN = ("path", "labels", "split", "group", "id", "start", "end")

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from official_vision.data.annotations.manifest import Manifest, NamedRow, make_manifest
 from official_vision.data.annotations.text import (
     check_class_count,
     classes_beside,
@@ -19,7 +20,6 @@ from official_vision.data.annotations.text import (
     numbered_lines,
     read_text,
 )
-from official_vision.data.manifest import Manifest, NamedRow, make_manifest
 from official_vision.errors import UserError
 
 NUM_CLASSES = (400, 600, 700)

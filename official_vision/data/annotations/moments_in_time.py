@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath
 
+from official_vision.data.annotations.manifest import Manifest, NamedRow, make_manifest
 from official_vision.data.annotations.text import (
     check_class_count,
     csv_records,
@@ -15,7 +16,6 @@ from official_vision.data.annotations.text import (
     numbered_lines,
     official_files,
 )
-from official_vision.data.manifest import Manifest, NamedRow, make_manifest
 from official_vision.errors import UserError
 
 CLASSES = "moments_categories.txt"

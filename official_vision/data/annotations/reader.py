@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable
 
-from official_vision.data.manifest import Manifest
+from official_vision.data.annotations.manifest import Manifest
 from official_vision.errors import UserError, nearest
 
 

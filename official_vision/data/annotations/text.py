@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from official_vision.data.video_files import FolderContent
+from official_vision.data.video.video_files import FolderContent
 from official_vision.errors import UserError
 from official_vision.names import existing_path, one_spelling, shown
 

@@ -15,9 +15,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from official_vision.data.annotations.manifest import Manifest, NamedRow, make_manifest
 from official_vision.data.annotations.text import notes_of_others
-from official_vision.data.manifest import Manifest, NamedRow, make_manifest
-from official_vision.data.video_files import content_of
+from official_vision.data.video.video_files import content_of
 from official_vision.errors import UserError
 
 _NAME = re.compile(r"(?P<activity>\w[\w.]*?)_p(?P<person>\d+)_r\d+_v\d+_c(?P<camera>\d+)\.\w+")

@@ -6,12 +6,12 @@ import os
 import re
 from pathlib import Path, PurePosixPath
 
+from official_vision.data.annotations.manifest import Manifest, NamedRow, make_manifest
 from official_vision.data.annotations.text import (
     check_class_count,
     numbered_lines,
     official_files,
 )
-from official_vision.data.manifest import Manifest, NamedRow, make_manifest
 from official_vision.errors import UserError
 
 SPLITS = ("1", "2", "3")

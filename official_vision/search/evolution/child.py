@@ -14,8 +14,8 @@ from official_vision import files
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
-from official_vision.search.child_run import LOG_FILE
 from official_vision.search.evolution.evolve import Candidate, Outcome
+from official_vision.search.training_process import LOG_FILE
 
 CHILDREN_FOLDER = "children"
 _GRAPH_FILE = "graph.json"
@@ -44,13 +44,13 @@ def evaluate(config: Config, candidate: Candidate) -> Outcome:
 
     # Imported here, not by the process that only hands out graphs.
     from official_vision.search.evolution.inheritance import count_inherited
-    from official_vision.search.figures import cost_figures
+    from official_vision.search.stage_figures import cost_figures
+    from official_vision.training.checkpoints.learned_connectivity import learned_connectivity
+    from official_vision.training.checkpoints.restore import find_checkpoint
     from official_vision.training.cost_setting import setting_of
-    from official_vision.training.folder import RESULT_FILE
-    from official_vision.training.learned import learned_connectivity
-    from official_vision.training.restore import find_checkpoint
+    from official_vision.training.devices.threads import set_threads
     from official_vision.training.run import train
-    from official_vision.training.threads import set_threads
+    from official_vision.training.run_folder.folder import RESULT_FILE
 
     began = time.monotonic()
     set_threads(config.train)  # before a parent's weights are read
@@ -106,7 +106,7 @@ def _prepared(config: Config, candidate: Candidate) -> Path:
 
 def _inherit(config: Config, candidate: Candidate, folder: Path) -> None:
     from official_vision.search.evolution.inheritance import write_inherited
-    from official_vision.training.restore import find_checkpoint
+    from official_vision.training.checkpoints.restore import find_checkpoint
 
     parent = folder_of(config.search.output, candidate.parent)
     write_inherited(

@@ -21,7 +21,7 @@ from official_vision.search.evolution.history import (
     read_history,
     read_settings,
 )
-from official_vision.search.evolution.ranking import best_of, front_of
+from official_vision.search.evolution.selection import best_of, front_of
 
 Records = Sequence[Mapping[str, Any]]
 Groups = Mapping[str, Sequence[Records]]

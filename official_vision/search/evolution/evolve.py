@@ -24,7 +24,7 @@ from official_vision.errors import UserError
 from official_vision.files import write_json
 from official_vision.search.evolution.history import append, keep_settings, read_history
 from official_vision.search.evolution.mutation import mutate
-from official_vision.search.evolution.ranking import best_of, front_of
+from official_vision.search.evolution.selection import best_of, front_of
 from official_vision.specs.evolution import EvolutionSpec
 
 BEST_FILE = "best.json"

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision.architecture.graph import Architecture, Block
-from official_vision.training.restore import COUNT_KEY
+from official_vision.training.checkpoints.restore import COUNT_KEY
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _OF_NODE = re.compile(r"model/node_layers/(\d+)/(.*)")

@@ -13,10 +13,10 @@ from typing import Any
 from official_vision import files
 from official_vision.config import CONFIG_JSON
 from official_vision.errors import UserError
-from official_vision.search import folder as search_folder
+from official_vision.search import search_folder
 from official_vision.search.evolution.history import POPULATION_FILE
 from official_vision.search.report.population import describe_population
-from official_vision.search.report.run import describe_run, describe_search
+from official_vision.search.report.run_series import describe_run, describe_search
 
 REPORT_FILE = "report.html"
 _ASSETS = "assets"

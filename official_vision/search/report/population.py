@@ -10,7 +10,7 @@ from typing import Any
 from official_vision.architecture.formats import from_dict
 from official_vision.errors import UserError
 from official_vision.search.evolution.history import POPULATION_FILE
-from official_vision.search.evolution.ranking import best_of, front_of, sign_of
+from official_vision.search.evolution.selection import best_of, front_of, sign_of
 from official_vision.search.report.drawing import draw_network
 from official_vision.training.observation.jsonlines import read_lines
 

@@ -9,8 +9,8 @@ from official_vision.architecture.connection_cost import connection_costs
 from official_vision.architecture.connectivity import Learned
 from official_vision.architecture.cost import Setting, estimate
 from official_vision.architecture.graph import Architecture
-from official_vision.search.figures import NETWORKS, cost_figures
-from official_vision.search.report.timeline import evenly_chosen
+from official_vision.search.report.strength_series import evenly_chosen
+from official_vision.search.stage_figures import NETWORKS, cost_figures
 
 _MOST_THRESHOLDS = 48
 _DIGITS = 6
@@ -46,7 +46,7 @@ def measured(stages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Returns the networks of a search that were evaluated.
 
     Args:
-      stages: of search.json (search/folder.py).
+      stages: of search.json (search/search_folder.py).
 
     Returns:
       title, connections, flops, parameters, steps and score of each; the score is None where the

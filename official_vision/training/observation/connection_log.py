@@ -8,8 +8,8 @@ from typing import Any
 
 from official_vision.architecture.connectivity import Learned
 from official_vision.architecture.graph import Architecture
+from official_vision.modeling.inference.discretise import learned_strengths, peer_distributions
 from official_vision.modeling.network import AssembleNet
-from official_vision.modeling.transfer import learned_strengths, peer_distributions
 from official_vision.training.observation.jsonlines import JsonLines, read_lines
 
 LEARNED_FILE = "learned.jsonl"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from official_vision.config import Config
 from official_vision.specs import OptimizerSpec
-from official_vision.training.optimization import scaled_learning_rate
+from official_vision.training.optimizers.build import scaled_learning_rate
 
 
 def first_lines(config: Config) -> list[str]:

@@ -10,8 +10,8 @@ from official_vision import files
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.figures import without_nan
 from official_vision.training.observation.jsonlines import JsonLines
-from official_vision.training.observation.progress import Loop
 from official_vision.training.observation.stopwatch import Stopwatch
+from official_vision.training.observation.training_progress import Loop
 
 HISTORY_FILE = "history.jsonl"
 BEST_EVALUATION_FILE = "best_evaluation.json"

@@ -12,14 +12,15 @@ from official.core import train_lib
 
 from official_vision.architecture.connectivity import Learned
 from official_vision.config import Config
-from official_vision.data.index import Index
+from official_vision.data.storage.index import Index
 from official_vision.metrics.figures import scalars
-from official_vision.training.observation import pictures, summaries
+from official_vision.training.observation import summaries
+from official_vision.training.observation import training_pictures as pictures
 from official_vision.training.observation.connection_log import ConnectionLog, connections_of
 from official_vision.training.observation.history import History
-from official_vision.training.observation.progress import Loop, TrainingProgress
-from official_vision.training.observation.report import write_report
+from official_vision.training.observation.run_report import write_report
 from official_vision.training.observation.stopwatch import Stopwatch
+from official_vision.training.observation.training_progress import Loop, TrainingProgress
 
 
 class Observer:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from official_vision.architecture.connectivity import Learned, connection_strengths
 from official_vision.training.observation.connection_log import mean_entropy_share
-from official_vision.training.observation.pictures import draw_graph, draw_peers
+from official_vision.training.observation.training_pictures import draw_graph, draw_peers
 
 
 def write_connections(writer: tf.summary.SummaryWriter, learned: Learned) -> None:

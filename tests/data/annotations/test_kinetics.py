@@ -4,7 +4,7 @@ import pytest
 
 from official_vision.data.annotations import READERS
 from official_vision.data.annotations.kinetics import NUM_CLASSES
-from official_vision.data.manifest import Label
+from official_vision.data.annotations.manifest import Label
 from official_vision.errors import UserError
 from tests.data.annotations.official_files import write_kinetics
 

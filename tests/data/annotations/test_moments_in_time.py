@@ -3,8 +3,8 @@
 import pytest
 
 from official_vision.data.annotations import READERS
+from official_vision.data.annotations.manifest import Label
 from official_vision.data.annotations.moments_in_time import NUM_CLASSES
-from official_vision.data.manifest import Label
 from official_vision.errors import UserError
 from tests.data.annotations.official_files import write_moments_in_time
 

@@ -3,7 +3,7 @@
 import pytest
 
 from official_vision.data.annotations import READERS
-from official_vision.data.manifest import Label
+from official_vision.data.annotations.manifest import Label
 from official_vision.errors import UserError
 from tests.data.annotations.official_files import write_ucf101
 

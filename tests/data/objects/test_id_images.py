@@ -8,8 +8,8 @@ from PIL import Image
 
 from official_vision.data.objects import object_source
 from official_vision.data.objects.id_images import IdImages
-from official_vision.data.streams import video_streams
 from official_vision.data.video import Frame, VideoError
+from official_vision.data.video_streams import video_streams
 from official_vision.specs import PrepareSpec
 
 

@@ -18,10 +18,10 @@ from official_vision.search.evolution.child import (
 )
 from official_vision.search.evolution.evolve import Candidate
 from official_vision.specs import SearchSpec
-from official_vision.training import evaluate as evaluation
+from official_vision.training import clip_scoring as evaluation
+from official_vision.training.checkpoints.learned_connectivity import learned_connectivity
+from official_vision.training.checkpoints.restore import COUNT_KEY
 from official_vision.training.cost_setting import setting_of
-from official_vision.training.learned import learned_connectivity
-from official_vision.training.restore import COUNT_KEY
 from tests.training import runs
 
 PARENT = Candidate(0, runs.architecture(), None, {}, {"kind": "first population"})

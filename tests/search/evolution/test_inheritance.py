@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.search.evolution.inheritance import count_inherited, write_inherited
-from official_vision.training.restore import load_weights
+from official_vision.training.checkpoints.restore import load_weights
 from tests.modeling import small
 
 PARENT = Architecture(

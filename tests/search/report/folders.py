@@ -11,7 +11,7 @@ from official_vision.architecture.connectivity import Learned
 from official_vision.architecture.formats import save_architecture, to_json
 from official_vision.architecture.graph import Block
 from official_vision.architecture.plan import make_plan
-from official_vision.search.folder import write_stage
+from official_vision.search.search_folder import write_stage
 from official_vision.training.observation.connection_log import ConnectionLog
 from official_vision.training.observation.jsonlines import JsonLines
 from tests.training import runs

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from official_vision.errors import UserError
 from official_vision.search.evolution.mutation import mutate
-from official_vision.search.evolution.ranking import best_of, front_of
+from official_vision.search.evolution.selection import best_of, front_of
 from official_vision.search.report.page import describe
 from official_vision.search.report.population import mutation_words
 from tests.search.evolution.test_mutation import PEERED

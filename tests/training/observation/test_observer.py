@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 
 from official_vision.architecture.formats import read_architecture
-from official_vision.training.learned import learned_connectivity
+from official_vision.training.checkpoints.learned_connectivity import learned_connectivity
+from official_vision.training.checkpoints.restore import ARCHITECTURE_FILE
 from official_vision.training.observation.connection_log import LEARNED_FILE, read_connections
 from official_vision.training.observation.history import BEST_EVALUATION_FILE, HISTORY_FILE, REDONE
 from official_vision.training.observation.jsonlines import read_lines
-from official_vision.training.restore import ARCHITECTURE_FILE
 from official_vision.training.run import train
 from tests.training import runs
 

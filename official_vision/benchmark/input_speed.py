@@ -1,0 +1,236 @@
+"""Feeding: clips a second a core beside Model Garden's reader, bytes a clip, decodings a frame.
+
+All readers run in turn, round after round, so that whatever else the machine does meets them all.
+Their speed is clips a second of processor time: what one core gives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from official_vision.benchmark.garden import garden_dataset
+from official_vision.benchmark.scenes import SPLIT, write_scenes
+from official_vision.benchmark.spread import spread
+from official_vision.config import Config
+from official_vision.data.input import clip
+from official_vision.data.input import clip_span as span
+from official_vision.data.input.pipeline import build_dataset
+from official_vision.data.prepare.preparation import prepare_split
+from official_vision.data.storage.index import Index
+from official_vision.data.storage.records import record_table
+from official_vision.data.storage.shard import parse
+from official_vision.errors import UserError
+from official_vision.specs import DataSpec
+
+_SCENES = 8
+_SPARE_FRAMES = 24  # of a generated video beyond its clip
+_SAMPLED_RECORDS = 32
+
+
+def measure_input(config: Config, rounds: int, batches: int) -> dict[str, Any]:
+    """Measures the feeding of `config.train_data`; without a path, of generated videos.
+
+    Args:
+      config: train_data, and prepare for generated videos.
+      rounds: each reader runs once in each.
+      batches: of a reader in a round.
+
+    Returns:
+      JSON values: the clip, speeds by reader, ratios to Model Garden's reader, bytes and decodings.
+    """
+    with contextlib.ExitStack() as around:
+        spec = config.train_data
+        if not spec.path:
+            folder = around.enter_context(tempfile.TemporaryDirectory())
+            spec = dataclasses.replace(spec, path=_generated(config, Path(folder)))
+        index = Index.read(spec.path)
+        return {
+            "data": config.train_data.path or "generated",
+            "videos": index.num_videos,
+            "clip": [spec.frames, spec.size, spec.size],
+            "batch_size": spec.batch_size,
+            **_speeds(spec, index, rounds, batches),
+            "bytes_a_clip": _bytes(spec, index),
+            "decoded_a_used_frame": _decoded_a_used_frame(spec, index),
+            "grey_levels_from_garden": _difference(spec, index),
+        }
+
+
+def _generated(config: Config, folder: Path) -> str:
+    """Prepares generated videos of the size and streams that PrepareSpec names; returns the split's folder."""
+    data, prepare = config.train_data, config.prepare
+    frames = (data.frames - 1) * data.frame_stride + 1 + _SPARE_FRAMES
+    height = prepare.short_side // 2 * 2
+    # Model Garden's reader needs a batch of videos at least.
+    scenes = max(_SCENES, data.batch_size)
+    manifest = write_scenes(folder / "videos", scenes, frames, height, height * 4 // 3 // 2 * 2)
+    prepare = dataclasses.replace(
+        prepare, videos=str(folder / "videos"), output=str(folder / "shards"), videos_per_shard=2
+    )
+    prepare_split(manifest, SPLIT, prepare, lambda: None)
+    return str(folder / "shards" / SPLIT)
+
+
+def _readers(spec: DataSpec, index: Index) -> dict[str, Callable[[], tf.data.Dataset]]:
+    table = record_table(spec.path, index.shards)
+    classes = len(index.classes)
+    readers = {
+        "garden_rgb": lambda: garden_dataset(spec, table, classes, training=True),
+        "rgb": lambda: build_dataset(spec, index, ("rgb",), training=True),
+    }
+    if len(index.streams) > 1:
+        name = "_".join(index.streams)
+        readers[name] = lambda: build_dataset(spec, index, index.streams, training=True)
+    return readers
+
+
+def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str, Any]:
+    if index.num_videos < spec.batch_size:
+        raise UserError(
+            "Model Garden's reader needs a batch of videos at least. "
+            f"Received: {index.num_videos} videos, DataSpec.batch_size = {spec.batch_size}. Lower it."
+        )
+    datasets = {name: make().take(1 + batches) for name, make in _readers(spec, index).items()}
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in datasets}
+    for number in range(rounds):
+        names = list(datasets)
+        # Each goes first in turn.
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            seconds[name].append(_exhaust(datasets[name]))
+    clips = batches * spec.batch_size
+    speeds = {name: [clips / core for core, _ in pairs] for name, pairs in seconds.items()}
+    ratios = {
+        name: [own / other for own, other in zip(of_one, speeds["garden_rgb"], strict=True)]
+        for name, of_one in speeds.items()
+        if name != "garden_rgb"
+    }
+    return {
+        "rounds": rounds,
+        "clips_a_round": clips,
+        "clips_a_core_second": {name: spread(values) for name, values in speeds.items()},
+        "clips_a_second": {
+            name: spread([clips / wall for _, wall in pairs]) for name, pairs in seconds.items()
+        },
+        "times_garden_rgb": {name: spread(values) for name, values in ratios.items()},
+    }
+
+
+def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
+    """Seconds of processor time (of all threads) and of the clock that reading a dataset takes.
+
+    Counted from the first batch on: what comes before is done once a run.
+    """
+    iterator = iter(dataset)
+    next(iterator)
+    core, wall = time.process_time(), time.perf_counter()
+    for _ in iterator:
+        pass
+    return time.process_time() - core, time.perf_counter() - wall
+
+
+def _bytes(spec: DataSpec, index: Index) -> dict[str, dict[str, float]]:
+    """Of each stream: encoded bytes of a clip in the shards, and of its tensor as it is fed."""
+    table = record_table(spec.path, index.shards)
+    stored: dict[str, list[float]] = {stream: [] for stream in index.streams}
+    for position in range(min(len(table), _SAMPLED_RECORDS)):
+        record = parse(table.read(tf.constant(position)), index.streams)
+        for stream in index.streams:
+            lengths = tf.strings.length(record[stream]).numpy()
+            frames = spec.frames * (spec.frame_stride if stream == "flow" else 1)
+            stored[stream].append(float(lengths.mean()) * frames)
+    fed, _ = build_dataset(spec, index, index.streams, training=True).element_spec
+    return {
+        stream: {
+            "stored": statistics.mean(stored[stream]),
+            "fed": fed[stream].shape[1:].num_elements() * fed[stream].dtype.size,
+        }
+        for stream in index.streams
+    }
+
+
+@contextlib.contextmanager
+def _counted_decodings(index: Index) -> Iterator[dict[str, int]]:
+    """Counts each stream's decodings in the datasets that are built inside, as they run."""
+    counts = dict.fromkeys(index.streams, 0)
+    decode = clip.decode_frame
+
+    def counting(encoded: tf.Tensor, stream: str, *rest: tf.Tensor) -> tf.Tensor:
+        def count() -> None:
+            counts[stream] += 1
+
+        tf.numpy_function(count, [], [])
+        return decode(encoded, stream, *rest)
+
+    clip.decode_frame = counting
+    try:
+        yield counts
+    finally:
+        clip.decode_frame = decode
+
+
+def _decoded_a_used_frame(spec: DataSpec, index: Index) -> dict[str, float]:
+    """Decodings over the stored frames that clips show, each view and crop being a clip."""
+    spec = dataclasses.replace(spec, views=1, crops=1)
+    with _counted_decodings(index) as counts:
+        for _ in build_dataset(spec, index, index.streams, training=False):
+            pass
+    used = dict.fromkeys(index.streams, 0)
+    table = record_table(spec.path, index.shards)
+    for position in range(len(table)):
+        record = parse(table.read(tf.constant(position)), index.streams)
+        length = clip.num_frames(record, index.streams)
+        start = span.evaluation_start(length, spec, tf.constant(0))
+        numbers = set(span.frame_numbers(start, length, spec).numpy().tolist())
+        flows = set(span.flow_numbers(start, length, spec).numpy().ravel().tolist())
+        for stream in index.streams:
+            used[stream] += len(flows - {span.NO_MOTION} if stream == "flow" else numbers)
+    return {stream: counts[stream] / max(1, used[stream]) for stream in index.streams}
+
+
+def _difference(spec: DataSpec, index: Index) -> float:
+    """Mean difference of rgb from Model Garden's, of the first evaluation batch, in grey levels."""
+    spec = dataclasses.replace(spec, views=1, crops=1)
+    table = record_table(spec.path, index.shards)
+    own, _ = next(iter(build_dataset(spec, index, ("rgb",), training=False)))
+    one_shard = dataclasses.replace(table, paths=table.paths[:1])
+    small = dataclasses.replace(spec, batch_size=1)
+    theirs, _ = next(iter(garden_dataset(small, one_shard, len(index.classes), training=False)))
+    return float(np.abs(own["rgb"][0].numpy() - 255 * theirs["image"][0].numpy()).mean())
+
+
+def input_text(result: dict[str, Any]) -> str:
+    """The figures as a table for the screen."""
+    frames, height, width = result["clip"]
+    lines = [
+        f"clips of {frames} x {height} x {width}, batches of {result['batch_size']}, "
+        f"{result['rounds']} rounds of {result['clips_a_round']} clips, {result['data']} data",
+        f"{'reader':<20} {'clips/s a core':>22} {'clips/s':>9} {'x Garden':>20}",
+    ]
+    for name, speed in result["clips_a_core_second"].items():
+        ratio = result["times_garden_rgb"].get(name)
+        wall = result["clips_a_second"][name]["median"]
+        lines.append(f"{name:<20} {_shown(speed):>22} {wall:9.1f} {_shown(ratio):>20}")
+    lines.append(f"{'stream':<20} {'stored bytes/clip':>22} {'fed':>12} {'decoded/used':>14}")
+    for stream, size in result["bytes_a_clip"].items():
+        decoded = result["decoded_a_used_frame"][stream]
+        lines.append(f"{stream:<20} {size['stored']:22.0f} {size['fed']:12d} {decoded:14.2f}")
+    lines.append(
+        f"rgb differs from Garden's by {result['grey_levels_from_garden']:.2f} grey levels on average"
+    )
+    return "\n".join(lines)
+
+
+def _shown(spread: dict[str, float] | None) -> str:
+    if spread is None:
+        return ""
+    return f"{spread['median']:.2f} ({spread['least']:.2f}-{spread['most']:.2f})"

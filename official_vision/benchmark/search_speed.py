@@ -1,0 +1,64 @@
+"""What a search costs a step: the given graph without and with gates, and the over-connected one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from official_vision.architecture.formats import save_architecture
+from official_vision.benchmark.network_speed import TRAIN, measure_networks
+from official_vision.config import Config
+from official_vision.modeling.builder import resolve_architecture
+from official_vision.search.one_shot import search_config
+from official_vision.search.search_folder import SPACE_FILE
+from official_vision.search.space import one_shot_space
+
+SEARCH = "search"
+
+
+def measure_search(config: Config, rounds: int) -> dict[str, Any]:
+    """Times training steps of all that a one-shot search adds up to, in turn, in the precision of TrainSpec.
+
+    Args:
+      config: every setting; SearchSpec.candidates says which connections are searched.
+      rounds: in each of which every step is taken once.
+
+    Returns:
+      As `measure_networks`, of the networks that `search_configs` names.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        configs = search_configs(config, folder)
+        precision = config.train.precision.removeprefix("mixed_")
+        result = measure_networks(configs, TRAIN, rounds, (precision,), in_processes=False)
+    return result | {"what": SEARCH}
+
+
+def search_configs(config: Config, folder: str | os.PathLike) -> dict[str, Config]:
+    """Returns the settings of each step, by name; a bilevel step takes two batches.
+
+    Args:
+      config: every setting.
+      folder: that exists; the over-connected graph is kept there.
+    """
+    space = one_shot_space(resolve_architecture(config.model), config.search.candidates)
+    save_architecture(space, Path(folder) / SPACE_FILE)
+    given = _updated(config, "joint")
+    placed = dataclasses.replace(config.search, output=str(folder))
+    searched = search_config(dataclasses.replace(given, search=placed))
+    ungated = dataclasses.replace(given, model=dataclasses.replace(config.model, gate="none"))
+    configs = {"given, no gates": ungated}
+    if config.model.gate != "none":
+        configs[f"given, {config.model.gate} gates"] = given
+    return configs | {
+        "one-shot, joint": searched,
+        "one-shot, bilevel": _updated(searched, "bilevel"),
+    }
+
+
+def _updated(config: Config, updates: str) -> Config:
+    return dataclasses.replace(
+        config, connectivity=dataclasses.replace(config.connectivity, updates=updates)
+    )

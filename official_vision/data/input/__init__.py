@@ -1,0 +1,1 @@
+"""The tf.data pipeline: shards to batches of clips."""

@@ -1,0 +1,281 @@
+"""Shards -> batches with tf.data.
+
+    positions of records in a seeded order -- from the step that the run stands at
+        -- look up where a record's frames lie -- choose a span and a box
+        -- read and decode only their frames and, of JPEGs, only the box -- resize, flip
+        -- change colours, blank streams -- batch -- mix
+
+In training every random choice is a function of (seed, record number), and so of the step alone: a
+resumed run sees the batches that it would have seen undisturbed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from official_vision.data.input import clip_span as span
+from official_vision.data.input import geometry
+from official_vision.data.input.augmentation import augment_clip
+from official_vision.data.input.clip import decode_clip, frame_size, num_frames
+from official_vision.data.input.mixing import mix_batch
+from official_vision.data.input.training_order import training_order
+from official_vision.data.storage.damaged_records import (
+    Skipped,
+    or_blank,
+    report_damage,
+    rows_or_blank,
+)
+from official_vision.data.storage.frame_table import frame_table
+from official_vision.data.storage.index import Index
+from official_vision.errors import UserError
+from official_vision.specs import DataSpec
+
+Record = dict[str, tf.Tensor]
+Example = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]
+_PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
+
+
+def read_index(
+    spec: DataSpec, streams: Sequence[str], num_classes: int | None, where: str
+) -> Index:
+    """Reads the split's index and checks that it serves the model.
+
+    Args:
+      spec: of the data.
+      streams: that the model must be fed.
+      num_classes: that the model predicts; None checks nothing.
+      where: the gin scope, train or validation, for errors.
+
+    Raises:
+      UserError: no path, no prepared split, a missing stream, or another number of classes.
+    """
+    if not spec.path:
+        raise UserError(
+            f"{where}/DataSpec.path must name a prepared split. Received: ''. Run tools/prepare_data.py first."
+        )
+    index = Index.read(spec.path, damaged_is_fatal=spec.damaged == "fail")
+    missing = [stream for stream in streams if stream not in index.streams]
+    if missing:
+        raise UserError(
+            f"{where}: the model asks for {', '.join(streams)}. Received: {spec.path}, which lacks "
+            f"{', '.join(missing)}. Prepare the data with it, or change ModelSpec."
+        )
+    if num_classes is not None:
+        check_num_classes(num_classes, index, spec.path)
+    return index
+
+
+def check_num_classes(num_classes: int, index: Index, path: str) -> None:
+    """Refuses a network of another number of classes than the data have.
+
+    Args:
+      num_classes: of the network.
+      index: of the data.
+      path: of the data, for the error.
+
+    Raises:
+      UserError: the numbers differ.
+    """
+    if num_classes != len(index.classes):
+        raise UserError(
+            f"ModelSpec.num_classes must be the data's. Received: {num_classes}, and {path} has "
+            f"{len(index.classes)} classes. Set ModelSpec.num_classes = {len(index.classes)}, or leave it out."
+        )
+
+
+def build_dataset(
+    spec: DataSpec,
+    index: Index,
+    streams: Sequence[str],
+    *,
+    training: bool,
+    input_context: tf.distribute.InputContext | None = None,
+    start_step: int = 0,
+    skipped: Skipped | None = None,
+    half: int | None = None,
+) -> tf.data.Dataset:
+    """Builds the batches of one input pipeline.
+
+    Args:
+      spec: of the clips; `batch_size` is over all replicas.
+      index: of the split.
+      streams: to read.
+      training: random clips for ever; else every view and crop once, in order, with a last batch
+        that is filled with masked rows.
+      input_context: this pipeline's number and the number of replicas; None for a single one.
+      start_step: training steps to pass over, at no cost.
+      skipped: told of damaged records where `spec.damaged` is skip.
+      half: of the training records (see data/input/training_order.py); the other half's clips are cut otherwise.
+
+    Returns:
+      A dataset of (features, targets). features: rgb uint8 [batch, time, size, size, 3], flow
+      float32 [batch, time, size, size, 2] in pixels a frame step, objects uint8 [batch, time, size,
+      size]. targets: labels float32 [batch, classes], mask float32 [batch] (0 for filling and
+      damaged records), video int32 [batch] (row of the video in its split); in training also
+      dropout_seed int32 [batch, 2].
+
+    Raises:
+      UserError: a batch size that the replicas can't share evenly, or too small to be mixed; a split
+        without a half.
+    """
+    context = input_context or tf.distribute.InputContext()
+    if spec.batch_size % context.num_replicas_in_sync:
+        raise UserError(
+            f"DataSpec.batch_size must be a multiple of the {context.num_replicas_in_sync} replicas. "
+            f"Received: {spec.batch_size}. Change it."
+        )
+    if spec.damaged == "fail":
+        skipped = None
+    elif skipped is None:
+        skipped = Skipped(spec.path, index)
+    batch = context.get_per_replica_batch_size(spec.batch_size)
+    if training and batch == 1 and (spec.mixup_alpha or spec.cutmix_alpha):
+        raise UserError(
+            "Mixing needs at least two clips a replica. "
+            f"Received: DataSpec.batch_size = {spec.batch_size} on {context.num_replicas_in_sync} replicas. "
+            "Raise it, or set DataSpec.mixup_alpha and cutmix_alpha to 0."
+        )
+    reader = _Reader(spec, index, streams, skipped)
+    if training:
+        numbered = _numbered(spec, index, context, start_step, half)
+        return _training_batches(reader, numbered, batch).prefetch(tf.data.AUTOTUNE)
+    examples = _evaluation_examples(reader, context, batch)
+    return examples.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _numbered(
+    spec: DataSpec,
+    index: Index,
+    context: tf.distribute.InputContext,
+    start_step: int,
+    half: int | None,
+) -> tf.data.Dataset:
+    """One pipeline's share of (number, position) in the order of training."""
+    if half is not None and index.num_videos < 2:
+        raise UserError(
+            f"Two halves need at least 2 records. Received: {spec.path}, which has {index.num_videos}. "
+            "Set ConnectivitySpec.updates = 'joint'."
+        )
+    order = training_order(index.num_videos, spec.seed, start_step * spec.batch_size, half)
+    if half == 1:  # random choices go by the number: other ones than the first half's
+        order = order.map(lambda number, position: (-1 - number, position), **_PARALLEL)
+    # Numbered before they are shared out: pipelines draw different random numbers.
+    return order.shard(context.num_input_pipelines, context.input_pipeline_id)
+
+
+class _Reader:
+    """Reads of records what a clip needs, and cuts it; a damaged record gives a masked row, or ends the run."""
+
+    def __init__(
+        self, spec: DataSpec, index: Index, streams: Sequence[str], skipped: Skipped | None
+    ):
+        self.spec = spec
+        self.index = index
+        self.streams = streams
+        self._table = frame_table(spec.path, index, streams)
+        self._skipped = skipped
+
+    def head(self, position: tf.Tensor) -> Record:
+        """The record at a position without its frames."""
+        return self._table.head(position)
+
+    def frames(self, head: Record, start: tf.Tensor) -> Record:
+        """The record with those frames alone that a clip from `start` on can need."""
+        # The stored flow between a clip's last frame and the next is a frame step's as well.
+        return self._table.window(head, start, self.spec.frames * self.spec.frame_stride)
+
+    def report(self, mask: tf.Tensor, positions: tf.Tensor) -> None:
+        """Tells of the records [records] whose mask is 0."""
+        report_damage(mask == 0, positions, self.spec.path, self._skipped)
+
+    def size(self, frames: Record) -> tuple[tf.Tensor, tf.Tensor]:
+        """Height and width of the frames, scalars int32."""
+        return frame_size(frames, tf.constant(0), self.streams)
+
+    def clip(self, frames: Record, box: tf.Tensor, flip: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The streams of the clip that begins with the first of the frames."""
+        return decode_clip(frames, tf.constant(0), box, flip, self.spec, self.streams)
+
+    def targets(self, record: Record, start: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The labels of one clip, and what tells it from others."""
+        return {
+            "labels": span.clip_labels(record, start, len(self.index.classes), self.spec),
+            "mask": tf.constant(1.0),
+            "video": tf.cast(record["video"], tf.int32),
+        }
+
+
+def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) -> tf.data.Dataset:
+    spec = reader.spec
+
+    def cut(number: tf.Tensor, position: tf.Tensor) -> Example:
+        seeds = _seeds(spec, number)
+        head = reader.head(position)
+        start = span.random_start(num_frames(head, reader.streams), spec, seeds[0])
+        frames = reader.frames(head, start)
+        box = geometry.random_box(*reader.size(frames), spec.min_crop_area, seeds[1])
+        flip = tf.random.stateless_uniform([], seeds[2]) < 0.5 if spec.flip else False
+        features = reader.clip(frames, box, tf.convert_to_tensor(flip))
+        return augment_clip(features, spec, seeds[3]), reader.targets(head, start)
+
+    def whole(numbers: tf.Tensor, positions: tf.Tensor) -> Example:
+        features, targets = rows_or_blank(cut, batch, numbers, positions)
+        reader.report(targets["mask"], positions)
+        # No other random choice about a clip has a seed that begins with a negative number.
+        own = tf.stack([tf.fill([batch], -1 - spec.seed), tf.cast(numbers, tf.int32)], axis=1)
+        targets = {**targets, "dropout_seed": own}
+        if spec.mixup_alpha or spec.cutmix_alpha:
+            return mix_batch(features, targets, spec, _seeds(spec, numbers[0])[4])
+        return features, targets
+
+    # Clips of a batch are made side by side; a further batch is begun before one ends.
+    at_once = 1 + -(-(os.cpu_count() or 1) // batch)
+    batches = numbered.batch(batch, drop_remainder=True)
+    return batches.map(whole, num_parallel_calls=at_once, deterministic=True)
+
+
+def _seeds(spec: DataSpec, number: tf.Tensor) -> tf.Tensor:
+    """Seeds int [5, 2] of a record number: of span, crop, flip, changed values, and the batch it opens."""
+    return tf.random.split(tf.stack([tf.constant(spec.seed, tf.int64), number]), 5)
+
+
+def _evaluation_examples(
+    reader: _Reader, context: tf.distribute.InputContext, batch: int
+) -> tf.data.Dataset:
+    spec, num_videos = reader.spec, reader.index.num_videos
+    cuts = [(view, crop) for view in range(spec.views) for crop in range(spec.crops)]
+
+    def every_cut(position: tf.Tensor, head: Record) -> tf.data.Dataset:
+        views, crops = (list(numbers) for numbers in zip(*cuts, strict=True))
+        chosen = tf.data.Dataset.from_tensor_slices((views, crops))
+        return chosen.map(lambda view, crop: (position, head, view, crop))
+
+    def example(position: tf.Tensor, head: Record, view: tf.Tensor, crop: tf.Tensor) -> Example:
+        def cut() -> Example:
+            start = span.evaluation_start(num_frames(head, reader.streams), spec, view)
+            frames = reader.frames(head, start)
+            place = crop / (spec.crops - 1) if spec.crops > 1 else tf.constant(0.5)
+            box = geometry.evaluation_box(*reader.size(frames), place)
+            return reader.clip(frames, box, tf.constant(False)), reader.targets(head, start)
+
+        features, targets = or_blank(cut)
+        reader.report(targets["mask"][tf.newaxis], position[tf.newaxis])
+        return features, targets
+
+    pipelines, own_number = context.num_input_pipelines, context.input_pipeline_id
+    positions = tf.data.Dataset.range(num_videos).shard(pipelines, own_number)
+    # A head is read once for all cuts; an unreadable one is empty, and then so is each cut.
+    heads = positions.map(
+        lambda position: (position, or_blank(lambda: reader.head(position))), **_PARALLEL
+    )
+    examples = heads.flat_map(every_cut).map(example, **_PARALLEL)
+    # Every pipeline and replica gets as many batches as the fullest one, the rest filled and masked.
+    own = len(range(own_number, num_videos, pipelines)) * len(cuts)
+    most = -(-num_videos // pipelines) * len(cuts)
+    step = batch * max(1, context.num_replicas_in_sync // pipelines)
+    filling = -(-most // step) * step - own
+    blank = tf.nest.map_structure(lambda s: tf.zeros(s.shape, s.dtype), examples.element_spec)
+    return examples.concatenate(tf.data.Dataset.from_tensors(blank).repeat(filling))

@@ -1,0 +1,1 @@
+"""Preparation: annotated videos to shards, in isolated processes, resumable."""

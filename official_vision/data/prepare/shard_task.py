@@ -1,0 +1,159 @@
+"""One shard, the unit of preparation: its content is a pure function of its videos and the settings.
+
+So shards can be written by any process on any machine that sees the same folders, in any order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+from official_vision import files
+from official_vision.data.annotations.manifest import Label, VideoRow
+from official_vision.data.audit.late_labels import past_the_end
+from official_vision.data.prepare.decoding_worker import DecodingFailedError, DecodingWorker
+from official_vision.data.storage.frame_encoding import EncodedVideo
+from official_vision.data.storage.frame_table import describe_shard
+from official_vision.data.storage.index import LeftOut, ShardEntry, VideoNote
+from official_vision.data.storage.shard import WHOLE_VIDEO, StoredVideo, write
+from official_vision.errors import UserError
+from official_vision.names import shown
+from official_vision.specs import PrepareSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+    """One shard to write: everything that its content depends on."""
+
+    path: str
+    rows: tuple[tuple[int, VideoRow], ...]
+    classes: tuple[str, ...]
+    spec: PrepareSpec
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardReport:
+    """What became of a shard.
+
+    Attributes:
+      entry: of the index.
+      videos: ids of those it holds.
+      left_out: the videos it lacks.
+      object_ids: one more than the greatest object id in it; 0 without objects.
+      notes: what to know of the videos it holds.
+    """
+
+    entry: ShardEntry
+    videos: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    object_ids: int
+    notes: tuple[VideoNote, ...] = ()
+
+
+def write_shard(
+    task: ShardTask, worker: DecodingWorker, on_video: Callable[[], None]
+) -> ShardReport:
+    """Decodes and writes one shard, then its report: where that lies, the shard is whole.
+
+    Raises:
+      UserError: the disk is full.
+    """
+    try:
+        return _write_shard(task, worker, on_video)
+    except OSError as error:
+        if not files.is_disk_full(error):
+            raise
+        raise UserError(
+            "The disk of PrepareSpec.output must hold the shards, and each process's video a second time. "
+            f"Received: {task.path} ({error.strerror}). Make room, and run the same command to go on."
+        ) from error
+
+
+def _write_shard(
+    task: ShardTask, worker: DecodingWorker, on_video: Callable[[], None]
+) -> ShardReport:
+    held: list[str] = []
+    left_out: list[LeftOut] = []
+    object_ids = 0
+    notes: list[VideoNote] = []
+    with files.written_aside(task.path) as partial, open(partial, "wb") as shard:
+        for number, row in task.rows:
+            try:
+                with files.scratch_folder(partial.parent) as folder:
+                    video = worker.encode(row, task.spec, folder)
+                    write(_stored(number, row, task, video), shard)
+                object_ids = max(object_ids, video.object_ids)
+                held.append(row.id)
+                notes += _notes(row, task, video)
+            except DecodingFailedError as error:
+                left_out.append(LeftOut(row.id, shown(row.path), shown(str(error))))
+            on_video()
+    entry = describe_shard(task.path)
+    report = ShardReport(entry, tuple(held), tuple(left_out), object_ids, tuple(notes))
+    files.write_json(_report_path(task), dataclasses.asdict(report))
+    return report
+
+
+def read_report(task: ShardTask) -> ShardReport | None:
+    """Returns the report of a shard that has been written, else None."""
+    path = _report_path(task)
+    if not path.is_file():
+        return None
+    values = files.read_json(path)
+    try:
+        entry, object_ids = ShardEntry.from_dict(values["entry"]), int(values["object_ids"])
+        notes = tuple(VideoNote(**item) for item in values["notes"])
+    except (KeyError, TypeError):  # of an earlier format
+        return None
+    if any(file.size_in(path.parent) != file.bytes for file in entry.files):
+        return None
+    left_out = tuple(LeftOut(**item) for item in values["left_out"])
+    return ShardReport(entry, tuple(values["videos"]), left_out, object_ids, notes)
+
+
+def finished_report(task: ShardTask) -> ShardReport | None:
+    """As `read_report`, but None also for a shard that lacks a video: it may have been mended since."""
+    report = read_report(task)
+    return None if report and report.left_out else report
+
+
+def _report_path(task: ShardTask) -> Path:
+    return Path(task.path).with_suffix(".json")
+
+
+def _notes(row: VideoRow, task: ShardTask, video: EncodedVideo) -> list[VideoNote]:
+    late = []
+    if video.file_end_sec is not None:
+        late = past_the_end(row, task.classes, video.file_end_sec)
+    notes = [*video.notes.items(), *(("labels_past_end", line) for line in late)]
+    return [VideoNote(row.id, shown(row.path), kind, shown(note)) for kind, note in notes]
+
+
+def _stored(number: int, row: VideoRow, task: ShardTask, video: EncodedVideo) -> StoredVideo:
+    labels = [(index, task.classes[index], *times) for index, *times in stored_labels(row)]
+    return StoredVideo(
+        row.id, number, video.fps, labels, task.spec.flow_bound, video.frames, video.times_sec
+    )
+
+
+def stored_labels(row: VideoRow) -> list[tuple[int, float, float]]:
+    """Returns the labels of a video's stored part: class index, start and end as StoredVideo has them."""
+    return [
+        (label.class_index, *_times_in_span(label, row))
+        for label in row.labels
+        if _touches_span(label, row)
+    ]
+
+
+def _touches_span(label: Label, row: VideoRow) -> bool:
+    """Whether a label holds anywhere in the part of the file that is stored."""
+    ended = label.end_sec is not None and label.end_sec <= (row.start_sec or 0.0)
+    return not ended and (label.start_sec or 0.0) < (row.end_sec or float("inf"))
+
+
+def _times_in_span(label: Label, row: VideoRow) -> tuple[float, float]:
+    """Start and end in seconds from the start of the stored part."""
+    times = (label.start_sec, label.end_sec)
+    start, end = (WHOLE_VIDEO if t is None else max(0.0, t - (row.start_sec or 0.0)) for t in times)
+    return start, end

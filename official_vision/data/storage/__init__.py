@@ -1,0 +1,1 @@
+"""Prepared splits on disk: shards, their frame tables, and the index beside them."""

@@ -1,0 +1,113 @@
+"""Frames of every stream -> the bytes that shards hold. No TensorFlow: decoding workers start quickly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from official_vision.data.annotations.manifest import VideoRow
+from official_vision.data.objects import object_source
+from official_vision.data.optical_flow import quantise
+from official_vision.data.storage.frame_lists import FrameLists
+from official_vision.data.storage.object_ids import ObjectIds
+from official_vision.data.video import DecodingReport, VideoError, probe
+from official_vision.data.video_streams import FrameStreams, video_streams
+from official_vision.names import existing_path
+from official_vision.specs import PrepareSpec
+
+# A record is one protocol buffer, which can't exceed 2 GiB; some room is left for labels and lengths.
+LARGEST_RECORD_BYTES = 2**31 - 2**24
+
+
+class EncodedVideo(NamedTuple):
+    """What is stored of a video.
+
+    Attributes:
+      fps: frames a second, on average.
+      times_sec: [frames + 1], when each frame begins and the last one ends, in seconds from the start of
+        the row's span.
+      frames: for each stream the file of its frames, as data/storage/frame_lists.py tells.
+      file_end_sec: when the file's last frame ends; None where the span ends before.
+      notes: a line for each thing about the file that its user should know, by its kind (finding.KINDS).
+      object_ids: one more than the greatest object id; 0 without objects.
+    """
+
+    fps: float
+    times_sec: tuple[float, ...]
+    frames: dict[str, Path]
+    file_end_sec: float | None
+    notes: dict[str, str]
+    object_ids: int = 0
+
+
+def encode_video(
+    row: VideoRow, spec: PrepareSpec, folder: Path, on_frame: Callable[[], None] = lambda: None
+) -> EncodedVideo:
+    """Decodes a video and writes its streams, encoded, into a folder; holds two frames at a time.
+
+    Args:
+      row: the video, its path relative to `spec.videos`.
+      spec: size, rate, flow, objects and quality.
+      folder: an empty one.
+      on_frame: called after each frame.
+
+    Raises:
+      VideoError: the video can't be decoded whole, has no frame in the row's span, or more of them
+        than a record can hold.
+      OSError: the folder can't take more.
+    """
+    path, report, times, last = existing_path(spec.videos, row.path), DecodingReport(), [], 0.0
+    ids = ObjectIds()
+    with FrameLists(folder) as lists:
+        for streams in video_streams(
+            path,
+            short_side=spec.short_side,
+            fps=spec.fps,
+            flow=spec.flow,
+            objects=object_source(spec, row.path),
+            start_sec=row.start_sec,
+            end_sec=row.end_sec,
+            broken_share=spec.broken_packet_share,
+            report=report,
+        ):
+            ids.see(streams.objects)
+            times.append(streams.time_sec - (row.start_sec or 0.0))
+            last = streams.duration_sec
+            lists.append(encode_frame(streams, spec.flow_bound, spec.jpeg_quality))
+            if lists.bytes > LARGEST_RECORD_BYTES:
+                raise VideoError(
+                    f"{path}: {streams.time_sec:.0f} s fill the {LARGEST_RECORD_BYTES} bytes that a record can "
+                    "hold. Annotate parts of it with start and end, or lower PrepareSpec.fps or short_side."
+                )
+            on_frame()
+    if not lists.paths:
+        raise VideoError(
+            f"{path}: no frame lies between {row.start_sec} and {row.end_sec} seconds."
+        )
+    fps = spec.fps or probe(path).fps
+    times.append(times[-1] + (last or 1 / fps))
+    end = report.end_sec if report.ended else None
+    return EncodedVideo(fps, tuple(times), lists.paths, end, report.said(), ids.count)
+
+
+def encode_frame(streams: FrameStreams, flow_bound: float, jpeg_quality: int) -> dict[str, bytes]:
+    """Encodes one frame of every stream that is present, as data/storage/shard.py describes."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
+    encoded = {"rgb": _image(".jpg", cv2.cvtColor(streams.rgb, cv2.COLOR_RGB2BGR), quality)}
+    if streams.flow is not None:
+        codes = quantise(streams.flow, flow_bound)
+        encoded["flow"] = _image(".png", np.concatenate([codes[..., 0], codes[..., 1]]), [])
+    if streams.objects is not None:
+        encoded["objects"] = _image(".png", streams.objects, [])
+    return encoded
+
+
+def _image(suffix: str, pixels: np.ndarray, settings: list[int]) -> bytes:
+    succeeded, encoded = cv2.imencode(suffix, pixels, settings)
+    if not succeeded:
+        raise RuntimeError(f"OpenCV could not encode a {suffix} image of shape {pixels.shape}.")
+    return encoded.tobytes()

@@ -1,0 +1,1 @@
+"""Data sets that are made here: the demo's and the one with a planted truth."""

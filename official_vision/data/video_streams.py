@@ -1,0 +1,93 @@
+"""All streams of a video, frame by frame: what preparation stores and prediction feeds."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+
+import cv2
+import numpy as np
+
+from official_vision.data import optical_flow
+from official_vision.data.objects import ObjectSource
+from official_vision.data.video import DecodingReport, Frame, decode
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameStreams:
+    """One frame of every stream.
+
+    Attributes:
+      rgb: uint8 [height, width, 3].
+      flow: float32 [height, width, 2], pixels to the next frame, x right, y down; None when not asked
+        for. The last frame repeats the flow before it; a single frame has none: zeros.
+      objects: uint8 ids [height, width]; None when not asked for.
+      time_sec: seconds from the video's start.
+      duration_sec: how long the frame is shown; 0 where the file does not say.
+    """
+
+    rgb: np.ndarray
+    flow: np.ndarray | None
+    objects: np.ndarray | None
+    time_sec: float
+    duration_sec: float = 0.0
+
+
+def video_streams(
+    path: str | os.PathLike,
+    *,
+    short_side: int | None,
+    fps: float | None,
+    flow: str,
+    objects: ObjectSource | None,
+    start_sec: float | None = None,
+    end_sec: float | None = None,
+    broken_share: float = 0.0,
+    report: DecodingReport | None = None,
+) -> Iterator[FrameStreams]:
+    """Yields a video's streams, holding two frames at a time.
+
+    Args:
+      path, short_side, fps, start_sec, end_sec, broken_share, report: as in video.decode.
+      flow: dis, tvl1 or none.
+      objects: gives a frame's ids; None for none. Its `check_count`, where it has one, is told the
+        number of the file's frames at their end.
+
+    Raises:
+      VideoError: see video.decode.
+    """
+    solver = _flow_solver(flow)
+    held: Frame | None = None
+    held_flow = None
+    report = DecodingReport() if report is None else report
+    frames = decode(
+        path, short_side, fps, start_sec, end_sec, broken_share=broken_share, report=report
+    )
+    for frame in frames:
+        if held is not None:
+            held_flow = solver(grey(held.rgb), grey(frame.rgb)) if solver else None
+            yield _streams(held, held_flow, objects)
+        held = frame
+    if held is not None:
+        if solver and held_flow is None:
+            held_flow = np.zeros((*held.rgb.shape[:2], 2), np.float32)
+        yield _streams(held, held_flow, objects)
+    if report.ended and hasattr(objects, "check_count"):
+        objects.check_count(report.frames)
+
+
+def _streams(frame: Frame, flow: np.ndarray | None, objects: ObjectSource | None) -> FrameStreams:
+    ids = objects(frame) if objects else None
+    return FrameStreams(frame.rgb, flow, ids, frame.time_sec, frame.duration_sec)
+
+
+def _flow_solver(method: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+    if method == "none":
+        return None
+    return optical_flow.dis_flow() if method == "dis" else optical_flow.tvl1_flow
+
+
+def grey(rgb: np.ndarray) -> np.ndarray:
+    """The grey frame that flow is found in: uint8 [height, width, 3] -> uint8 [height, width]."""
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)

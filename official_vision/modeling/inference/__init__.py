@@ -1,0 +1,1 @@
+"""The inference network: discrete connections, folded batch norms."""

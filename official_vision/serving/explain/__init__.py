@@ -1,0 +1,1 @@
+"""Explanations of one clip: where the network looked, which streams it used, which gates opened."""

@@ -1,0 +1,233 @@
+"""One callable for every exported file: streams of clips -> scores, by TensorFlow or by TFLite."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from official_vision import files
+from official_vision.errors import UserError
+from official_vision.modeling.inputs import input_signature
+from official_vision.serving.explain.gate_openings import GateValues, with_values
+from official_vision.serving.export.description import (
+    DEFAULT_SIGNATURE,
+    STREAMS_SIGNATURE,
+    Description,
+    gate_name,
+    read_description,
+    version_folder,
+)
+from official_vision.serving.export.request_checks import check_streams
+
+GATES_SIGNATURE = "gates"
+STEMS_SIGNATURE, FROM_STEMS_SIGNATURE = "frame_stems", "from_stems"
+Ask = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
+_ANSWERS = ("scores", "frame_scores")
+
+
+@dataclasses.dataclass(frozen=True)
+class Answerer:
+    """An exported file, loaded.
+
+    Attributes:
+      path: of the version's folder or the .tflite file.
+      description: what model.json says of it.
+      frames: of a clip, where the file takes no other number (TFLite); None where it is free.
+      ask: features -> scores [batch, classes] and frame_scores [batch, time, classes].
+      ask_gates: features -> each gate's multipliers by its name; None where the file keeps them to itself.
+      ask_stems: flow -> what its stems make of each frame, by the description's names; None where the file
+        shares no stems.
+      ask_from_stems: these and the other streams -> as `ask`.
+    """
+
+    path: Path
+    description: Description
+    frames: int | None
+    ask: Ask
+    ask_gates: Ask | None
+    ask_stems: Callable[[Mapping[str, Any]], dict[str, tf.Tensor]] | None = None
+    ask_from_stems: Ask | None = None
+
+    def __call__(self, **streams: Any) -> dict[str, np.ndarray]:
+        """Answers one request; a request that fails leaves the next one untouched.
+
+        Args:
+          **streams: rgb uint8 [batch, time, height, width, 3] in 0..255, flow float32 [batch, time,
+            height, width, 2] in pixels a frame, objects uint8 ids [batch, time, height, width]: those
+            that the description names.
+
+        Returns:
+          scores, float32 [batch, classes], and frame_scores, float32 [batch, time, classes].
+
+        Raises:
+          UserError: a stream is missing, unknown, or not as above, or the file can't compute it.
+        """
+        return self._asked(self.ask, streams)
+
+    def gates(self, **streams: Any) -> list[GateValues]:
+        """Returns how far each gated connection opens on one clip, in the network's order.
+
+        Args:
+          **streams: as in `__call__`, with a batch axis of 1.
+
+        Raises:
+          UserError: as `__call__`, or the file does not tell of gates.
+        """
+        if self.ask_gates is None:
+            raise UserError(
+                "Gates are told by a SavedModel that tools/export.py wrote of a network that has some. "
+                f"Received: {self.path}, which tells of none. Export again, or name the SavedModel's folder."
+            )
+        opened = self._asked(self.ask_gates, streams)
+        return [with_values(own, opened[gate_name(own)][0]) for own in self.description.gates]
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """Names of what `frame_stems` returns; empty where overlapping clips can share nothing."""
+        return self.description.shared_stems if self.ask_stems else ()
+
+    def frame_stems(self, flow: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns what flow stems make of each frame, [batch, time, height, width, channels] by name.
+
+        Args:
+          flow: float32 [batch, time, height, width, 2] in pixels a frame.
+
+        Raises:
+          UserError: the file can't compute them.
+        """
+        return self._guarded(self.ask_stems, {"flow": flow})
+
+    def from_stems(self, **fed: Any) -> dict[str, np.ndarray]:
+        """Answers as a call does, from all streams but flow and what `frame_stems` made of that.
+
+        Raises:
+          UserError: the file can't compute it.
+        """
+        return self._guarded(self.ask_from_stems, fed)
+
+    def _asked(self, ask: Ask, streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return self._guarded(ask, check_streams(streams, input_signature(self.description.streams)))
+
+    def _guarded(self, ask: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return ask(values)
+        except UserError:  # a ValueError that says enough
+            raise
+        except (tf.errors.OpError, ValueError, TypeError, RuntimeError) as error:
+            shapes = {name: tuple(values[name].shape) for name in values}
+            raise UserError(
+                f"{self.path} must be fed clips that it can compute. Received: {shapes} "
+                f"({_first_line(error)}). Feed the size that it was exported for."
+            ) from error
+
+
+def load_answerer(path: str | os.PathLike) -> Answerer:
+    """Loads an exported version's SavedModel or one of the .tflite files beside it.
+
+    Args:
+      path: a .tflite file in a version's folder, a version's folder, or the folder of versions,
+        whose greatest is taken.
+
+    Raises:
+      UserError: no exported file lies there, or it is not whole.
+    """
+    path = Path(path)
+    if path.suffix == ".tflite":
+        return _tflite(path)
+    folder = version_folder(path)
+    description = read_description(folder)
+    try:
+        loaded = tf.saved_model.load(str(folder))
+        ask = _asking(loaded, STREAMS_SIGNATURE, _ANSWERS)
+    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+        raise _not_whole(folder, error) from error
+    ask_gates, gates = None, [gate_name(gate) for gate in description.gates]
+    if gates and GATES_SIGNATURE in loaded.signatures:
+        ask_gates = _asking(loaded, GATES_SIGNATURE, gates)
+    answerer = Answerer(folder, description, None, ask, ask_gates)
+    if not description.shared_stems or STEMS_SIGNATURE not in loaded.signatures:
+        return answerer
+    return dataclasses.replace(
+        answerer,
+        ask_stems=lambda fed: loaded.signatures[STEMS_SIGNATURE](**fed),
+        ask_from_stems=_asking(loaded, FROM_STEMS_SIGNATURE, _ANSWERS),
+    )
+
+
+def _asking(loaded: Any, signature: str, names: Sequence[str]) -> Ask:
+    """A signature as a function; `names` are the answers wanted of it."""
+    serve = loaded.signatures[signature]
+
+    def ask(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        # `loaded` owns the weights: the function alone would not keep them.
+        answer = serve(**{name: tf.constant(x) for name, x in streams.items()})
+        return {name: answer[name].numpy() for name in names if loaded is not None}
+
+    return ask
+
+
+def _tflite(path: Path) -> Answerer:
+    if not path.is_file():
+        raise UserError(
+            f"--model names a file that tools/export.py has written. Received: {path}, where there is "
+            "none. Export with --tflite first."
+        )
+    description = read_description(version_folder(path.parent))
+    # Imported here: the SavedModel needs no TFLite.
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+    resolver = OpResolverType.BUILTIN
+    if _refuses_xnnpack(path):
+        resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    try:
+        interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=resolver)
+        runner = interpreter.get_signature_runner(DEFAULT_SIGNATURE)
+        shapes = {k: tuple(v["shape"]) for k, v in runner.get_input_details().items()}
+    except (ValueError, RuntimeError) as error:
+        raise _not_whole(path, error) from error
+
+    def ask(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        _check_shapes(path, streams, shapes)
+        answers = [
+            runner(**{name: streams[name][[number]] for name in shapes})
+            for number in range(len(next(iter(streams.values()))))
+        ]
+        return {name: np.concatenate([own[name] for own in answers]) for name in _ANSWERS}
+
+    return Answerer(path, description, int(next(iter(shapes.values()))[1]), ask, None)
+
+
+def _check_shapes(
+    path: Path, streams: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Refuses clips of another size than the file's: TFLite would read beyond its buffers or say less."""
+    for name, shape in shapes.items():
+        if streams[name].shape[1:] != shape[1:]:
+            raise UserError(
+                f"{name} must be [batch, {', '.join(map(str, shape[1:]))}] for {path.name}. "
+                f"Received: {list(streams[name].shape)}. Cut and resize the clip."
+            )
+
+
+def _refuses_xnnpack(path: Path) -> bool:
+    """Whether export found that the file crashes with TFLite's fast kernels."""
+    report = path.parent / "parity.json"
+    notes = files.read_json(report).get("notes", []) if report.is_file() else []
+    return any(note.startswith(f"{path.name} runs without XNNPACK") for note in notes)
+
+
+def _not_whole(path: Path, error: Exception) -> UserError:
+    return UserError(
+        f"An exported file must be whole. Received: {path} ({_first_line(error)}). Export again."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, without TensorFlow's stack of graph nodes."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

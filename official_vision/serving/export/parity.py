@@ -1,0 +1,153 @@
+"""How near an exported file's answers are to the network's, on held-out clips."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from official_vision.errors import UserError
+from official_vision.metrics.evaluation import evaluate_scores
+from official_vision.serving.export.held_out_clips import HeldOutClips
+
+# Clips -> (scores and frame_scores, seconds a clip).
+Answers = Callable[[HeldOutClips], tuple[Mapping[str, np.ndarray], float]]
+# Figures of `Parity` that a limit may hold for, of each clip's greatest difference.
+MEASURES = {"difference": np.max, "typical_difference": np.mean}
+# -> (what was left exact, scores and frame_scores).
+Parts = Callable[[], Iterable[tuple[str, Mapping[str, np.ndarray]]]] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """One exported file beside the network it was made of.
+
+    Attributes:
+      difference: greatest of any score or frame score.
+      typical_difference: mean over clips of the greatest in each.
+      top_1_agreement: share of clips whose best class is the same.
+      map_difference: mean average precision of the file less the network's; None where no clip of the
+        sample has a label.
+      clips: of the sample.
+      size_bytes: of the file or folder.
+      seconds_a_clip: median, one clip at a time, on this machine.
+    """
+
+    difference: float
+    typical_difference: float
+    top_1_agreement: float
+    map_difference: float | None
+    clips: int
+    size_bytes: int
+    seconds_a_clip: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the figures as JSON values."""
+        return dataclasses.asdict(self)
+
+    def to_text(self) -> str:
+        """Returns one line for people."""
+        change = "" if self.map_difference is None else f", mAP {self.map_difference:+.4f}"
+        return (
+            f"scores within {self.difference:.1e} ({self.typical_difference:.1e} in a typical clip), "
+            f"best class the same in {self.top_1_agreement:.0%} of {self.clips} clips{change}, "
+            f"{self.size_bytes / 1e6:.1f} MB, {1e3 * self.seconds_a_clip:.1f} ms a clip"
+        )
+
+
+def compare(
+    expected: Mapping[str, np.ndarray],
+    found: Mapping[str, np.ndarray],
+    clips: HeldOutClips,
+    *,
+    size_bytes: int,
+    seconds_a_clip: float,
+) -> Parity:
+    """Compares two answers to the same clips: scores [clips, classes], frame_scores [clips, time, classes]."""
+    by_clip = _differences(expected, found)
+    same = expected["scores"].argmax(axis=-1) == found["scores"].argmax(axis=-1)
+    return Parity(
+        float(by_clip.max()),
+        float(by_clip.mean()),
+        float(same.mean()),
+        _map_difference(expected["scores"], found["scores"], clips.labels),
+        len(clips),
+        size_bytes,
+        seconds_a_clip,
+    )
+
+
+def check(
+    parity: Parity,
+    limit: float,
+    name: str,
+    expected_of: Callable[[HeldOutClips], Mapping[str, np.ndarray]],
+    answers: Answers,
+    clips: HeldOutClips,
+    parts: Parts = None,
+    measure: str = "difference",
+) -> None:
+    """Refuses a file that answers too differently, and says which stream and operation is to blame.
+
+    Args:
+      parity: of the file.
+      limit: of the measure.
+      name: of the file, for people.
+      expected_of: the network's answers.
+      answers: the file's.
+      clips: on which both were asked.
+      parts: gives answers of files in which one kind of operation is exact, by that kind; None where the
+        format has no such files. It is called when a file is refused.
+      measure: one of MEASURES.
+
+    Raises:
+      UserError: the measure is more than `limit`, or no number.
+    """
+    received = getattr(parity, measure)
+    if received <= limit:
+        return
+
+    def difference(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> float:
+        return float(MEASURES[measure](_differences(expected, found)))
+
+    blame = ""
+    if len(clips.streams) > 1:
+        blanked = {stream: clips.without(stream) for stream in clips.streams}
+        left = {
+            stream: difference(expected_of(own), answers(own)[0]) for stream, own in blanked.items()
+        }
+        blame = _least(left, "Without the stream {}", "without")
+    if parts is not None:
+        left = {kind: difference(expected_of(clips), found) for kind, found in parts()}
+        blame += _least(left, "With {} in floats", "with") if left else ""
+    where = " in a typical clip" if measure == "typical_difference" else ""
+    raise UserError(
+        f"An exported file must answer as the model does: {name} within {limit:g}{where}. "
+        f"Received: a difference of {received:g}{where}.{blame} Nothing was exported; "
+        "--limit allows more, --precision or --tflite choose another format."
+    )
+
+
+def _least(left: Mapping[str, float], sentence: str, others: str) -> str:
+    """Says whose change leaves the least difference, and what a change of any other leaves at least."""
+    worst, *rest = sorted(left, key=left.get)
+    said = sentence.format(worst) + f" the difference would be {left[worst]:.1e}"
+    return f" {said}{f', {others} any other at least {left[rest[0]]:.1e}' if rest else ''}."
+
+
+def _differences(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Each clip's greatest difference, [clips]; NaN where there is one, unlike Python's max."""
+    by_name = [np.abs(found[name] - own).reshape(len(own), -1) for name, own in expected.items()]
+    return np.concatenate(by_name, axis=1).max(axis=1)
+
+
+def _map_difference(expected: np.ndarray, found: np.ndarray, labels: np.ndarray) -> float | None:
+    if not (np.isfinite(found).all() and (labels > 0).any()):
+        return None
+    names = [str(number) for number in range(labels.shape[1])]
+    before, after = (
+        evaluate_scores(scores, labels, names).figures["mAP"] for scores in (expected, found)
+    )
+    return after - before

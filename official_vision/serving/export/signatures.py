@@ -1,0 +1,198 @@
+"""The functions that an exported SavedModel answers with: its signatures."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from official_vision.architecture.streams import UNLABELLED
+from official_vision.modeling.flow import RepresentationFlow
+from official_vision.modeling.inputs import input_signature
+from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.serving.explain.gate_openings import gate_openings, gates_of
+from official_vision.serving.export.description import (
+    DEFAULT_SIGNATURE,
+    STREAMS_SIGNATURE,
+    gate_name,
+    stem_name,
+)
+from official_vision.serving.export.request_checks import checked_in_graph
+from official_vision.serving.export.request_decoding import decoded_frames, middle_clips
+from official_vision.specs import DataSpec
+from official_vision.training.task import scores_of
+
+
+@dataclasses.dataclass(frozen=True)
+class _Untracked:
+    """A plain object: tf.Module tracks, and would save, what its attributes hold otherwise."""
+
+    model: AssembleNet
+    flow: RepresentationFlow
+
+
+class ServingModule(tf.Module):
+    """The network with its preprocessing, as functions from what a client has to scores.
+
+    The Keras model itself is not tracked by the module, only its variables: saving a Keras model would
+    trace every layer by itself, for minutes, and load them all again.
+
+    serving_default  rgb uint8 [batch, time, height, width, 3] in 0..255 alone: flow is computed (TV-L1), objects
+                     are unlabelled; of a network without rgb, as streams
+    streams          every stream of the network: rgb, flow float32 [batch, time, height, width, 2] in
+                     pixels a frame, objects uint8 ids [batch, time, height, width]; every size is free
+    encoded          frames, string [batch, time]: JPEG or PNG files, cut and resized as in
+                     evaluation, then as serving_default
+    sequence_example records, string [batch], of data/storage/shard.py with every stream of the network: their
+                     middle clip, as evaluation with one view and one crop takes it
+    gates            as streams, but answers with each gated connection's multipliers, float32
+                     [batch, time, channels], by the names of `gate_name`; where there are gates
+
+    frame_stems      flow alone: answers with what flow stems make of each frame, [batch, time, height, width,
+                     channels] by the names of `stem_name`; where there are stems that see one frame at a
+                     time, and other streams
+    from_stems       these answers and all streams but flow: for who has frames in several clips
+
+    A request that is empty, whose streams disagree, that holds NaN or what can't be decoded is refused by
+    name.
+    All but gates and frame_stems return scores [batch, classes], frame_scores [batch, time, classes] and
+    labels [classes].
+    """
+
+    def __init__(
+        self,
+        model: AssembleNet,
+        labels: Sequence[str],
+        assets: Sequence[str],
+        clip: DataSpec,
+        compiled_flow: bool = False,
+    ):
+        """Args:
+        model: the network.
+        labels: class names.
+        assets: files that travel in the SavedModel's assets folder.
+        clip: how clips are cut from records, and the size of frames.
+        compiled_flow: XLA compiles the flow that rgb and encoded compute.
+        """
+        super().__init__()
+        self.weights = model.variables
+        self.labels = tf.constant(list(labels))
+        self.assets = [tf.saved_model.Asset(path) for path in assets]
+        flow = RepresentationFlow(
+            model.spec.flow_iterations, border=model.spec.flow_border, compiled=compiled_flow
+        )
+        self._network = _Untracked(model, flow)
+        self._gates = tuple(gate_name(gate) for gate in gates_of(model))
+        self._clip = dataclasses.replace(clip, views=1, crops=1)
+        streams = input_signature(model.streams)
+        # Functions that the others call: the network lies in the file once, and is traced once.
+        self._stems = model.framewise_stems()
+        if self._stems:
+            rest = {
+                name: spec for name, spec in streams.items() if name != "flow"
+            } | _stem_signature(model)
+            self.serve_stems = tf.function(
+                self._serve_stems, input_signature=[{"flow": streams["flow"]}]
+            )
+            self.serve_from_stems = tf.function(self._serve_from_stems, input_signature=[rest])
+        self.serve = tf.function(self._serve, input_signature=[streams])
+        self.serve_gates = tf.function(self._serve_gates, input_signature=[streams])
+        self.serve_rgb = tf.function(self._serve_rgb, input_signature=[input_signature(("rgb",))])
+        frames = tf.TensorSpec([None, None], tf.string, "frames")
+        self.serve_encoded = tf.function(self._serve_encoded, input_signature=[frames])
+        records = tf.TensorSpec([None], tf.string, "records")
+        self.serve_records = tf.function(self._serve_records, input_signature=[records])
+
+    def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
+        """Returns the functions by the names that clients call them by."""
+        found = {STREAMS_SIGNATURE: self.serve, "sequence_example": self.serve_records}
+        if "rgb" in self._network.model.streams:
+            found |= {DEFAULT_SIGNATURE: self.serve_rgb, "encoded": self.serve_encoded}
+        else:
+            found[DEFAULT_SIGNATURE] = self.serve
+        if self._gates:
+            found["gates"] = self.serve_gates
+        if self._stems:
+            found |= {"frame_stems": self.serve_stems, "from_stems": self.serve_from_stems}
+        return found
+
+    def _serve(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        checked = checked_in_graph(streams)
+        if not self._stems:
+            return self._answer(checked, {})
+        stems = self.serve_stems({"flow": checked.pop("flow")})
+        return self.serve_from_stems(checked | stems)
+
+    def _serve_stems(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        flow = checked_in_graph(streams)["flow"]
+        made = self._network.model.stem_outputs(flow)
+        return {
+            stem_name(index): time_axis.split_time(made[index], tf.shape(flow)[1])
+            for index in self._stems
+        }
+
+    def _serve_from_stems(self, fed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        stems = {index: fed[stem_name(index)] for index in self._stems}
+        names = {stem_name(index) for index in self._stems}
+        checked = checked_in_graph({name: x for name, x in fed.items() if name not in names})
+        first = next(iter(checked))
+        clips = tf.shape(checked[first])[:2]
+        checks = [
+            tf.debugging.Assert(
+                tf.reduce_all(tf.equal(tf.shape(x)[:2], clips)),
+                [f"{stem_name(i)} must have the batch and time of {first}. Received:", tf.shape(x)],
+            )
+            for i, x in stems.items()
+        ]
+        with tf.control_dependencies([check for check in checks if check is not None]):
+            merged = {index: time_axis.merge_time(x) for index, x in stems.items()}
+        return self._answer(checked, merged)
+
+    def _answer(
+        self, streams: dict[str, tf.Tensor], stems: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        outputs = self._network.model(streams, training=False, stems=stems)
+        activation = self._network.model.spec.activation
+        return {
+            "scores": scores_of(outputs["logits"], activation),
+            "frame_scores": scores_of(outputs["frame_logits"], activation),
+            "labels": self.labels,
+        }
+
+    def _serve_gates(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        checked = checked_in_graph(streams)
+        frames = tf.shape(next(iter(checked.values())))[1]
+        opened = gate_openings(self._network.model, checked)
+        return {
+            name: time_axis.split_time(own, frames)
+            for name, own in zip(self._gates, opened, strict=True)
+        }
+
+    def _serve_rgb(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        rgb, wanted = checked_in_graph(streams)["rgb"], self._network.model.streams
+        fed = {"rgb": rgb}
+        if "flow" in wanted:
+            fed["flow"] = self._network.flow(rgb)
+        if "objects" in wanted:
+            fed["objects"] = tf.fill(tf.shape(rgb)[:-1], tf.constant(UNLABELLED, tf.uint8))
+        return self.serve(fed)
+
+    def _serve_encoded(self, frames: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.serve_rgb({"rgb": decoded_frames(frames, self._clip.size)})
+
+    def _serve_records(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.serve(middle_clips(records, self._network.model.streams, self._clip))
+
+
+def _stem_signature(model: AssembleNet) -> dict[str, tf.TensorSpec]:
+    names = {index: stem_name(index) for index in model.framewise_stems()}
+    return {
+        name: tf.TensorSpec(
+            [None, None, None, None, model.plan[int(index)].output_channels],
+            model.compute_dtype,
+            name,
+        )
+        for index, name in names.items()
+    }

@@ -1,0 +1,165 @@
+"""A network -> TFLite files of one clip size: float32, float16, dynamic-range and full int8."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from official_vision.errors import UserError
+from official_vision.modeling.inference.inference_network import in_tflite_operations
+from official_vision.modeling.network import AssembleNet
+from official_vision.serving.export.held_out_clips import HeldOutClips
+from official_vision.training.task import scores_of
+
+FORMATS = ("float32", "float16", "dynamic", "int8")
+_SIGNATURE = "serving_default"
+# Their results are values of their inputs as they were.
+_MOVES = (
+    *("QUANTIZE", "RESHAPE", "TRANSPOSE", "STRIDED_SLICE", "CONCATENATION", "PAD"),
+    *("MAX_POOL_2D", "REDUCE_MAX"),
+)
+
+
+class _OneClip(tf.Module):
+    """The network for a single clip of a fixed size."""
+
+    def __init__(self, model: AssembleNet, clips: HeldOutClips):
+        super().__init__()
+        self.weights = model.variables
+        activation = model.spec.activation
+
+        def serve(**streams: tf.Tensor) -> dict[str, tf.Tensor]:
+            outputs = model(streams, training=False)
+            return {
+                "scores": scores_of(outputs["logits"], activation),
+                "frame_scores": scores_of(outputs["frame_logits"], activation),
+            }
+
+        shapes = {
+            name: tf.TensorSpec(values.shape, values.dtype, name)
+            for name, values in clips.clip(0).items()
+        }
+        self.serve = tf.function(serve)
+        self.concrete = self.serve.get_concrete_function(**shapes)
+
+
+def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
+    """Converts a network for TFLite.
+
+    Args:
+      model: from serving.inference.
+      format_name: one of FORMATS. float16 halves the weights, dynamic quantises them to 8 bits, int8
+        computes in 8 bits throughout; inputs and outputs keep their dtypes.
+      clips: their shape is the file's; int8 takes the range of every tensor from them.
+
+    Returns:
+      The file's content, with one signature, serving_default.
+
+    Raises:
+      UserError: the converter can't express the network.
+    """
+    if format_name == "int8" and hasattr(model, "flow"):
+        # The converter's calibration ends the process at a loop, without a word.
+        raise UserError(
+            "Full int8 has no place for the flow's loop. Received: ModelSpec.flow_source = 'computed'. "
+            "Choose --tflite=dynamic, or train with stored flow."
+        )
+    with _converter(model, format_name, clips) as converter:
+        try:
+            return converter.convert()
+        except Exception as error:  # the converter's own classes are not public
+            reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+            raise UserError(
+                f"The network must be expressible in TFLite. Received, for {format_name}: {reason}. "
+                "Nothing was exported."
+            ) from error
+
+
+def with_kinds_in_float(
+    model: AssembleNet, clips: HeldOutClips, content: bytes
+) -> Iterator[tuple[str, bytes]]:
+    """Yields (kind of operation, int8 file that computes that kind alone in floats): what rounding costs.
+
+    Args:
+      model, clips: as for `convert`.
+      content: the int8 file, whose kinds are tried, the most frequent first.
+    """
+    debugging = tf.lite.experimental
+    with _converter(model, "int8", clips) as converter:
+        # Calibrates once; each kind is then another conversion.
+        debugger = debugging.QuantizationDebugger(converter=converter, debug_dataset=list)
+        for kind in rounding_kinds(content):
+            debugger.options = debugging.QuantizationDebugOptions(denylisted_ops=[kind])
+            yield kind, debugger.get_nondebug_quantized_model()
+
+
+def rounding_kinds(content: bytes) -> list[str]:
+    """Returns the kinds of a file's operations that round to 8 bits, most frequent first."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    found = schema.ModelT.InitFromPackedBuf(content, 0)
+    names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
+    counts: collections.Counter[str] = collections.Counter()
+    for graph in found.subgraphs:
+        for operation in graph.operators:
+            code = found.operatorCodes[operation.opcodeIndex]
+            # Codes from 127 on lie in the newer of the two fields.
+            kind = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            output = graph.tensors[operation.outputs[0]]
+            if output.type == schema.TensorType.INT8 and kind not in _MOVES:
+                counts[kind] += 1
+    return [kind for kind, _ in counts.most_common()]
+
+
+@contextlib.contextmanager
+def _converter(
+    model: AssembleNet, format_name: str, clips: HeldOutClips
+) -> Iterator[tf.lite.TFLiteConverter]:
+    with tempfile.TemporaryDirectory() as folder, _quiet(), in_tflite_operations(model):
+        module = _OneClip(model, clips)
+        tf.saved_model.save(module, folder, signatures={_SIGNATURE: module.concrete})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
+        _configure(converter, format_name, clips)
+        yield converter
+
+
+def _configure(converter: tf.lite.TFLiteConverter, format_name: str, clips: HeldOutClips) -> None:
+    if format_name == "float32":
+        return
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if format_name == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if format_name == "int8":
+        converter.representative_dataset = lambda: _examples(clips)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+
+
+def _examples(clips: HeldOutClips) -> Iterator[dict[str, np.ndarray]]:
+    for number in range(len(clips)):
+        yield clips.clip(number)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The converter prints from C++, beside Python's streams."""
+    logging.disable(logging.WARNING)
+    kept = os.dup(2), os.dup(1)
+    try:
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            os.dup2(nowhere.fileno(), 2)
+            os.dup2(nowhere.fileno(), 1)
+            yield
+    finally:
+        for descriptor, own in zip((2, 1), kept, strict=True):
+            os.dup2(own, descriptor)
+            os.close(own)
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,333 @@
+"""A run's folder -> a versioned folder of files that need none of our code to run."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from official_vision import config as configuration
+from official_vision import files
+from official_vision.architecture.cost import estimate, total
+from official_vision.architecture.formats import to_json
+from official_vision.data.storage.index import Index
+from official_vision.errors import UserError
+from official_vision.lock import folder_locked
+from official_vision.modeling.inference.inference_network import has_candidates, inference_network
+from official_vision.modeling.network import AssembleNet
+from official_vision.serving.explain.gate_openings import gates_of, node_names
+from official_vision.serving.export import parity, tflite
+from official_vision.serving.export.description import (
+    LABELS_FILE,
+    MODEL_FILE,
+    feeding_to_dict,
+    gates_to_list,
+    stem_name,
+)
+from official_vision.serving.export.held_out_clips import HeldOutClips, network_scores, read_clips
+from official_vision.serving.export.isolated_process import (
+    fastest_tflite_answers,
+    saved_model_answers,
+    tflite_answers,
+)
+from official_vision.serving.export.parity import Parity
+from official_vision.serving.export.signatures import ServingModule
+from official_vision.serving.export.warm_up_requests import write_warm_up
+from official_vision.training.clip_scoring import Trained, load_trained
+from official_vision.training.cost_setting import setting_of
+
+# Largest difference of a score from the network's, of a SavedModel by its precision and of TFLite files.
+# Of int8 it is a typical clip's: activations far out of the ranges' middle make single clips differ more.
+LIMITS = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02, "dynamic": 0.1, "int8": 0.2}
+_MEASURES = {"int8": "typical_difference"}
+PARITY_FILE = "parity.json"
+PEERS = ("auto", "discrete", "all")
+SAVED_MODEL = "SavedModel"
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """What to write.
+
+    Attributes:
+      precision: of the SavedModel, float32 or bfloat16.
+      peers: discrete keeps each gate's most probable peer alone, all keeps the candidates, auto is
+        discrete where that leaves all scores within the limit.
+      threshold: connections of a discrete network that are weaker go, in [0, 1].
+      tflite: formats of serving.tflite.FORMATS to write beside it.
+      clips: of the validation split, on which the files must answer as the network does; int8 takes its
+        ranges from as many others.
+      limit: largest difference of a score, of int8 in a typical clip; None takes the format's own of
+        LIMITS.
+      threads: of TFLite's interpreter when it is timed.
+      compiled_flow: XLA compiles the flow that the SavedModel computes; TF Serving then needs its flag
+        --xla_cpu_compilation_enabled.
+    """
+
+    precision: str = "float32"
+    peers: str = "auto"
+    threshold: float = 0.0
+    tflite: tuple[str, ...] = ()
+    clips: int = 8
+    limit: float | None = None
+    threads: int = 1
+    compiled_flow: bool = False
+
+    def limit_of(self, format_name: str) -> float:
+        """Returns the largest difference that a format may have."""
+        return LIMITS[format_name] if self.limit is None else self.limit
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+    """An exported version: its folder, each file beside the network, and what the user should know."""
+
+    path: Path
+    parities: Mapping[str, Parity]
+    notes: tuple[str, ...]
+
+
+def export(
+    model_dir: str | os.PathLike,
+    output: str | os.PathLike,
+    checkpoint: str = "best",
+    options: ExportOptions | None = None,
+    data: str | os.PathLike | None = None,
+) -> Exported:
+    """Exports a run's checkpoint as the next version below `output`, and proves the files.
+
+    Batch norms are folded into convolutions, and gates are made discrete where their peers are
+    decided. Signatures are those of serving.module. A version's folder holds the SavedModel,
+    model_<format>.tflite for each format asked for, and parity.json.
+
+    Args:
+      model_dir: the run's folder.
+      output: folder of versions 1, 2, ...; TF Serving loads the greatest.
+      checkpoint: best, latest or a path prefix.
+      options: what to write; None for a SavedModel in float32.
+      data: folder of a prepared split to take clips from; None takes the run's validation data.
+
+    Raises:
+      UserError: no run, no checkpoint, no data or of other classes, a file that does not answer as the
+        network does, or a folder that can't be written or that another process exports to.
+    """
+    options = options or ExportOptions()
+    trained = load_trained(model_dir, checkpoint, data=data)
+    index, unlike = _index_of_run(model_dir, trained)
+    with folder_locked(
+        output, "--output", "exporting"
+    ):  # a minute's work would end there otherwise
+        return _exported(trained, index, Path(output), options, unlike)
+
+
+def _exported(
+    trained: Trained, index: Index, output: Path, options: ExportOptions, unlike: list[str]
+) -> Exported:
+    spec = trained.config.validation_data
+    clips, others = read_clips(spec, index, trained.model.streams, 2 * options.clips).halves()
+    expected = network_scores(trained.model, clips)
+    network, discrete, notes = _network(trained.model, clips, expected, options)
+    notes = [*unlike, *notes]
+    path = output / str(_next_version(output))
+    with files.folder_written_aside(path) as partial:
+        work = _Export(trained, index, clips, others, expected, options, network, discrete, notes)
+        parities = {SAVED_MODEL: work.saved_model(partial)}
+        for format_name in options.tflite:
+            parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
+        figures = {name: own.to_dict() for name, own in parities.items()}
+        files.write_json(partial / PARITY_FILE, {"files": figures, "notes": notes})
+    return Exported(path, parities, tuple(notes))
+
+
+def describe(trained: Trained, index: Index, network: AssembleNet) -> dict[str, Any]:
+    """Returns what a user of the file must know: streams, preparation, clip, classes, provenance.
+
+    Args:
+      trained: the run.
+      index: of the split that names the classes.
+      network: that is exported: its gates are described.
+    """
+    return {
+        "architecture": json.loads(to_json(trained.model.architecture)),
+        "model": trained.config.model.to_dict(),
+        "streams": list(trained.model.streams),
+        "labels": list(index.classes),
+        "object_classes": list(index.object_classes),
+        **feeding_to_dict(index.settings, trained.config.validation_data),
+        "nodes": list(node_names(network.architecture)),
+        "gates": gates_to_list(gates_of(network)),
+        "stem_share": _stem_share(trained, network),
+        "shared_stems": [stem_name(index) for index in network.framewise_stems()],
+        "checkpoint": {"path": trained.checkpoint, "step": trained.step},
+        "data_fingerprint": index.fingerprint,
+    }
+
+
+def _stem_share(trained: Trained, network: AssembleNet) -> float:
+    """Share of all arithmetic of a clip that the stems do which overlapping windows don't share."""
+    setting = setting_of(trained.config.model, trained.config.validation_data)
+    cost = estimate(network.architecture, setting)
+    shared = {int(index) for index in network.framewise_stems()}
+    own = total(p.count for p in cost.parts if p.role == "stem" and p.node not in shared)
+    return round(own.arithmetic / cost.total.arithmetic, 4)
+
+
+def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> tuple[Index, list[str]]:
+    """The index of the clips, with classes, object ids and preparation as in training, and notes on it."""
+    index, path = trained.validation_index(), trained.config.validation_data.path
+    unlike = [
+        f"clips come from {path}, prepared otherwise than the training data: {line}"
+        for line in trained.unlike(index)
+    ]
+    own = trained.described_index()
+    if own is not None:
+        kept = {"settings": own.settings, "object_classes": own.object_classes}
+        return dataclasses.replace(index, **kept), unlike
+    expected = configuration.read_record(model_dir).get("data_fingerprints", {}).get("validation")
+    if trained.labels is None and expected not in (None, index.fingerprint):
+        raise UserError(
+            "Class names come from the data that a run was evaluated on, since it keeps none itself. Received: "
+            f"{path}, which has been prepared anew since {model_dir} was trained. Bring the old data back."
+        )
+    return index, unlike
+
+
+def _next_version(output: Path) -> int:
+    existing = [int(path.name) for path in output.glob("*") if path.name.isdecimal()]
+    return max(existing, default=0) + 1
+
+
+def _network(
+    model: AssembleNet,
+    clips: HeldOutClips,
+    expected: Mapping[str, np.ndarray],
+    options: ExportOptions,
+) -> tuple[AssembleNet, bool, list[str]]:
+    """The network that is exported, in float32; whether it is discrete; what the user should know of that."""
+    if options.peers != "auto" or not has_candidates(model):
+        discrete = options.peers == "discrete" if has_candidates(model) else options.threshold > 0
+        return _inference_network(model, options, discrete), discrete, []
+    network = _inference_network(model, options, discrete=True)
+    found = network_scores(network, clips)
+    difference = max(float(np.abs(found[name] - expected[name]).max()) for name in expected)
+    if difference <= min(options.limit_of("float32"), LIMITS["float32"]):
+        return network, True, ["each gate keeps its most probable peer alone: no score changes"]
+    note = (
+        "peers are not decided: each gate keeps all its candidates, since its most probable peer alone "
+        f"would change scores by {difference:.1e} (train what tools/inspect.py --derive writes)"
+    )
+    return _inference_network(model, options, discrete=False), False, [note]
+
+
+def _inference_network(
+    model: AssembleNet, options: ExportOptions, discrete: bool, precision: str = "float32"
+) -> AssembleNet:
+    return inference_network(
+        model,
+        discrete=discrete,
+        precision=precision,
+        threshold=options.threshold,
+        compiled_flow=options.compiled_flow,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Export:
+    """What all files of a version are made of; `network` is in float32, `others` are for calibration."""
+
+    trained: Trained
+    index: Index
+    clips: HeldOutClips
+    others: HeldOutClips
+    expected: Mapping[str, np.ndarray]
+    options: ExportOptions
+    network: AssembleNet
+    discrete: bool
+    notes: list[str]
+
+    def saved_model(self, folder: Path) -> Parity:
+        described, labels = folder / MODEL_FILE, folder / LABELS_FILE
+        files.write_json(described, describe(self.trained, self.index, self.network))
+        files.write_text(labels, "".join(f"{name}\n" for name in self.index.classes))
+        network, precision = self.network, self.options.precision
+        if precision != "float32":
+            network = _inference_network(self.trained.model, self.options, self.discrete, precision)
+        clip = self.trained.config.validation_data
+        module = ServingModule(
+            network,
+            self.index.classes,
+            [str(described), str(labels)],
+            clip,
+            self.options.compiled_flow,
+        )
+        tf.saved_model.save(module, str(folder), signatures=module.signatures())
+        self._warm_up(folder)
+        described.unlink()  # copied into assets/ by now
+        labels.unlink()
+        size = files.size_bytes(folder)
+
+        def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+            return saved_model_answers(folder, clips)
+
+        return self._checked(SAVED_MODEL, precision, answers, size)
+
+    def _warm_up(self, folder: Path) -> None:
+        if not write_warm_up(folder, self.clips.clip(0)):
+            self.notes.append(
+                "no warm-up requests were written: they need tensorflow-serving-api "
+                "(pip install 'official-vision[serving]')"
+            )
+
+    def tflite(self, folder: Path, format_name: str) -> Parity:
+        path = folder / f"model_{format_name}.tflite"
+        content = tflite.convert(self.network, format_name, self.others)
+        path.write_bytes(content)
+        parts = (lambda: self._with_kinds_in_float(content)) if format_name == "int8" else None
+
+        def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+            return self._lite_answers(path, clips)
+
+        name, size = f"TFLite {format_name}", path.stat().st_size
+        return self._checked(name, format_name, answers, size, parts)
+
+    def _lite_answers(self, path: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+        found, seconds, reason = fastest_tflite_answers(path, clips, self.options.threads)
+        note = f"{path.name} runs without XNNPACK only, slower: with it, {reason}"
+        if reason and note not in self.notes:
+            self.notes.append(note)
+        return found, seconds
+
+    def _with_kinds_in_float(self, content: bytes) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+        """Answers of int8 files that compute one kind of operation in floats, by that kind."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "partly_quantised.tflite"
+            files_by_kind = tflite.with_kinds_in_float(self.network, self.others, content)
+            for kind, own in files_by_kind:
+                path.write_bytes(own)
+                yield kind, tflite_answers(path, self.clips, xnnpack=False)[0]
+
+    def _checked(
+        self,
+        name: str,
+        format_name: str,
+        answers: parity.Answers,
+        size_bytes: int,
+        parts: parity.Parts = None,
+    ) -> Parity:
+        found, seconds = answers(self.clips)
+        own = parity.compare(
+            self.expected, found, self.clips, size_bytes=size_bytes, seconds_a_clip=seconds
+        )
+        limit, model = self.options.limit_of(format_name), self.trained.model
+        expected_of = functools.partial(network_scores, model)
+        measure = _MEASURES.get(format_name, "difference")
+        parity.check(own, limit, name, expected_of, answers, self.clips, parts, measure)
+        return own

@@ -1,0 +1,1 @@
+"""Predictions on whole videos from an exported model."""

@@ -1,0 +1,113 @@
+"""One video through an exported file to its output files: what a worker does."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+from official_vision import files
+from official_vision.data.video import VideoError
+from official_vision.errors import UserError
+from official_vision.fonts import families_for
+from official_vision.names import shown
+from official_vision.serving.predict.annotated_video import Annotation, write_overlay
+from official_vision.serving.predict.options import PredictOptions
+from official_vision.serving.predict.predictor import Prediction, Predictor, to_dict, to_text
+from official_vision.serving.predict.timeline_picture import draw_timeline
+from official_vision.serving.predict.video_list import Outputs
+
+_SERIES = "scores_over_time"
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A video, what to ask of which file, and where to write.
+
+    Attributes:
+      model: path of the exported file.
+      options: of the prediction.
+      video: its path.
+      outputs: the files to write.
+      request: what the JSON file keeps, so that the same work is not done again.
+    """
+
+    model: str
+    options: PredictOptions
+    video: str
+    outputs: Outputs
+    request: dict[str, Any]
+
+
+def load(model: str, options: PredictOptions) -> Predictor:
+    """Loads an exported file, once a process."""
+    return _loaded(model, options)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(model: str, options: PredictOptions) -> Predictor:
+    predictor = Predictor(model, options)
+    families_for(
+        predictor.description.labels
+    )  # missing letters of all pictures are told in one line
+    return predictor
+
+
+def run_job(job: Job) -> str:
+    """Predicts and writes the files, the JSON file last.
+
+    Returns:
+      The table to print, and where the files are.
+
+    Raises:
+      VideoError: this video could not be worked on, whatever the reason; its JSON file is not written.
+      UserError: the disk is full: no other video would fare better.
+    """
+    with files.full_disk_told("--output_dir", job.outputs.json.parent):
+        try:
+            return _done(job)
+        except VideoError:
+            raise
+        except Exception as error:
+            if files.full_disk_reason(error):
+                raise
+            what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            said = (str(error).strip().splitlines() or ["no reason was named"])[0]
+            raise VideoError(f"{shown(job.video)}: {what}{said}") from error
+
+
+def _done(job: Job) -> str:
+    predictor, outputs = load(job.model, job.options), job.outputs
+    prediction = predictor.predict(job.video)
+    _draw_timeline(outputs.timeline, prediction)
+    said = f"{to_text(prediction)}\ntimeline drawn in {outputs.timeline}"
+    if outputs.overlay:
+        # Scores of a frame are known when its last window is: the video is read a second time.
+        annotation = Annotation(prediction.labels, prediction.frame_scores, prediction.times_sec)
+        write_overlay(outputs.overlay, predictor.shown_frames(job.video), annotation)
+        said += f"\nannotated video in {outputs.overlay}"
+    files.write_text(outputs.json, _as_json(job.request, to_dict(prediction)))
+    return said
+
+
+def _as_json(request: dict[str, Any], prediction: dict[str, Any]) -> str:
+    """Indented, but for the scores over time, of which each number would have a line of its own."""
+    mark = uuid.uuid4().hex
+    content = {"request": request, "prediction": {**prediction, _SERIES: mark}}
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    series = json.dumps(prediction[_SERIES], ensure_ascii=False, allow_nan=False)
+    return text.replace(f'"{mark}"', series)
+
+
+def _draw_timeline(path: Path, prediction: Prediction) -> None:
+    draw_timeline(
+        path,
+        shown(Path(prediction.video).name),
+        prediction.frame_scores,
+        prediction.times_sec,
+        prediction.labels,
+        prediction.samples,
+    )

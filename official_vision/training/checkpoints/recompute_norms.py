@@ -1,0 +1,96 @@
+"""Precise statistics of batch norms for a run that has ended, without training."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from official_vision import config as configuration
+from official_vision import files
+from official_vision.lock import folder_locked
+from official_vision.metrics.figures import without_nan
+from official_vision.training.checkpoints.best import INFO_FILE
+from official_vision.training.checkpoints.checkpoint_files import full_disk_named, rewrite
+from official_vision.training.checkpoints.restore import BEST_FOLDER, COUNT_KEY, statistics_of
+from official_vision.training.clip_scoring import Trained, load_trained, score_clips
+from official_vision.training.run_folder.folder import RESULT_FILE
+from official_vision.training.step.frozen_weights import freeze
+from official_vision.training.step.losses import clip_losses
+from official_vision.training.step.precise_batch_norm import recompute_on_training_data
+
+# The figures of a checkpoint, in result.json.
+_IN_RESULT = {"best": "best", "latest": "figures"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Repaired:
+    """A checkpoint with other statistics than it had.
+
+    Attributes:
+      checkpoint: its path prefix.
+      before, after: figures of evaluation, and validation_loss.
+    """
+
+    checkpoint: str
+    before: Mapping[str, float]
+    after: Mapping[str, float]
+
+
+def repair(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
+    """Recomputes the statistics of a checkpoint with its weights, and writes them in place of those it has.
+
+    Nothing else of the checkpoint changes. The figures that the run's folder keeps of it become those of the
+    repaired network.
+
+    Args:
+      model_dir: the run's folder.
+      which: best, latest, or a checkpoint's path prefix.
+      batches: of training data, of the run's batch size.
+
+    Raises:
+      UserError: no run, no such checkpoint, data that don't serve it, a run that another process trains, or
+        no space.
+    """
+    configuration.read_record(model_dir)  # before a lock is made where there is no run
+    with folder_locked(model_dir, "--model_dir", "repairing"):
+        return _repaired(model_dir, which, batches)
+
+
+def _repaired(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
+    trained = load_trained(model_dir, which)
+    freeze(trained.model, trained.config.train.frozen)
+    before = _figures(trained)
+    recompute_on_training_data(trained.model, trained.config, batches)
+    after = _figures(trained)
+    changed = {key: value.numpy() for key, value in statistics_of(trained.model).items()}
+    changed[COUNT_KEY] = np.float32(batches)
+    with full_disk_named(model_dir):
+        rewrite(trained.checkpoint, changed)
+        _tell_in_records(Path(model_dir), which, after)
+    return Repaired(trained.checkpoint, before, after)
+
+
+def _figures(trained: Trained) -> dict[str, float]:
+    clips = score_clips(trained)
+    labels = clips.labels[clips.owner]
+    losses = clip_losses(clips.logits, labels, trained.config.model.activation).numpy()
+    figures = clips.pooled(trained.config.evaluation).evaluation().figures
+    return {**figures, "validation_loss": float(losses.mean())}
+
+
+def _tell_in_records(model_dir: Path, which: str, figures: Mapping[str, float]) -> None:
+    info, result = model_dir / BEST_FOLDER / INFO_FILE, model_dir / RESULT_FILE
+    if which == "best" and info.is_file():
+        files.write_json(info, _with(files.read_json(info), figures))
+    if which in _IN_RESULT and result.is_file():
+        record, name = files.read_json(result), _IN_RESULT[which]
+        files.write_json(result, {**record, name: _with(record[name], figures)})
+
+
+def _with(kept: Mapping[str, float], figures: Mapping[str, float]) -> dict[str, float]:
+    """Kept figures, those that are known anew replaced."""
+    return {**kept, **without_nan({name: own for name, own in figures.items() if name in kept})}

@@ -1,0 +1,188 @@
+"""Checkpoints: finding them, loading a model's weights, and saying what did not fit."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import tensorflow as tf
+
+from official_vision.architecture.formats import read_architecture
+from official_vision.config import CONFIG_JSON, read
+from official_vision.errors import UserError
+from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.ops.batch_norm import LOADED_BATCHES
+from official_vision.training.checkpoints.checkpoint_files import READ_ERRORS
+
+ARCHITECTURE_FILE = "architecture.json"  # the graph, beside a run's configuration
+BEST_FOLDER = "best"
+EMA_FOLDER = "ema_checkpoints"  # Model Garden's name
+# Settings that change what weights of the same shapes compute.
+_MEANING_OF_GRAPH = ("convolution_padding", "stem_pool_padding", "downsampling", "rgb_pool_size")
+_MEANING_OF_MODEL = (
+    "rgb_mean",
+    "rgb_deviation",
+    "flow_border",
+    "flow_stretch",
+    "flow_source",
+    "frame_pooling",
+)
+_STEP_KEY = "global_step/.ATTRIBUTES/VARIABLE_VALUE"
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+COUNT_KEY = f"model/norm_updates{_VALUE}"
+_STATISTICS = re.compile(f"/moving_(mean|variance){_VALUE}$")
+
+
+def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
+    """Returns a checkpoint's path prefix.
+
+    Args:
+      model_dir: a run's folder.
+      which: best, latest, or a path prefix. Where a moving average is kept, both names mean the
+        averaged weights: those are what was evaluated.
+
+    Raises:
+      UserError: there is none.
+    """
+    folders = {
+        "best": [Path(model_dir) / BEST_FOLDER],
+        "latest": [Path(model_dir) / EMA_FOLDER, Path(model_dir)],
+    }.get(which, [])
+    for folder in folders:
+        if found := tf.train.latest_checkpoint(str(folder)):
+            return found
+    if Path(f"{which}.index").is_file():
+        return which
+    raise UserError(
+        f"A checkpoint is best, latest or a path prefix. Received: {which!r}, and {model_dir} holds none such. "
+        "Train first, or name another."
+    )
+
+
+def step_of(checkpoint: str) -> int:
+    """Returns the training step at which a checkpoint was written; 0 when it does not say."""
+    reader = tf.train.load_checkpoint(checkpoint)
+    return int(reader.get_tensor(_STEP_KEY)) if reader.has_tensor(_STEP_KEY) else 0
+
+
+def restore_model(model: AssembleNet, checkpoint: str) -> None:
+    """Restores every weight of `model`, and what its batch norms' statistics count where a checkpoint says that.
+
+    Raises:
+      UserError: the checkpoint lacks a weight, or was written by another architecture.
+    """
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        for key, variable in _checkpoint_keys(model).items():
+            variable.assign(reader.get_tensor(key))
+        model.update_count.variable.assign(_batches_counted(reader))
+    except (*READ_ERRORS, KeyError) as error:
+        raise UserError(
+            f"A checkpoint must hold the model's weights. Received: {checkpoint} "
+            f"({str(error).splitlines()[0]}). Is it another architecture's?"
+        ) from error
+
+
+def load_weights(model: AssembleNet, init_checkpoint: str, *, classifier: bool = True) -> list[str]:
+    """Loads the weights that fit by name and shape: for fine-tuning with another classifier.
+
+    Batch norms' statistics then count as much as those of `LOADED_BATCHES` batches, where all were loaded;
+    where one was not, the first batch of training replaces them.
+
+    Args:
+      model: receives the weights.
+      init_checkpoint: a path prefix, or a run's folder, whose best (else latest) checkpoint is taken.
+      classifier: whether the classifier's weights are loaded too.
+
+    Returns:
+      Lines that say what was loaded, every weight that was not, with the reason, and settings of the network
+      that differ from those of the run that is given.
+
+    Raises:
+      UserError: no checkpoint, or nothing in it fits.
+    """
+    reader = tf.train.load_checkpoint(_initial(init_checkpoint))
+    shapes = reader.get_variable_to_shape_map()
+    paths = _checkpoint_keys(model)
+    left = [] if classifier else [v.ref() for v in model.head.classifier.variables]
+    skipped = {}
+    for key, variable in paths.items():
+        if variable.ref() in left:
+            skipped[key] = f"  {variable.name}: begins anew (TrainSpec.init_classifier = False)"
+        elif key not in shapes:
+            skipped[key] = f"  {variable.name}: not in the checkpoint"
+        elif list(shapes[key]) != variable.shape.as_list():
+            skipped[key] = (
+                f"  {variable.name}: {shapes[key]} there, {variable.shape.as_list()} here"
+            )
+        else:
+            variable.assign(reader.get_tensor(key))
+    if len(skipped) == len(paths):
+        raise UserError(
+            f"TrainSpec.init_checkpoint must hold weights of such a model. Received: {init_checkpoint}, "
+            "in which no weight fits. Name a run of the same architecture."
+        )
+    lacks_statistics = any(_STATISTICS.search(key) for key in skipped)
+    model.update_count.set_loaded(0.0 if lacks_statistics else _batches_counted(reader))
+    loaded = len(paths) - len(skipped)
+    return [
+        f"initialised {loaded} of {len(paths)} weights from {init_checkpoint}",
+        *skipped.values(),
+        *_changed_meaning(model, Path(init_checkpoint)),
+    ]
+
+
+def statistics_of(model: AssembleNet) -> dict[str, tf.Variable]:
+    """Returns the moving means and variances of a network by their keys in checkpoints."""
+    keys = _checkpoint_keys(model).items()
+    return {key: variable for key, variable in keys if _STATISTICS.search(key)}
+
+
+def _batches_counted(reader: tf.train.CheckpointReader) -> float:
+    """What a checkpoint's statistics count; those of one that doesn't say are a trained network's."""
+    return float(reader.get_tensor(COUNT_KEY)) if reader.has_tensor(COUNT_KEY) else LOADED_BATCHES
+
+
+def _changed_meaning(model: AssembleNet, folder: Path) -> Iterator[str]:
+    """Yields a line for each setting by which a run's weights computed something else there than here."""
+    if not (folder / ARCHITECTURE_FILE).is_file() or not (folder / CONFIG_JSON).is_file():
+        return
+    for there, here, names in (
+        (read_architecture(folder / ARCHITECTURE_FILE), model.architecture, _MEANING_OF_GRAPH),
+        (read(folder).model, model.spec, _MEANING_OF_MODEL),
+    ):
+        for name in names:
+            old, new = getattr(there, name), getattr(here, name)
+            if old != new:
+                yield f"  note: {name} was {old!r} where the weights were trained, is {new!r} here"
+
+
+def _initial(init_checkpoint: str) -> str:
+    if not Path(init_checkpoint).is_dir():
+        return find_checkpoint("", init_checkpoint)
+    try:
+        return find_checkpoint(init_checkpoint, "best")
+    except UserError:
+        return find_checkpoint(init_checkpoint, "latest")
+
+
+def _checkpoint_keys(model: AssembleNet) -> dict[str, tf.Variable]:
+    """The keys under which a checkpoint of the trainer keeps each of the model's weights."""
+    view = tf.train.Checkpoint(model=model)
+    keys = {}
+    pending: list[tuple[str, object]] = [("", view)]
+    seen: set[int] = set()
+    while pending:
+        path, node = pending.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, tf.Variable):
+            keys[path + _VALUE] = node
+            continue
+        for name, child in node._trackable_children().items():
+            pending.append((f"{path}/{name}" if path else name, child))
+    keys.pop(COUNT_KEY)  # no weight
+    return keys

@@ -1,0 +1,1 @@
+"""Devices: distribution strategies, threads and memory."""

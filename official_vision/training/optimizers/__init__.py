@@ -1,0 +1,1 @@
+"""OptimizerSpec to a Model Garden optimizer."""

@@ -1,0 +1,1 @@
+"""What keeps a run going: stop signals, NaN checks and skipped batches."""

@@ -1,0 +1,1 @@
+"""The folder of a run: its settings, class names, data and result."""

@@ -1,0 +1,201 @@
+"""The folder of a run: what may go on in it, and its result."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from official_vision import config as configuration
+from official_vision import files
+from official_vision.architecture.formats import from_json, save_architecture, to_json
+from official_vision.architecture.graph import Architecture
+from official_vision.config import Config
+from official_vision.data.storage.index import Index
+from official_vision.data.storage.split_comparison import class_difference
+from official_vision.errors import UserError
+from official_vision.metrics.figures import without_nan
+from official_vision.training.checkpoints.best import INFO_FILE
+from official_vision.training.checkpoints.checkpoint_files import newest_whole
+from official_vision.training.checkpoints.restore import ARCHITECTURE_FILE, BEST_FOLDER, step_of
+from official_vision.training.controller import EVALUATED_FILE
+from official_vision.training.run_folder.class_names import labels_of_run, write_labels
+from official_vision.training.run_folder.recorded_data import write_run_data
+from official_vision.training.run_folder.setting_changes import changes_between
+
+LOG_FILE = "train.log"
+RESULT_FILE = "result.json"  # its presence says that the run has come to its end
+CHANGES_FILE = "changes.json"  # settings that changed on the way, and from which step
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended: the step reached, the last evaluation's figures, the best one's, its wall time, and the
+    figure by which the best is the best.
+    """
+
+    step: int
+    figures: Mapping[str, float]
+    best: Mapping[str, float]
+    seconds: float
+    metric: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """How a run begins or goes on.
+
+    Attributes:
+      config: the settings with which it does: the recorded ones where nothing is left to train.
+      lines: what the user should know of it.
+      changes: that are recorded, with the step, once something was trained with them.
+      is_new: nothing was trained in the folder yet.
+      step: at which the run stands.
+      is_done: nothing is left to train.
+    """
+
+    config: Config
+    lines: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    is_new: bool = True
+    step: int = 0
+    is_done: bool = False
+
+
+def start_of(
+    model_dir: Path,
+    config: Config,
+    architecture: Architecture,
+    indexes: Mapping[str, Index],
+    *,
+    allow_changes: bool = False,
+) -> Start:
+    """Looks at what a folder holds, and decides how its run goes on.
+
+    Args:
+      model_dir: the run's folder, which may not exist.
+      config: settings, settled by the data.
+      architecture: the graph.
+      indexes: of the train and validation data.
+      allow_changes: also with settings that change what weights mean, or other data of the same classes.
+
+    Raises:
+      UserError: another graph, other classes, or changes that are not allowed, each of which is named.
+    """
+    newest = newest_whole(model_dir) if model_dir.is_dir() else None
+    has_best = (model_dir / BEST_FOLDER / INFO_FILE).is_file()
+    if not (newest or has_best) or not (model_dir / configuration.CONFIG_JSON).is_file():
+        return Start(config)
+    step = step_of(newest) if newest else 0
+    record = configuration.read_record(model_dir)
+    is_untrained = step == 0 and not has_best
+    changes = changes_between(record["config"], config, of_model_alone=is_untrained)
+    refused = [*changes.of_weights, *_other_graph(model_dir, architecture)]
+    refused += _other_classes(model_dir, indexes)
+    meaning = [*changes.of_meaning, *_other_data(record, indexes)]
+    if refused or (meaning and not allow_changes):
+        remedy = "" if refused else ", or accept what is named here by --allow_changes"
+        raise UserError(
+            f"A run goes on with the model, clips and data it began with. Received: {model_dir}, in which "
+            f"{'; '.join([*refused, *meaning])}. Choose another TrainSpec.model_dir or the old settings{remedy}."
+        )
+    told = (*meaning, *changes.plain)
+    if step >= config.train.steps:
+        lines = (f"{model_dir} stands at step {step}: nothing is left to train", *_unused(told))
+        recorded = _as_trained(configuration.read(model_dir), config, step)
+        return Start(recorded, lines, is_new=False, step=step, is_done=True)
+    line = f"resuming {model_dir} at step {step} of {config.train.steps}"
+    lines = tuple(f"changed: {change}" for change in told)
+    return Start(config, (line, *lines), told, is_new=False, step=step)
+
+
+def begin(
+    model_dir: Path, config: Config, architecture: Architecture, indexes: Mapping[str, Index]
+) -> None:
+    """Writes the run's settings, graph and classes into its folder, and what it needs to know of its data."""
+    config.save(model_dir, {name: index.fingerprint for name, index in indexes.items()})
+    save_architecture(architecture, model_dir / ARCHITECTURE_FILE)
+    write_labels(model_dir, indexes["train"].classes)
+    write_run_data(model_dir, config, indexes)
+
+
+def note_changes(model_dir: Path, start: Start) -> None:
+    """Adds to changes.json with which settings the run went on, and from which step."""
+    if not start.changes:
+        return
+    path = model_dir / CHANGES_FILE
+    before = files.read_json(path) if path.is_file() else []
+    files.write_json(path, [*before, {"step": start.step, "changes": list(start.changes)}])
+
+
+def _unused(changes: Sequence[str]) -> list[str]:
+    return [f"not used, since nothing is trained: {change}" for change in changes]
+
+
+def _as_trained(recorded: Config, now: Config, step: int) -> Config:
+    """The recorded settings, here and on these devices, ended at the step that was reached."""
+    devices = ("model_dir", "strategy", "num_gpus", "tpu", "threads_per_operation")
+    train = dataclasses.replace(
+        recorded.train, steps=step, **{name: getattr(now.train, name) for name in devices}
+    )
+    paths = {
+        name: dataclasses.replace(getattr(recorded, name), path=getattr(now, name).path)
+        for name in ("train_data", "validation_data")
+    }
+    # A warm-up that was stopped within would be refused as longer than the run.
+    optimizers = {
+        name: dataclasses.replace(getattr(recorded, name), warmup_steps=0)
+        for name in ("optimizer", "architecture_optimizer")
+    }
+    return dataclasses.replace(recorded, train=train, **paths, **optimizers)
+
+
+def _other_graph(model_dir: Path, architecture: Architecture) -> list[str]:
+    path = model_dir / ARCHITECTURE_FILE
+    if not path.is_file():
+        return []
+    saved = from_json(path.read_text(encoding="utf-8"), str(path))
+    if to_json(saved) == to_json(architecture):
+        return []
+    return [f"the architecture was {saved.name!r}, is {architecture.name!r}"]
+
+
+def _other_classes(model_dir: Path, indexes: Mapping[str, Index]) -> list[str]:
+    labels = labels_of_run(model_dir)
+    difference = labels and class_difference(labels, indexes["train"].classes)
+    return [f"the classes are others, {difference} now"] if difference else []
+
+
+def _other_data(record: Mapping[str, Any], indexes: Mapping[str, Index]) -> list[str]:
+    return [
+        f"the {name} data has another fingerprint"
+        for name, index in indexes.items()
+        if record["data_fingerprints"].get(name, index.fingerprint) != index.fingerprint
+    ]
+
+
+@contextlib.contextmanager
+def records_of(model_dir: Path, is_chief: bool) -> Iterator[Path]:
+    """Yields the folder that a process writes to: the run's, or another worker's passing one.
+
+    Saving takes all workers, since each holds a part of some variables; but one folder is enough. The
+    workers' own begin with the records by which all must decide alike.
+    """
+    if is_chief:
+        yield model_dir
+        return
+    with tempfile.TemporaryDirectory(prefix="official-vision-worker-") as passing:
+        for name in (EVALUATED_FILE, f"{BEST_FOLDER}/{INFO_FILE}"):
+            if (model_dir / name).is_file():
+                (Path(passing) / name).parent.mkdir(exist_ok=True)
+                shutil.copyfile(model_dir / name, Path(passing) / name)
+        yield Path(passing)
+
+
+def write_result(model_dir: Path, result: TrainingResult) -> None:
+    """Writes result.json; figures that are not a number become null."""
+    files.write_json(model_dir / RESULT_FILE, without_nan(dataclasses.asdict(result)))

@@ -1,0 +1,67 @@
+"""Rematerialised networks: the same gradients and moving averages, computed twice."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+from official_vision.modeling.ops.batch_norm import BatchNormalization, rematerialised
+from tests.modeling import small
+
+
+def step_of(what):
+    """Loss, gradients and moving averages of one training step."""
+    model = small.network(small.architecture())
+    model.rematerialise(what)
+    model.update_count.variable.assign(3.0)  # a batch that is taken twice shows
+    features = small.clips()
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model(features, training=True)["logits"] ** 2)
+        return loss, tape.gradient(loss, model.trainable_variables)
+
+    loss, gradients = step()
+    return loss.numpy(), [g.numpy() for g in gradients], [v.numpy() for v in model.variables]
+
+
+@pytest.mark.parametrize("what", ["norms", "everything"])
+def test_gradients_and_moving_averages_are_the_same(what):
+    """Up to the order in which several consumers' gradients are added: a few units in the last place."""
+    kept, again = step_of("nothing"), step_of(what)
+    assert again[0] == pytest.approx(kept[0], rel=1e-6)
+    for found, expected in zip(again[1] + again[2], kept[1] + kept[2], strict=True):
+        scale = np.abs(expected).max() + 1e-9
+        np.testing.assert_allclose(found / scale, expected / scale, atol=1e-5)
+
+
+@pytest.mark.parametrize("what", ["norms", "everything"])
+def test_half_precision_gives_the_same_direction(what):
+    """Sums of bfloat16 products depend on their order by more than single gradients bear."""
+    tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        kept, again = step_of("nothing"), step_of(what)
+    finally:
+        tf_keras.mixed_precision.set_global_policy("float32")
+    assert again[0] == pytest.approx(kept[0], rel=1e-3)
+    one, other = (np.concatenate([g.ravel() for g in own[1]]) for own in (kept, again))
+    assert one @ other > 0.999 * np.linalg.norm(one) * np.linalg.norm(other)
+
+
+def test_the_call_is_made_twice_and_averages_see_one_batch():
+    norm = BatchNormalization(momentum=0.5)
+    calls = []
+    x = tf.random.stateless_normal([8, 3], [1, 2], mean=4.0)
+
+    def call(values):
+        calls.append(len(calls))
+        return norm(values, training=True)
+
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        loss = tf.reduce_sum(rematerialised(call, x) ** 3)
+    assert len(calls) == 1
+    assert tape.gradient(loss, x) is not None
+    assert len(calls) == 2
+    np.testing.assert_allclose(norm.moving_mean, 0.5 * x.numpy().mean(axis=0), rtol=1e-5)

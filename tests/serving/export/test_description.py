@@ -1,0 +1,64 @@
+"""What travels with an exported file, and which version is taken."""
+
+import json
+
+import pytest
+
+from official_vision.errors import UserError
+from official_vision.serving.export.description import (
+    feeding_to_dict,
+    read_description,
+    version_folder,
+)
+from official_vision.specs import DataSpec, PrepareSpec
+
+
+def write(folder, content):
+    (folder / "assets").mkdir(parents=True)
+    (folder / "assets" / "model.json").write_text(content)
+    return folder
+
+
+def test_the_newest_version_is_taken(tmp_path):
+    for version in ("1", "9", "10"):
+        write(tmp_path / version, "{}")
+    (tmp_path / ".partial-x").mkdir()
+    (tmp_path / "notes").mkdir()
+    assert version_folder(tmp_path) == tmp_path / "10"
+    assert version_folder(str(tmp_path / "9")) == tmp_path / "9"
+
+
+@pytest.mark.parametrize("made", [None, "empty", "7"])
+def test_a_folder_without_a_version_is_refused(tmp_path, made):
+    folder = tmp_path / "export"
+    if made:
+        (folder / made).mkdir(parents=True)
+    with pytest.raises(UserError, match=r"tools/export\.py") as caught:
+        version_folder(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    preparation = PrepareSpec(
+        short_side=48, fps=12.5, flow="tvl1", flow_bound=7.5, objects="none", annotations="a.csv"
+    )
+    clip = DataSpec(frames=5, frame_stride=3, size=33, short_video="hold", path="elsewhere")
+    values = {"labels": ["a", "b"], "streams": ["rgb"]}
+    values |= feeding_to_dict(preparation.to_dict(), clip)
+    read = read_description(write(tmp_path, json.dumps(values)))
+    assert (read.labels, read.streams) == (("a", "b"), ("rgb",))
+    # Nothing of the machine it was trained on travels along.
+    assert read.preparation == PrepareSpec(
+        short_side=48, fps=12.5, flow="tvl1", flow_bound=7.5, objects="none"
+    )
+    assert read.clip == DataSpec(frames=5, frame_stride=3, size=33, short_video="hold")
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", "null", '{"labels": ["a"]', '{"labels": 3}', '{"clip": {}}']
+)
+def test_a_description_that_is_not_whole_is_refused(tmp_path, content):
+    with pytest.raises(UserError, match=r"model\.json") as caught:
+        read_description(write(tmp_path, content))
+    assert "\n" not in str(caught.value)

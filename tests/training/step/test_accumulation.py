@@ -1,0 +1,110 @@
+"""A batch in parts makes the step of the whole batch: losses, weights, devices, loss scaling."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_vision.errors import UserError
+from official_vision.training.step.accumulation import accumulate, check_parts
+from tests.training import steps
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def test_sums_by_hand():
+    weight = tf.Variable([2.0])
+    rows = tf.constant([[1.0], [2.0], [3.0], [4.0], [5.0], [6.0]])
+
+    def step(part):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum((part["x"] * weight) ** 2)
+        return loss, tape.gradient(loss, [weight])
+
+    for run in (accumulate, tf.function(accumulate)):
+        loss, (gradient,) = run(step, {"x": rows}, 3, [weight])
+        assert float(loss) == 4 * 91
+        assert gradient.numpy().tolist() == [2 * 2 * 91]
+
+
+def test_parts_are_consecutive_rows_one_after_the_other():
+    seen = []
+    accumulate(
+        lambda part: (seen.append(part.numpy().tolist()) or tf.constant(0.0), []),
+        tf.range(6),
+        3,
+        [],
+    )
+    assert seen == [[0, 1], [2, 3], [4, 5]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("settings", [{}, {"precision": "mixed_float16"}])
+def test_parts_make_the_step_of_the_whole_batch(settings):
+    """Batch norm aside, which runs with its moving statistics here; a row is padding."""
+    frozen = {"frozen": steps.NO_BATCH_STATISTICS, "weight_decay": 0.1, **settings}
+    whole_losses, whole = steps.after(steps.make_task(**frozen), steps=2)
+    losses, parts = steps.after(steps.make_task(accumulation_steps=4, **frozen), steps=2)
+    np.testing.assert_allclose(losses, whole_losses, rtol=1e-5)
+    steps.assert_close(parts, whole, atol=1e-5, rtol=1e-5)
+    assert len(steps.moved(whole, steps.weights(steps.start(steps.make_task(**frozen))[0]))) > 10
+
+
+def test_batches_that_do_not_divide_are_refused():
+    check_parts(16, 2, 4)
+    with pytest.raises(UserError, match=r"multiple .* Received: 16 with 3 steps on 2 devices"):
+        check_parts(16, 2, 3)
+
+
+TWO_DEVICES = """
+import official_vision
+import numpy as np
+import tensorflow as tf
+import tf_keras
+from tests.training import steps
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+task = steps.make_task({"name": "adam", "learning_rate": 0.01}, accumulation_steps=2,
+                       rematerialise="everything", ema_decay=0.9, gradient_clip_norm=1.0)
+features, targets = steps.batch()
+targets["mask"] = tf.ones_like(targets["mask"])
+one_losses, one = steps.after(task, 3, inputs=(features, targets))
+strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+# Rows 0, 1 are the first part of one device, and so they are the first rows of the two devices.
+rows = {0: [0, 2], 1: [1, 3]}
+with strategy.scope():
+    model, optimizer = steps.start(task)
+
+    def given(context):
+        return tf.nest.map_structure(
+            lambda x: tf.gather(x, rows[context.replica_id_in_sync_group]), (features, targets))
+
+    inputs = strategy.experimental_distribute_values_from_function(given)
+
+    @tf.function
+    def step():
+        losses = strategy.run(lambda x: task.train_step(x, model, optimizer)[task.loss], (inputs,))
+        return strategy.reduce("MEAN", losses, axis=None)
+
+    losses = [float(step()) for _ in range(3)]
+np.testing.assert_allclose(losses, one_losses, atol=1e-4)
+found = {name.replace("/replica_0", ""): value for name, value in steps.weights(model).items()}
+# Of the variance, a single device averages the unbiased estimate.
+assert found.keys() == one.keys()
+for name in found:
+    if "moving_variance" not in name:
+        np.testing.assert_allclose(found[name], one[name], atol=1e-4, err_msg=name)
+print("as one")
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_in_parts_are_one_device_in_parts():
+    """With synchronised batch norm, two optimizers, rematerialisation, clipping, a moving average."""
+    command = [sys.executable, "-c", TWO_DEVICES]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert "as one" in done.stdout, done.stderr[-3000:]
