@@ -117,8 +117,8 @@ def _growth(settings: config.Config) -> tuple[dict, str]:
 def _profile(configs: dict[str, config.Config]) -> tuple[dict, str]:
     folder = pathlib.Path(_PROFILE.value)
     files.check_folder_writable(folder, "--profile")
-    from official_vision.benchmark.profile import measure_profiles, profile_text
-    from official_vision.benchmark.profile_picture import draw_profiles
+    from official_vision.benchmark.profile.profile import measure_profiles, profile_text
+    from official_vision.benchmark.profile.profile_picture import draw_profiles
 
     result = measure_profiles(configs, _WHAT.value, _ROUNDS.value, folder)
     draw_profiles(result, folder / "profile.png")

@@ -13,8 +13,8 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from official_vision.architecture.connectivity import Learned
-    from official_vision.architecture.cost import Setting
+    from official_vision.architecture.connections.connectivity import Learned
+    from official_vision.architecture.cost.network_cost import Setting
     from official_vision.architecture.graph import Architecture
     from official_vision.config import Config
 
@@ -154,8 +154,11 @@ def main() -> None:
     from absl import flags
 
     from official_vision import files
-    from official_vision.architecture import cost, draw, formats, overhead
-    from official_vision.architecture import network_report as report
+    from official_vision.architecture import formats
+    from official_vision.architecture.cost import gate_overhead as overhead
+    from official_vision.architecture.cost import network_cost as cost
+    from official_vision.architecture.cost import network_report as report
+    from official_vision.architecture.drawing import draw
 
     asked = flags.FLAGS
     _check_flags()

@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from official_vision.architecture.connected import check_connected
-from official_vision.architecture.connected import strides as _strides
+from official_vision.architecture.connections.graph_check import check_connected
+from official_vision.architecture.connections.graph_check import strides as _strides
 from official_vision.architecture.refusal import ArchitectureError as ArchitectureError
 from official_vision.architecture.refusal import fail as _fail
 from official_vision.plain import make_fields_plain

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from official_vision.architecture import strengths as published
+from official_vision.architecture.connections import published_strengths as published
 from official_vision.architecture.formats import read_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.errors import UserError, nearest

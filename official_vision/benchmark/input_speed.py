@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_vision.benchmark.garden import garden_dataset
+from official_vision.benchmark.model_garden_reader import garden_dataset
 from official_vision.benchmark.scenes import SPLIT, write_scenes
 from official_vision.benchmark.spread import spread
 from official_vision.config import Config

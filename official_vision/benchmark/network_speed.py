@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from official.core import config_definitions
 
-from official_vision.architecture.cost import estimate
+from official_vision.architecture.cost.network_cost import estimate
 from official_vision.benchmark.spread import spread
 from official_vision.config import Config
 from official_vision.modeling.builder import build_model, resolve_architecture

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision.architecture.graph import Architecture
-from official_vision.architecture.streams import NEUTRAL
+from official_vision.architecture.neutral_values import NEUTRAL
 from official_vision.errors import UserError
 from official_vision.specs import ModelSpec
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from official_vision.architecture.connectivity import Learned
+from official_vision.architecture.connections.connectivity import Learned
 from official_vision.architecture.graph import Architecture
 from official_vision.errors import UserError
 from official_vision.modeling.inference.discretise import (

@@ -6,15 +6,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from official_vision.architecture.connection_cost import connection_costs
-from official_vision.architecture.connectivity import Learned
-from official_vision.architecture.cost import Setting, estimate
-from official_vision.architecture.graph import Architecture
-from official_vision.architecture.overhead import (
+from official_vision.architecture.connections.connectivity import Learned
+from official_vision.architecture.cost.connection_cost import connection_costs
+from official_vision.architecture.cost.gate_overhead import (
     PAPER_FLOPS_PERCENT,
     PAPER_PARAMETERS_PERCENT,
     peer_overheads,
 )
+from official_vision.architecture.cost.network_cost import Setting, estimate
+from official_vision.architecture.graph import Architecture
 from official_vision.training.observation.connection_log import mean_entropy_share
 
 # Title, stage and key of the networks that search.json tells of.

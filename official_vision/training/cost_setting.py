@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from official_vision.architecture.cost import Setting
+from official_vision.architecture.cost.network_cost import Setting
 from official_vision.specs import DataSpec, ModelSpec
 
 
 def setting_of(model: ModelSpec, data: DataSpec) -> Setting:
-    """Returns the setting of architecture/cost.py for clips of `data` through a network of `model`."""
+    """Returns the setting of architecture/cost/network_cost.py for clips of `data` through a network of `model`."""
     model = model.with_numbers()
     return Setting(
         gate=model.gate,

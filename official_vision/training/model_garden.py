@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras
 from official.core import config_definitions, train_lib, train_utils
 
-from official_vision.architecture.connection_cost import ConnectionCosts, connection_costs
+from official_vision.architecture.cost.connection_cost import ConnectionCosts, connection_costs
 from official_vision.config import Config
 from official_vision.errors import StoppedError
 from official_vision.training.checkpoints.best import BestExporter

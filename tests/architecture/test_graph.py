@@ -6,7 +6,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from official_vision.architecture.cost import Setting, estimate
+from official_vision.architecture.cost.network_cost import Setting, estimate
 from official_vision.architecture.formats import from_json, to_json
 from official_vision.architecture.graph import Architecture, ArchitectureError, Block, Stem
 from official_vision.architecture.zoo import ZOO, assemblenet_plus_plus_50

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from official_vision import config
-from official_vision.architecture.cost import Setting, estimate
+from official_vision.architecture.cost.network_cost import Setting, estimate
 from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Block
 from official_vision.architecture.zoo import ZOO, load_architecture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.architecture.cost import estimate
+from official_vision.architecture.cost.network_cost import estimate
 from official_vision.architecture.formats import read_architecture
 from official_vision.benchmark import network_speed as network
 from official_vision.benchmark.growth import draw_growth, exponents, grown, growth_text, parsed

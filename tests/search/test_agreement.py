@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from official_vision.architecture.derive import derive
+from official_vision.architecture.connections.derive import derive
 from official_vision.architecture.formats import save_architecture
 from official_vision.errors import UserError
 from official_vision.search.agreement import agreements, compare, describe_agreement, read_found

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.architecture.connectivity import Learned
+from official_vision.architecture.connections.connectivity import Learned
 from official_vision.errors import UserError
 from official_vision.search.discrete import (
     check_learned,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.architecture.cost import estimate
+from official_vision.architecture.cost.network_cost import estimate
 from official_vision.architecture.formats import read_architecture
 from official_vision.errors import UserError
 from official_vision.modeling.inference.discretise import to_discrete

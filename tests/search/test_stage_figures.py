@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from official_vision.architecture.connection_cost import connection_costs
-from official_vision.architecture.connectivity import Learned
-from official_vision.architecture.cost import Setting, estimate
+from official_vision.architecture.connections.connectivity import Learned
+from official_vision.architecture.cost.connection_cost import connection_costs
+from official_vision.architecture.cost.network_cost import Setting, estimate
 from official_vision.search.stage_figures import attention_figures, connection_figures, table
 from tests.modeling import small
 

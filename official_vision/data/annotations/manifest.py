@@ -58,8 +58,8 @@ class Manifest:
       classes: names in the order of their indices.
       rows: the videos.
       notes: a line for each thing that the reader mended or left out, so that nothing happens silently.
-      division: lines on how videos without a split were divided (data/prepare/automatic_split.py); empty where all had
-        one.
+      division: lines on how videos without a split were divided (data/prepare/automatic_split.py); empty where
+        all had one.
     """
 
     classes: tuple[str, ...]

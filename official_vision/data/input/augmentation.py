@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from official_vision.architecture.streams import NEUTRAL
+from official_vision.architecture.neutral_values import NEUTRAL
 from official_vision.specs import DataSpec
 
 

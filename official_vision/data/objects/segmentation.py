@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from official_vision.architecture.streams import UNLABELLED
+from official_vision.architecture.neutral_values import UNLABELLED
 from official_vision.errors import UserError, nearest
 from official_vision.specs import PrepareSpec
 

@@ -10,8 +10,8 @@ The keys are a superset of Model Garden's, whose own video reader takes these sh
                    flow/encoded     a grey PNG a frame, x codes above y codes: [2 * height, width]
                    objects/encoded  a grey PNG of ids a frame
 
-Frames are encoded by data/storage/frame_encoding.py, in processes without TensorFlow. For every decoder they are plain
-JPEGs and PNGs; each also carries what lets it be read by itself (data/storage/frame_records.py).
+Frames are encoded by data/storage/frame_encoding.py, in processes without TensorFlow. For every decoder they are
+plain JPEGs and PNGs; each also carries what lets it be read by itself (data/storage/frame_records.py).
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import tf_keras
 
-from official_vision.architecture.connectivity import distribution_of, strengths_of
-from official_vision.architecture.derive import derive
+from official_vision.architecture.connections.connectivity import distribution_of, strengths_of
+from official_vision.architecture.connections.derive import derive
 from official_vision.modeling.block import ConvolutionalBlock
 from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.gates import PeerAttentionGate
@@ -46,7 +46,7 @@ def to_discrete(model: AssembleNet, threshold: float = 0.0) -> AssembleNet:
 
     Args:
       model: a network whose blocks hold one-shot gates; named peers and other gates stay.
-      threshold: in [0, 1]; see architecture/derive.py.
+      threshold: in [0, 1]; see architecture/connections/derive.py.
 
     Returns:
       A new network with weights of its own; `model` is left as it is.

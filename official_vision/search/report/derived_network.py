@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from official_vision.architecture.connectivity import Learned
-from official_vision.architecture.cost import Setting
+from official_vision.architecture.connections.connectivity import Learned
+from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.zoo import assemblenet_plus_plus_50
 from official_vision.search.report.drawing import draw_network

@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from official_vision.architecture.cost import fed_by
-from official_vision.architecture.draw import node_labels
+from official_vision.architecture.cost.network_cost import fed_by
+from official_vision.architecture.drawing.draw import node_labels
+from official_vision.architecture.drawing.layout import Layout, Wire, lay_out, ports, route
 from official_vision.architecture.graph import Architecture, Block, Stem
-from official_vision.architecture.layout import Layout, Wire, lay_out, ports, route
 
 BOX_WIDTH = 0.5  # of the distance between two columns
 _COLUMN, _UNIT = 172, 70  # pixels of that distance, and of a unit of the layout

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from official_vision.architecture.connection_cost import connection_costs
-from official_vision.architecture.connectivity import Learned
-from official_vision.architecture.cost import Setting, estimate
+from official_vision.architecture.connections.connectivity import Learned
+from official_vision.architecture.cost.connection_cost import connection_costs
+from official_vision.architecture.cost.network_cost import Setting, estimate
 from official_vision.architecture.graph import Architecture
 from official_vision.search.report.strength_series import evenly_chosen
 from official_vision.search.stage_figures import NETWORKS, cost_figures

@@ -8,8 +8,8 @@ from typing import Any
 
 from official_vision import config as configuration
 from official_vision import files
-from official_vision.architecture.connectivity import Learned
-from official_vision.architecture.cost import Setting
+from official_vision.architecture.connections.connectivity import Learned
+from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.formats import read_architecture
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config

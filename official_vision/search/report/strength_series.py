@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from official_vision.architecture.connectivity import Learned
+from official_vision.architecture.connections.connectivity import Learned
 from official_vision.architecture.graph import Block
 from official_vision.training.observation.connection_log import mean_entropy_share
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from official_vision.architecture.streams import UNLABELLED
+from official_vision.architecture.neutral_values import UNLABELLED
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from official_vision import config as configuration
 from official_vision import files
-from official_vision.architecture.cost import estimate, total
+from official_vision.architecture.cost.network_cost import estimate, total
 from official_vision.architecture.formats import to_json
 from official_vision.data.storage.index import Index
 from official_vision.errors import UserError

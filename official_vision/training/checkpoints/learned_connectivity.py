@@ -10,7 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision import config as configuration
-from official_vision.architecture.connectivity import Learned, distribution_of, strengths_of
+from official_vision.architecture.connections.connectivity import (
+    Learned,
+    distribution_of,
+    strengths_of,
+)
 from official_vision.architecture.formats import read_architecture
 from official_vision.architecture.graph import Block
 from official_vision.architecture.plan import NodePlan, make_plan

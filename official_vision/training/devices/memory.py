@@ -12,7 +12,7 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow.python.client import device_lib
 
-from official_vision.architecture.cost import Cost, estimate
+from official_vision.architecture.cost.network_cost import Cost, estimate
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.training.cost_setting import setting_of

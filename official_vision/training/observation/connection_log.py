@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision.architecture.connectivity import Learned
+from official_vision.architecture.connections.connectivity import Learned
 from official_vision.architecture.graph import Architecture
 from official_vision.modeling.inference.discretise import learned_strengths, peer_distributions
 from official_vision.modeling.network import AssembleNet

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from official.core import train_lib
 
-from official_vision.architecture.connectivity import Learned
+from official_vision.architecture.connections.connectivity import Learned
 from official_vision.config import Config
 from official_vision.data.storage.index import Index
 from official_vision.metrics.figures import scalars

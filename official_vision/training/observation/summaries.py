@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from official_vision.architecture.connectivity import Learned, connection_strengths
+from official_vision.architecture.connections.connectivity import Learned, connection_strengths
 from official_vision.training.observation.connection_log import mean_entropy_share
 from official_vision.training.observation.training_pictures import draw_graph, draw_peers
 

@@ -13,8 +13,8 @@ import tensorflow as tf
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from official_vision.architecture.connectivity import Learned
-from official_vision.architecture.draw import draw
+from official_vision.architecture.connections.connectivity import Learned
+from official_vision.architecture.drawing.draw import draw
 from official_vision.data.input.pipeline import build_dataset
 from official_vision.data.prepare.preview import flow_colours, object_colours
 from official_vision.data.storage.index import Index

@@ -10,8 +10,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from official_vision import files
-from official_vision.architecture.connection_cost import ConnectionCosts
-from official_vision.architecture.cost import Setting
+from official_vision.architecture.cost.connection_cost import ConnectionCosts
+from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.plan import make_plan
 from official_vision.errors import UserError

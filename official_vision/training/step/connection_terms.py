@@ -6,7 +6,7 @@ import math
 
 import tensorflow as tf
 
-from official_vision.architecture.connection_cost import ConnectionCosts
+from official_vision.architecture.cost.connection_cost import ConnectionCosts
 from official_vision.errors import UserError
 from official_vision.modeling.gates import PeerAttentionGate
 from official_vision.modeling.network import AssembleNet

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
-from official_vision.architecture.streams import NEUTRAL
+from official_vision.architecture.neutral_values import NEUTRAL
 from official_vision.data.input.augmentation import (
     OPERATIONS,
     augment_clip,

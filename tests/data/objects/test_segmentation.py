@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.architecture.streams import UNLABELLED
+from official_vision.architecture.neutral_values import UNLABELLED
 from official_vision.data.objects import object_fingerprint, object_source
 from official_vision.data.objects.segmentation import SegmentationNetwork
 from official_vision.data.video import Frame

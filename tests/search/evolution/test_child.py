@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from official_vision import files
-from official_vision.architecture.cost import estimate
+from official_vision.architecture.cost.network_cost import estimate
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.search.evolution.child import (
     child_config,

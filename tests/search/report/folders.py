@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from official_vision.architecture.connectivity import Learned
+from official_vision.architecture.connections.connectivity import Learned
 from official_vision.architecture.formats import save_architecture, to_json
 from official_vision.architecture.graph import Block
 from official_vision.architecture.plan import make_plan

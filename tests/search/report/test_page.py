@@ -9,8 +9,8 @@ import shutil
 import numpy as np
 import pytest
 
-from official_vision.architecture.connection_cost import connection_costs
-from official_vision.architecture.cost import estimate
+from official_vision.architecture.cost.connection_cost import connection_costs
+from official_vision.architecture.cost.network_cost import estimate
 from official_vision.errors import UserError
 from official_vision.search.report import write_report
 from official_vision.search.report.page import describe, page_of

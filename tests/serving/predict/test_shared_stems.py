@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.architecture.cost import estimate
+from official_vision.architecture.cost.network_cost import estimate
 from official_vision.errors import UserError
 from official_vision.modeling.builder import build_model
 from official_vision.serving.predict import predictor as predict

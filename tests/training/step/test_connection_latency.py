@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from official_vision.architecture.cost import Setting
+from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.zoo import assemblenet_50
 from official_vision.errors import UserError
 from official_vision.training.step.connection_latency import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.architecture.connection_cost import connection_costs
+from official_vision.architecture.cost.connection_cost import connection_costs
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.errors import UserError
 from official_vision.modeling.inference.discretise import learned_strengths, peer_distributions

@@ -4,8 +4,8 @@ import itertools
 
 from hypothesis import given
 
+from official_vision.architecture.drawing.layout import LANE_HEIGHT, Wire, lay_out
 from official_vision.architecture.graph import Architecture, Block, Stem
-from official_vision.architecture.layout import LANE_HEIGHT, Wire, lay_out
 from official_vision.architecture.zoo import assemblenet_plus_plus_50
 from tests.architecture.strategies import architectures
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from official_vision.architecture.count import (
+from official_vision.architecture.cost.layer_cost import (
     Count,
     batch_norm,
     convolution,

@@ -6,15 +6,19 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from official_vision.architecture.connectivity import Learned, PeerChoice, connection_strengths
-from official_vision.architecture.cost import Cost
-from official_vision.architecture.count import Count
-from official_vision.architecture.graph import Block, Stem
-from official_vision.architecture.overhead import (
+from official_vision.architecture.connections.connectivity import (
+    Learned,
+    PeerChoice,
+    connection_strengths,
+)
+from official_vision.architecture.cost.gate_overhead import (
     PAPER_FLOPS_PERCENT,
     PAPER_PARAMETERS_PERCENT,
     Overhead,
 )
+from official_vision.architecture.cost.layer_cost import Count
+from official_vision.architecture.cost.network_cost import Cost
+from official_vision.architecture.graph import Block, Stem
 
 _AMOUNTS = ("parameters", "GFLOPs", "G operations", "share")
 _HEADINGS = ("node", "level", "block", "output", *_AMOUNTS, "inputs")

@@ -4,18 +4,18 @@ import pytest
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from official_vision.architecture.cost import Setting, estimate
+from official_vision.architecture.cost.network_cost import Setting, estimate
 from official_vision.architecture.formats import read_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
-from official_vision.benchmark.profile import (
+from official_vision.benchmark.profile.profile import (
     kind_of,
     measure_profiles,
     place_of,
     profile_text,
     summary,
 )
-from official_vision.benchmark.profile_picture import make_figure
-from official_vision.benchmark.trace import XLA, Kernel, kernels_of
+from official_vision.benchmark.profile.profile_picture import make_figure
+from official_vision.benchmark.profile.trace import XLA, Kernel, kernels_of
 from official_vision.training.cost_setting import setting_of
 from tests.training import runs
 

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from official_vision.architecture.connectivity import Learned
-from official_vision.architecture.cost import Setting, estimate
+from official_vision.architecture.connections.connectivity import Learned
+from official_vision.architecture.cost.gate_overhead import peer_overheads
+from official_vision.architecture.cost.network_cost import Setting, estimate
+from official_vision.architecture.cost.network_report import describe, to_dict
 from official_vision.architecture.graph import Architecture, Block, Stem
-from official_vision.architecture.network_report import describe, to_dict
-from official_vision.architecture.overhead import peer_overheads
 from official_vision.architecture.zoo import (
     assemblenet_50,
     assemblenet_plus_plus_50,

@@ -8,11 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision.architecture.cost import Cost, estimate, fed_by, feeding_classifier
+from official_vision.architecture.cost.network_cost import (
+    Cost,
+    estimate,
+    fed_by,
+    feeding_classifier,
+)
 from official_vision.architecture.graph import Architecture
 from official_vision.benchmark.network_speed import PRECISIONS, contender, data_of, seconds_of
+from official_vision.benchmark.profile.trace import XLA, Kernel, traced
 from official_vision.benchmark.spread import spread
-from official_vision.benchmark.trace import XLA, Kernel, traced
 from official_vision.config import Config
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.training.cost_setting import setting_of

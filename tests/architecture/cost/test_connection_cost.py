@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from official_vision.architecture.connection_cost import connection_costs
-from official_vision.architecture.cost import Setting, estimate
+from official_vision.architecture.cost.connection_cost import connection_costs
+from official_vision.architecture.cost.network_cost import Setting, estimate
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.architecture.plan import make_plan
 from official_vision.architecture.zoo import ZOO

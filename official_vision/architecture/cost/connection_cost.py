@@ -6,8 +6,8 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from official_vision.architecture.cost import Setting
-from official_vision.architecture.count import convolution, dense, max_pool
+from official_vision.architecture.cost.layer_cost import convolution, dense, max_pool
+from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.plan import NodePlan, gate_sources, make_plan
 

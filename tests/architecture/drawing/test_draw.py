@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from official_vision.architecture import draw as drawing
-from official_vision.architecture.derive import derive
-from official_vision.architecture.draw import draw
+from official_vision.architecture.connections.derive import derive
+from official_vision.architecture.drawing import draw as drawing
+from official_vision.architecture.drawing.draw import draw
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.architecture.plan import make_plan
 from official_vision.architecture.zoo import ZOO

@@ -16,7 +16,7 @@ def draw_profiles(result: Mapping[str, Any], path: str | os.PathLike) -> None:
     """Draws a row of bars a network and precision: nodes, streams and kinds of operation.
 
     Args:
-      result: of benchmark/profile.py.
+      result: of benchmark/profile/profile.py.
       path: of the PNG.
     """
     save_png(make_figure(result), path)

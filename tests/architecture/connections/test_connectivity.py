@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from official_vision.architecture.connectivity import Learned, PeerChoice, connection_strengths
+from official_vision.architecture.connections.connectivity import (
+    Learned,
+    PeerChoice,
+    connection_strengths,
+)
 from official_vision.architecture.graph import Architecture, ArchitectureError, Block, Stem
 
 GRAPH = Architecture(

@@ -1,6 +1,6 @@
 """Formulas of single layers, against numbers worked out by hand."""
 
-from official_vision.architecture.count import (
+from official_vision.architecture.cost.layer_cost import (
     Count,
     batch_norm,
     convolution,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from official_vision.architecture.derive import derive
+from official_vision.architecture.connections.derive import derive
 from official_vision.architecture.graph import Architecture, ArchitectureError, Block, Stem
 from official_vision.architecture.plan import make_plan
 from official_vision.architecture.zoo import assemblenet_50, assemblenet_plus_plus_50

@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from official_vision.architecture.cost import GATES, Setting, estimate, fed_by, feeding_classifier
-from official_vision.architecture.count import Count, total
+from official_vision.architecture.cost.layer_cost import Count, total
+from official_vision.architecture.cost.network_cost import (
+    GATES,
+    Setting,
+    estimate,
+    fed_by,
+    feeding_classifier,
+)
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.architecture.zoo import ZOO, assemblenet_50, assemblenet_plus_plus_50
 from official_vision.errors import UserError

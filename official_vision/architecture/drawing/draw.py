@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import files
-from official_vision.architecture.cost import fed_by
+from official_vision.architecture.cost.network_cost import fed_by
+from official_vision.architecture.drawing.layout import Layout, Wire, lay_out, ports, route
 from official_vision.architecture.graph import Architecture, Block, Stem
-from official_vision.architecture.layout import Layout, Wire, lay_out, ports, route
 from official_vision.errors import UserError
 
 _STREAM_COLOURS = {

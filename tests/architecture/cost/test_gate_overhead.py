@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 from hypothesis import given
 
-from official_vision.architecture.cost import Setting, estimate
+from official_vision.architecture.cost.gate_overhead import peer_overheads
+from official_vision.architecture.cost.network_cost import Setting, estimate
 from official_vision.architecture.graph import Architecture, Block, Stem
-from official_vision.architecture.overhead import peer_overheads
 from official_vision.architecture.zoo import assemblenet_50, assemblenet_plus_plus_50
 from tests.architecture.strategies import architectures
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from official_vision.architecture.derive import Derivation, derive
+from official_vision.architecture.connections.derive import Derivation, derive
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.plan import make_plan
 
@@ -84,7 +84,7 @@ class Learned:
         }
 
     def derive(self, threshold: float) -> Derivation:
-        """Returns the discrete network (architecture/derive.py), which says where it comes from.
+        """Returns the discrete network (architecture/connections/derive.py), which says where it comes from.
 
         Raises:
           ArchitectureError: a threshold outside [0, 1].

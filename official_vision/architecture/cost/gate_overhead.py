@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from official_vision.architecture.cost import Cost, Setting, estimate
-from official_vision.architecture.derive import derive
+from official_vision.architecture.connections.derive import derive
+from official_vision.architecture.cost.network_cost import Cost, Setting, estimate
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.architecture.plan import NodePlan, gate_sources, make_plan
 

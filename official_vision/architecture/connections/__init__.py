@@ -1,0 +1,1 @@
+"""Connections and peers: how strong they are, and networks derived from them."""

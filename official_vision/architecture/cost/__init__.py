@@ -1,0 +1,1 @@
+"""What networks cost: parameters, FLOPs and memory of nodes and connections, from the graph alone."""
