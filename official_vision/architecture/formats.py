@@ -9,6 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from official_vision import files
+from official_vision.architecture.block_kinds import (
+    BlockKind,
+    kind_named,
+    kind_of_several_numbers,
+)
 from official_vision.architecture.graph import Architecture, ArchitectureError, Block, Stem
 from official_vision.errors import nearest
 
@@ -179,9 +184,9 @@ def from_lists(
         structure, strengths = _parsed(structure), _parsed(strengths)
         stems = sum(row[0] < 0 for row in structure)
         given = list(strengths) or [()] * len(structure)
-        stem_stride = 2 if settings.get("block_kind") == "inverted_bottleneck" else 4
+        kind = kind_named(settings.get("block_kind", Architecture.block_kind))
         nodes = [
-            _stem_from_row(row, weights, stems, stem_stride)
+            _stem_from_row(row, weights, stems, kind)
             if row[0] < 0
             else _block_from_row(index, row, weights)
             for index, (row, weights) in enumerate(zip(structure, given, strict=True))
@@ -209,7 +214,7 @@ def _from_lists_file(values: Mapping[str, Any]) -> Architecture:
     structure = _parsed(values[_STRUCTURE])
     rows = structure if isinstance(structure, list) else []
     if any(isinstance(row, list) and len(row) > 3 and isinstance(row[2], list) for row in rows):
-        settings.setdefault("block_kind", "inverted_bottleneck")
+        settings.setdefault("block_kind", kind_of_several_numbers())
     return from_lists(structure, values.get(_STRENGTHS, ()), **settings)
 
 
@@ -221,13 +226,13 @@ def _usual_width(kind: str, shared: int) -> int:
     return _OBJECT_CHANNELS if kind == "object" else shared
 
 
-def _stem_from_row(row: Sequence, strengths: Sequence, stems: int, stride: int) -> Stem:
+def _stem_from_row(row: Sequence, strengths: Sequence, stems: int, blocks: BlockKind) -> Stem:
     if len(strengths):
         raise ValueError("strengths of a stem, which has no inputs")
     kind = {code: kind for kind, code in _STEM_CODES.items()}[row[0]]
     _, dilation, *width = row
     (channels,) = width or [_usual_width(kind, _AUTHORS_STEM_CHANNELS // stems)]
-    return Stem(kind, channels, dilation, 4 if kind == "object" else stride)
+    return Stem(kind, channels, dilation, blocks.stem_stride(kind))
 
 
 def _block_from_row(index: int, row: Sequence, strengths: Sequence) -> Block:

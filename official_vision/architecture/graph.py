@@ -8,8 +8,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from official_vision.architecture.block_kinds import BlockKind, kind_named
 from official_vision.architecture.connections.graph_check import check_connected
 from official_vision.architecture.connections.graph_check import strides as _strides
+from official_vision.architecture.refusal import LARGEST_COUNT, is_count
 from official_vision.architecture.refusal import ArchitectureError as ArchitectureError
 from official_vision.architecture.refusal import fail as _fail
 from official_vision.plain import make_fields_plain
@@ -25,15 +27,10 @@ MODULES_BY_DEPTH = {
     77: (3, 4, 15, 3),
     101: (3, 4, 23, 3),
 }
-BLOCK_KINDS = ("bottleneck", "inverted_bottleneck")
 # Zeros around what a strided convolution sees: the same number on every side, or TensorFlow's SAME.
 PADDINGS = ("symmetric", "same")
 # The convolution that has a block's stride: the 3x3 of its first module, or the 1x1 before it.
 DOWNSAMPLINGS = ("middle", "first")
-# AssembleNet keeps a level's channel sum whatever the number of its blocks (supplement A.1).
-CHANNEL_SUM_OF_LEVEL = {0: 128, 1: 128, 2: 256, 3: 512, 4: 512}
-# Far beyond any network; keeps arithmetic on channels and strides finite.
-_LARGEST_COUNT = 65536
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +92,7 @@ class Architecture:
       nodes: stems first, then blocks, each fed by earlier nodes; the blocks of the highest level feed
         the classifier.
       depth: the residual modules of each level, by the usual name (MODULES_BY_DEPTH).
-      block_kind: bottleneck (A.1) or inverted_bottleneck (the -lite network).
+      block_kind: a name of architecture/block_kinds.py.
       width_multiplier: scales every convolution's channels; 1 is as published.
       rgb_pool_size: window of the rgb stem's max pool: 2 in the supplement, 3 in the authors' file.
       convolution_padding: of strided convolutions: symmetric as in the authors' code, or same (TensorFlow's
@@ -125,6 +122,11 @@ class Architecture:
         for index, node in enumerate(self.nodes):
             _check_node(index, node, self)
         check_connected(self)
+
+    @property
+    def kind(self) -> BlockKind:
+        """What `block_kind` names."""
+        return kind_named(self.block_kind)
 
     @property
     def outputs(self) -> tuple[int, ...]:
@@ -209,7 +211,8 @@ class Architecture:
         )
 
     def _odd_channel_sums(self) -> tuple[str, ...]:
-        if self.block_kind != "bottleneck":
+        expected = self.kind.channel_sums
+        if not expected:
             return ()
         sums: dict[int, int] = {}
         for node in self.nodes:
@@ -217,14 +220,10 @@ class Architecture:
                 sums[node.level] = sums.get(node.level, 0) + node.channels
         return tuple(
             f"{self.name}: channels of level {level} sum to {total}, not "
-            f"{CHANNEL_SUM_OF_LEVEL[level]} as in the paper's networks."
+            f"{expected[level]} as in the paper's networks."
             for level, total in sorted(sums.items())
-            if total != CHANNEL_SUM_OF_LEVEL[level]
+            if total != expected[level]
         )
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and 1 <= value <= _LARGEST_COUNT
 
 
 def _check_header(graph: Architecture) -> None:
@@ -236,12 +235,11 @@ def _check_header(graph: Architecture) -> None:
         _fail(
             "The depth must be a known one.", graph.depth, f"Use one of {tuple(MODULES_BY_DEPTH)}."
         )
-    if graph.block_kind not in BLOCK_KINDS:
-        _fail("The block kind must be a known one.", graph.block_kind, f"Use one of {BLOCK_KINDS}.")
+    kind_named(graph.block_kind)
     multiplier = graph.width_multiplier
     if type(multiplier) not in (int, float) or not 0 < multiplier <= 64:
         _fail("The width multiplier must lie in (0, 64].", multiplier, "1 is as published.")
-    if not _is_count(graph.rgb_pool_size) or graph.rgb_pool_size > 64:
+    if not is_count(graph.rgb_pool_size) or graph.rgb_pool_size > 64:
         _fail("The rgb pool must be a whole number of pixels.", graph.rgb_pool_size, "Use 2 or 3.")
     for name, choices in (
         ("convolution_padding", PADDINGS),
@@ -278,8 +276,8 @@ def _check_node(index: int, node: Any, graph: Architecture) -> None:
 
 def _check_counts(index: int, node: Stem | Block, names: Sequence[str]) -> None:
     for name in names:
-        if not _is_count(getattr(node, name)):
-            rule = f"The {name} must be a whole number from 1 to {_LARGEST_COUNT}."
+        if not is_count(getattr(node, name)):
+            rule = f"The {name} must be a whole number from 1 to {LARGEST_COUNT}."
             _fail(rule, getattr(node, name), "Mend it.", index)
 
 
@@ -289,12 +287,12 @@ def _check_stem(index: int, stem: Stem, graph: Architecture) -> None:
             "A stem reads a known stream.", stem.kind, f"Use one of {tuple(STREAM_OF_STEM)}.", index
         )
     _check_counts(index, stem, ("channels", "temporal_dilation", "spatial_stride"))
-    built = (4,) if graph.block_kind == "bottleneck" or stem.kind == "object" else (2,)
-    if stem.spatial_stride not in built:
+    stride = graph.kind.stem_stride(stem.kind)
+    if stem.spatial_stride != stride:
         _fail(
             "A stem's stride is what its layers give.",
             stem.spatial_stride,
-            f"Use {built[0]}.",
+            f"Use {stride}.",
             index,
         )
     if index and isinstance(graph.nodes[index - 1], Block):
@@ -305,25 +303,7 @@ def _check_block(index: int, block: Block, graph: Architecture) -> None:
     if type(block.level) is not int or block.level not in LEVELS:
         _fail("A block's level must be 1 to 4.", block.level, "Stems alone are level 0.", index)
     _check_counts(index, block, ("temporal_dilation", "spatial_stride"))
-    if graph.block_kind == "bottleneck":
-        if not _is_count(block.channels):
-            _fail(
-                "A bottleneck block's channels are one positive whole number.",
-                block.channels,
-                "Mend it.",
-                index,
-            )
-    elif not (
-        isinstance(block.channels, tuple)
-        and len(block.channels) == 3
-        and all(map(_is_count, block.channels))
-    ):
-        _fail(
-            "An inverted bottleneck's channels are three whole numbers.",
-            block.channels,
-            "Mend them.",
-            index,
-        )
+    graph.kind.check(index, block.channels)
 
 
 def _check_connections(index: int, block: Block, graph: Architecture) -> None:

@@ -1,17 +1,33 @@
-"""An architecture's numbers, worked out once for the builder, the cost model and the tables."""
+"""Every number of every node of an architecture: layers, the cost model and the tables read it here."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import NamedTuple
 
+from official_vision.architecture.block_kinds import BlockShape
 from official_vision.architecture.graph import Architecture, Block, Stem
+from official_vision.architecture.layer_plans import ModulePlan, StemPlan
 
 # Channels M of a block's 3x3 convolutions, by level (AssembleNet++ supplement, A.1).
 MIDDLE_CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512}
-BOTTLENECK_EXPANSION = 4
-# The -lite network's layers before its classifier, as in the authors' code.
-LITE_HEAD_CHANNELS = (432, 2048)
+
+
+class GateSource(NamedTuple):
+    """What a gate reads the average of.
+
+    Attributes:
+      nodes: one node, or the candidates of a one-shot gate.
+      ratio: window and stride of the max pool before the average; 1 for none.
+    """
+
+    nodes: int | tuple[int, ...]
+    ratio: int
+
+    def maps(self) -> tuple[tuple[int, int], ...]:
+        """Returns the (node, pooling ratio) of every map that is averaged."""
+        nodes = self.nodes if isinstance(self.nodes, tuple) else (self.nodes,)
+        return tuple((node, self.ratio) for node in nodes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,25 +65,45 @@ class NodePlan:
 
     Attributes:
       index, level: as in the architecture.
-      channels: C after the width multiplier (three numbers for an inverted bottleneck).
+      channels: of the architecture, after the width multiplier.
       middle_channels: M after the width multiplier; 0 for stems.
       output_channels: width of the node's output.
       input_stride, stride: of the fused input and of the output, from the input frame.
-      modules: residual modules; 0 for stems.
       candidates: nodes of a lower level: the peers that one-shot attention chooses from.
+      peers: that the block names, one for each input; None where it names none.
       fusion: None for stems.
+      modules: the block's residual modules; none for stems.
+      stem: None for blocks.
     """
 
     index: int
     level: int
-    channels: int | tuple[int, int, int]
+    channels: int | tuple[int, ...]
     middle_channels: int
     output_channels: int
     input_stride: int
     stride: int
-    modules: int
-    candidates: tuple[int, ...]
-    fusion: FusionPlan | None
+    candidates: tuple[int, ...] = ()
+    peers: tuple[int, ...] | None = None
+    fusion: FusionPlan | None = None
+    modules: tuple[ModulePlan, ...] = ()
+    stem: StemPlan | None = None
+
+    def gate_sources(self, mode: str) -> list[GateSource]:
+        """Returns what the gate of each connection reads; nothing without gates.
+
+        A self gate reads its input as it is pooled for the connection; peers are read unpooled.
+
+        Args:
+          mode: none, static, self or peer; named peers make a block's gates discrete.
+        """
+        if mode == "none" or self.fusion is None:
+            return []
+        inputs = self.fusion.inputs
+        if mode == "peer":
+            return [GateSource(nodes, 1) for nodes in self.peers or [self.candidates] * len(inputs)]
+        ratios = self.fusion.pool_ratios if mode == "self" else [1] * len(inputs)
+        return list(map(GateSource, inputs, ratios))
 
 
 def make_plan(architecture: Architecture, num_object_classes: int = 151) -> tuple[NodePlan, ...]:
@@ -78,7 +114,7 @@ def make_plan(architecture: Architecture, num_object_classes: int = 151) -> tupl
       num_object_classes: width of object stems, which no multiplier scales.
 
     Returns:
-      A plan a node, in the architecture's order.
+      One plan per node, in the architecture's order.
     """
     plans: list[NodePlan] = []
     strides = architecture.strides()
@@ -90,49 +126,16 @@ def make_plan(architecture: Architecture, num_object_classes: int = 151) -> tupl
     return tuple(plans)
 
 
-class GateSource(NamedTuple):
-    """What a gate reads the average of.
-
-    Attributes:
-      nodes: one node, or the candidates of a one-shot gate.
-      ratio: window and stride of the max pool before the average; 1 for none.
-    """
-
-    nodes: int | tuple[int, ...]
-    ratio: int
-
-    def maps(self) -> tuple[tuple[int, int], ...]:
-        """Returns the (node, pooling ratio) of every map that is averaged."""
-        nodes = self.nodes if isinstance(self.nodes, tuple) else (self.nodes,)
-        return tuple((node, self.ratio) for node in nodes)
-
-
-def gate_sources(mode: str, block: Block, plan: NodePlan) -> list[GateSource]:
-    """Returns what the gate of each connection reads; nothing without gates.
-
-    A self gate reads its input as it is pooled for the connection; peers are read unpooled.
-
-    Args:
-      mode: none, static, self or peer.
-      block: the consumer; named peers make its gates discrete.
-      plan: the consumer's numbers.
-    """
-    if mode == "none":
-        return []
-    if mode == "peer":
-        peers = block.peers or [plan.candidates] * len(block.inputs)
-        return [GateSource(nodes, 1) for nodes in peers]
-    ratios = plan.fusion.pool_ratios if mode == "self" else [1] * len(block.inputs)
-    return list(map(GateSource, block.inputs, ratios))
-
-
 def _scaled(channels: int, architecture: Architecture) -> int:
     return max(1, round(channels * architecture.width_multiplier))
 
 
 def _stem(index: int, stem: Stem, architecture: Architecture, num_object_classes: int) -> NodePlan:
     channels = num_object_classes if stem.kind == "object" else _scaled(stem.channels, architecture)
-    return NodePlan(index, 0, channels, 0, channels, 1, stem.spatial_stride, 0, (), None)
+    layers = architecture.kind.stem(
+        stem.kind, channels, stem.temporal_dilation, architecture.rgb_pool_size
+    )
+    return NodePlan(index, 0, channels, 0, channels, 1, layers.stride, stem=layers)
 
 
 def _block(
@@ -142,24 +145,35 @@ def _block(
     plans: list[NodePlan],
     strides: tuple[int, ...],
 ) -> NodePlan:
+    kind = architecture.kind
     if isinstance(block.channels, tuple):
         channels = tuple(_scaled(c, architecture) for c in block.channels)
-        output_channels = channels[-1]
     else:
         channels = _scaled(block.channels, architecture)
-        output_channels = BOTTLENECK_EXPANSION * channels
+    middle_channels = _scaled(MIDDLE_CHANNELS[block.level], architecture)
     coarsest = max(strides[source] for source in block.inputs)
+    fusion = _fusion(block, architecture, plans, coarsest)
+    shape = BlockShape(
+        channels,
+        middle_channels,
+        fusion.output_channels,
+        block.spatial_stride,
+        block.temporal_dilation,
+        architecture.modules(block.level),
+        architecture.downsampling,
+    )
     return NodePlan(
         index=index,
         level=block.level,
         channels=channels,
-        middle_channels=_scaled(MIDDLE_CHANNELS[block.level], architecture),
-        output_channels=output_channels,
+        middle_channels=middle_channels,
+        output_channels=kind.output_channels(channels),
         input_stride=coarsest,
         stride=strides[index],
-        modules=architecture.modules(block.level),
         candidates=tuple(plan.index for plan in plans if plan.level < block.level),
-        fusion=_fusion(block, architecture, plans, coarsest),
+        peers=block.peers,
+        fusion=fusion,
+        modules=kind.modules(shape),
     )
 
 

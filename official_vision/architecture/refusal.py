@@ -6,6 +6,9 @@ from typing import Any, NoReturn
 
 from official_vision.errors import UserError
 
+# Far beyond any network; keeps arithmetic on channels and strides finite.
+LARGEST_COUNT = 65536
+
 
 class ArchitectureError(UserError):
     """A graph that is not a network: one line naming the node and the rule it breaks."""
@@ -25,6 +28,11 @@ def fail(rule: str, received: Any, remedy: str, index: int | None = None) -> NoR
     """
     where = "" if index is None else f"Node {index}: "
     raise ArchitectureError(f"{where}{rule} Received: {_shown(received)}. {remedy}")
+
+
+def is_count(value: Any) -> bool:
+    """Tells whether a value is a whole number from 1 to LARGEST_COUNT."""
+    return type(value) is int and 1 <= value <= LARGEST_COUNT
 
 
 def _shown(value: Any) -> str:

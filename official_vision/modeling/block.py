@@ -8,12 +8,12 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.architecture.graph import Architecture, Block
-from official_vision.architecture.plan import NodePlan, gate_sources
+from official_vision.architecture.plan import NodePlan
 from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.gates import ChannelGate, PeerAttentionGate, StaticGate
-from official_vision.modeling.inverted import InvertedBottleneck
+from official_vision.modeling.inverted import make_inverted_bottleneck
 from official_vision.modeling.layer import Layer, build_inside, feature_maps, register
-from official_vision.modeling.residual import ResidualModule2D, ResidualModule2Plus1D
+from official_vision.modeling.residual import make_bottleneck
 
 
 @register
@@ -108,13 +108,16 @@ def make_block(
     # Ungated connections have no sources, so that there are no gates either.
     gates = [
         _make_gate(mode, widths[source], read.nodes, widths, f"gate_{source}_{plan.index}")
-        for source, read in zip(block.inputs, gate_sources(mode, block, plan), strict=False)
+        for source, read in zip(block.inputs, plan.gate_sources(mode), strict=False)
     ]
     fusion = WeightedFusion(
         plan.fusion.input_channels, plan.fusion.target_channels, block.strengths, name="fusion"
     )
-    make_module = _MODULES[architecture.block_kind]
-    modules = [make_module(block, plan, architecture, position) for position in range(plan.modules)]
+    make_module = _LAYERS[architecture.block_kind]
+    modules = [
+        make_module(module, architecture, f"module_{position}")
+        for position, module in enumerate(plan.modules)
+    ]
     return ConvolutionalBlock(gates, fusion, modules, name=name)
 
 
@@ -128,37 +131,8 @@ def _make_gate(
     return ChannelGate(channels, widths[read], name=name)
 
 
-def _bottleneck(
-    block: Block, plan: NodePlan, architecture: Architecture, position: int
-) -> tf_keras.layers.Layer:
-    settings = {
-        "channels": plan.channels,
-        "middle_channels": plan.middle_channels,
-        "stride": block.spatial_stride if position == 0 else 1,
-        "projects": position == 0,
-        "padding": architecture.convolution_padding,
-        "name": f"module_{position}",
-    }
-    if position % 2:
-        return ResidualModule2Plus1D(temporal_dilation=block.temporal_dilation, **settings)
-    return ResidualModule2D(downsampling=architecture.downsampling, **settings)
-
-
-def _inverted_bottleneck(
-    block: Block, plan: NodePlan, architecture: Architecture, position: int
-) -> tf_keras.layers.Layer:
-    return InvertedBottleneck(
-        plan.channels,
-        stride=block.spatial_stride if position == 0 else 1,
-        projects=position == 0,
-        temporal_dilation=block.temporal_dilation,
-        padding=architecture.convolution_padding,
-        name=f"module_{position}",
-    )
-
-
-# The block kinds: a new one is a residual module and a line here and in architecture/graph.py.
-_MODULES = {"bottleneck": _bottleneck, "inverted_bottleneck": _inverted_bottleneck}
+# One line for each block kind: its name in architecture/block_kinds.py, and what makes a module's layer.
+_LAYERS = {"bottleneck": make_bottleneck, "inverted_bottleneck": make_inverted_bottleneck}
 
 
 def _revived(layers: Sequence) -> list[tf_keras.layers.Layer]:

@@ -13,7 +13,6 @@ from official_vision.architecture.neutral_values import NEUTRAL
 from official_vision.errors import UserError
 from official_vision.specs import ModelSpec
 
-STEM_CHANNELS = {"rgb": 3, "flow": 2}  # by a stem's kind; the object stem makes channels of ids
 _SHAPES = {"rgb": (3, tf.uint8), "flow": (2, tf.float32), "objects": (None, tf.uint8)}
 
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 import tf_keras
 
+from official_vision.architecture.graph import Architecture
+from official_vision.architecture.layer_plans import ModulePlan
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
 from official_vision.modeling.ops import frame_layout as time_axis
 from official_vision.modeling.ops.convolution import (
@@ -82,3 +84,18 @@ class InvertedBottleneck(ResidualModule):
     def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         y = convolved(self.temporal, x, training)
         return relu(self.temporal_norm(y, training=training), training)
+
+
+def make_inverted_bottleneck(
+    plan: ModulePlan, architecture: Architecture, name: str
+) -> ResidualModule:
+    """Makes an inverted bottleneck's layer; arguments as of `residual.make_bottleneck`."""
+    first, *deep, last = plan.convolutions
+    return InvertedBottleneck(
+        (first.outputs, deep[-1].outputs, last.outputs),
+        stride=plan.stride,
+        projects=plan.projects,
+        temporal_dilation=plan.temporal_dilation,
+        padding=architecture.convolution_padding,
+        name=name,
+    )

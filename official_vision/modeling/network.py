@@ -11,13 +11,7 @@ import tf_keras
 
 from official_vision.architecture.formats import from_json, to_json
 from official_vision.architecture.graph import Architecture, Stem
-from official_vision.architecture.plan import (
-    LITE_HEAD_CHANNELS,
-    GateSource,
-    NodePlan,
-    gate_sources,
-    make_plan,
-)
+from official_vision.architecture.plan import NodePlan, make_plan
 from official_vision.modeling import inputs as model_inputs
 from official_vision.modeling.block import make_block
 from official_vision.modeling.flow import RepresentationFlow
@@ -34,7 +28,7 @@ from official_vision.modeling.ops.relu import relu
 from official_vision.modeling.ops.shared_maps import Shared
 from official_vision.modeling.ops.sparse_objects import PresentMap, of_all_classes
 from official_vision.modeling.ops.spatial_averages import as_one_map, mean_of_averages
-from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
+from official_vision.modeling.stems import ConvolutionalStem, make_stem
 from official_vision.specs import ModelSpec
 
 
@@ -61,6 +55,7 @@ class AssembleNet(tf_keras.Model):
         self._rematerialises = False  # blocks and stems keep no activations for the backward pass
         self.streams = model_inputs.streams_of(architecture, spec)
         self.plan = make_plan(architecture, spec.num_object_classes)
+        self._head_plan = architecture.kind.head
         self._alive = architecture.live_nodes(gated_by_peers=spec.gate == "peer")
         self._averaged = self._read_by_gates()
         if spec.flow_source == "computed" and "flow" in architecture.streams:
@@ -84,11 +79,10 @@ class AssembleNet(tf_keras.Model):
         """Makes every weight, node by node, without computing or tracing anything."""
         with tf.name_scope(self.name):
             for index, layer in self.node_layers.items():
-                node = self.architecture.nodes[int(index)]
-                fed = model_inputs.STEM_CHANNELS.get(node.kind) if isinstance(node, Stem) else None
-                build_inside(layer, feature_maps(fed))
+                stem = self.plan[int(index)].stem
+                build_inside(layer, feature_maps(stem.input_channels if stem else None))
             shape = feature_maps(self.plan[self.architecture.outputs[0]].output_channels)
-            if self.architecture.block_kind == "inverted_bottleneck":
+            if self._head_plan.final_channels:
                 shape = build_path(shape, self.final, self.final_norm)
             build_inside(self.head, tf.TensorShape([None, shape[-1]]))
         self.built = True
@@ -96,45 +90,29 @@ class AssembleNet(tf_keras.Model):
     def _make_node(self, plan: NodePlan, widths: Mapping[int, int]) -> tf_keras.layers.Layer:
         node = self.architecture.nodes[plan.index]
         name = f"node_{plan.index:02d}"
-        if not isinstance(node, Stem):
+        if plan.stem is None:
             return make_block(self.spec.gate, node, plan, widths, self.architecture, name)
-        if node.kind == "object":
-            return ObjectStem(plan.output_channels, name=name)
-        padding = {
-            "padding": self.architecture.convolution_padding,
-            "pool_padding": self.architecture.stem_pool_padding,
-        }
-        dilation = node.temporal_dilation
-        if self.architecture.block_kind == "inverted_bottleneck":
-            return ConvolutionalStem(plan.channels, 3, 3, dilation, 0, name=name, **padding)
-        if node.kind == "rgb":
-            pool_size = self.architecture.rgb_pool_size
-            return ConvolutionalStem(plan.channels, 7, 5, dilation, pool_size, name=name, **padding)
-        return ConvolutionalStem(plan.channels, 7, 0, 1, 2, name=name, **padding)
+        return make_stem(plan.stem, self.architecture, name)
 
     def _read_by_gates(self) -> frozenset[tuple[int, int]]:
         """The (node, pooling ratio) of each map whose average gates read."""
         read: set[tuple[int, int]] = set()
         for plan in self.plan:
             if plan.index in self._alive and plan.fusion is not None:
-                for source in self._gate_sources(plan):
+                for source in plan.gate_sources(self.spec.gate):
                     read.update(source.maps())
         return frozenset(read)
 
-    def _gate_sources(self, plan: NodePlan) -> list[GateSource]:
-        return gate_sources(self.spec.gate, self.architecture.nodes[plan.index], plan)
-
     def _make_head(self) -> None:
-        hidden = 0
-        if self.architecture.block_kind == "inverted_bottleneck":
-            final, hidden = LITE_HEAD_CHANNELS
-            self.final = spatial_convolution(final, 1, name="final")
+        plan = self._head_plan
+        if plan.final_channels:
+            self.final = spatial_convolution(plan.final_channels, 1, name="final")
             self.final_norm = batch_norm(name="final_norm")
         self.head = ClassificationHead(
             self.spec.num_classes,
             self.spec.frame_pooling,
             self.spec.dropout_rate,
-            hidden,
+            plan.hidden_channels,
             name="head",
         )
 
@@ -212,7 +190,7 @@ class AssembleNet(tf_keras.Model):
           training, dropout_seeds: as in `call`.
         """
         maps = [endpoints[str(index)] for index in self.architecture.outputs]
-        if self.architecture.block_kind == "inverted_bottleneck":
+        if self._head_plan.final_channels:
             maps = as_one_map(maps, lambda x: self._final_map(x, training))
         average = mean_of_averages(maps)
         return self.head(average, frames, training=training, dropout_seeds=dropout_seeds)
@@ -262,7 +240,7 @@ class AssembleNet(tf_keras.Model):
                 fusion = plan.fusion
                 reached = zip(fusion.inputs, fusion.pool_ratios, strict=True)
                 pooled = [shared.pooled(source, ratio) for source, ratio in reached]
-                sources = [shared.averages(*source) for source in self._gate_sources(plan)]
+                sources = [shared.averages(*source) for source in plan.gate_sources(self.spec.gate)]
                 output = self._run(layer, (pooled, sources), frames, training)
             elif node.kind == "object":
                 shown = layer.present if layer.shows_present_alone else layer

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import tensorflow as tf
 import tf_keras
 
+from official_vision.architecture.graph import Architecture
+from official_vision.architecture.layer_plans import ModulePlan
 from official_vision.modeling.layer import Layer, build_path, register
 from official_vision.modeling.ops import frame_layout as time_axis
 from official_vision.modeling.ops.convolution import (
@@ -211,3 +213,25 @@ class ResidualModule2Plus1D(_Bottleneck):
     ) -> tf.Tensor:
         first = super()._first
         return time_axis.over_time(x, frames, lambda y: first(y, frames, training, then))
+
+
+def make_bottleneck(plan: ModulePlan, architecture: Architecture, name: str) -> ResidualModule:
+    """Makes a bottleneck module's layer.
+
+    Args:
+      plan: its numbers.
+      architecture: the graph, whose header tells the padding and where a module strides.
+      name: of the layer.
+    """
+    first, middle, _ = plan.convolutions
+    settings = {
+        "channels": first.outputs,
+        "middle_channels": middle.outputs,
+        "stride": plan.stride,
+        "projects": plan.projects,
+        "padding": architecture.convolution_padding,
+        "name": name,
+    }
+    if first.frames > 1:
+        return ResidualModule2Plus1D(temporal_dilation=plan.temporal_dilation, **settings)
+    return ResidualModule2D(downsampling=architecture.downsampling, **settings)

@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from official_vision.architecture.graph import Architecture
+from official_vision.architecture.layer_plans import StemPlan
 from official_vision.modeling.layer import Layer, build_path, register
 from official_vision.modeling.ops import frame_layout as time_axis
 from official_vision.modeling.ops.convolution import (
@@ -187,6 +189,28 @@ class ObjectStem(Layer):
                 lit = tf.one_hot(corner, self.num_object_classes, dtype=tf.int32)
                 pooled = lit if pooled is None else tf.maximum(pooled, lit)
         return pooled
+
+
+def make_stem(plan: StemPlan, architecture: Architecture, name: str) -> Layer:
+    """Makes a stem's layer.
+
+    Args:
+      plan: its numbers.
+      architecture: the graph, whose header tells how convolutions and pools pad.
+      name: of the layer.
+    """
+    if not plan.kernel_size:
+        return ObjectStem(plan.channels, name=name)
+    return ConvolutionalStem(
+        plan.channels,
+        plan.kernel_size,
+        plan.temporal_kernel_size,
+        plan.temporal_dilation,
+        plan.pool_size,
+        padding=architecture.convolution_padding,
+        pool_padding=architecture.stem_pool_padding,
+        name=name,
+    )
 
 
 def _counted(windows: tf.Tensor, classes: int) -> tf.Tensor:

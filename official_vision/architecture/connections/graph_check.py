@@ -44,19 +44,15 @@ def check_connected(graph: Any) -> None:
 def _check_outputs(graph: Any) -> None:
     """One classifier reads the mean of the outputs' averages, so they must have equal widths."""
     first, *others = graph.outputs
+    width = graph.kind.output_channels
     for index in others:
-        if _output_channels(graph.nodes[index]) != _output_channels(graph.nodes[first]):
+        if width(graph.nodes[index].channels) != width(graph.nodes[first].channels):
             fail(
                 "All blocks of the highest level must have equal output channels.",
                 {i: graph.nodes[i].channels for i in (first, index)},
                 "Give them the same channels: the classifier reads their mean.",
                 index,
             )
-
-
-def _output_channels(block: Any) -> int:
-    """What decides a block's output channels: C, or the last number of an inverted bottleneck."""
-    return block.channels if isinstance(block.channels, int) else block.channels[-1]
 
 
 def strides(nodes: Sequence[Any]) -> tuple[int, ...]:

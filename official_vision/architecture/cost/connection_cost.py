@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from official_vision.architecture.cost.layer_cost import convolution, dense, max_pool
 from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.graph import Architecture
-from official_vision.architecture.plan import NodePlan, gate_sources, make_plan
+from official_vision.architecture.plan import NodePlan, make_plan
 
 Connection = tuple[int, int]  # source, consumer
 
@@ -88,7 +88,7 @@ def connection_costs(architecture: Architecture, setting: Setting) -> Connection
     maps: dict[Connection, float] = {}
     gates: dict[Connection, tuple[float, ...]] = {}
     for own in built:
-        read = gate_sources(setting.gate, architecture.nodes[own.index], own)
+        read = own.gate_sources(setting.gate)
         for position, source in enumerate(own.fusion.inputs):
             peers = read[position].nodes if read else ()
             is_open = isinstance(peers, tuple)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from official_vision.architecture.connections.derive import derive
 from official_vision.architecture.cost.network_cost import Cost, Setting, estimate
 from official_vision.architecture.graph import Architecture, Block, Stem
-from official_vision.architecture.plan import NodePlan, gate_sources, make_plan
+from official_vision.architecture.plan import NodePlan, make_plan
 
 # Supplement A.2, for the discrete AssembleNet++-50.
 PAPER_FLOPS_PERCENT = 0.151
@@ -89,10 +89,7 @@ def _unshared(cost: Cost) -> int:
     for own in cost.plan:
         if own.fusion is None or own.index not in cost.alive:
             continue
-        node = cost.architecture.nodes[own.index]
-        for width, read in zip(
-            own.fusion.input_channels, gate_sources("peer", node, own), strict=True
-        ):
+        for width, read in zip(own.fusion.input_channels, own.gate_sources("peer"), strict=True):
             values += cost.setting.positions(own.input_stride) * width
             for peer, _ in read.maps():
                 plan = cost.plan[peer]

@@ -14,13 +14,9 @@ from official_vision.architecture.cost.layer_cost import (
     summed,
     total,
 )
-from official_vision.architecture.graph import STREAM_OF_STEM, Architecture, Block, Stem
-from official_vision.architecture.plan import (
-    LITE_HEAD_CHANNELS,
-    NodePlan,
-    gate_sources,
-    make_plan,
-)
+from official_vision.architecture.graph import STREAM_OF_STEM, Architecture, Stem
+from official_vision.architecture.layer_plans import StemPlan
+from official_vision.architecture.plan import NodePlan, make_plan
 from official_vision.errors import UserError
 
 GATES = ("none", "static", "self", "peer")
@@ -193,9 +189,8 @@ class _Bill:
         yield Part("flow", None, Count(0, 0, 0, arithmetic * pairs, 4 * 2 * positions))
 
     def node(self, own: NodePlan) -> Iterator[Part]:
-        node = self._architecture.nodes[own.index]
-        if isinstance(node, Stem):
-            yield Part("stem", own.index, self._stem(node, own))
+        if own.stem is not None:
+            yield Part("stem", own.index, self._stem(own.stem))
             return
         for source, ratio in zip(own.fusion.inputs, own.fusion.pool_ratios, strict=True):
             if ratio > 1 and (source, ratio) not in self._pooled:
@@ -206,33 +201,29 @@ class _Bill:
                     self._plan[source].output_channels,
                 )
                 yield Part("pool", own.index, count, source)
-        yield from self._gates(node, own)
+        yield from self._gates(own)
         yield from self._fusion(own)
-        yield Part("modules", own.index, self._modules(node, own))
+        yield Part("modules", own.index, self._modules(own))
 
-    def _stem(self, stem: Stem, own: NodePlan) -> Count:
-        outer, inner, width = (
-            self._setting.positions(2),
-            self._setting.positions(4),
-            own.output_channels,
-        )
-        if stem.kind == "object":
-            return max_pool(inner, 16, width)
-        is_lite = self._architecture.block_kind == "inverted_bottleneck"
-        kernel, frames = (3, 3) if is_lite else (7, 5 if stem.kind == "rgb" else 0)
-        colours = 3 if stem.kind == "rgb" else 2
-        count = convolution(outer, kernel**2, colours, width) + batch_norm(outer, width)
-        if frames:
-            count += convolution(outer, frames, width, width) + batch_norm(outer, width)
-        if not is_lite:
-            window = self._architecture.rgb_pool_size if stem.kind == "rgb" else 2
-            count += max_pool(inner, window**2, width)
+    def _stem(self, stem: StemPlan) -> Count:
+        width, count, stride = stem.channels, Count(), 1
+        if stem.kernel_size:
+            stride = 2
+            positions = self._setting.positions(stride)
+            count += convolution(positions, stem.kernel_size**2, stem.input_channels, width)
+            count += batch_norm(positions, width)
+            if stem.temporal_kernel_size:
+                count += convolution(positions, stem.temporal_kernel_size, width, width)
+                count += batch_norm(positions, width)
+        if stem.pool_size:
+            positions = self._setting.positions(stride * stem.pool_stride)
+            count += max_pool(positions, stem.pool_size**2, width)
         return count
 
-    def _gates(self, block: Block, own: NodePlan) -> Iterator[Part]:
-        sources = gate_sources(self._setting.gate, block, own)
+    def _gates(self, own: NodePlan) -> Iterator[Part]:
+        sources = own.gate_sources(self._setting.gate)
         # Without gates there are no sources.
-        for source, read in zip(block.inputs, sources, strict=bool(sources)):
+        for source, read in zip(own.fusion.inputs, sources, strict=bool(sources)):
             if self._setting.gate != "static":
                 for peer, ratio in read.maps():
                     yield from self._average(peer, ratio)
@@ -281,81 +272,27 @@ class _Bill:
         counts.append(summed(positions * fusion.target_channels, len(groups)))
         yield Part("fusion", own.index, total(counts))
 
-    def _modules(self, block: Block, own: NodePlan) -> Count:
-        count, inputs, stride = Count(), own.fusion.output_channels, block.spatial_stride
-        for position in range(own.modules):
-            before = self._setting.positions(own.input_stride if position == 0 else own.stride)
-            if self._architecture.block_kind == "bottleneck":
-                strided_first = position == 0 and self._architecture.downsampling == "first"
-                reduced = self._setting.positions(own.stride) if strided_first else before
-                count += self._bottleneck(reduced, inputs, own, is_temporal=position % 2 == 1)
-            else:
-                count += self._inverted(before, inputs, own, stride if position == 0 else 1)
-            count += self._shortcut(inputs, own, projects=position == 0)
-            inputs = own.output_channels
-        return count
-
-    def _bottleneck(self, reduced: int, inputs: int, own: NodePlan, is_temporal: bool) -> Count:
-        after, first, middle = (
-            self._setting.positions(own.stride),
-            own.channels,
-            own.middle_channels,
-        )
-        return total(
-            (
-                convolution(reduced, 3 if is_temporal else 1, inputs, first),
-                batch_norm(reduced, first),
-                convolution(after, 9, first, middle),
-                batch_norm(after, middle),
-                convolution(after, 1, middle, own.output_channels),
-                batch_norm(after, own.output_channels, activates=False),
-            )
-        )
-
-    def _inverted(self, before: int, inputs: int, own: NodePlan, stride: int) -> Count:
-        after, (first, middle, last) = self._setting.positions(own.stride), own.channels
-        if stride > 1:
-            spatial_then_temporal = (
-                convolution(after, 9, first, middle),
-                convolution(after, 3, middle, middle),
-            )
-            deep = total(spatial_then_temporal)
-        else:
-            deep = convolution(after, 27, first, middle)
-        return total(
-            (
-                convolution(before, 1, inputs, first),
-                batch_norm(before, first),
-                deep,
-                batch_norm(after, middle),
-                convolution(after, 1, middle, last),
-                batch_norm(after, last, activates=False),
-            )
-        )
-
-    def _shortcut(self, inputs: int, own: NodePlan, projects: bool) -> Count:
-        after, outputs = self._setting.positions(own.stride), own.output_channels
-        count = summed(after * outputs, 2) + Count(elementwise=after * outputs)
-        if projects:
-            count += convolution(after, 1, inputs, outputs)
-            count += batch_norm(after, outputs, activates=False)
+    def _modules(self, own: NodePlan) -> Count:
+        count, stride = Count(), own.input_stride
+        for module in own.modules:
+            count += self._architecture.kind.cost(module, stride, self._setting.positions)
+            stride *= module.stride
         return count
 
     def head(self) -> Iterator[Part]:
         outputs = [self._plan[index] for index in self._architecture.outputs]
         setting, features, count = self._setting, outputs[0].output_channels, Count()
         positions = sum(setting.positions(output.stride) for output in outputs)
-        averaged = features
-        if self._architecture.block_kind == "inverted_bottleneck":
-            final, hidden = LITE_HEAD_CHANNELS
-            count += convolution(positions, 1, features, final) + batch_norm(positions, final)
-            count += Count(elementwise=positions * final)
-            averaged = final
-            count += dense(setting.frames, final, hidden, has_bias=False)
-            count += Count(elementwise=setting.frames * hidden)
-            features = hidden
-        else:
-            count += Count(elementwise=positions * features)
+        averaged, head = features, self._architecture.kind.head
+        if head.final_channels:
+            averaged = head.final_channels
+            count += convolution(positions, 1, features, averaged) + batch_norm(positions, averaged)
+            features = averaged
+        count += Count(elementwise=positions * averaged)
+        if head.hidden_channels:
+            count += dense(setting.frames, features, head.hidden_channels, has_bias=False)
+            count += Count(elementwise=setting.frames * head.hidden_channels)
+            features = head.hidden_channels
         if len(outputs) > 1:  # the mean of the outputs' averages
             count += Count(elementwise=setting.frames * averaged * len(outputs))
         count += dense(setting.frames, features, setting.num_classes)

@@ -160,7 +160,7 @@ def _block(place: _Place) -> Iterator[Slot]:
         shape = {"kernel": (1, 1, width, fusion.target_channels)}
         layer = ours and ours.fusion.convolutions[str(width)]
         yield Slot(CONVOLUTION, None, shape, layer)
-    for position in range(place.plan.modules):
+    for position in range(len(place.plan.modules)):
         yield from _module(place, position)
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.architecture.graph import Architecture, Stem
-from official_vision.architecture.plan import GateSource, gate_sources
+from official_vision.architecture.plan import GateSource
 from official_vision.modeling.gates import OneShotGate, StaticGate
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.ops.shared_maps import Shared
@@ -83,8 +83,7 @@ def _gates_of_block(
     model: AssembleNet, index: int
 ) -> Iterator[tuple[tf_keras.layers.Layer, GateSource]]:
     """A block's gates, each with what it reads."""
-    node = model.architecture.nodes[index]
-    read = gate_sources(model.spec.gate, node, model.plan[index])
+    read = model.plan[index].gate_sources(model.spec.gate)
     return zip(model.blocks()[index].gates, read, strict=False)
 
 
