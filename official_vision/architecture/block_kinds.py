@@ -152,16 +152,19 @@ class Bottleneck(BlockKind):
     channel_sums: ClassVar = {0: 128, 1: 128, 2: 256, 3: 512, 4: 512}
 
     def check(self, index: int, channels: Any) -> None:
+        """See `BlockKind.check`."""
         if not is_count(channels):
             rule = "A bottleneck block's channels are one positive whole number."
             fail(rule, channels, "Mend it.", index)
 
     def output_channels(self, channels: Channels) -> int:
+        """See `BlockKind.output_channels`."""
         return BOTTLENECK_EXPANSION * channels
 
     def convolutions(
         self, block: BlockShape, position: int, input_channels: int
     ) -> tuple[ConvolutionPlan, ...]:
+        """See `BlockKind.convolutions`."""
         stride = block.stride if position == 0 else 1
         first_stride = stride if block.downsampling == "first" else 1
         frames = 3 if position % 2 else 1
@@ -180,6 +183,7 @@ class InvertedBottleneck(BlockKind):
     head = HeadPlan(432, 2048)  # as in the authors' code
 
     def check(self, index: int, channels: Any) -> None:
+        """See `BlockKind.check`."""
         if not (
             isinstance(channels, tuple) and len(channels) == 3 and all(map(is_count, channels))
         ):
@@ -187,11 +191,13 @@ class InvertedBottleneck(BlockKind):
             fail(rule, channels, "Mend them.", index)
 
     def output_channels(self, channels: Channels) -> int:
+        """See `BlockKind.output_channels`."""
         return channels[-1]
 
     def convolutions(
         self, block: BlockShape, position: int, input_channels: int
     ) -> tuple[ConvolutionPlan, ...]:
+        """See `BlockKind.convolutions`."""
         first, middle, last = block.channels
         stride = block.stride if position == 0 else 1
         deep = (ConvolutionPlan(first, middle, 3, 3),)
@@ -207,6 +213,7 @@ class InvertedBottleneck(BlockKind):
         )
 
     def stem(self, stream: str, channels: int, temporal_dilation: int, rgb_pool: int) -> StemPlan:
+        """See `BlockKind.stem`."""
         if stream == "object":
             return super().stem(stream, channels, temporal_dilation, rgb_pool)
         return StemPlan(channels, _INPUT_CHANNELS[stream], 3, 3, temporal_dilation)

@@ -23,10 +23,10 @@ from official_vision.architecture.cost.network_cost import estimate
 from official_vision.benchmark.spread import spread
 from official_vision.config import Config
 from official_vision.modeling.builder import build_model, resolve_architecture
+from official_vision.modeling.execution import in_precision
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
-from official_vision.modeling.ops.precision import in_precision
 from official_vision.specs import DataSpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices import graph_passes

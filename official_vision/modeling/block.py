@@ -9,8 +9,15 @@ import tf_keras
 
 from official_vision.architecture.graph import Architecture, Block
 from official_vision.architecture.plan import NodePlan
+from official_vision.modeling.execution import PLAIN, Execution
 from official_vision.modeling.fusion import WeightedFusion
-from official_vision.modeling.gates import ChannelGate, PeerAttentionGate, StaticGate
+from official_vision.modeling.gates import (
+    ChannelGate,
+    MergedPeerGate,
+    PeerAttentionGate,
+    StaticGate,
+    is_merged_quicker,
+)
 from official_vision.modeling.inverted import make_inverted_bottleneck
 from official_vision.modeling.layer import Layer, build_inside, feature_maps, register
 from official_vision.modeling.residual import make_bottleneck
@@ -32,7 +39,7 @@ class ConvolutionalBlock(Layer):
         **kwargs,
     ):
         """Args:
-        gates: one a connection, or none at all.
+        gates: one per connection, or none at all.
         fusion: a WeightedFusion of the inputs.
         modules: residual modules in order.
         """
@@ -94,6 +101,7 @@ def make_block(
     widths: Mapping[int, int],
     architecture: Architecture,
     name: str,
+    execution: Execution = PLAIN,
 ) -> ConvolutionalBlock:
     """Composes a block's layers.
 
@@ -104,31 +112,46 @@ def make_block(
       widths: output channels of every earlier node.
       architecture: the graph, whose header tells the kind of module, its padding and its downsampling.
       name: of the layer.
+      execution: of the network.
     """
     # Ungated connections have no sources, so that there are no gates either.
     gates = [
-        _make_gate(mode, widths[source], read.nodes, widths, f"gate_{source}_{plan.index}")
+        _make_gate(
+            mode, widths[source], read.nodes, widths, execution, f"gate_{source}_{plan.index}"
+        )
         for source, read in zip(block.inputs, plan.gate_sources(mode), strict=False)
     ]
     fusion = WeightedFusion(
-        plan.fusion.input_channels, plan.fusion.target_channels, block.strengths, name="fusion"
+        plan.fusion.input_channels,
+        plan.fusion.target_channels,
+        block.strengths,
+        execution=execution,
+        name="fusion",
     )
     make_module = _LAYERS[architecture.block_kind]
     modules = [
-        make_module(module, architecture, f"module_{position}")
+        make_module(module, architecture, execution, f"module_{position}")
         for position, module in enumerate(plan.modules)
     ]
-    return ConvolutionalBlock(gates, fusion, modules, name=name)
+    return ConvolutionalBlock(gates, fusion, modules, execution=execution, name=name)
 
 
 def _make_gate(
-    mode: str, channels: int, read: int | tuple[int, ...], widths: Mapping[int, int], name: str
+    mode: str,
+    channels: int,
+    read: int | tuple[int, ...],
+    widths: Mapping[int, int],
+    execution: Execution,
+    name: str,
 ) -> tf_keras.layers.Layer:
+    settings = {"execution": execution, "name": name}
     if mode == "static":
-        return StaticGate(channels, name=name)
-    if isinstance(read, tuple):
-        return PeerAttentionGate(channels, [widths[candidate] for candidate in read], name=name)
-    return ChannelGate(channels, widths[read], name=name)
+        return StaticGate(channels, **settings)
+    if not isinstance(read, tuple):
+        return ChannelGate(channels, widths[read], **settings)
+    candidates = [widths[candidate] for candidate in read]
+    is_merged = execution.is_folded and is_merged_quicker(channels, candidates)
+    return (MergedPeerGate if is_merged else PeerAttentionGate)(channels, candidates, **settings)
 
 
 # One line for each block kind: its name in architecture/block_kinds.py, and what makes a module's layer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.zoo import load_architecture
+from official_vision.modeling.execution import Execution
 from official_vision.modeling.network import AssembleNet
 from official_vision.specs import ModelSpec
 
@@ -18,13 +19,18 @@ def resolve_architecture(spec: ModelSpec) -> Architecture:
     return graph.with_settings(spec.depth, spec.width_multiplier)
 
 
-def build_model(spec: ModelSpec, architecture: Architecture | None = None) -> AssembleNet:
+def build_model(
+    spec: ModelSpec,
+    architecture: Architecture | None = None,
+    execution: Execution | None = None,
+) -> AssembleNet:
     """Builds the network with all its weights.
 
     Args:
       spec: the settings.
       architecture: the graph as it is to be built, whatever name, depth and width `spec` has; None
         takes what `resolve_architecture` makes of `spec`.
+      execution: how the network computes; None takes training on this machine, with nothing recomputed.
 
     Returns:
       An AssembleNet, called with a dict of streams; see AssembleNet.call.
@@ -32,6 +38,6 @@ def build_model(spec: ModelSpec, architecture: Architecture | None = None) -> As
     Raises:
       UserError: see `resolve_architecture`.
     """
-    model = AssembleNet(architecture or resolve_architecture(spec), spec)
+    model = AssembleNet(architecture or resolve_architecture(spec), spec, execution)
     model.make_weights()
     return model

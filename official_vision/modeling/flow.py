@@ -8,17 +8,15 @@ repeat: rho = (I1 - I0) + g . u
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from official_vision.modeling.layer import Layer, register
 from official_vision.modeling.ops import frame_layout as time_axis
-from official_vision.modeling.ops.target_device import on_cpu
 
 # Where the image is flat, g is 0 and any d gives d g = 0; this only keeps the division finite.
 _TINY = 1e-12
@@ -43,7 +41,6 @@ class RepresentationFlow(Layer):
         tightness_theta: float = 0.3,
         border: str = "authors",
         stretch: str = "clip",
-        compiled: bool = True,
         **kwargs,
     ):
         """Args, with the paper's values as defaults:
@@ -55,7 +52,6 @@ class RepresentationFlow(Layer):
           never reads p there; textbook: the difference beyond them is 0 (TV-L1, Zach et al. 2007).
         stretch: clip: grey values are stretched to 0..255 by the least and the greatest of each clip; batch: by
           those of the whole batch, as in the authors' code, so that a clip's flow depends on the clips beside it.
-        compiled: by XLA, once for each shape of clips.
         """
         # Differences of near-equal grey values: half precision would leave nothing of them.
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -65,22 +61,23 @@ class RepresentationFlow(Layer):
         self.tightness_theta = tightness_theta
         self.border = border
         self.stretch = stretch
-        self.compiled = compiled
         self._compiled_flow = tf.function(self._flow, jit_compile=True, autograph=False)
 
-    def call(self, rgb: tf.Tensor) -> tf.Tensor:
-        """Computes the flow.
+    def call(self, rgb: tf.Tensor, clip_by_clip: bool = False) -> tf.Tensor:
+        """Computes the flow; where the execution says so, XLA compiles it once for each shape of clips.
 
         Args:
           rgb: [batch, time, height, width, 3], any linear scale: its grey values are stretched to 0..255.
+          clip_by_clip: whatever `stretch` is, no clip's flow depends on the clips beside it.
 
         Returns:
           float32 [batch, time, height, width, 2] in pixels a frame, x to the right, then y down;
           the last frame repeats the flow before it (zero for a single frame).
         """
-        flow = self._compiled_flow if self.compiled else self._flow
+        flow = self._compiled_flow if self.execution.compiles_flow else self._flow
+        stretch = "clip" if clip_by_clip else self.stretch
         # An argument, so that a network traced with either rule has a compiled function for each.
-        return tf.stop_gradient(flow(tf.stop_gradient(rgb), self.stretch))
+        return tf.stop_gradient(flow(tf.stop_gradient(rgb), stretch))
 
     def _flow(self, rgb: tf.Tensor, stretch: str) -> tf.Tensor:
         batch, frames, height, width, _ = time_axis.sizes(rgb)
@@ -89,7 +86,8 @@ class RepresentationFlow(Layer):
         second = tf.reshape(grey[:, 1:], [-1, height, width])
         # XLA loops over pairs only if it knows that there are any.
         has_pairs = isinstance(frames, int) and frames > 1
-        at_once = self.compiled and not (has_pairs and on_cpu())
+        compiled, on_cpu = self.execution.compiles_flow, self.execution.cpu_kernels
+        at_once = compiled and not (has_pairs and on_cpu)
         solve = self._solve if at_once else self._solve_one_by_one
         if not (at_once or has_pairs):
             solve = functools.partial(_unless_empty, solve)
@@ -170,7 +168,7 @@ class RepresentationFlow(Layer):
         microseconds an iteration.
         """
         total = self.iterations
-        if not (self.compiled and on_cpu()):
+        if not (self.execution.compiles_flow and self.execution.cpu_kernels):
             return tf.while_loop(lambda *_: True, iterate, state, maximum_iterations=total)
 
         def turn(left: tf.Tensor, *state: Any) -> tuple:
@@ -190,24 +188,6 @@ def _unless_empty(
         lambda: solve(first, second),
         lambda: tf.zeros(tf.concat([[2], tf.shape(first)], axis=0)),
     )
-
-
-@contextlib.contextmanager
-def clip_by_clip(model: tf.Module) -> Iterator[None]:
-    """Within, what is traced of a network lets no clip's flow depend on others of its batch.
-
-    Args:
-      model: the network, whatever its ModelSpec.flow_stretch is.
-    """
-    layers = [layer for layer in model.submodules if isinstance(layer, RepresentationFlow)]
-    before = [layer.stretch for layer in layers]
-    for layer in layers:
-        layer.stretch = "clip"
-    try:
-        yield
-    finally:
-        for layer, stretch in zip(layers, before, strict=True):
-            layer.stretch = stretch
 
 
 def _stretched(grey: tf.Tensor, stretch: str) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Channel gates: what opens each channel of a connection, frame by frame (REFERENCE section 5).
+"""Channel gates: what opens each channel of a connection, frame by frame (AssembleNet++, arXiv 2008.08072).
 
 A gate returns multipliers in (0, 1), one a channel of the connection's input; the fusion applies
 them. Sources are spatial averages of whole nodes, which all consumers share.
@@ -7,7 +7,7 @@ them. Sources are spatial averages of whole nodes, which all consumers share.
     self     sigmoid(FC(average of x_j))                 ChannelGate on the input itself
     peer     sigmoid(FC(average of x_k))                 ChannelGate on the chosen peer k (discrete)
     peer     sigmoid(FC(sum_k softmax(h)_k map_k(average of x_k)))    PeerAttentionGate (one-shot)
-    peer     the same of a network that only answers             MergedPeerGate
+    peer     the same of an inference network                   MergedPeerGate
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.layer import Layer, build_inside, register
-from official_vision.modeling.ops.sums import sum_of
+from official_vision.modeling.ops import thresholds
+from official_vision.modeling.ops.elementwise import sum_of
 
 INITIAL_DEVIATION = 0.01
 
@@ -162,7 +163,20 @@ class PeerAttentionGate(OneShotGate):
         if self._narrow:
             beside = tf.concat([sources[position] for position in self._narrow], axis=-1)
             mixed.append(self.maps(beside * tf.gather(distribution, self._candidate_of_row)))
-        return tf.sigmoid(self.dense(sum_of(mixed)))
+        return tf.sigmoid(self.dense(sum_of(mixed, self.execution)))
+
+
+def is_merged_quicker(channels: int, candidate_channels: Sequence[int]) -> bool:
+    """Tells whether a dozen operations less outweigh the numbers that `MergedPeerGate` reads more.
+
+    Args:
+      channels: of the gated input.
+      candidate_channels: width of each candidate, of which several may be the widest.
+    """
+    widest = max(candidate_channels)
+    maps = sum(width for width in candidate_channels if width < widest) * widest
+    apart = len(candidate_channels) + maps + (widest + 1) * channels
+    return sum(candidate_channels) * channels <= max(thresholds.FEW_NUMBERS, apart)
 
 
 @register
@@ -177,13 +191,13 @@ class MergedPeerGate(OneShotGate):
         super().build(input_shape)
         build_inside(self.dense, tf.TensorShape([None, sum(self.candidate_channels)]))
 
-    def merge(self, gate: PeerAttentionGate) -> None:
-        """Takes the weights of a gate that computes the same."""
+    @staticmethod
+    def merged(gate: PeerAttentionGate) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the kernel [candidates' channels, channels] and bias of a gate that computes the same, float64."""
         kernel, bias = (v.numpy().astype(np.float64) for v in (gate.dense.kernel, gate.dense.bias))
         shares = gate.peer_distribution().numpy()
         rows = [share * (gate.candidate_map(k).numpy() @ kernel) for k, share in enumerate(shares)]
-        self.peer_logits.assign(gate.peer_logits)
-        self.dense.set_weights([np.concatenate(rows), bias])
+        return np.concatenate(rows), bias
 
     def call(self, sources: Sequence[tf.Tensor]) -> tf.Tensor:
         """Computes the multipliers; as `PeerAttentionGate.call`."""

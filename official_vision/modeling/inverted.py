@@ -10,6 +10,7 @@ import tf_keras
 
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.layer_plans import ModulePlan
+from official_vision.modeling.execution import Execution
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
 from official_vision.modeling.ops import frame_layout as time_axis
 from official_vision.modeling.ops.convolution import (
@@ -18,8 +19,8 @@ from official_vision.modeling.ops.convolution import (
     kernel_initializer,
     spatial_convolution,
 )
+from official_vision.modeling.ops.elementwise import norm_relu
 from official_vision.modeling.ops.recomputation import convolved
-from official_vision.modeling.ops.relu import relu
 from official_vision.modeling.residual import ResidualModule
 
 
@@ -48,12 +49,14 @@ class InvertedBottleneck(ResidualModule):
         self.channels = tuple(channels)
         self.temporal_dilation = temporal_dilation
         self.padding = padding
-        self.first = spatial_convolution(first, 1, name="first")
-        self.first_norm = batch_norm(name="first_norm")
+        self.first = spatial_convolution(first, 1, name="first", execution=self.execution)
+        self.first_norm = batch_norm(name="first_norm", execution=self.execution)
         if stride > 1:
-            self.middle = spatial_convolution(middle, 3, stride, "middle", padding)
-            self.temporal = TemporalConvolution(middle, 3, temporal_dilation, name="temporal")
-            self.temporal_norm = batch_norm(name="temporal_norm")
+            self.middle = spatial_convolution(middle, 3, stride, "middle", padding, self.execution)
+            self.temporal = TemporalConvolution(
+                middle, 3, temporal_dilation, name="temporal", execution=self.execution
+            )
+            self.temporal_norm = batch_norm(name="temporal_norm", execution=self.execution)
         else:
             self.middle = tf_keras.layers.Conv3D(
                 middle,
@@ -64,7 +67,7 @@ class InvertedBottleneck(ResidualModule):
                 kernel_initializer=kernel_initializer(),
                 name="middle",
             )
-            self.middle_norm = batch_norm(name="middle_norm")
+            self.middle_norm = batch_norm(name="middle_norm", execution=self.execution)
 
     def _build_inner(self, input_shape: tf.TensorShape) -> tf.TensorShape:
         shape = build_path(input_shape, self.first, self.first_norm)
@@ -74,20 +77,19 @@ class InvertedBottleneck(ResidualModule):
         return build_path(feature_maps(self.channels[1]), self.middle_norm)
 
     def _inner(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
-        y = relu(self.first_norm(self.first(x), training=training), training)
+        y = norm_relu(self.first(x), self.first_norm, training)
         if self.stride > 1:
             over_time = functools.partial(self._over_time, training=training)
             return time_axis.over_time(self.middle(y), frames, over_time)
         y = time_axis.merge_time(self.middle(time_axis.split_time(y, frames)))
-        return relu(self.middle_norm(y, training=training), training)
+        return norm_relu(y, self.middle_norm, training)
 
     def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-        y = convolved(self.temporal, x, training)
-        return relu(self.temporal_norm(y, training=training), training)
+        return norm_relu(convolved(self.temporal, x, training), self.temporal_norm, training)
 
 
 def make_inverted_bottleneck(
-    plan: ModulePlan, architecture: Architecture, name: str
+    plan: ModulePlan, architecture: Architecture, execution: Execution, name: str
 ) -> ResidualModule:
     """Makes an inverted bottleneck's layer; arguments as of `residual.make_bottleneck`."""
     first, *deep, last = plan.convolutions
@@ -97,5 +99,6 @@ def make_inverted_bottleneck(
         projects=plan.projects,
         temporal_dilation=plan.temporal_dilation,
         padding=architecture.convolution_padding,
+        execution=execution,
         name=name,
     )

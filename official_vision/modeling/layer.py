@@ -8,20 +8,32 @@ from typing import Any
 import tensorflow as tf
 import tf_keras
 
+from official_vision.modeling.execution import Execution
+
 PACKAGE = "official_vision"
 
 
 class Layer(tf_keras.layers.Layer):
-    """A layer that stores each constructor argument under its own name.
+    """A layer that stores each constructor argument under its own name, and how its network computes.
 
-    `get_config` then needs no second list of the arguments, so none can be left out of it.
+    `get_config` then needs no second list of the arguments, so none can be left out of it. The execution is not
+    among them: a saved layer computes the same wherever it is loaded, by what is quick there.
     """
+
+    def __init__(self, execution: Execution | None = None, **kwargs):
+        """Args:
+        execution: of the network; None takes TensorFlow's plain operations.
+        **kwargs: of Keras's Layer.
+        """
+        super().__init__(**kwargs)
+        self.execution = execution or Execution()
 
     def get_config(self) -> dict[str, Any]:
         names = (
             name
             for name, parameter in inspect.signature(type(self).__init__).parameters.items()
-            if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+            if name not in ("self", "execution")
+            and parameter.kind is not inspect.Parameter.VAR_KEYWORD
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -14,6 +14,7 @@ from official_vision.architecture.graph import Architecture, Stem
 from official_vision.architecture.plan import NodePlan, make_plan
 from official_vision.modeling import inputs as model_inputs
 from official_vision.modeling.block import make_block
+from official_vision.modeling.execution import Execution, training_execution
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.head import ClassificationHead
 from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
@@ -24,11 +25,10 @@ from official_vision.modeling.ops.batch_norm import (
     rematerialised,
 )
 from official_vision.modeling.ops.convolution import batch_norm, spatial_convolution
-from official_vision.modeling.ops.relu import relu
-from official_vision.modeling.ops.shared_maps import Shared
+from official_vision.modeling.ops.elementwise import norm_relu
+from official_vision.modeling.ops.shared_maps import Shared, as_one_map, mean_of_averages
 from official_vision.modeling.ops.sparse_objects import PresentMap, of_all_classes
-from official_vision.modeling.ops.spatial_averages import as_one_map, mean_of_averages
-from official_vision.modeling.stems import ConvolutionalStem, make_stem
+from official_vision.modeling.stems import make_stem
 from official_vision.specs import ModelSpec
 
 
@@ -43,16 +43,23 @@ class AssembleNet(tf_keras.Model):
     Batch, time, height and width are free: one model runs 8 frames and 128.
     """
 
-    def __init__(self, architecture: Architecture, spec: ModelSpec, **kwargs):
+    def __init__(
+        self,
+        architecture: Architecture,
+        spec: ModelSpec,
+        execution: Execution | None = None,
+        **kwargs,
+    ):
         """Args:
         architecture: the graph, with the depth and width that will be built.
         spec: every other setting of the network.
+        execution: how it computes, which no configuration holds; None takes training on this machine.
         """
         # In half precision Keras would round float frames to whole grey values before the flow sees them.
         super().__init__(**{"autocast": False, **kwargs})
         self.architecture = architecture
         self.spec = spec = spec.with_numbers()
-        self._rematerialises = False  # blocks and stems keep no activations for the backward pass
+        self.execution = execution or training_execution(spec)
         self.streams = model_inputs.streams_of(architecture, spec)
         self.plan = make_plan(architecture, spec.num_object_classes)
         self._head_plan = architecture.kind.head
@@ -63,7 +70,7 @@ class AssembleNet(tf_keras.Model):
                 spec.flow_iterations,
                 border=spec.flow_border,
                 stretch=spec.flow_stretch,
-                compiled=spec.flow_compiled,
+                execution=self.execution,
                 name="flow",
             )
         widths = {plan.index: plan.output_channels for plan in self.plan}
@@ -91,8 +98,10 @@ class AssembleNet(tf_keras.Model):
         node = self.architecture.nodes[plan.index]
         name = f"node_{plan.index:02d}"
         if plan.stem is None:
-            return make_block(self.spec.gate, node, plan, widths, self.architecture, name)
-        return make_stem(plan.stem, self.architecture, name)
+            return make_block(
+                self.spec.gate, node, plan, widths, self.architecture, name, self.execution
+            )
+        return make_stem(plan.stem, self.architecture, name, self.execution)
 
     def _read_by_gates(self) -> frozenset[tuple[int, int]]:
         """The (node, pooling ratio) of each map whose average gates read."""
@@ -106,13 +115,16 @@ class AssembleNet(tf_keras.Model):
     def _make_head(self) -> None:
         plan = self._head_plan
         if plan.final_channels:
-            self.final = spatial_convolution(plan.final_channels, 1, name="final")
-            self.final_norm = batch_norm(name="final_norm")
+            self.final = spatial_convolution(
+                plan.final_channels, 1, name="final", execution=self.execution
+            )
+            self.final_norm = batch_norm(name="final_norm", execution=self.execution)
         self.head = ClassificationHead(
             self.spec.num_classes,
             self.spec.frame_pooling,
             self.spec.dropout_rate,
             plan.hidden_channels,
+            execution=self.execution,
             name="head",
         )
 
@@ -123,19 +135,6 @@ class AssembleNet(tf_keras.Model):
         for layer in self._flatten_layers():
             if isinstance(layer, BatchNormalization):
                 layer.update_count = self.update_count
-
-    def rematerialise(self, what: str) -> None:
-        """Says what training computes again in the backward pass; gradients stay the same.
-
-        Args:
-          what: nothing, norms (inside stems and residual modules, whose last convolution too) or everything
-            (inside blocks and stems).
-        """
-        self._rematerialises = what == "everything"
-        stems = [own for own in self.node_layers.values() if isinstance(own, ConvolutionalStem)]
-        modules = [module for block in self.blocks().values() for module in block.modules]
-        for layer in (*stems, *modules):
-            layer.recomputes = what == "norms"
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, features: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -153,6 +152,7 @@ class AssembleNet(tf_keras.Model):
         training: bool | None = None,
         dropout_seeds: tf.Tensor | None = None,
         stems: Mapping[str, tf.Tensor] | None = None,
+        clip_by_clip: bool = False,
     ) -> dict[str, tf.Tensor]:
         """Classifies clips.
 
@@ -164,11 +164,12 @@ class AssembleNet(tf_keras.Model):
           dropout_seeds: int32 [batch, 2], of each clip's dropout; None leaves it to TensorFlow's state.
           stems: outputs of stems that are known already, as `endpoints` names and shapes them; streams that
             these alone read may be missing from the features.
+          clip_by_clip: no clip's flow depends on others of its batch, whatever the ModelSpec's flow_stretch is.
 
         Returns:
           logits, float32 [batch, num_classes], and frame_logits, float32 [batch, time, num_classes].
         """
-        outputs = self._walk(features, training, stems)
+        outputs = self._walk(features, training, stems, clip_by_clip)
         return self.classify(outputs, self._frames(features), training, dropout_seeds)
 
     @tf.autograph.experimental.do_not_convert
@@ -192,12 +193,12 @@ class AssembleNet(tf_keras.Model):
         maps = [endpoints[str(index)] for index in self.architecture.outputs]
         if self._head_plan.final_channels:
             maps = as_one_map(maps, lambda x: self._final_map(x, training))
-        average = mean_of_averages(maps)
+        average = mean_of_averages(maps, self.execution)
         return self.head(average, frames, training=training, dropout_seeds=dropout_seeds)
 
     def _final_map(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         """The -lite network's last convolution."""
-        return relu(self.final_norm(self.final(x), training=training), training)
+        return norm_relu(self.final(x), self.final_norm, training)
 
     @tf.autograph.experimental.do_not_convert
     def endpoints(
@@ -224,14 +225,15 @@ class AssembleNet(tf_keras.Model):
         features: Mapping[str, tf.Tensor],
         training: bool | None,
         stems: Mapping[str, tf.Tensor] | None,
+        clip_by_clip: bool = False,
     ) -> dict[str, tf.Tensor | PresentMap]:
         """`endpoints`; an object map may be one of the present classes alone."""
         if training:
             self.update_count.add()
-        streams, frames = self._prepared(features), self._frames(features)
+        streams, frames = self._prepared(features, clip_by_clip), self._frames(features)
         outputs: dict[str, tf.Tensor | PresentMap] = dict(stems or {})
         widths = {str(plan.index): plan.output_channels for plan in self.plan}
-        shared = Shared(outputs, widths, self._averaged, training)
+        shared = Shared(outputs, widths, self._averaged, training, self.execution)
         for plan in self.plan:
             if plan.index not in self._alive or str(plan.index) in outputs:
                 continue
@@ -243,7 +245,7 @@ class AssembleNet(tf_keras.Model):
                 sources = [shared.averages(*source) for source in plan.gate_sources(self.spec.gate)]
                 output = self._run(layer, (pooled, sources), frames, training)
             elif node.kind == "object":
-                shown = layer.present if layer.shows_present_alone else layer
+                shown = layer.present if self.execution.is_cpu_inference else layer
                 output = shown(streams["object"])
             else:
                 output = self._run(layer, (streams[node.kind],), frames, training)
@@ -257,7 +259,7 @@ class AssembleNet(tf_keras.Model):
         frames: int | tf.Tensor,
         training: bool | None,
     ) -> tf.Tensor:
-        if not (training and self._rematerialises):
+        if not (training and self.execution.recomputes == "everything"):
             return layer(*tensors, frames, training=training)
         return rematerialised(lambda *again: layer(*again, frames, training=training), *tensors)
 
@@ -294,7 +296,9 @@ class AssembleNet(tf_keras.Model):
         fed = next(name for name in self.streams if name in features)
         return time_axis.sizes(features[fed])[1]
 
-    def _prepared(self, features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def _prepared(
+        self, features: Mapping[str, tf.Tensor], clip_by_clip: bool
+    ) -> dict[str, tf.Tensor]:
         """Each stem kind's input, [batch * time, height, width, ...]."""
         streams: dict[str, tf.Tensor] = {}
         if "rgb" in features:
@@ -302,7 +306,9 @@ class AssembleNet(tf_keras.Model):
                 features["rgb"], self.spec.rgb_mean, self.spec.rgb_deviation, self.compute_dtype
             )
         if hasattr(self, "flow"):
-            streams["flow"] = self.flow(features["rgb"])
+            # Batches of a server hold clips of several clients.
+            alone = clip_by_clip or self.execution.is_folded
+            streams["flow"] = self.flow(features["rgb"], alone)
         elif "flow" in features:
             streams["flow"] = features["flow"]
         if "objects" in features:

@@ -9,6 +9,7 @@ import tf_keras
 
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.layer_plans import ModulePlan
+from official_vision.modeling.execution import Execution
 from official_vision.modeling.layer import Layer, build_path, register
 from official_vision.modeling.ops import frame_layout as time_axis
 from official_vision.modeling.ops.convolution import (
@@ -16,18 +17,16 @@ from official_vision.modeling.ops.convolution import (
     batch_norm,
     spatial_convolution,
 )
+from official_vision.modeling.ops.elementwise import norm_relu, relu
 from official_vision.modeling.ops.recomputation import (
-    can_recompute,
-    convolution_norm,
     convolved,
-    norm_relu_convolution,
-    residual_end,
+    recomputed_bottleneck,
+    recomputes_norms,
 )
-from official_vision.modeling.ops.relu import relu
 
-# A projection of so few channels is computed again: levels 1 and 2 of AssembleNet-50, 73 MiB of its step's peak for
-# .6 % more arithmetic. Those of levels 3 and 4 would be 20 MiB for another 1.4 %.
-_CHEAP_CHANNELS = 128
+
+def _as_it_is(x: tf.Tensor) -> tf.Tensor:
+    return x
 
 
 class ResidualModule(Layer):
@@ -43,13 +42,13 @@ class ResidualModule(Layer):
         self.output_channels = output_channels
         self.stride = stride
         self.projects = projects
-        # Training may set it: batch norms inside are computed again in the backward pass.
-        self.recomputes = False
-        self.last = spatial_convolution(output_channels, 1, name="last")
-        self.last_norm = batch_norm(starts_at_zero=True, name="last_norm")
+        self.last = spatial_convolution(output_channels, 1, name="last", execution=self.execution)
+        self.last_norm = batch_norm(starts_at_zero=True, name="last_norm", execution=self.execution)
         if projects:
-            self.projection = spatial_convolution(output_channels, 1, stride, name="projection")
-            self.projection_norm = batch_norm(name="projection_norm")
+            self.projection = spatial_convolution(
+                output_channels, 1, stride, name="projection", execution=self.execution
+            )
+            self.projection_norm = batch_norm(name="projection_norm", execution=self.execution)
 
     def build(self, input_shape: tf.TensorShape) -> None:
         build_path(self._build_inner(input_shape), self.last, self.last_norm)
@@ -71,9 +70,14 @@ class ResidualModule(Layer):
           [batch * time, ceil(height / stride), ceil(width / stride), output channels].
         """
         y = convolved(self.last, self._inner(x, frames, training), training)
-        return relu(self.last_norm(y, training=training) + self._shortcut(x, training), training)
+        return relu(
+            self.last_norm(y, training=training) + self.shortcut(x, training),
+            training,
+            self.execution,
+        )
 
-    def _shortcut(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+    def shortcut(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
+        """Returns what is added to the last convolution's result; arguments as of `call`."""
         if not self.projects:
             return x
         return self.projection_norm(convolved(self.projection, x, training), training=training)
@@ -103,14 +107,14 @@ class _Bottleneck(ResidualModule):
         self.middle_channels = middle_channels
         self.padding = padding
         self.first = self._first_convolution()
-        self.first_norm = batch_norm(name="first_norm")
+        self.first_norm = batch_norm(name="first_norm", execution=self.execution)
         self.middle = spatial_convolution(
-            middle_channels, 3, self._middle_stride(), "middle", padding
+            middle_channels, 3, self._middle_stride(), "middle", padding, self.execution
         )
-        self.middle_norm = batch_norm(name="middle_norm")
+        self.middle_norm = batch_norm(name="middle_norm", execution=self.execution)
 
     def _first_convolution(self) -> tf_keras.layers.Layer:
-        return spatial_convolution(self.channels, 1, name="first")
+        return spatial_convolution(self.channels, 1, name="first", execution=self.execution)
 
     def _middle_stride(self) -> int:
         return self.stride
@@ -122,33 +126,22 @@ class _Bottleneck(ResidualModule):
         self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None = None
     ) -> tf.Tensor:
         norms = (self.first_norm, self.middle_norm, self.last_norm)
-        if not (self.recomputes and all(can_recompute(norm, training) for norm in norms)):
-            return super().call(x, frames, training)
-        y = norm_relu_convolution(
-            self._first(x, frames, training, lambda y: y), self.first_norm, self.middle
-        )
-        recomputes = self.projects and can_recompute(self.projection_norm, training)
-        if recomputes and x.shape[-1] <= _CHEAP_CHANNELS:
-            shortcut = convolution_norm(x, self.projection, self.projection_norm)
-        else:
-            shortcut = self._shortcut(x, training)
-        return residual_end(y, shortcut, self.middle_norm, self.last, self.last_norm)
+        if recomputes_norms(self.execution, norms, training):
+            return recomputed_bottleneck(self, x, self.first_map(x, frames, training))
+        return super().call(x, frames, training)
 
     def _inner(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
-        y = self._first(
-            x, frames, training, lambda y: relu(self.first_norm(y, training=training), training)
-        )
-        y = convolved(self.middle, y, training)
-        return relu(self.middle_norm(y, training=training), training)
+        y = self.first_map(x, frames, training, lambda y: norm_relu(y, self.first_norm, training))
+        return norm_relu(convolved(self.middle, y, training), self.middle_norm, training)
 
-    def _first(
+    def first_map(
         self,
         x: tf.Tensor,
         frames: int | tf.Tensor,
         training: bool | None,
-        then: Callable[[tf.Tensor], tf.Tensor],
+        then: Callable[[tf.Tensor], tf.Tensor] = _as_it_is,
     ) -> tf.Tensor:
-        """The first convolution, and what follows it channel by channel."""
+        """Applies the first convolution, and `then` what follows it channel by channel; else as `call`."""
         del frames  # frames are independent of each other in a 2-D module
         return then(convolved(self.first, x, training))
 
@@ -175,7 +168,8 @@ class ResidualModule2D(_Bottleneck):
         super().__init__(channels, middle_channels, stride, projects, padding, **kwargs)
 
     def _first_convolution(self) -> tf_keras.layers.Layer:
-        return spatial_convolution(self.channels, 1, self.stride // self._middle_stride(), "first")
+        stride = self.stride // self._middle_stride()
+        return spatial_convolution(self.channels, 1, stride, "first", execution=self.execution)
 
     def _middle_stride(self) -> int:
         return 1 if self.downsampling == "first" else self.stride
@@ -202,25 +196,30 @@ class ResidualModule2Plus1D(_Bottleneck):
         super().__init__(channels, middle_channels, stride, projects, padding, **kwargs)
 
     def _first_convolution(self) -> tf_keras.layers.Layer:
-        return TemporalConvolution(self.channels, 3, self.temporal_dilation, name="first")
+        return TemporalConvolution(
+            self.channels, 3, self.temporal_dilation, name="first", execution=self.execution
+        )
 
-    def _first(
+    def first_map(
         self,
         x: tf.Tensor,
         frames: int | tf.Tensor,
         training: bool | None,
-        then: Callable[[tf.Tensor], tf.Tensor],
+        then: Callable[[tf.Tensor], tf.Tensor] = _as_it_is,
     ) -> tf.Tensor:
-        first = super()._first
+        first = super().first_map
         return time_axis.over_time(x, frames, lambda y: first(y, frames, training, then))
 
 
-def make_bottleneck(plan: ModulePlan, architecture: Architecture, name: str) -> ResidualModule:
+def make_bottleneck(
+    plan: ModulePlan, architecture: Architecture, execution: Execution, name: str
+) -> ResidualModule:
     """Makes a bottleneck module's layer.
 
     Args:
       plan: its numbers.
       architecture: the graph, whose header tells the padding and where a module strides.
+      execution: of the network.
       name: of the layer.
     """
     first, middle, _ = plan.convolutions
@@ -230,6 +229,7 @@ def make_bottleneck(plan: ModulePlan, architecture: Architecture, name: str) -> 
         "stride": plan.stride,
         "projects": plan.projects,
         "padding": architecture.convolution_padding,
+        "execution": execution,
         "name": name,
     }
     if first.frames > 1:

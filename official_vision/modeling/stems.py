@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.layer_plans import StemPlan
+from official_vision.modeling.execution import Execution
 from official_vision.modeling.layer import Layer, build_path, register
 from official_vision.modeling.ops import frame_layout as time_axis
 from official_vision.modeling.ops.convolution import (
@@ -16,14 +17,18 @@ from official_vision.modeling.ops.convolution import (
     batch_norm,
     spatial_convolution,
 )
+from official_vision.modeling.ops.elementwise import norm_relu
 from official_vision.modeling.ops.recomputation import (
-    can_recompute,
     convolved,
-    norm_relu_convolution,
-    norm_relu_pool,
+    recomputed_stem,
+    recomputes_norms,
 )
-from official_vision.modeling.ops.relu import relu
-from official_vision.modeling.ops.sparse_objects import OBJECT_POOL, PresentMap, present_map
+from official_vision.modeling.ops.sparse_objects import (
+    OBJECT_POOL,
+    PresentMap,
+    counted,
+    present_map,
+)
 
 _NO_CLASS = 255
 
@@ -64,14 +69,19 @@ class ConvolutionalStem(Layer):
         self.pool_size = pool_size
         self.padding = padding
         self.pool_padding = pool_padding
-        self.recomputes = False  # norms in the backward pass, whose results are not kept
-        self.spatial = spatial_convolution(channels, kernel_size, 2, "spatial", padding)
-        self.spatial_norm = batch_norm(name="spatial_norm")
+        self.spatial = spatial_convolution(
+            channels, kernel_size, 2, "spatial", padding, self.execution
+        )
+        self.spatial_norm = batch_norm(name="spatial_norm", execution=self.execution)
         if temporal_kernel_size:
             self.temporal = TemporalConvolution(
-                channels, temporal_kernel_size, temporal_dilation, name="temporal"
+                channels,
+                temporal_kernel_size,
+                temporal_dilation,
+                name="temporal",
+                execution=self.execution,
             )
-            self.temporal_norm = batch_norm(name="temporal_norm")
+            self.temporal_norm = batch_norm(name="temporal_norm", execution=self.execution)
 
     def build(self, input_shape: tf.TensorShape) -> None:
         shape = build_path(input_shape, self.spatial, self.spatial_norm)
@@ -92,10 +102,10 @@ class ConvolutionalStem(Layer):
         Returns:
           [batch * time, height / 4, width / 4, channels], or / 2 without a pool; sizes round up.
         """
-        if self._recomputes(training):
-            return self._call_to_recompute(x, frames)
-        y = convolved(self.spatial, x, training)
-        y = relu(self.spatial_norm(y, training=training), training)
+        norms = [self.spatial_norm, *([self.temporal_norm] if self.temporal_kernel_size else [])]
+        if self.pool_size and recomputes_norms(self.execution, norms, training):
+            return recomputed_stem(self, x, frames)
+        y = norm_relu(convolved(self.spatial, x, training), self.spatial_norm, training)
         if self.temporal_kernel_size:
             y = time_axis.over_time(
                 y, frames, functools.partial(self._over_time, training=training)
@@ -115,52 +125,31 @@ class ConvolutionalStem(Layer):
         """Pixels that symmetric padding adds in front and behind, so that ceil(size / 2) windows fit."""
         return (self.pool_size - 1) // 2, self.pool_size // 2
 
-    def _pool_attributes(self) -> dict[str, Any]:
-        """What TensorFlow's pooling operations are told of the padding."""
+    def pool_attributes(self) -> dict[str, Any]:
+        """Returns the attributes of TensorFlow's pooling operations that say how they pad."""
         if self.pool_padding == "same":
             return {"padding": "SAME"}
         sides = self._pool_margins() * 2
         return {"padding": "EXPLICIT", "explicit_paddings": [0, 0, *sides, 0, 0]}
 
-    def _recomputes(self, training: bool | None) -> bool:
-        norms = [self.spatial_norm, *([self.temporal_norm] if self.temporal_kernel_size else [])]
-        wanted = self.recomputes and self.pool_size
-        return bool(wanted and all(can_recompute(norm, training) for norm in norms))
-
-    def _call_to_recompute(self, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
-        y, norm = convolved(self.spatial, x, training=True), self.spatial_norm
-        if self.temporal_kernel_size:
-            convolve = functools.partial(
-                norm_relu_convolution, norm=norm, convolution=self.temporal
-            )
-            y, norm = time_axis.over_time(y, frames, convolve), self.temporal_norm
-        return norm_relu_pool(y, norm, self.pool_size, self._pool_attributes())
-
     def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-        y = convolved(self.temporal, x, training)
-        return relu(self.temporal_norm(y, training=training), training)
+        return norm_relu(convolved(self.temporal, x, training), self.temporal_norm, training)
 
 
 @register
 class ObjectStem(Layer):
     """Max pool 4x4 / 4 of one channel a class, without ever holding those channels at full size.
 
-    A class is 1 where any pixel of the 4x4 window has its id: the ids of a window are counted, of which
-    TensorFlow keeps whether there are any. At full size, 151 float channels would be 604 times the bytes
-    of the ids.
+    A class is 1 where any pixel of the 4x4 window has its id: the maximum of 16 one-hot maps, all of them at the
+    pooled size. At full size, 151 float channels would be 604 times the bytes of the ids.
     """
 
-    def __init__(self, num_object_classes: int, counts_ids: bool = True, **kwargs):
+    def __init__(self, num_object_classes: int, **kwargs):
         """Args:
         num_object_classes: channels; ids from this on (255 = unlabelled) light none of them.
-        counts_ids: False takes the maximum of 16 one-hot maps instead, all of them at the pooled
-          size: for TFLite, which has no counting.
         """
         super().__init__(**kwargs)
         self.num_object_classes = num_object_classes
-        self.counts_ids = counts_ids
-        # A network that answers may set it: what the stem passes on has the channels of classes shown alone.
-        self.shows_present_alone = False
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """Pools and spreads the ids.
@@ -171,8 +160,9 @@ class ObjectStem(Layer):
         Returns:
           0 or 1 in the layer's compute dtype, [batch * time, ceil(height / 4), ceil(width / 4), classes].
         """
-        padded, classes = _padded(ids), self.num_object_classes
-        pooled = _counted(_windows(padded), classes) if self.counts_ids else self._largest(padded)
+        padded = _padded(ids)
+        counts = self.execution.cpu_kernels
+        pooled = counted(padded, self.num_object_classes) if counts else self._largest(padded)
         return tf.cast(pooled, self.compute_dtype)
 
     def present(self, ids: tf.Tensor) -> PresentMap:
@@ -191,16 +181,17 @@ class ObjectStem(Layer):
         return pooled
 
 
-def make_stem(plan: StemPlan, architecture: Architecture, name: str) -> Layer:
+def make_stem(plan: StemPlan, architecture: Architecture, name: str, execution: Execution) -> Layer:
     """Makes a stem's layer.
 
     Args:
       plan: its numbers.
       architecture: the graph, whose header tells how convolutions and pools pad.
       name: of the layer.
+      execution: of the network.
     """
     if not plan.kernel_size:
-        return ObjectStem(plan.channels, name=name)
+        return ObjectStem(plan.channels, execution=execution, name=name)
     return ConvolutionalStem(
         plan.channels,
         plan.kernel_size,
@@ -209,31 +200,9 @@ def make_stem(plan: StemPlan, architecture: Architecture, name: str) -> Layer:
         plan.pool_size,
         padding=architecture.convolution_padding,
         pool_padding=architecture.stem_pool_padding,
+        execution=execution,
         name=name,
     )
-
-
-def _counted(windows: tf.Tensor, classes: int) -> tf.Tensor:
-    """int32 [n, height, width, 16] -> 0 or 1 in float32, [n, height, width, classes]."""
-    _, height, width, ids = time_axis.sizes(windows)
-    # A fifth of the time of bit sets that are spread into channels: 5 beside 24 ms for 16 x 224 x 224.
-    lit = tf.raw_ops.DenseBincount(
-        input=tf.reshape(windows, [-1, ids]),
-        size=classes,
-        weights=tf.zeros([0]),
-        binary_output=True,
-    )
-    return tf.reshape(lit, [-1, height, width, classes])
-
-
-def _windows(padded: tf.Tensor) -> tf.Tensor:
-    """uint8 [n, height, width] -> int32 [n, height / 4, width / 4, 16]."""
-    rows, height, width = time_axis.sizes(padded)
-    grid = [rows, height // OBJECT_POOL, OBJECT_POOL, width // OBJECT_POOL, OBJECT_POOL]
-    # A window's four ids of a row move as one number of 32 bits.
-    fours = tf.transpose(tf.bitcast(tf.reshape(padded, grid), tf.int32), [0, 1, 3, 2])
-    ids = tf.cast(tf.bitcast(fours, tf.uint8), tf.int32)
-    return tf.reshape(ids, [rows, grid[1], grid[3], OBJECT_POOL**2])
 
 
 def _padded(ids: tf.Tensor) -> tf.Tensor:

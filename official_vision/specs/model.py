@@ -44,6 +44,8 @@ class ModelSpec(Spec):
         Kinetics; the authors' code has 0.
       rgb_deviation: rgb / 255 - rgb_mean is divided by it; likewise 0.225, and 1 in the authors' code.
       dropout_rate: of the features before the classifier, 0 to 1.
+      plain_tensorflow: everything is computed by TensorFlow's operations, without the quicker ones for CPUs and
+        without XLA's flow; results are the same up to rounding. On GPUs and TPUs it is so anyway.
     """
 
     architecture: str = "assemblenet_plus_plus_50"
@@ -62,6 +64,7 @@ class ModelSpec(Spec):
     rgb_mean: float | tuple[float, ...] = setting(0.45, low=0, high=1)
     rgb_deviation: float | tuple[float, ...] = setting(0.225, above=0)
     dropout_rate: float = setting(0.5, low=0, high=0.99)
+    plain_tensorflow: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

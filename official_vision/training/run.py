@@ -17,7 +17,7 @@ from official_vision.metrics.charades_map import is_charades
 from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
-from official_vision.modeling.ops.precision import in_precision
+from official_vision.modeling.execution import in_precision
 from official_vision.training.attempt import Job, attempt
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole

@@ -20,7 +20,7 @@ from official_vision.data.storage.index import Index
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
-from official_vision.modeling.flow import clip_by_clip
+from official_vision.modeling.execution import training_execution
 from official_vision.training.checkpoints.restore import load_weights
 from official_vision.training.step.accumulation import Gradients, accumulate
 from official_vision.training.step.bilevel import Side, check_sides, seen, split_sides
@@ -73,8 +73,8 @@ class VideoTask(base_task.Task):
     def build_model(self) -> tf_keras.Model:
         """Builds the network, frozen as TrainSpec says."""
         train = self.config.train
-        model = build_model(self.config.model, self.architecture)
-        model.rematerialise(train.rematerialise)
+        execution = training_execution(self.config.model, train.rematerialise)
+        model = build_model(self.config.model, self.architecture, execution)
         self._streams = model.streams
         # Found by name, which inside a replica is another one.
         self.trained = freeze(model, train.frozen)
@@ -308,8 +308,8 @@ class VideoTask(base_task.Task):
 
 def inference_logits(model: tf_keras.Model, features: dict[str, tf.Tensor]) -> tf.Tensor:
     """Returns float32 logits [batch, classes] at inference, which no clip's neighbours in the batch change."""
-    with clip_by_clip(model):
-        return tf.cast(model(features, training=False)["logits"], tf.float32)
+    logits = model(features, training=False, clip_by_clip=True)["logits"]
+    return tf.cast(logits, tf.float32)
 
 
 def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

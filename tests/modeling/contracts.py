@@ -21,9 +21,9 @@ from official_vision.modeling.gates import (
     StaticGate,
 )
 from official_vision.modeling.head import ClassificationHead
-from official_vision.modeling.inference.folding import ChannelBias
 from official_vision.modeling.inverted import InvertedBottleneck
 from official_vision.modeling.network import AssembleNet
+from official_vision.modeling.ops.batch_norm import ChannelBias
 from official_vision.modeling.ops.convolution import TemporalConvolution
 from official_vision.modeling.residual import ResidualModule2D, ResidualModule2Plus1D
 from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
@@ -132,7 +132,7 @@ CONTRACTS = (
     ),
     Contract(
         ObjectStem,
-        lambda: {"num_object_classes": 40, "counts_ids": False},
+        lambda: {"num_object_classes": 40},
         lambda: [_ids()],
         frames=False,
     ),
@@ -142,12 +142,11 @@ CONTRACTS = (
             "input_channels": (3, 5),
             "target_channels": 4,
             "strengths": (0.2, 0.9),
-            "scales_kernels": False,
         },
         lambda: [[_maps(3), _maps(5)], _averages(3, 5)],
         frames=False,
     ),
-    Contract(ChannelBias, lambda: {"channels": 4}, lambda: [_maps(4)], frames=False),
+    Contract(ChannelBias, dict, lambda: [_maps(4)], frames=False),
     Contract(StaticGate, lambda: {"channels": 4}, lambda: _averages(3), frames=False),
     Contract(
         ChannelGate,
@@ -176,7 +175,6 @@ CONTRACTS = (
             "tightness_theta": 0.4,
             "border": "textbook",
             "stretch": "batch",
-            "compiled": False,
         },
         lambda: [twins.maps(2, FRAMES, 6, 6, 3)],
         frames=False,

@@ -8,6 +8,7 @@ import tf_keras
 
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.modeling.builder import build_model
+from official_vision.modeling.execution import Execution
 from official_vision.modeling.network import AssembleNet
 from official_vision.specs import ModelSpec
 
@@ -40,11 +41,16 @@ def architecture(peers: bool = False) -> Architecture:
     return Architecture("small", stems + blocks, depth=26)
 
 
-def network(graph: Architecture | None = None, seed: int = 0, **settings) -> AssembleNet:
+def network(
+    graph: Architecture | None = None,
+    seed: int = 0,
+    execution: Execution | None = None,
+    **settings,
+) -> AssembleNet:
     """With random weights, so that residual modules and gates carry signal."""
     settings = {"depth": None, "width_multiplier": 1.0, **settings} if graph else settings
     tf_keras.utils.set_random_seed(seed)
-    model = build_model(spec(**settings), graph)
+    model = build_model(spec(**settings), graph, execution)
     liven(model, seed)
     return model
 

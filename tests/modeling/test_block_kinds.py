@@ -19,9 +19,10 @@ from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.architecture.layer_plans import ConvolutionPlan, ModulePlan
 from official_vision.architecture.refusal import ArchitectureError, fail, is_count
 from official_vision.modeling import block as block_module
+from official_vision.modeling.execution import Execution
 from official_vision.modeling.layer import build_path
 from official_vision.modeling.ops.convolution import batch_norm, spatial_convolution
-from official_vision.modeling.ops.relu import relu
+from official_vision.modeling.ops.elementwise import norm_relu
 from official_vision.modeling.residual import ResidualModule
 from official_vision.specs import ModelSpec
 from tests.architecture.cost.test_network_cost import assert_exact
@@ -62,13 +63,15 @@ class BasicModule(ResidualModule):
 
     def _inner(self, x: tf.Tensor, frames: int | tf.Tensor, training: bool | None) -> tf.Tensor:
         del frames
-        y = relu(self.first_norm(self.first(x), training=training), training)
-        return relu(self.middle_norm(self.middle(y), training=training), training)
+        y = norm_relu(self.first(x), self.first_norm, training)
+        return norm_relu(self.middle(y), self.middle_norm, training)
 
 
-def make_basic(plan: ModulePlan, architecture: Architecture, name: str) -> BasicModule:
+def make_basic(
+    plan: ModulePlan, architecture: Architecture, execution: Execution, name: str
+) -> BasicModule:
     width, padding = plan.convolutions[0].outputs, architecture.convolution_padding
-    return BasicModule(width, plan.stride, plan.projects, padding, name=name)
+    return BasicModule(width, plan.stride, plan.projects, padding, execution=execution, name=name)
 
 
 @pytest.fixture

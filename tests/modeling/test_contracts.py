@@ -67,7 +67,8 @@ def arguments_of(layer: type) -> dict[str, inspect.Parameter]:
     return {
         name: parameter
         for name, parameter in parameters.items()
-        if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD
+        # How a layer computes is no part of what it is: see `Execution`.
+        if name not in ("self", "execution") and parameter.kind is not inspect.Parameter.VAR_KEYWORD
     }
 
 

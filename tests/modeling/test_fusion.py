@@ -1,4 +1,4 @@
-"""The weighted fusion against numpy (REFERENCE section 4)."""
+"""The weighted fusion against numpy (AssembleNet, arXiv 1905.13209, section 3)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from official_vision.modeling.execution import PLAIN, Execution, in_precision
 from official_vision.modeling.fusion import WeightedFusion
-from official_vision.modeling.inference.folding import ChannelBias
-from official_vision.modeling.ops.precision import in_precision
 from tests.modeling import twins
+
+CPU = Execution(cpu_kernels=True)
 
 
 def twin(fusion, inputs: list[np.ndarray], gates: list[tf.Tensor]) -> np.ndarray:
@@ -39,10 +40,8 @@ def gates_for(inputs: list[np.ndarray]) -> list[tf.Tensor]:
 
 
 def folded_fusion(widths: Sequence[int], target: int) -> WeightedFusion:
-    fusion = WeightedFusion(widths, target)
+    fusion = WeightedFusion(widths, target, execution=Execution("inference", cpu_kernels=True))
     fusion.build(None)
-    fusion.zero_bias = ChannelBias(target)
-    fusion.zero_bias.build(None)
     return fusion
 
 
@@ -50,12 +49,13 @@ def folded_fusion(widths: Sequence[int], target: int) -> WeightedFusion:
     widths=st.lists(st.sampled_from([2, 3, 5]), min_size=1, max_size=5),
     target=st.sampled_from([2, 3, 5]),
     gated=st.booleans(),
+    execution=st.sampled_from([PLAIN, CPU, Execution("tflite")]),
 )
-def test_fusion(widths: list[int], target: int, gated: bool) -> None:
+def test_fusion(widths: list[int], target: int, gated: bool, execution: Execution) -> None:
     """Equal widths, unequal ones, with and without one as wide as the target."""
     inputs = [twins.maps(3, 2, 4, width, seed=i) for i, width in enumerate(widths)]
     gates = gates_for(inputs) if gated else []
-    fusion = WeightedFusion(widths, target)
+    fusion = WeightedFusion(widths, target, execution=execution)
     fusion(inputs, gates)
     twins.randomise(fusion)
     np.testing.assert_allclose(fusion(inputs, gates), twin(fusion, inputs, gates), atol=1e-5)
@@ -136,8 +136,8 @@ def test_scaled_kernels_compute_and_learn_as_scaled_maps_do(gated: bool, dtype: 
     inputs = [twins.maps(4, 4, 6, width, seed=width) for width in (3, 2)]
     logits = [tf.constant(twins.maps(4, 1, 1, width, seed=9)[:, 0, 0]) for width in (3, 2)]
     with in_precision(dtype):
-        of_kernels = WeightedFusion((3, 2), 3)
-        of_maps = WeightedFusion((3, 2), 3, scales_kernels=False)
+        of_kernels = WeightedFusion((3, 2), 3, execution=CPU)
+        of_maps = WeightedFusion((3, 2), 3)
     found = []
     for fusion in (of_kernels, of_maps):
         fusion(inputs)
@@ -154,8 +154,8 @@ def test_scaled_kernels_compute_and_learn_as_scaled_maps_do(gated: bool, dtype: 
 
 
 def test_which_is_scaled() -> None:
-    def products(height: int | None, **settings: bool) -> list[str]:
-        fusion = WeightedFusion((2, 3), 3, **settings)
+    def products(height: int | None, execution: Execution = CPU) -> list[str]:
+        fusion = WeightedFusion((2, 3), 3, execution=execution)
         maps = [tf.TensorSpec([None, height, height, width]) for width in (2, 3)]
         gates = [tf.TensorSpec([None, width]) for width in (2, 3)]
         graph = tf.function(fusion).get_concrete_function(maps, gates).graph
@@ -166,7 +166,7 @@ def test_which_is_scaled() -> None:
     assert products(4) == ["BatchMatMulV2"]
     assert products(2) == ["Conv2D"]  # kernels of 6 numbers a frame, maps of 8
     assert products(None) == ["Conv2D"]
-    assert products(4, scales_kernels=False) == ["Conv2D"]
+    assert products(4, PLAIN) == ["Conv2D"]
 
 
 @pytest.mark.parametrize(("dtype", "height"), [("bfloat16", 4), ("bfloat16", 2), ("float32", 4)])

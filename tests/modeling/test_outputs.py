@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 from official_vision.architecture.graph import Architecture, Block, Stem
+from official_vision.modeling.execution import PLAIN
 from official_vision.modeling.inference.discretise import to_discrete
 from official_vision.modeling.ops.convolution import BATCH_NORM_EPSILON
-from official_vision.modeling.ops.spatial_averages import as_one_map, mean_of_averages
+from official_vision.modeling.ops.shared_maps import as_one_map, mean_of_averages
 from tests.modeling import small
 
 RGB, FLOW = Stem("rgb", 4), Stem("flow", 3)
@@ -130,7 +131,7 @@ def test_one_map_is_passed_on_as_it_is() -> None:
 
     @tf.function
     def forward(x):
-        return mean_of_averages(as_one_map([x], tf.nn.relu))
+        return mean_of_averages(as_one_map([x], tf.nn.relu), PLAIN)
 
     kinds = {node.op for node in forward.get_concrete_function(x).graph.as_graph_def().node}
     assert kinds <= {"Placeholder", "Relu", "Const", "Mean", "Identity"}

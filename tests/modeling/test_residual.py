@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from official_vision.modeling.execution import Execution
 from official_vision.modeling.residual import ResidualModule2D, ResidualModule2Plus1D
 from tests.modeling import twins
 
@@ -58,12 +59,17 @@ def test_a_module_that_projects(dilation: int | None, stride: int, training: boo
 @pytest.mark.parametrize("padding", ["symmetric", "same"])
 def test_where_a_module_strides_and_how_it_pads(padding, downsampling, recomputes):
     module = ResidualModule2D(
-        3, 5, stride=2, projects=True, padding=padding, downsampling=downsampling
+        3,
+        5,
+        stride=2,
+        projects=True,
+        padding=padding,
+        downsampling=downsampling,
+        execution=Execution(recomputes="norms" if recomputes else "nothing"),
     )
     x = twins.maps(2 * FRAMES, 6, 8, 4)
     module(x, FRAMES)
     twins.randomise(module)
-    module.recomputes = recomputes
     expected = twin(module, x, FRAMES, training=True)
     np.testing.assert_allclose(module(x, FRAMES, training=True), expected, atol=1e-5)
 

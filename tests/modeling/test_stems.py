@@ -8,10 +8,12 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from official_vision.modeling.execution import PLAIN, Execution
 from official_vision.modeling.stems import ConvolutionalStem, ObjectStem
 from tests.modeling import twins
 
 FRAMES = 6
+CPU = Execution(cpu_kernels=True)
 
 
 def twin(stem, x: np.ndarray, training: bool) -> np.ndarray:
@@ -50,11 +52,11 @@ def test_convolutional_stem(
     ("padding", "pool_padding"), [("same", "same"), ("symmetric", "symmetric")]
 )
 def test_paddings_of_a_stem(padding, pool_padding, pool_size, recomputes):
-    stem = ConvolutionalStem(4, 7, 5, 2, pool_size, padding, pool_padding)
+    execution = Execution(recomputes="norms" if recomputes else "nothing")
+    stem = ConvolutionalStem(4, 7, 5, 2, pool_size, padding, pool_padding, execution=execution)
     x = twins.maps(2 * FRAMES, 12, 16, 3)
     stem(x, FRAMES)
     twins.randomise(stem)
-    stem.recomputes = recomputes
     expected = twin(stem, x, training=True)
     with tf.GradientTape() as tape:
         y = stem(tf.constant(x), FRAMES, training=True)
@@ -88,30 +90,37 @@ def test_object_stem_is_the_maximum_of_one_hot_maps(
     pooled = ObjectStem(classes)(ids)
     np.testing.assert_array_equal(pooled, pooled_one_hot(ids, classes))
     assert pooled.numpy()[0, 0, 0, classes - 1] == 1
-    np.testing.assert_array_equal(ObjectStem(classes, counts_ids=False)(ids), pooled)
+    np.testing.assert_array_equal(ObjectStem(classes, execution=CPU)(ids), pooled)
 
 
 @pytest.mark.parametrize("classes", [31, 32, 33, 64, 151, 255])
-def test_every_class_lights_its_own_channel_alone(classes: int) -> None:
+@pytest.mark.parametrize("execution", [PLAIN, CPU])
+def test_every_class_lights_its_own_channel_alone(classes: int, execution: Execution) -> None:
     ids = np.broadcast_to(np.arange(classes, dtype=np.uint8)[:, None, None], (classes, 4, 4))
-    np.testing.assert_array_equal(ObjectStem(classes)(ids)[:, 0, 0], np.eye(classes))
+    np.testing.assert_array_equal(
+        ObjectStem(classes, execution=execution)(ids)[:, 0, 0], np.eye(classes)
+    )
 
 
 @pytest.mark.parametrize("unknown", [5, 31, 32, 254, 255])
 def test_ids_beyond_the_classes_light_nothing(unknown: int) -> None:
+    assert not np.any(ObjectStem(5, execution=CPU)(np.full((2, 8, 8), unknown, np.uint8)))
     assert not np.any(ObjectStem(5)(np.full((2, 8, 8), unknown, np.uint8)))
 
 
-def test_object_stem_of_free_sizes() -> None:
-    stem = tf.function(ObjectStem(7), input_signature=[tf.TensorSpec([None, None, None], tf.uint8)])
+@pytest.mark.parametrize("execution", [PLAIN, CPU])
+def test_object_stem_of_free_sizes(execution: Execution) -> None:
+    stem = ObjectStem(7, execution=execution)
+    stem = tf.function(stem, input_signature=[tf.TensorSpec([None, None, None], tf.uint8)])
     for shape in ((1, 4, 4), (3, 5, 10)):
         ids = np.random.default_rng(0).integers(0, 9, shape, np.uint8)
         np.testing.assert_array_equal(stem(ids), pooled_one_hot(ids, 7))
 
 
-def test_object_stem_compiles() -> None:
+@pytest.mark.parametrize("execution", [PLAIN, CPU])
+def test_object_stem_compiles(execution: Execution) -> None:
     """As in a training step that XLA compiles whole, on TPUs."""
     ids = np.random.default_rng(0).integers(0, 9, (2, 8, 12), np.uint8)
-    stem = ObjectStem(7)
+    stem = ObjectStem(7, execution=execution)
     compiled = tf.function(stem, jit_compile=True)
     np.testing.assert_array_equal(compiled(tf.constant(ids)), pooled_one_hot(ids, 7))

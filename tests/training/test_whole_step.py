@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.modeling.ops.precision import in_precision
+from official_vision.modeling.execution import in_precision
 from tests.training import steps
 
 EVERYTHING = {

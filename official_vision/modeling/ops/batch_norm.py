@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tf_keras
 
-from official_vision.modeling.layer import register
-from official_vision.modeling.ops.target_device import on_cpu
+from official_vision.modeling.execution import PLAIN, Execution
+from official_vision.modeling.layer import Layer, register
 
 # Of the running thread: replicas of one machine are threads.
 _recomputing = contextvars.ContextVar("recomputing", default=False)
@@ -81,6 +81,14 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
     # Of the network that the layer is part of; without one momentum is fixed.
     update_count: UpdateCount | None = None
 
+    def __init__(self, *args: Any, execution: Execution = PLAIN, **kwargs: Any):
+        """Args:
+        *args, **kwargs: of Keras's BatchNormalization.
+        execution: of the network, which no configuration holds.
+        """
+        super().__init__(*args, **kwargs)
+        self.execution = execution
+
     def _fused_batch_norm(
         self, inputs: tf.Tensor, mask: tf.Tensor | None, training: bool | tf.Tensor | None
     ) -> tf.Tensor:
@@ -89,7 +97,7 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
         # The first version asks for no gradients of what it returns beside the result, the third for zeros of each:
         # 900 operations less in a float32 step of AssembleNet-50, whose values stay the same to the bit.
         operation = tf.raw_ops.FusedBatchNormV3
-        if inputs.dtype == tf.float32 and on_cpu():
+        if inputs.dtype == tf.float32 and self.execution.cpu_kernels:
             operation = tf.raw_ops.FusedBatchNorm
         y, mean, variance, *_ = self._normalise_by(operation, inputs, self.values())
         self.move(mean, variance)
@@ -148,6 +156,31 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
         """Runs updates of the moving averages (arguments as in Keras), except when recomputing."""
         if not _recomputing.get():
             super().add_update(updates)
+
+
+@register
+class ChannelBias(Layer):
+    """What is left of a batch norm that is folded into a convolution: one number added to each channel."""
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        channels = tf.TensorShape(input_shape)[-1]
+        self.bias = self.add_weight("bias", [channels], initializer="zeros")
+        super().build(input_shape)
+
+    def compute_output_shape(self, input_shape: tf.TensorShape) -> tf.TensorShape:
+        return tf.TensorShape(input_shape)
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Adds the bias to x, [batch * time, height, width, channels].
+
+        Raises:
+          ValueError: in training, which a folded network can't take part in.
+        """
+        if training:
+            raise ValueError(
+                "A network with folded batch norms is for inference; it can't be trained."
+            )
+        return tf.nn.bias_add(x, self.bias)
 
 
 def rematerialised(call: Callable[..., tf.Tensor], *tensors: Any) -> tf.Tensor:

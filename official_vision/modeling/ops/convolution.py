@@ -6,14 +6,15 @@ All work on [batch * time, height, width, channels], have no bias and are follow
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import tensorflow as tf
 import tf_keras
 
+from official_vision.modeling.execution import PLAIN, Execution
 from official_vision.modeling.layer import Layer, register
-from official_vision.modeling.ops.batch_norm import BatchNormalization
-from official_vision.modeling.ops.target_device import has_dilated_gradients
+from official_vision.modeling.ops.batch_norm import BatchNormalization, ChannelBias
 
 BATCH_NORM_MOMENTUM = 0.99
 BATCH_NORM_EPSILON = 1e-5
@@ -33,12 +34,20 @@ class SpatialConvolution(tf_keras.layers.Conv2D):
     pixel further on. Both give ceil(size / stride) pixels, and are the same without a stride.
     """
 
-    def __init__(self, *args: Any, is_symmetric: bool = True, **kwargs: Any):
+    def __init__(
+        self,
+        *args: Any,
+        is_symmetric: bool = True,
+        execution: Execution = PLAIN,
+        **kwargs: Any,
+    ):
         """Args:
         *args, **kwargs: of Keras's Conv2D.
         is_symmetric: False pads as TensorFlow's SAME does.
+        execution: of the network, which no configuration holds.
         """
         super().__init__(*args, **kwargs)
+        self.execution = execution
         self.is_symmetric = is_symmetric
 
     def get_config(self) -> dict[str, Any]:
@@ -77,6 +86,7 @@ def spatial_convolution(
     stride: int = 1,
     name: str | None = None,
     padding: str = "symmetric",
+    execution: Execution = PLAIN,
 ) -> SpatialConvolution:
     """Returns a bias-free 2-D convolution.
 
@@ -86,6 +96,7 @@ def spatial_convolution(
       stride: in height and width.
       name: of the layer.
       padding: symmetric or same; see `SpatialConvolution`.
+      execution: of the network.
     """
     return SpatialConvolution(
         filters,
@@ -95,23 +106,30 @@ def spatial_convolution(
         use_bias=False,
         kernel_initializer=kernel_initializer(),
         is_symmetric=padding == "symmetric",
+        execution=execution,
         name=name,
     )
 
 
-def batch_norm(starts_at_zero: bool = False, name: str | None = None) -> tf_keras.layers.Layer:
-    """Batch norm over batch, time, height and width.
+def batch_norm(
+    starts_at_zero: bool = False, name: str | None = None, execution: Execution = PLAIN
+) -> tf_keras.layers.Layer:
+    """Returns a batch norm over batch, time, height and width; where the network is folded, its bias.
 
     Args:
       starts_at_zero: the scale starts at 0, so that a residual module starts as its shortcut.
       name: of the layer.
+      execution: of the network.
     """
+    if execution.is_folded:
+        return ChannelBias(execution=execution, name=name)
     return BatchNormalization(
         momentum=BATCH_NORM_MOMENTUM,
         epsilon=BATCH_NORM_EPSILON,
         gamma_initializer="zeros" if starts_at_zero else "ones",
         # Over replicas too: several devices train as one does. A single one keeps the fused kernel.
         synchronized=tf.distribute.get_strategy().num_replicas_in_sync > 1,
+        execution=execution,
         name=name,
     )
 
@@ -175,3 +193,25 @@ class TemporalConvolution(Layer):
     def undilated_op(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """As `convolution_op`, by a convolution without dilation of every `dilation`-th frame."""
         return tf.nn.convolution(x, kernel, 1, "SAME", dilations=[self.dilation, 1])
+
+
+@functools.cache
+def has_dilated_gradients(dtype: tf.DType) -> bool:
+    """Whether TensorFlow's convolution operation has gradients with dilation here.
+
+    On CPUs oneDNN computes them. TensorFlow leaves oneDNN out on processors without VNNI or AMX, and oneDNN leaves
+    bfloat16 out on those without AVX-512. What is there no document says, so a tiny gradient is tried.
+    """
+    with tf.init_scope():
+        try:
+            tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=[1, 3, 1, 1],
+                filter=tf.ones([3, 1, 1, 1], dtype),
+                out_backprop=tf.ones([1, 3, 1, 1], dtype),
+                strides=[1, 1, 1, 1],
+                dilations=[1, 2, 1, 1],
+                padding="SAME",
+            )
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            return False
+    return True

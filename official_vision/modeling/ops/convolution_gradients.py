@@ -21,22 +21,28 @@ from official_vision.modeling.ops.matrix_products import (
     pointwise_by_matrices,
     pointwise_product,
     spatial_by_matrices,
-    spatial_kernel_gradient,
+    spatial_kernel_product,
     temporal_by_matrices,
-    temporal_kernel_gradient,
+    temporal_kernel_product,
 )
-from official_vision.modeling.ops.target_device import on_cpu
 
 Convolution = SpatialConvolution | TemporalConvolution
 
 
 def replaces_gradients(layer: Convolution, x: tf.Tensor) -> bool:
     """Whether `convolution_gradient` differs from the gradients that TensorFlow would take."""
+    return _by_matrices(layer, x) or _pads_first(layer) or _substitute(layer, x) is not None
+
+
+def _by_matrices(layer: Convolution, x: tf.Tensor) -> bool:
+    """Whether the kernel's gradient is a product of matrices."""
     if isinstance(layer, TemporalConvolution):
+        if layer.lacks_gradients(x.dtype):
+            return True
         by_matrices = temporal_by_matrices(x, layer.filters, layer.kernel_size, layer.dilation)
     else:
         by_matrices = spatial_by_matrices(x, layer.filters, layer.kernel_size[0], layer.strides[0])
-    return by_matrices or _pads_first(layer) or _substitute(layer, x) is not None
+    return layer.execution.cpu_kernels and by_matrices
 
 
 def convolve(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -71,12 +77,37 @@ def convolution_gradient(
 
 
 def _kernel_gradient(layer: Convolution, x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
+    by_matrices = _by_matrices(layer, x)
     if isinstance(layer, TemporalConvolution):
-        return temporal_kernel_gradient(x, dy, layer.kernel_size, layer.dilation)
+        size, dilation = layer.kernel_size, layer.dilation
+        if by_matrices:
+            return temporal_kernel_product(x, dy, size, dilation)
+        return _correlated(x, dy, (size, 1), (1, 1), (dilation, 1), padding="SAME")
     size, stride, attributes = layer.kernel_size[0], layer.strides[0], layer.padding_attributes()
+    if by_matrices:
+        return spatial_kernel_product(x, dy, size, stride)
     if size > 3 and _pads_first(layer):
         x, attributes = tf.pad(x, layer.margins()), {"padding": "VALID"}
-    return spatial_kernel_gradient(x, dy, size, stride, attributes)
+    return _correlated(x, dy, layer.kernel_size, layer.strides, (1, 1), **attributes)
+
+
+def _correlated(
+    x: tf.Tensor,
+    dy: tf.Tensor,
+    sizes: tuple[int, int],
+    strides: tuple[int, int],
+    dilations: tuple[int, int],
+    **attributes: object,
+) -> tf.Tensor:
+    """The gradient of a kernel of such sizes, by TensorFlow's operation."""
+    return tf.raw_ops.Conv2DBackpropFilter(
+        input=x,
+        filter_sizes=[*sizes, x.shape[-1], dy.shape[-1]],
+        out_backprop=dy,
+        strides=[1, *strides, 1],
+        dilations=[1, *dilations, 1],
+        **attributes,
+    )
 
 
 def _input_gradient(
@@ -131,9 +162,10 @@ def _substitute(layer: Convolution, x: tf.Tensor) -> Callable[..., tf.Tensor] | 
 
 def _is_product(layer: Convolution, x: tf.Tensor) -> bool:
     is_pointwise = isinstance(layer, SpatialConvolution) and layer.kernel_size == (1, 1)
-    return is_pointwise and pointwise_by_matrices(x, layer.filters, layer.strides[0])
+    replaces = is_pointwise and layer.execution.cpu_kernels
+    return replaces and pointwise_by_matrices(x, layer.filters, layer.strides[0])
 
 
 def _pads_first(layer: Convolution) -> bool:
     is_explicit = isinstance(layer, SpatialConvolution) and layer.has_explicit_padding()
-    return is_explicit and layer.kernel_size[0] > 1 and on_cpu()
+    return is_explicit and layer.kernel_size[0] > 1 and layer.execution.cpu_kernels

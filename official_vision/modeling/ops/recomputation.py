@@ -8,11 +8,13 @@ most instead of 3.1 in float32, for a tenth more arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import tensorflow as tf
 
+from official_vision.modeling.execution import Execution
+from official_vision.modeling.ops import thresholds
 from official_vision.modeling.ops.batch_norm import BatchNormalization, Normalised, NormValues
 from official_vision.modeling.ops.convolution import TemporalConvolution
 from official_vision.modeling.ops.convolution_gradients import (
@@ -21,12 +23,8 @@ from official_vision.modeling.ops.convolution_gradients import (
     convolve,
     replaces_gradients,
 )
-from official_vision.modeling.ops.relu import relu
-from official_vision.modeling.ops.target_device import one_thread_an_operation
-
-# Level 4 at 112 x 112, and its channels in AssembleNet-50 with 1024 and 2048 beside them.
-_FEW_PIXELS = 16
-_WIDE = 512
+from official_vision.modeling.ops.elementwise import relu
+from official_vision.modeling.ops.frame_layout import over_time
 
 
 def convolved(layer: Convolution, x: tf.Tensor, training: bool | None) -> tf.Tensor:
@@ -40,6 +38,8 @@ def convolved(layer: Convolution, x: tf.Tensor, training: bool | None) -> tf.Ten
     """
     if not (training and replaces_gradients(layer, x)):
         return layer(x)
+    if not layer.execution.cpu_kernels:  # dilation, of which TensorFlow has no gradient here
+        return layer.undilated_op(x, tf.cast(layer.kernel, x.dtype))
 
     @tf.custom_gradient
     def forward(x: tf.Tensor, kernel: tf.Tensor) -> tuple:
@@ -54,6 +54,46 @@ def convolved(layer: Convolution, x: tf.Tensor, training: bool | None) -> tf.Ten
 def can_recompute(norm: BatchNormalization, training: bool | None) -> bool:
     """Whether a batch norm can be computed again here: of a batch on one device, by the fused kernel."""
     return bool(training and norm.trainable and norm.fused)
+
+
+def recomputes_norms(
+    execution: Execution, norms: Iterable[BatchNormalization], training: bool | None
+) -> bool:
+    """Whether a layer with these batch norms computes them again in the backward pass."""
+    wanted = execution.recomputes == "norms"
+    return wanted and all(can_recompute(norm, training) for norm in norms)
+
+
+def recomputed_bottleneck(module: Any, x: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
+    """What a bottleneck's call returns in training, of which less is kept.
+
+    Args:
+      module: a bottleneck of residual.py, whose norms `recomputes_norms`.
+      x: its input, [rows, height, width, channels].
+      first: its first convolution's result, [rows, height, width, C].
+    """
+    y = norm_relu_convolution(first, module.first_norm, module.middle)
+    is_cheap = module.projects and x.shape[-1] <= thresholds.CHEAP_CHANNELS
+    if is_cheap and can_recompute(module.projection_norm, training=True):
+        shortcut = convolution_norm(x, module.projection, module.projection_norm)
+    else:
+        shortcut = module.shortcut(x, training=True)
+    return residual_end(y, shortcut, module.middle_norm, module.last, module.last_norm)
+
+
+def recomputed_stem(stem: Any, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
+    """What a stem's call returns in training, of which less is kept.
+
+    Args:
+      stem: a ConvolutionalStem with a max pool, whose norms `recomputes_norms`.
+      x: its input, [rows, height, width, colours].
+      frames: time, a scalar.
+    """
+    y, norm = convolved(stem.spatial, x, training=True), stem.spatial_norm
+    if stem.temporal_kernel_size:
+        y = over_time(y, frames, lambda y: norm_relu_convolution(y, norm, stem.temporal))
+        norm = stem.temporal_norm
+    return norm_relu_pool(y, norm, stem.pool_size, stem.pool_attributes())
 
 
 def norm_relu_convolution(
@@ -81,7 +121,7 @@ def norm_relu_convolution(
             dx, *of_norm = _norm_relu_gradient(da, a, x, own, normalised, norm)
             return dx, dkernel, *of_norm, None, None
 
-        y = _convolve_forward(convolution, relu(normalised.y, training=True), kernel)
+        y = _convolve_forward(convolution, _relu(normalised.y, norm), kernel)
         return (y, *normalised.moved), backward
 
     y, mean, variance = forward(x, tf.convert_to_tensor(convolution.kernel), *norm.values())
@@ -114,9 +154,9 @@ def residual_end(
     ) -> tuple:
         first, last = NormValues(*norm_values[:4]), NormValues(*norm_values[4:])
         normalised = norm.normalise(x, first)
-        wide = _convolve_forward(convolution, relu(normalised.y, training=True), kernel)
+        wide = _convolve_forward(convolution, _relu(normalised.y, norm), kernel)
         widened = last_norm.normalise(wide, last)
-        out = relu(widened.y + shortcut, training=True)
+        out = _relu(widened.y + shortcut, last_norm)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
             dsum = tf.raw_ops.ReluGrad(gradients=dy, features=out)
@@ -178,7 +218,7 @@ def norm_relu_pool(
     def forward(x: tf.Tensor, *norm_values: tf.Tensor) -> tuple:
         own = NormValues(*norm_values)
         normalised = norm.normalise(x, own)
-        pooled = tf.raw_ops.MaxPool(input=relu(normalised.y, training=True), **window)
+        pooled = tf.raw_ops.MaxPool(input=_relu(normalised.y, norm), **window)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
             a = _norm_relu_again(dy, x, own, norm)
@@ -192,11 +232,15 @@ def norm_relu_pool(
     return y
 
 
+def _relu(x: tf.Tensor, norm: BatchNormalization) -> tf.Tensor:
+    return relu(x, training=True, execution=norm.execution)
+
+
 def _norm_relu_again(
     dy: tf.Tensor, x: tf.Tensor, own: NormValues, norm: BatchNormalization
 ) -> tf.Tensor:
     """relu(norm(x)) once the backward pass has arrived with dy."""
-    return relu(norm.normalise(_after(dy, x), own).y, training=True)
+    return _relu(norm.normalise(_after(dy, x), own).y, norm)
 
 
 def _norm_relu_gradient(
@@ -234,7 +278,8 @@ def _convolve_forward(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf
     Its block is alone, and with one thread an operation the other core would wait: AssembleNet-50's step takes
     1.5 to 2.5 % less. The backward pass has kernels' gradients to fill it.
     """
-    if not (one_thread_an_operation() and _is_of_last_level(layer, x)):
+    halves_rows = layer.execution.cpu_kernels and layer.execution.one_thread_per_operation
+    if not (halves_rows and _is_of_last_level(layer, x)):
         return convolve(layer, x, kernel)
     halves = [convolve(layer, half, kernel) for half in tf.split(x, 2)]
     return tf.concat(halves, axis=0)
@@ -247,7 +292,7 @@ def _is_of_last_level(layer: Convolution, x: tf.Tensor) -> bool:
         return False
     over_time = isinstance(layer, TemporalConvolution)  # [batch, time, pixels, channels]
     pixels = width if over_time else height * width // layer.strides[0] ** 2
-    return pixels <= _FEW_PIXELS and max(channels, layer.filters) >= _WIDE
+    return pixels <= thresholds.FEW_PIXELS and max(channels, layer.filters) >= thresholds.WIDE
 
 
 def _in_order(dx: tf.Tensor, dkernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

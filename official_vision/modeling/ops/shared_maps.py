@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import tensorflow as tf
 
+from official_vision.modeling.execution import PLAIN, Execution
+from official_vision.modeling.ops.elementwise import sum_of
 from official_vision.modeling.ops.sparse_objects import PresentMap, of_all_classes
-from official_vision.modeling.ops.spatial_averages import spatial_average, with_spatial_average
 
 
 class Shared:
@@ -19,16 +20,18 @@ class Shared:
         widths: Mapping[str, int],
         averaged: Collection[tuple[int, int]] = (),
         training: bool | None = None,
+        execution: Execution = PLAIN,
     ):
         """Args:
         outputs: of nodes that are known, by index, [rows, height, width, channels].
         widths: channels of every node.
         averaged: (node, pooling ratio) of the maps whose average a gate reads.
-        training: those maps and their averages share one gradient.
+        training: with CPU kernels those maps and their averages share one gradient.
+        execution: of the network.
         """
         self._outputs = outputs
         self._widths = widths
-        self._averaged = averaged if training else ()
+        self._averaged = averaged if training and execution.cpu_kernels else ()
         self._pooled: dict[tuple[int, int], tf.Tensor | PresentMap] = {}
         self._averages: dict[tuple[int, int], tf.Tensor] = {}
 
@@ -70,3 +73,63 @@ def _averaged(x: tf.Tensor | PresentMap, channels: int) -> tf.Tensor:
     if isinstance(x, PresentMap):
         return of_all_classes(spatial_average(x.lit), x.classes, channels)
     return spatial_average(x)
+
+
+def spatial_average(x: tf.Tensor) -> tf.Tensor:
+    """[rows, height, width, channels] -> [rows, channels]."""
+    return tf.reduce_mean(x, axis=[1, 2])
+
+
+def mean_of_averages(maps: Sequence[tf.Tensor], execution: Execution) -> tf.Tensor:
+    """Returns the mean over maps of their spatial averages: each map counts the same, whatever its size.
+
+    Args:
+      maps: one or more, [rows, height, width, channels]; height and width may differ from map to map.
+      execution: of the network.
+
+    Returns:
+      [rows, channels].
+    """
+    averages = [spatial_average(x) for x in maps]
+    return averages[0] if len(averages) == 1 else sum_of(averages, execution) / len(averages)
+
+
+def as_one_map(
+    maps: Sequence[tf.Tensor], layers: Callable[[tf.Tensor], tf.Tensor]
+) -> list[tf.Tensor]:
+    """Applies layers that mix no positions to several maps at once, as if they were one.
+
+    A batch norm among the layers then takes its statistics over all maps together: those that it
+    normalises by in training are those whose moving averages it uses at inference.
+
+    Args:
+      maps: [rows, height, width, channels]; height and width may differ from map to map.
+      layers: a function from a map to one of the same height and width.
+
+    Returns:
+      The result of each map; of several, with positions in a row: [rows, height * width, 1, channels].
+    """
+    if len(maps) == 1:
+        return [layers(maps[0])]
+    rows = [tf.reshape(x, [tf.shape(x)[0], -1, 1, x.shape[-1]]) for x in maps]
+    lengths = [tf.shape(x)[1] for x in rows]
+    return tf.split(layers(tf.concat(rows, axis=1)), lengths, axis=1, num=len(maps))
+
+
+@tf.custom_gradient
+def with_spatial_average(x: tf.Tensor) -> tuple:
+    """Returns x itself and its spatial average, for a training step whose gates read the average.
+
+    Who then uses the first result in place of x gets the average's gradient by one addition; TensorFlow's own
+    is tiled, divided and summed in three passes over a map: a hundredth of a step of AssembleNet-50.
+
+    Args:
+      x: [rows, height, width, channels].
+    """
+    height, width = tf.shape(x)[1], tf.shape(x)[2]
+
+    def backward(dx: tf.Tensor, daverage: tf.Tensor) -> tf.Tensor:
+        share = daverage / tf.cast(height * width, daverage.dtype)
+        return dx + share[:, tf.newaxis, tf.newaxis]
+
+    return (tf.identity(x), spatial_average(x)), backward

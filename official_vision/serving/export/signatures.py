@@ -67,21 +67,21 @@ class ServingModule(tf.Module):
         labels: Sequence[str],
         assets: Sequence[str],
         clip: DataSpec,
-        compiled_flow: bool = False,
     ):
         """Args:
         model: the network.
         labels: class names.
         assets: files that travel in the SavedModel's assets folder.
         clip: how clips are cut from records, and the size of frames.
-        compiled_flow: XLA compiles the flow that rgb and encoded compute.
         """
         super().__init__()
         self.weights = model.variables
         self.labels = tf.constant(list(labels))
         self.assets = [tf.saved_model.Asset(path) for path in assets]
         flow = RepresentationFlow(
-            model.spec.flow_iterations, border=model.spec.flow_border, compiled=compiled_flow
+            model.spec.flow_iterations,
+            border=model.spec.flow_border,
+            execution=model.execution,
         )
         self._network = _Untracked(model, flow)
         self._gates = tuple(gate_name(gate) for gate in gates_of(model))

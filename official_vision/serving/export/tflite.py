@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision.errors import UserError
-from official_vision.modeling.inference.inference_network import in_tflite_operations
+from official_vision.modeling.inference.folding import for_tflite
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving.export.held_out_clips import HeldOutClips
 from official_vision.training.task import scores_of
@@ -123,8 +123,8 @@ def rounding_kinds(content: bytes) -> list[str]:
 def _converter(
     model: AssembleNet, format_name: str, clips: HeldOutClips
 ) -> Iterator[tf.lite.TFLiteConverter]:
-    with tempfile.TemporaryDirectory() as folder, _quiet(), in_tflite_operations(model):
-        module = _OneClip(model, clips)
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        module = _OneClip(for_tflite(model), clips)
         tf.saved_model.save(module, folder, signatures={_SIGNATURE: module.concrete})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
         _configure(converter, format_name, clips)

@@ -266,7 +266,6 @@ class _Export:
             self.index.classes,
             [str(described), str(labels)],
             clip,
-            self.options.compiled_flow,
         )
         tf.saved_model.save(module, str(folder), signatures=module.signatures())
         self._warm_up(folder)

@@ -27,6 +27,7 @@ _OF_MEANING = frozenset(
 _WITHOUT_EFFECT = frozenset(
     (
         *("model.architecture", "model.depth", "model.width_multiplier", "model.flow_compiled"),
+        "model.plain_tensorflow",
         *("train_data.path", "validation_data.path", "validation_data.batch_size"),
         *(
             f"train.{name}"

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from official_vision.modeling.inference.folding import ChannelBias, folded
+from official_vision.modeling.inference.folding import folded
+from official_vision.modeling.ops.batch_norm import ChannelBias
 from tests.modeling import small, twins
 
 
@@ -54,7 +55,7 @@ def test_bfloat16_is_near_and_half_as_large() -> None:
 
 
 def test_a_bias_is_added_to_each_channel_and_is_not_for_training() -> None:
-    layer = ChannelBias(3)
+    layer = ChannelBias()
     x = twins.maps(2, 4, 5, 3)
     layer(x)
     twins.randomise(layer)

@@ -6,10 +6,8 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from official_vision.errors import UserError
-from official_vision.modeling.inference.inference_network import (
-    in_tflite_operations,
-    inference_network,
-)
+from official_vision.modeling.inference.folding import for_tflite
+from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving.export import tflite
 from tests.modeling import small
@@ -50,8 +48,7 @@ def test_only_a_network_that_is_asked_to_needs_xla(model: AssembleNet) -> None:
     clip = Clips().clip(0)
     answers = [network(clip, training=False)["logits"] for network in (plain, compiled)]
     np.testing.assert_allclose(*answers, atol=1e-4)
-    with in_tflite_operations(compiled):
-        assert compiled_functions(compiled) == []
+    assert compiled_functions(for_tflite(compiled)) == []
     assert len(compiled_functions(compiled)) == 1
 
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from official_vision.modeling.ops import convolution, matrix_products
+from official_vision.modeling.execution import PLAIN, Execution
+from official_vision.modeling.ops import convolution
 from official_vision.modeling.ops.convolution import (
     SpatialConvolution,
     TemporalConvolution,
@@ -53,12 +54,14 @@ def test_the_form_without_dilation_computes_the_same(dilation):
     np.testing.assert_allclose(layer.undilated_op(x, layer.kernel), y, atol=1e-5)
 
 
+@pytest.mark.parametrize("execution", [PLAIN, Execution(cpu_kernels=True)])
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
-def test_dilated_convolutions_train_where_tensorflow_has_no_gradient_of_them(dtype, monkeypatch):
+def test_dilated_convolutions_train_where_tensorflow_has_no_gradient_of_them(
+    dtype, execution, monkeypatch
+):
     monkeypatch.setattr(convolution, "has_dilated_gradients", lambda _: False)
-    monkeypatch.setattr(matrix_products, "has_dilated_gradients", lambda _: False)
     x = tf.cast(twins.maps(2, 7, 5, 3), dtype)
-    layer = TemporalConvolution(4, 3, 2, dtype=dtype.name)
+    layer = TemporalConvolution(4, 3, 2, dtype=dtype.name, execution=execution)
     layer(x)
 
     def gradients(call):

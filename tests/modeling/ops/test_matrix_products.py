@@ -4,37 +4,43 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.modeling.ops import matrix_products
-from official_vision.modeling.ops.convolution import spatial_convolution
-from official_vision.modeling.ops.decimation import decimated
+from official_vision.modeling.execution import Execution
+from official_vision.modeling.ops import thresholds
+from official_vision.modeling.ops.convolution import TemporalConvolution, spatial_convolution
+from official_vision.modeling.ops.convolution_gradients import convolution_gradient
 from official_vision.modeling.ops.matrix_products import (
+    decimated,
     pointwise_by_matrices,
     pointwise_product,
     spatial_by_matrices,
-    spatial_kernel_gradient,
     temporal_by_matrices,
-    temporal_kernel_gradient,
 )
-from official_vision.modeling.ops.spatial_averages import with_spatial_average
+from official_vision.modeling.ops.shared_maps import with_spatial_average
+
+CPU = Execution(cpu_kernels=True)
 
 
 def maps(*shape, seed=0, dtype=tf.float32):
     return tf.cast(tf.random.stateless_normal(shape, [seed, 1]), dtype)
 
 
-@pytest.fixture(params=["matrices", "kernels"])
+@pytest.fixture(params=[0, 2**60], ids=["matrices", "kernels"])
 def either_way(request, monkeypatch):
     """Both ways of computing, whatever the width."""
-    least = 0 if request.param == "matrices" else 2**60
     for name in (
-        "_LEAST_POINTWISE",
-        "_LEAST_POINTWISE_STRIDED",
-        "_LEAST_TEMPORAL",
-        "_LEAST_SPATIAL",
-        "_LEAST_BOTH_WAYS",
-        "_LEAST_STRIDED",
+        "LEAST_POINTWISE",
+        "LEAST_POINTWISE_STRIDED",
+        "LEAST_TEMPORAL",
+        "LEAST_SPATIAL",
+        "LEAST_BOTH_WAYS",
+        "LEAST_STRIDED",
     ):
-        monkeypatch.setitem(getattr(matrix_products, name), "float32", least)
+        monkeypatch.setitem(getattr(thresholds, name), "float32", request.param)
+
+
+def kernel_gradient(layer, x, kernel, dy):
+    _, gradient = convolution_gradient(layer, x, kernel, dy)
+    return gradient
 
 
 @pytest.mark.parametrize(
@@ -54,8 +60,8 @@ def test_spatial_is_what_the_tape_finds(kernel_size, stride, height, width, padd
             bordered = np.pad(x, [(0, 0), (side, side), (side, side), (0, 0)])
             y = tf.nn.conv2d(bordered, kernel, stride, "VALID")
     dy = maps(*y.shape, seed=2)
-    attributes = spatial_convolution(4, kernel_size, stride, padding=padding).padding_attributes()
-    found = spatial_kernel_gradient(x, dy, kernel_size, stride, attributes)
+    layer = spatial_convolution(4, kernel_size, stride, padding=padding, execution=CPU)
+    found = kernel_gradient(layer, x, kernel, dy)
     np.testing.assert_allclose(found, tape.gradient(y, kernel, dy), rtol=1e-4, atol=1e-4)
 
 
@@ -72,7 +78,8 @@ def test_temporal_by_hand(clips, frames, kernel_size, dilation):
             seen = t + dilation * (tap - kernel_size // 2)
             if 0 <= seen < frames:
                 expected[tap, 0] += np.einsum("bpi,bpo->io", x[:, seen], dy[:, t])
-    found = temporal_kernel_gradient(x, dy, kernel_size, dilation)
+    layer = TemporalConvolution(4, kernel_size, dilation, execution=CPU)
+    found = kernel_gradient(layer, x, maps(kernel_size, 1, 6, 4), dy)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -93,9 +100,7 @@ def test_wide_convolutions_are_matrix_products_and_strided_3x3_ones_never():
     assert temporal_by_matrices(maps(1, 16, 2, 512), 256, 3, dilation=1)
 
 
-def test_dilated_temporal_convolutions_that_reach_half_of_a_clip_are_matrix_products(monkeypatch):
-    monkeypatch.setattr(matrix_products, "has_dilated_gradients", lambda _: True)
-
+def test_dilated_temporal_convolutions_that_reach_half_of_a_clip_are_matrix_products():
     def far(frames, kernel_size, dilation):
         return temporal_by_matrices(maps(1, frames, 2, 4), 4, kernel_size, dilation)
 

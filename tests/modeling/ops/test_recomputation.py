@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.modeling.ops import recomputation
+from official_vision.modeling.execution import Execution
 from official_vision.modeling.ops.convolution import (
     TemporalConvolution,
     batch_norm,
@@ -13,14 +13,17 @@ from official_vision.modeling.ops.convolution import (
 from official_vision.modeling.ops.recomputation import can_recompute, convolved
 from tests.modeling import small
 
+CPU = Execution(cpu_kernels=True)
+HALVES = Execution(cpu_kernels=True, one_thread_per_operation=True)
+
 
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [
-        (spatial_convolution(512, 1), (2, 3, 2, 512)),
-        (spatial_convolution(512, 3), (2, 3, 2, 512)),
-        (TemporalConvolution(512, 3), (1, 4, 3, 512)),
-        (TemporalConvolution(4, 5, 4), (2, 16, 3, 6)),
+        (spatial_convolution(512, 1, execution=CPU), (2, 3, 2, 512)),
+        (spatial_convolution(512, 3, execution=CPU), (2, 3, 2, 512)),
+        (TemporalConvolution(512, 3, execution=CPU), (1, 4, 3, 512)),
+        (TemporalConvolution(4, 5, 4, execution=CPU), (2, 16, 3, 6)),
     ],
     ids=["1x1", "3x3", "temporal", "far in time"],
 )
@@ -51,17 +54,18 @@ def differentiable(layer, x):
 @pytest.mark.parametrize(
     ("layer", "shape", "halved"),
     [
-        (spatial_convolution(512, 3), (4, 4, 4, 512), True),
-        (spatial_convolution(512, 1, 2), (2, 7, 8, 640), True),
-        (TemporalConvolution(512, 3, 2), (2, 5, 16, 64), True),
-        (spatial_convolution(512, 3), (3, 4, 4, 512), False),  # rows that can't be halved
-        (spatial_convolution(512, 1), (4, 7, 7, 512), False),  # level 3's pixels
-        (spatial_convolution(520, 3), (2, 4, 4, 510), True),
+        (spatial_convolution(512, 3, execution=HALVES), (4, 4, 4, 512), True),
+        (spatial_convolution(512, 1, 2, execution=HALVES), (2, 7, 8, 640), True),
+        (TemporalConvolution(512, 3, 2, execution=HALVES), (2, 5, 16, 64), True),
+        # Rows that can't be halved, and level 3's pixels.
+        (spatial_convolution(512, 3, execution=HALVES), (3, 4, 4, 512), False),
+        (spatial_convolution(512, 1, execution=HALVES), (4, 7, 7, 512), False),
+        (spatial_convolution(520, 3, execution=HALVES), (2, 4, 4, 510), True),
+        (spatial_convolution(512, 3, execution=CPU), (4, 4, 4, 512), False),
     ],
 )
-def test_the_last_level_in_halves_trains_as_the_layer_does(layer, shape, halved, monkeypatch):
+def test_the_last_level_in_halves_trains_as_the_layer_does(layer, shape, halved):
     """With one thread an operation, two cores take half of the rows each."""
-    monkeypatch.setattr(recomputation, "one_thread_an_operation", lambda: True)
     x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
     layer(x)
     found = []
@@ -83,8 +87,7 @@ def test_the_last_level_in_halves_trains_as_the_layer_does(layer, shape, halved,
 
 def graph_of(what, trainable=True):
     """Names of the operations of a training step's gradients."""
-    model = small.network(small.architecture())
-    model.rematerialise(what)
+    model = small.network(small.architecture(), execution=Execution(recomputes=what))
     for block in model.blocks().values():
         for module in block.modules:
             module.middle_norm.trainable = trainable

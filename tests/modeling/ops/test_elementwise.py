@@ -4,20 +4,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.modeling.ops.relu import relu
+from official_vision.modeling.execution import PLAIN, Execution
+from official_vision.modeling.ops.elementwise import relu
 
 
 @pytest.mark.parametrize("training", [True, False, None])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("shape", [(3, 4, 5, 37), (6, 8), (0, 4)])
-def test_it_keeps_what_is_positive_or_not_a_number(shape, dtype, training):
+@pytest.mark.parametrize("execution", [PLAIN, Execution(cpu_kernels=True)])
+def test_it_keeps_what_is_positive_or_not_a_number(shape, dtype, training, execution):
     noise = np.random.default_rng(0).normal(size=shape).astype("float32")
     noise.flat[::7], noise.flat[1::11], noise.flat[2::13] = np.nan, -np.inf, np.inf
     for signed in (noise, -noise):  # the processor's own NaN has its sign bit set
         x = tf.cast(signed, dtype)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            y = relu(x, training)
+            y = relu(x, training, execution)
         own = tf.cast(x, tf.float32).numpy()
         expected = np.where(np.isnan(own), np.nan, np.maximum(own, 0))
         np.testing.assert_array_equal(tf.cast(y, tf.float32), expected)

@@ -1,0 +1,109 @@
+"""How a network computes: decided once, when it is built. What it computes is the same under every Execution."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+
+import tensorflow as tf
+import tf_keras
+
+from official_vision.specs import ModelSpec
+
+TRAIN, INFERENCE, TFLITE = "train", "inference", "tflite"
+_RECOMPUTED = ("nothing", "norms", "everything")
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How layers compute what the papers say; the defaults are TensorFlow's plain operations.
+
+    Attributes:
+      target: train (a network that is trained and evaluated), inference (batch norms are folded into convolutions:
+        it can't be trained) or tflite (the same, of operations that TFLite has in 8 bits).
+      recomputes: what the backward pass computes again, as TrainSpec.rematerialise: nothing, norms or everything.
+      cpu_kernels: operations of modeling/ops that are quicker on CPUs take the place of TensorFlow's.
+      compiles_flow: XLA compiles the flow that the network computes.
+      one_thread_per_operation: TensorFlow gives each operation one thread, so that others run beside it.
+    """
+
+    target: str = TRAIN
+    recomputes: str = "nothing"
+    cpu_kernels: bool = False
+    compiles_flow: bool = False
+    one_thread_per_operation: bool = False
+
+    def __post_init__(self) -> None:
+        for value, choices in (
+            (self.target, (TRAIN, INFERENCE, TFLITE)),
+            (self.recomputes, _RECOMPUTED),
+        ):
+            if value not in choices:
+                raise ValueError(f"An Execution has one of {choices}. Received: {value!r}.")
+
+    @property
+    def is_folded(self) -> bool:
+        """Whether batch norms are folded into convolutions, of which biases are left."""
+        return self.target != TRAIN
+
+    @property
+    def is_cpu_inference(self) -> bool:
+        """Whether operations that are quicker on CPUs, and have no gradient, may be used."""
+        return self.cpu_kernels and self.target == INFERENCE
+
+    def for_tflite(self) -> Execution:
+        """Returns the same in plain operations that TFLite has."""
+        return Execution(TFLITE)
+
+
+PLAIN = Execution()
+
+
+def training_execution(spec: ModelSpec, recomputes: str = "nothing") -> Execution:
+    """Returns how this machine trains and evaluates a network.
+
+    Args:
+      spec: of the network; its plain_tensorflow and flow_compiled are read.
+      recomputes: as TrainSpec.rematerialise.
+    """
+    return Execution(
+        TRAIN,
+        recomputes,
+        _has_cpu_kernels(spec),
+        spec.flow_compiled and not spec.plain_tensorflow,
+        tf.config.threading.get_intra_op_parallelism_threads() == 1,
+    )
+
+
+def inference_execution(spec: ModelSpec, compiles_flow: bool = False) -> Execution:
+    """Returns how a network computes that is exported or serves; XLA compiles its flow where that is wanted."""
+    return Execution(
+        INFERENCE,
+        cpu_kernels=_has_cpu_kernels(spec),
+        compiles_flow=compiles_flow and not spec.plain_tensorflow,
+    )
+
+
+def _has_cpu_kernels(spec: ModelSpec) -> bool:
+    """CPU kernels, unless there is a GPU or TPU to compute on or the user wants TensorFlow's operations."""
+    on_tpu = isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
+    accelerated = on_tpu or bool(tf.config.get_visible_devices("GPU"))
+    return not (spec.plain_tensorflow or accelerated)
+
+
+@contextlib.contextmanager
+def in_precision(name: str) -> Iterator[None]:
+    """Sets Keras's global policy for the networks that are built inside; they keep it afterwards."""
+    before = tf_keras.mixed_precision.global_policy()
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")  # three lines on float16 without a GPU, for which commands have one
+    try:
+        tf_keras.mixed_precision.set_global_policy(name)
+    finally:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        tf_keras.mixed_precision.set_global_policy(before)
