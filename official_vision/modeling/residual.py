@@ -207,6 +207,7 @@ class ResidualModule2Plus1D(_Bottleneck):
         training: bool | None,
         then: Callable[[tf.Tensor], tf.Tensor] = _as_it_is,
     ) -> tf.Tensor:
+        """Applies the temporal convolution, and `then`; as `_Bottleneck.first_map`."""
         first = super().first_map
         return time_axis.over_time(x, frames, lambda y: first(y, frames, training, then))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.modeling.execution import (
     PLAIN,
     Execution,
@@ -20,6 +21,16 @@ from official_vision.modeling.ops import thresholds
 from tests.modeling import small
 
 CPU = Execution(cpu_kernels=True, one_thread_per_operation=True)
+GRAPH = Architecture(
+    "two levels",
+    (
+        Stem("rgb", 4, 2),
+        Stem("object", small.OBJECTS),
+        Block(1, (0, 1), 2, 2),
+        Block(2, (0, 1, 2), 3, 1, 2),
+    ),
+    depth=26,
+)
 
 
 @pytest.fixture
@@ -35,8 +46,9 @@ def everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def step_of(execution: Execution) -> tuple[list[np.ndarray], Counter[str]]:
     """Loss, gradients and moving averages of one step, and its graph's operations by type."""
-    model = small.network(small.architecture(), execution=execution)
-    features = small.clips(size=16)
+    # The greatest of several frames' logits would be another frame's for a trifle.
+    model = small.network(GRAPH, execution=execution, frame_pooling="mean")
+    features = small.clips(size=32, streams=model.streams)
 
     @tf.function
     def step(features: dict[str, tf.Tensor]) -> tuple:
@@ -52,17 +64,17 @@ def step_of(execution: Execution) -> tuple[list[np.ndarray], Counter[str]]:
 
 
 @pytest.mark.usefixtures("everywhere")
-@pytest.mark.parametrize(("precision", "least"), [("float32", 1 - 1e-8), ("mixed_bfloat16", 0.998)])
-def test_a_step_is_the_same_by_either(precision: str, least: float) -> None:
-    """In bfloat16 sums depend on their order by more than single gradients bear: their direction counts."""
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("mixed_bfloat16", 0.06)])
+def test_a_step_is_the_same_by_either(precision: str, tolerance: float) -> None:
+    """In bfloat16 sums depend on their order by more than single gradients bear: all of them together count."""
     with in_precision(precision):
         (plain, plain_operations), (quick, operations) = step_of(PLAIN), step_of(CPU)
-    assert quick[0] == pytest.approx(plain[0], rel=1e-5 if precision == "float32" else 2e-2)
+    assert quick[0] == pytest.approx(plain[0], rel=tolerance / 6)
     one, other = (np.concatenate([x.ravel() for x in own[1:]]) for own in (plain, quick))
-    assert one @ other > least * np.linalg.norm(one) * np.linalg.norm(other)
+    assert np.linalg.norm(one - other) < tolerance * np.linalg.norm(one)
     if precision == "float32":
         for own, expected in zip(quick, plain, strict=True):
-            np.testing.assert_allclose(own, expected, atol=1e-4 * np.abs(expected).max() + 1e-9)
+            np.testing.assert_allclose(own, expected, atol=1e-4 * np.abs(expected).max())
     # Kernels of a frame, halves of rows, products for 1x1 convolutions: the plain graph has none of them.
     special = ("BatchMatMulV2", "Split", "FusedBatchNorm", "DenseBincount")
     assert {name for name in special if plain_operations[name]} == set()
@@ -74,8 +86,8 @@ def test_a_step_is_the_same_by_either(precision: str, least: float) -> None:
 @pytest.mark.usefixtures("everywhere")
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 1e-5), ("bfloat16", 0.05)])
 def test_inference_is_the_same_by_either(precision: str, tolerance: float) -> None:
-    model = small.network(small.architecture(), execution=PLAIN)
-    features = small.clips(size=16)
+    model = small.network(GRAPH, execution=PLAIN)
+    features = small.clips(size=32, streams=model.streams)
     expected = small.logits(model, features)
     for cpu_kernels in (False, True):
         network = folded(model, precision, Execution("inference", cpu_kernels=cpu_kernels))

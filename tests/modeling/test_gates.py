@@ -73,7 +73,7 @@ def test_a_merged_gate_opens_as_the_trained_one(widths: tuple[int, ...]) -> None
     gate(sources)
     twins.randomise(gate)
     merged(sources)
-    merged.merge(gate)
+    merged.set_weights([gate.peer_logits, *MergedPeerGate.merged(gate)])
     np.testing.assert_allclose(merged(sources), peer_twin(gate, sources), atol=1e-6)
     np.testing.assert_array_equal(merged.peer_distribution(), gate.peer_distribution())
     assert len(merged.weights) == 3
