@@ -2,16 +2,13 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 
 from official_vision.benchmark.scaling import free_addresses
-from tests.e2e import commands
-from tests.e2e.commands import REPOSITORY
+from tests import commands
 from tests.training import runs
 
 ENVIRONMENT = {name: value for name, value in commands.ENVIRONMENT.items() if name != "TF_CONFIG"}
@@ -19,24 +16,14 @@ pytestmark = pytest.mark.slow
 
 
 def start(gin_file, workers):
-    """Starts a run's processes; each one's output goes beside the gin file."""
+    """Starts a run's processes."""
     addresses = free_addresses(workers)
     processes = []
     for index in range(workers):
         cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         environment = {**ENVIRONMENT, **({"TF_CONFIG": json.dumps(cluster)} if workers > 1 else {})}
-        command = [sys.executable, "tools/train.py", f"--gin_file={gin_file}"]
-        with open(gin_file.with_suffix(f".{index}"), "w") as output:
-            processes.append(
-                subprocess.Popen(
-                    command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output
-                )
-            )
+        processes.append(commands.start("train", f"--gin_file={gin_file}", env=environment))
     return processes
-
-
-def printed(gin_file, index):
-    return gin_file.with_suffix(f".{index}").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +57,9 @@ def test_two_workers_train_as_one_device(make):
     one = make("one", **settings)
     two = make("two", strategy="multi_worker_mirrored", **settings)
     for gin_file, workers in ((one, 1), (two, 2)):
-        statuses = [process.wait(timeout=400) for process in start(gin_file, workers)]
-        assert statuses == [0] * workers, printed(gin_file, 0)
+        processes = start(gin_file, workers)
+        statuses = [process.wait() for process in processes]
+        assert statuses == [0] * workers, processes[0].communicate()
     losses = [[record["loss"] for record in history(path, "loop")] for path in (one, two)]
     assert len(losses[0]) == 20
     assert losses[0][-1] < 0.8 * losses[0][0]
@@ -103,14 +91,15 @@ def test_one_of_two_is_killed_and_the_pair_goes_on(make, victim):
     processes[victim].send_signal(signal.SIGKILL)
     survivor = 1 - victim
     assert processes[survivor].wait(timeout=120) == 1
-    *_, last = printed(gin_file, survivor).splitlines()
+    stdout, stderr = processes[survivor].communicate()
+    (last,) = stderr.splitlines()
     assert last.startswith("error: A run on several workers needs all of them. Received: ")
     assert f"no more answer from worker {victim}" in last
-    assert "Traceback" not in printed(gin_file, survivor)
+    assert "Traceback" not in stdout
     assert not (folder / "result.json").exists()
 
-    statuses = [process.wait(timeout=400) for process in start(gin_file, 2)]
-    assert statuses == [0, 0], printed(gin_file, 0)
+    processes = start(gin_file, 2)
+    assert [process.wait() for process in processes] == [0, 0], processes[0].communicate()
     (resumed,) = history(gin_file, "resumed")
     assert resumed["step"] >= 5
     assert json.loads((folder / "result.json").read_text())["step"] == 60
