@@ -169,9 +169,9 @@ def test_an_export_that_is_stopped_leaves_no_version(run, tmp_path, ended_by):
     else:
         # Nothing can tidy up after itself then; what is left has no version's name.
         assert set(output.iterdir()) == {partial, output / ".lock"}
-    done = commands.run("export", *flags)
-    assert done.returncode == 0, done.stderr
-    assert (output / "1" / "saved_model.pb").is_file()
+        done = commands.run("export", *flags)
+        assert done.returncode == 0, done.stderr
+        assert (output / "1" / "saved_model.pb").is_file()
 
 
 # Predicts on a video in a process of its own and prints its greatest memory in KiB.
