@@ -321,7 +321,9 @@ def test_half_precision_does_not_round_frames_before_the_flow_sees_them(monkeypa
     seen = []
     compute = RepresentationFlow.call
     monkeypatch.setattr(
-        RepresentationFlow, "call", lambda self, rgb: seen.append(rgb) or compute(self, rgb)
+        RepresentationFlow,
+        "call",
+        lambda self, rgb, *more: seen.append(rgb) or compute(self, rgb, *more),
     )
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
