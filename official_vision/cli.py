@@ -49,7 +49,12 @@ SOME_LEFT_OUT = 3  # the work is done, but for the items that were named
 
 
 # What the machine refuses, whatever a command does: a line is all there is to say.
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EIO, errno.ELOOP)
+_REFUSED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EIO, errno.ELOOP),
+    # Another kind of file than the name says, and files that went away or came meanwhile.
+    *(errno.EISDIR, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ESTALE),
+    *(errno.EMFILE, errno.ENFILE, errno.EBUSY, errno.ETXTBSY, errno.ENXIO),
+)
 _HELP = ("-h", "--help", "-help", "--helpshort", "-helpshort", "--helpfull", "-helpfull")
 
 
@@ -139,7 +144,8 @@ def _refusal(error: Exception) -> str:
     reason = files.full_disk_reason(error)
     if isinstance(error, OSError) and error.errno in _REFUSED:
         reason = error.strerror
-    name = getattr(error, "filename", None) or "a file"
+    # The second name is the one that a file was to get.
+    name = getattr(error, "filename2", None) or getattr(error, "filename", None) or "a file"
     return f"{name} ({reason})" if reason else ""
 
 

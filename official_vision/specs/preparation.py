@@ -77,7 +77,7 @@ class PrepareSpec(Spec):
     split_seed: int = setting(0, low=0)
     output: str = ""
     short_side: int = setting(256, low=16)
-    fps: float | None = setting(None, above=0)
+    fps: float | None = setting(None, above=0, high=1000)
     flow: str = setting("dis", choices=("dis", "tvl1", "none"))
     flow_bound: float = setting(20.0, above=0)
     objects: str = setting(

@@ -121,7 +121,7 @@ def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: Prepare
     if not path.is_file():
         files.write_json(path, plan)
         return
-    earlier = files.read_json(path)
+    earlier = files.read_object(path, {"settings": dict, "videos": str})
     changed = [
         k for k, v in settings.items() if k not in _MAY_CHANGE and earlier["settings"].get(k) != v
     ]

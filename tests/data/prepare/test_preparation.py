@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -198,6 +199,15 @@ def test_other_settings_into_the_same_output_are_refused(spec, change, named):
     with pytest.raises(UserError, match=rf"out/train, whose shards differ in {named}\."):
         run(dataclasses.replace(spec, **change))
     assert output_of(spec) == before
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_plan_of_another_form_is_refused(spec):
+    run(spec)
+    for content in ("[1]", '{"settings": 3, "videos": "a"}', "{}"):
+        (Path(spec.output) / "train" / "plan.json").write_text(content)
+        with pytest.raises(UserError, match=r"form in which it was written\. Received: \S*plan"):
+            run(spec)
 
 
 @pytest.mark.usefixtures("fake")
