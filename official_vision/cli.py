@@ -7,6 +7,7 @@ import gc
 import importlib.util
 import io
 import itertools
+import math
 import os
 import sys
 import types
@@ -130,6 +131,7 @@ def _begun(main: Callable[..., int | None], argv: Sequence[str], arguments: str)
 
         print(reference.to_text(ALL))
         return 0
+    _check_numbers()
     if arguments:
         return main(argv[1:])
     if len(argv) > 1:
@@ -137,6 +139,14 @@ def _begun(main: Callable[..., int | None], argv: Sequence[str], arguments: str)
             f"Settings are given as flags. Received: {argv[1]!r}. See {argv[0]} --help."
         )
     return main()
+
+
+def _check_numbers() -> None:
+    """Refuses NaN, which passes every bound of a flag, and infinity."""
+    for name in flags.FLAGS:
+        value = flags.FLAGS[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--{name} must be a finite number. Received: {value}. Give another.")
 
 
 def _refusal(error: Exception) -> str:

@@ -6,6 +6,10 @@ import subprocess
 import sys
 
 import pytest
+from absl import flags
+
+from official_vision import cli
+from official_vision.errors import UserError
 
 SCRIPT = """
 from absl import flags
@@ -106,6 +110,19 @@ def test_a_wrong_argument_is_refused(flag):
     result = run("return None", flag)
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_a_flag_takes_finite_numbers(text, monkeypatch):
+    """NaN is neither below a bound nor above it, so that no comparison with it would ever refuse a result."""
+    own = flags.FlagValues()
+    flags.DEFINE_float("limit", 1.0, "", flag_values=own)
+    monkeypatch.setattr(cli.flags, "FLAGS", own)
+    own(["command", "--limit=1e300"])
+    cli._check_numbers()
+    own(["command", f"--limit={text}"])
+    with pytest.raises(UserError, match=rf"^--limit must be a finite number\. Received: {text}"):
+        cli._check_numbers()
 
 
 def test_pandas_is_read_when_something_of_it_is_used():
