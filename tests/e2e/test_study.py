@@ -2,13 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from official_vision.lock import folder_locked
-from tests.e2e.commands import ENVIRONMENT, REPOSITORY
+from tests import commands
 from tests.training import runs
 
 
@@ -19,8 +17,6 @@ def command(tmp_path_factory):
     settings = runs.config(data, "", runs.save_small(folder), steps=2, validation_interval=2)
     (folder / "run.gin").write_text(settings.to_gin())
     return [
-        sys.executable,
-        "tools/study.py",
         f"--gin_file={folder / 'run.gin'}",
         "--variant=small:",
         "--variant=classes: ModelSpec.num_classes = 3",
@@ -30,10 +26,8 @@ def command(tmp_path_factory):
     ], folder / "output"
 
 
-def run(command):
-    return subprocess.run(
-        command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
-    )
+def run(flags):
+    return commands.run("study", *flags)
 
 
 @pytest.mark.slow
