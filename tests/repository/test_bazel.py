@@ -50,25 +50,23 @@ def test_bazel_loads_and_analyses_every_target(workspace: check_bazel.Workspace)
 
 
 def test_quick_tests_pass_in_the_sandbox(workspace: check_bazel.Workspace) -> None:
-    passed = workspace.test(*check_bazel.QUICK_TESTS)
-    assert {"//tests:test_files", "//tests/metrics:test_scores"} <= set(passed)
-    assert len(passed) >= 15
+    assert set(workspace.test(*check_bazel.QUICK_TESTS)) == set(check_bazel.QUICK_TESTS)
 
 
 def test_an_import_against_the_layers_is_refused(workspace: check_bazel.Workspace) -> None:
-    build = workspace.root / "official_vision" / "architecture" / "BUILD"
-    above = '    deps = [\n        "//official_vision/training:task",\n'
+    build = workspace.root / "official_vision" / "modeling" / "BUILD"
+    beside = '    deps = [\n        "//official_vision/data:optical_flow",\n'
     with (
-        changed(build, "zoo", "    deps = [\n", above),
-        pytest.raises(UserError, match="'//official_vision/training:task' is not visible"),
+        changed(build, "head", "    deps = [\n", beside),
+        pytest.raises(UserError, match="'//official_vision/data:optical_flow' is not visible"),
     ):
-        workspace.analyse("//official_vision/architecture:zoo")
+        workspace.analyse("//official_vision/modeling:head")
 
 
 def test_a_missing_dependency_fails_in_the_sandbox(workspace: check_bazel.Workspace) -> None:
     build = workspace.root / "tests" / "BUILD"
     with (
         changed(build, "test_names", '        "//official_vision:names",\n', ""),
-        pytest.raises(UserError, match="cannot import name 'names'|No module named"),
+        pytest.raises(UserError, match=r"cannot import name 'names'|No module named"),
     ):
         workspace.test("//tests:test_names")
