@@ -8,7 +8,7 @@ import pytest
 
 from official_vision.specs import ALL, reference
 from official_vision.specs.mistakes import of_value
-from tests.e2e.commands import REPOSITORY
+from tests.commands import REPOSITORY
 
 SPECS = {spec.__name__: spec for spec in ALL}
 

@@ -7,7 +7,7 @@ import pytest
 from official_vision.benchmark import scaling
 from official_vision.benchmark.scaling import measure_scaling
 from official_vision.errors import UserError
-from tests.e2e import commands
+from tests import commands
 from tests.training import runs
 
 

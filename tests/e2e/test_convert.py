@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from official_vision.training.clip_scoring import load_trained
+from tests.commands import command, refusal
 from tests.conversion import stored
-from tests.e2e.commands import command, refusal
 from tests.training import runs
 
 

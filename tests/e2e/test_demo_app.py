@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from tests.e2e.commands import ENVIRONMENT, REPOSITORY
+from tests.commands import ENVIRONMENT, REPOSITORY
 from tests.serving import exports
 
 TOOL = [sys.executable, str(REPOSITORY / "tools" / "demo_app.py")]

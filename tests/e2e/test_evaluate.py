@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from official_vision.files import read_json
-from tests.e2e.commands import ENVIRONMENT, REPOSITORY
+from tests import commands
+from tests.commands import ENVIRONMENT, REPOSITORY
 from tests.training import untrained
 
 # Loads a tool as the command line does, and says which packages that took.
@@ -22,18 +23,8 @@ finally:
 """
 
 
-def evaluate(*flags, code=("tools/evaluate.py",)):
-    done = subprocess.run(
-        [sys.executable, *code, *flags],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-        env=ENVIRONMENT,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+def evaluate(*flags, **settings):
+    return commands.run("evaluate", *flags, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +34,11 @@ def folder(tmp_path_factory):
     run = untrained.write_run(folder, views=2, resamples=50)
     flags = [f"--model_dir={run}", "--checkpoint=latest"]
     done = evaluate(
-        *flags, f"--dump={folder}/two.npz", f"--json={folder}/two.json", "--classes=worst:1"
+        *flags,
+        f"--dump={folder}/two.npz",
+        f"--json={folder}/two.json",
+        "--classes=worst:1",
+        fresh=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     (folder / "two.txt").write_text(done.stdout)
@@ -65,14 +60,15 @@ def folder(tmp_path_factory):
 def test_scores_are_kept_and_judged_again_without_tensorflow(folder):
     first = read_json(folder / "two.json")
     assert (first["step"], first["videos"], first["intervals"]["resamples"]) == (7, 6, 50)
-    done = evaluate(
-        f"--scores={folder}/two.npz",
-        f"--json={folder}/again.json",
-        "--resamples=50",
-        "--classes=worst:1",
-        code=("-c", WATCHED),
+    flags = [f"--scores={folder}/two.npz", f"--json={folder}/again.json", "--resamples=50"]
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, *flags, "--classes=worst:1"],
+        cwd=REPOSITORY,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "[]"
     again = read_json(folder / "again.json")
     for name in ("mAP", "top_1", "mean_class_accuracy", "intervals", "classes", "confusion"):

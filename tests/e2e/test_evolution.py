@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from official_vision.architecture.formats import read_architecture
-from tests.e2e.commands import command, kill_when, refusal, start
+from tests.commands import command, kill_when, refusal, start
 from tests.training import runs
 
 SETTINGS = """

@@ -4,22 +4,17 @@ import collections
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import tensorflow as tf
 
 from official_vision.data.storage.index import Index
-from tests.e2e.commands import ENVIRONMENT, REPOSITORY
-
-TOOL = [sys.executable, "tools/prepare_data.py"]
-# As on a user's machine: the command itself chooses how much TensorFlow says.
+from tests import commands
 
 
-def command(folder, footage, output="out", **settings):
-    """The command line for folder/annotations.csv, with small frames and two videos a shard."""
+def flags_of(folder, footage, output="out", **settings):
+    """The flags for folder/annotations.csv, with small frames and two videos a shard."""
     values = {
         "annotations": str(folder / "annotations.csv"),
         "videos": str(footage["bikes"].parent),
@@ -30,20 +25,11 @@ def command(folder, footage, output="out", **settings):
         "workers": 2,
         **settings,
     }
-    return TOOL + [
-        f"--gin_bindings=PrepareSpec.{name} = {value!r}" for name, value in values.items()
-    ]
+    return [f"--gin_bindings=PrepareSpec.{name} = {value!r}" for name, value in values.items()]
 
 
-def run(*args, flags=(), **settings):
-    return subprocess.run(
-        [*command(*args, **settings), *flags],
-        cwd=REPOSITORY,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run(*args, flags=(), fresh=False, **settings):
+    return commands.run("prepare_data", *flags_of(*args, **settings), *flags, fresh=fresh)
 
 
 def content(folder):
@@ -133,7 +119,9 @@ def test_all_well_is_status_0_with_a_sheet_and_any_number_of_workers_gives_the_s
 ):
     annotate(tmp_path, [*spans(5), "carphone_pristine.mp4,talk,validation,,0.3,c"])
     sheet = tmp_path / "sheet.png"
-    one = run(tmp_path, footage, workers=1, objects="opencv", flags=[f"--preview={sheet}"])
+    one = run(
+        tmp_path, footage, workers=1, objects="opencv", flags=[f"--preview={sheet}"], fresh=True
+    )
     assert (one.returncode, one.stderr) == (0, "")
     assert sheet.read_bytes().startswith(b"\x89PNG")
     two = run(tmp_path, footage, "two", workers=2, objects="opencv")
@@ -146,17 +134,10 @@ def test_all_well_is_status_0_with_a_sheet_and_any_number_of_workers_gives_the_s
 
 def started(folder, footage):
     """Starts the command and waits until it has finished a shard."""
-    process = subprocess.Popen(
-        command(folder, footage),
-        cwd=REPOSITORY,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = commands.start("prepare_data", *flags_of(folder, footage))
     deadline = time.monotonic() + 120
     while not list((folder / "out").rglob("shard-*.json")):
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return process

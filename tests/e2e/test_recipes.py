@@ -1,14 +1,12 @@
 """From official files to a trained network by the recipes, as a user types the commands."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from official_vision.data.storage.index import Index
+from tests import commands
 from tests.data.annotations.official_files import write_charades
-from tests.e2e.commands import ENVIRONMENT, REPOSITORY
 from tests.training import runs, untrained
 
 SMALL_DATA = {"DataSpec.frames": 4, "DataSpec.size": 32, "DataSpec.batch_size": 2}
@@ -23,13 +21,8 @@ SMALL_RUN = {
 
 def run(tool, recipe, settings, *flags):
     """Runs a command in the repository; returns what it did."""
-    command = [sys.executable, f"tools/{tool}.py", f"--gin_file=gin_configs/{recipe}.gin", *flags]
-    command += [f"--gin_bindings={name} = {value!r}" for name, value in settings.items()]
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
+    bindings = [f"--gin_bindings={name} = {value!r}" for name, value in settings.items()]
+    return commands.run(tool, f"--gin_file=gin_configs/{recipe}.gin", *flags, *bindings)
 
 
 def prepare(recipe, folder, *flags):

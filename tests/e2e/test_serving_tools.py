@@ -1,30 +1,14 @@
 """predict on folders, explain and serve_check as a user runs them."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import cv2
 import pytest
 
 from official_vision.specs import PrepareSpec
+from tests import commands
 from tests.serving import exports
 from tests.serving.predict.test_serving_client import serving, tf_serving
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-def command(tool, *flags):
-    return subprocess.run(
-        [sys.executable, str(REPOSITORY / "tools" / f"{tool}.py"), *flags],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=200,
-        env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
-    )
 
 
 def error_line(done):
@@ -52,18 +36,18 @@ def test_mistakes_are_answered_before_anything_starts(model, clip, tmp_path):
         ("serve_check", [f"--model={model}"], "--address, --model and --video"),
         ("predict", [f"--model={model}", f"--video={tmp_path}"], "which holds none"),
     ):
-        assert said in error_line(command(tool, *flags))
+        assert said in error_line(commands.run(tool, *flags))
 
 
 @pytest.mark.slow
 def test_a_folder_is_predicted_once(model, clip, tmp_path):
     flags = [f"--model={model}", f"--video={clip.parent}", f"--output_dir={tmp_path}"]
-    done = command("predict", *flags, "--annotate", "--workers=2", "--stride=4")
+    done = commands.run("predict", *flags, "--annotate", "--workers=2", "--stride=4")
     assert done.returncode == 0, done.stderr
     names = ["carphone.annotated.mp4", "carphone.json", "carphone.timeline.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    again = command(
+    again = commands.run(
         "predict", *flags, "--annotate", "--stride=4", f"--json={tmp_path / 'all.json'}"
     )
     assert again.returncode == 0, again.stderr
@@ -73,9 +57,9 @@ def test_a_folder_is_predicted_once(model, clip, tmp_path):
     assert found == json.loads((tmp_path / "carphone.json").read_text())["prediction"]
     # Neither the annotated video in the folder nor a JSON file of another origin is touched.
     beside = [f"--model={model}", f"--video={clip.parent}", f"--output_dir={clip.parent}"]
-    assert command("predict", *beside, "--annotate", "--stride=2").returncode == 0
+    assert commands.run("predict", *beside, "--annotate", "--stride=2").returncode == 0
     (clip.parent / "carphone.json").write_text("{}")
-    said = error_line(command("predict", *beside, "--annotate", "--stride=2"))
+    said = error_line(commands.run("predict", *beside, "--annotate", "--stride=2"))
     assert "carphone.json, which is of another origin" in said
     assert len(list(clip.parent.iterdir())) == 4
 
@@ -86,21 +70,23 @@ def test_a_run_explains_a_video_and_a_record(clip, tmp_path):
     exports.write_run(tmp_path / "run", tmp_path / "validation", index.fingerprint)
     sheet = tmp_path / "sheet.png"
     flags = [f"--model_dir={tmp_path / 'run'}", f"--output={sheet}"]
-    done = command("explain", *flags, f"--video={clip}", "--label=late", "--level=4")
+    done = commands.run(
+        "explain", *flags, f"--video={clip}", "--label=late", "--level=4", fresh=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("late: ")
     assert cv2.imread(str(sheet)).shape[1] == 1400
     assert "4 (level 4)" in sheet.with_suffix(".html").read_text(encoding="utf-8")
     # A number that there is not is tested in tests/serving/explain/test_run_clips.py: a start takes seconds.
-    assert command("explain", *flags, "--record=0").returncode == 0
+    assert commands.run("explain", *flags, "--record=0").returncode == 0
 
 
 @pytest.mark.slow
 def test_a_running_server_is_compared(model, clip):
     flags = [f"--model={model}", f"--video={clip}", "--timeout_sec=30"]
     with serving(tf_serving(model)) as address:
-        done = command("serve_check", f"--address={address}", *flags)
+        done = commands.run("serve_check", f"--address={address}", *flags)
     assert done.returncode == 0, done.stderr
     assert "no score differs" in done.stdout
-    said = error_line(command("serve_check", f"--address={address}", *flags))
+    said = error_line(commands.run("serve_check", f"--address={address}", *flags))
     assert address in said

@@ -1,12 +1,10 @@
 """A study as a user runs it: one variant that trains, and one that can't be trained."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
-from tests.e2e.commands import ENVIRONMENT, REPOSITORY
+from tests import commands
 from tests.training import runs
 
 
@@ -17,8 +15,6 @@ def command(tmp_path_factory):
     settings = runs.config(data, "", runs.save_small(folder), steps=2, validation_interval=2)
     (folder / "run.gin").write_text(settings.to_gin())
     return [
-        sys.executable,
-        "tools/study.py",
         f"--gin_file={folder / 'run.gin'}",
         "--variant=small:",
         "--variant=classes: ModelSpec.num_classes = 3",
@@ -28,10 +24,8 @@ def command(tmp_path_factory):
     ], folder / "output"
 
 
-def run(command):
-    return subprocess.run(
-        command, cwd=REPOSITORY, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
-    )
+def run(flags):
+    return commands.run("study", *flags)
 
 
 @pytest.mark.slow

