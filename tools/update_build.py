@@ -145,7 +145,8 @@ class Sources:
             module, *above = name.split(" ")
             needed |= self._resolve(module) or set().union(*map(self._resolve, above))
         for text in _strings(self._trees[path]) if path.startswith("tests/") else ():
-            needed |= set(re.findall(r"\b(?:tools|tests)/[\w/]+\.py\b", text)) & self._known
+            programs = {*re.findall(r"\b(?:tools|tests)/[\w/]+\.py\b", text), _path_of(text)}
+            needed |= programs & self._known
         return needed - {path}
 
     def _resolve(self, module: str) -> set[str]:
@@ -242,6 +243,11 @@ def _imported_names(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name} {node.module}" for alias in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
+
+
+def _path_of(text: str) -> str:
+    """The file that `python -m` runs, of a test's program."""
+    return f"{text.replace('.', '/')}.py" if text.startswith("tests.") else ""
 
 
 def _strings(tree: ast.Module) -> Iterator[str]:

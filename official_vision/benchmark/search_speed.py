@@ -43,6 +43,9 @@ def search_configs(config: Config, folder: str | os.PathLike) -> dict[str, Confi
       config: every setting.
       folder: that exists; the over-connected graph is kept there.
     """
+    # Latencies, which cost a step what FLOPs do, would be measured first.
+    connectivity = dataclasses.replace(config.connectivity, cost="flops")
+    config = dataclasses.replace(config, connectivity=connectivity)
     space = one_shot_space(resolve_architecture(config.model), config.search.candidates)
     save_architecture(space, Path(folder) / SPACE_FILE)
     given = _updated(config, "joint")

@@ -18,7 +18,6 @@ from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.ops.precision import in_precision
-from official_vision.training.attempt import Job, attempt
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole
 from official_vision.training.checkpoints.restore import BEST_FOLDER
@@ -45,6 +44,7 @@ from official_vision.training.run_folder.class_names import check_start_classes
 from official_vision.training.settings_from_data import read_splits, settled, told
 from official_vision.training.step.accumulation import check_parts
 from official_vision.training.step.frozen_weights import check_patterns
+from official_vision.training.training_loop import Job, train_from_checkpoint
 
 
 def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResult:
@@ -128,7 +128,7 @@ def _until_done(
     skipped = read_skipped(model_dir)
     while True:
         try:
-            return attempt(job, skipped, lines, on_saved)
+            return train_from_checkpoint(job, skipped, lines, on_saved)
         except NotFiniteError as error:
             lines = ()
             skipped = _with_broken_batch(job, skipped, error.breakdown)

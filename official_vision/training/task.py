@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_task, config_definitions
 
+from official_vision.architecture.cost.connection_cost import ConnectionCosts, connection_costs
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.input.pipeline import build_dataset
@@ -22,8 +23,12 @@ from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.flow import clip_by_clip
 from official_vision.training.checkpoints.restore import load_weights
+from official_vision.training.cost_setting import setting_of
+from official_vision.training.optimizers.build import make_optimizer
+from official_vision.training.resilience.step_monitor import StepMonitor
 from official_vision.training.step.accumulation import Gradients, accumulate
 from official_vision.training.step.bilevel import Side, check_sides, seen, split_sides
+from official_vision.training.step.connection_latency import connection_latencies
 from official_vision.training.step.connection_terms import ConnectionTerms
 from official_vision.training.step.frozen_weights import freeze
 from official_vision.training.step.losses import (
@@ -47,6 +52,7 @@ class VideoTask(base_task.Task):
         garden_config: config_definitions.TaskConfig,
         start_step: int = 0,
         note: Callable[[str], None] = print,
+        monitor: StepMonitor | None = None,
     ):
         """Args:
         config: every setting.
@@ -55,6 +61,7 @@ class VideoTask(base_task.Task):
         garden_config: Model Garden's view of the task.
         start_step: step at which training goes on: its data is passed over up to there.
         note: shows the user a line.
+        monitor: watches steps and evaluations.
         """
         super().__init__(garden_config, name="video_classification")
         self.config = dataclasses.replace(config, model=config.model.with_numbers())
@@ -65,24 +72,51 @@ class VideoTask(base_task.Task):
         self._skipped = {name: Skipped(data[name].path, index) for name, index in indexes.items()}
         self.evaluated: tuple[VideoScores, Evaluation] | None = None  # the newest
         self._note = note
+        self._monitor = monitor
         self._streams: tuple[str, ...] = ()
         self.trained: list[tf.Variable] = []  # the weights that move
         self.terms: ConnectionTerms | None = None  # what a search adds to the loss
         self._kernels: list[tf.Variable] = []
 
     def build_model(self) -> tf_keras.Model:
-        """Builds the network, frozen as TrainSpec says."""
-        train = self.config.train
+        """Builds the network, frozen as TrainSpec says, and what a search adds to its loss."""
+        train, connectivity = self.config.train, self.config.connectivity
+        if self._monitor:
+            replicas = tf.distribute.get_strategy().num_replicas_in_sync
+            batches = 2 if connectivity.updates == "bilevel" else 1  # that a step sees
+            self._monitor.begin(batches * self.config.train_data.batch_size // replicas)
         model = build_model(self.config.model, self.architecture)
         model.rematerialise(train.rematerialise)
         self._streams = model.streams
         # Found by name, which inside a replica is another one.
         self.trained = freeze(model, train.frozen)
-        if self.config.connectivity.updates == "bilevel":
+        if connectivity.updates == "bilevel":
             check_sides(self.trained)
         moving = {variable.ref() for variable in self.trained}
         self._kernels = [kernel for kernel in model.kernels() if kernel.ref() in moving]
+        if connectivity.has_terms:
+            self.terms = ConnectionTerms(model, connectivity, self._connection_costs())
         return model
+
+    def _connection_costs(self) -> ConnectionCosts | None:
+        """What each connection costs, where a search's loss contains the expected cost."""
+        config = self.config
+        if not config.connectivity.cost_weight:
+            return None
+        setting = setting_of(config.model, config.train_data)
+        if config.connectivity.cost == "latency":
+            return connection_latencies(self.architecture, setting, config.train.model_dir)
+        return connection_costs(self.architecture, setting)
+
+    def create_optimizer(self, *_: object, **__: object) -> tf_keras.optimizers.Optimizer:
+        """Makes the optimizer; Model Garden passes its own settings, of which none are read."""
+        config = self.config
+        return make_optimizer(
+            config.optimizer,
+            config.train,
+            config.train_data.batch_size,
+            config.architecture_optimizer,
+        )
 
     def initialize(self, model: tf_keras.Model) -> None:
         """Loads TrainSpec.init_checkpoint, when it is set and the run starts afresh."""
@@ -112,8 +146,12 @@ class VideoTask(base_task.Task):
             skipped=self._skipped[split],
         )
         if training and self.config.connectivity.updates == "bilevel":
-            return tf.data.Dataset.zip((build(half=0), build(half=1)))
-        return build()
+            batches = tf.data.Dataset.zip((build(half=0), build(half=1)))
+        else:
+            batches = build()
+        if training and self._monitor:
+            return self._monitor.without_skipped(batches, self.start_step)
+        return batches
 
     def tell_skipped(self) -> None:
         """Notes the damaged records that were skipped since the last call."""
@@ -168,7 +206,11 @@ class VideoTask(base_task.Task):
             loss, gradients = self._gradients(side, model, optimizer)
             losses.append(loss)
             pairs += zip(gradients, side.variables, strict=True)
-        self.observe(tf.add_n(losses), [gradient for gradient, _ in pairs], seen(sides))
+        if self._monitor:
+            # Loss scaling deals with gradients that overflow.
+            is_scaled = self.config.train.precision == "mixed_float16"
+            gradients = () if is_scaled else [gradient for gradient, _ in pairs]
+            self._monitor.observe(tf.add_n(losses), gradients, seen(sides))
         optimizer.apply_gradients(pairs)
         return {self.loss: losses[0]}
 
@@ -215,17 +257,6 @@ class VideoTask(base_task.Task):
         """A clip's dropout is the same whatever the replicas, and whether the run was resumed."""
         seeds = targets.get("dropout_seed")
         return None if seeds is None else seeds + self.config.train.seed
-
-    def observe(
-        self, loss: tf.Tensor, gradients: Sequence[tf.Tensor | None], targets: dict[str, tf.Tensor]
-    ) -> None:
-        """Is shown every step within a replica, before the weights move; training watches here.
-
-        Args:
-          loss: a scalar.
-          gradients: of the replica's share of the global batch, unscaled.
-          targets: of the batch.
-        """
 
     def _loss(self, model: tf_keras.Model, part: Any, clips: tf.Tensor) -> tf.Tensor:
         """What a part of a batch adds to its loss; `clips` real ones are in the whole batch."""
@@ -282,7 +313,9 @@ class VideoTask(base_task.Task):
         return gather_replicas({"losses": losses, "logits": logits, **targets})
 
     def aggregate_logs(self, state: Any, step_logs: dict[str, tuple[tf.Tensor, ...]]) -> dict:
-        """Keeps each batch on the host; every replica has gathered the rows of all."""
+        """Keeps each batch's scores on the host; every replica has gathered the rows of all."""
+        if self._monitor:
+            self._monitor.check_stop()
         state = state or {name: [] for name in ("losses", *GATHERED)}
         for name in state:
             state[name].append(np.asarray(step_logs[name][0]))

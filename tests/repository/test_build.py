@@ -239,7 +239,8 @@ def test_targets_depend_on_nothing_else() -> None:
                 assert label.removeprefix("@pypi//") in text, f"{name}: {label}"
                 continue
             paths = TARGETS[label].sources
-            if any(path in text for path in paths):  # started as a program
+            modules = {path.removesuffix(".py").replace("/", ".") for path in paths}
+            if any(item in text for item in {*paths, *modules}):  # started as a program
                 continue
             # A package that runs before its modules, or what all tests of a folder share.
             names = {PurePosixPath(path).name for path in paths}

@@ -13,9 +13,8 @@ from official_vision.data.input.training_order import halves
 from official_vision.data.storage.index import Index
 from official_vision.errors import UserError
 from official_vision.specs import ConnectivitySpec
-from official_vision.training.model_garden import TrainedTask
 from official_vision.training.run import train
-from official_vision.training.step.connection_terms import ConnectionTerms
+from official_vision.training.task import VideoTask
 from tests.training import runs, steps
 
 BILEVEL = ConnectivitySpec(updates="bilevel")
@@ -30,8 +29,6 @@ def bilevel(task, spec=BILEVEL):
 def one_step(task, inputs):
     """Weights before and after a step, and what it returns."""
     model, optimizer = steps.start(task)
-    if task.config.connectivity.has_terms:
-        task.terms = ConnectionTerms(model, task.config.connectivity)
     before = steps.weights(model)
     losses = tf.function(lambda given: task.train_step(given, model, optimizer))(inputs)
     return before, steps.weights(model), losses
@@ -146,14 +143,14 @@ def test_one_record_has_no_halves(data, tmp_path):
 def test_a_resumed_run_is_the_undisturbed_one_bit_for_bit(data, tmp_path, monkeypatch):
     """Fed by both halves in each step, with each its own videos; stopped in the middle of an epoch."""
     fed = []
-    step = TrainedTask.train_step
+    step = VideoTask.train_step
 
     def watched(self, inputs, model, optimizer, metrics=None):
         keep = [targets["video"] for _, targets in inputs]
         tf.py_function(lambda *videos: fed.append([v.numpy().tolist() for v in videos]), keep, [])
         return step(self, inputs, model, optimizer, metrics)
 
-    monkeypatch.setattr(TrainedTask, "train_step", watched)
+    monkeypatch.setattr(VideoTask, "train_step", watched)
     graph = runs.save_small(tmp_path)
     intervals = {"steps_per_loop": 1, "checkpoint_interval": 1, "validation_interval": 9}
     whole = make_config(data, tmp_path / "whole", graph, steps=3, **intervals)

@@ -1,4 +1,4 @@
-"""One attempt of a run: from its newest whole checkpoint to its end, or to where it breaks."""
+"""The training loop of a run: from its newest whole checkpoint to its last step, or to where it breaks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.storage.index import Index
 from official_vision.errors import UserError
-from official_vision.training import model_garden as engine
+from official_vision.training import model_garden
 from official_vision.training.checkpoints.checkpoint_files import forget_damaged, newest_whole
 from official_vision.training.checkpoints.restore import step_of
 from official_vision.training.controller import Controller
@@ -25,13 +25,15 @@ from official_vision.training.devices.strategies import is_chief
 from official_vision.training.observation.observer import Observer
 from official_vision.training.resilience.nan_checks import NotFiniteError
 from official_vision.training.resilience.skipped_batches import SkippedBatch, batch_after
+from official_vision.training.resilience.step_monitor import StepMonitor
 from official_vision.training.resilience.stop_signals import StopRequest
 from official_vision.training.run_folder import folder
+from official_vision.training.task import VideoTask
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What all attempts of a run share.
+    """A run as its training loop sees it, which may be entered several times.
 
     Attributes:
       config: every setting.
@@ -52,10 +54,10 @@ class Job:
     stream: TextIO
 
 
-def attempt(
+def train_from_checkpoint(
     job: Job,
     skipped: Sequence[SkippedBatch],
-    told: Sequence[str],
+    first_lines: Sequence[str],
     on_saved: Callable[[], None],
 ) -> Mapping[str, float]:
     """Trains and evaluates from the newest whole checkpoint on.
@@ -63,7 +65,7 @@ def attempt(
     Args:
       job: the run.
       skipped: batches to pass over.
-      told: lines that the user sees first.
+      first_lines: that the user sees first.
       on_saved: called when a checkpoint was saved.
 
     Returns:
@@ -74,7 +76,7 @@ def attempt(
       StoppedError: SIGTERM arrived, and a checkpoint was saved.
     """
     config, train = job.config, job.config.train
-    lines = [*told]
+    lines = [*first_lines]
     newest = newest_whole(train.model_dir, lines.append)
     if is_chief(job.strategy):
         forget_damaged(train.model_dir, newest)
@@ -86,20 +88,20 @@ def attempt(
     for line in lines:
         observer.note(line)
     tf_keras.utils.set_random_seed(train.seed)
-    experiment = engine.make_experiment(config)
-    task = engine.TrainedTask(
+    experiment = model_garden.make_experiment(config)
+    monitor = StepMonitor(job.stop, skipped)
+    task = VideoTask(
         config,
         job.architecture,
         dict(job.indexes),
         experiment.task,
         batch_after(start_step, skipped),
         observer.note,
-        skipped=skipped,
-        stop=job.stop,
+        monitor,
     )
     try:
-        with engine.orbit_lines_in(job.records / folder.LOG_FILE):
-            return _trained(job, experiment, task, newest, observer, on_saved)
+        with model_garden.orbit_lines_in(job.records / folder.LOG_FILE):
+            return _trained(job, experiment, task, monitor, newest, observer, on_saved)
     finally:
         task.tell_skipped()
         observer.close()
@@ -108,12 +110,13 @@ def attempt(
 def _trained(
     job: Job,
     experiment: config_definitions.ExperimentConfig,
-    task: engine.TrainedTask,
+    task: VideoTask,
+    monitor: StepMonitor,
     newest: str | None,
     observer: Observer,
     on_saved: Callable[[], None],
 ) -> Mapping[str, float]:
-    runner = engine.Runner(
+    runner = model_garden.Runner(
         distribution_strategy=job.strategy,
         task=task,
         mode="train_and_eval",
@@ -134,7 +137,7 @@ def _trained(
         ),
         stopwatch=observer.stopwatch,
     )
-    after_loop = _loop_action(job, task, runner, observer)
+    after_loop = _loop_action(job, monitor, runner, observer)
     observer.watch(runner)
     with job.strategy.scope():
         return runner.controller.train_and_evaluate(
@@ -143,13 +146,12 @@ def _trained(
 
 
 def _loop_action(
-    job: Job, task: engine.TrainedTask, runner: engine.Runner, observer: Observer
+    job: Job, monitor: StepMonitor, runner: model_garden.Runner, observer: Observer
 ) -> Callable[[Mapping], None]:
     def after_loop(output: Mapping) -> None:
         step = int(runner.trainer.global_step.numpy())
         weights = runner.trainer.model.trainable_variables
-        broken, job.stop.agreed = task.watch.look(job.strategy, step, weights, job.stop.arrived)
-        if broken:
+        if broken := monitor.after_loop(job.strategy, step, weights):
             raise NotFiniteError(broken)
         observer.after_loop(output)
 
