@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from official_vision.data.annotations.automatic_split import divide
 from official_vision.data.annotations.manifest import Label, Manifest, VideoRow
-from official_vision.data.prepare.automatic_split import divide
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
 
