@@ -12,13 +12,14 @@
 #   make test-quick   lint and the tests that take seconds
 #   make lint         ruff alone
 #   make lock         requirements.txt anew from pyproject.toml
-#   make build-files  BUILD anew from the imports
+#   make build-files  the BUILD files anew from the imports
+#   make bazel-check  Debian's Bazel loads and analyses every target, and runs the quick tests
 #   make settings     docs/settings.md anew from the specs
 #   make clean        removes what runs left
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution test test-quick lint lock build-files settings clean
+.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution test test-quick lint lock build-files bazel-check settings clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -165,6 +166,9 @@ lock: $(INSTALLED)
 
 build-files: $(INSTALLED)
 	$(BIN)/python tools/update_build.py
+
+bazel-check: $(INSTALLED)
+	$(BIN)/python tools/check_bazel.py
 
 settings: $(INSTALLED)
 	$(BIN)/python tools/settings.py --output=docs/settings.md

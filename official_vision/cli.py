@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import gc
-import importlib.util
 import io
 import itertools
+import math
 import os
 import sys
-import types
 from collections.abc import Callable, Sequence
-from typing import Any
 
 # TensorFlow reads this when it is imported: without it a user's own output drowns in start-up notes,
 # an "error" about the missing GPU of every CPU machine among them. Failures are raised all the same.
@@ -22,34 +20,23 @@ from absl import app, flags, logging
 from official_vision import files, interruption
 from official_vision.errors import StoppedError, UserError
 
-# Python looks for garbage after every 700 objects unless told otherwise. Importing TensorFlow and tracing a
-# network make millions that stay: a tenth of the time to the first training step went into looking.
-gc.set_threshold(100_000, 50, 50)
-
-
-class _ReadWhenUsed(types.ModuleType):
-    """Stands for a module until something of it is asked for."""
-
-    def __getattr__(self, name: str) -> Any:
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), name)
-
-
-# Keras imports it to recognise tables, of which there are none here: 65 MiB, and 0.2 s of each command.
-if "pandas" not in sys.modules and (_found := importlib.util.find_spec("pandas")):
-    sys.modules["pandas"] = _stand_in = _ReadWhenUsed("pandas")
-    # Whoever looks for a function's file asks every module for its own.
-    _stand_in.__spec__, _stand_in.__file__ = _found, _found.origin
-
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 TERMINATED = 143  # likewise for SIGTERM: a run has saved itself before it left
 PIPE_CLOSED = 141  # likewise for SIGPIPE
 SOME_LEFT_OUT = 3  # the work is done, but for the items that were named
 
 
+# Python looks for garbage after every 700 new objects unless told otherwise. Importing TensorFlow and tracing a
+# network make millions that stay: a twentieth of the processor time to the first training step went into looking.
+_GARBAGE_THRESHOLDS = (100_000, 50, 50)
+
 # What the machine refuses, whatever a command does: a line is all there is to say.
-_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EIO, errno.ELOOP)
+_REFUSED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EIO, errno.ELOOP),
+    # Another kind of file than the name says, and files that went away or came meanwhile.
+    *(errno.EISDIR, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ESTALE),
+    *(errno.EMFILE, errno.ENFILE, errno.EBUSY, errno.ETXTBSY, errno.ENXIO),
+)
 _HELP = ("-h", "--help", "-help", "--helpshort", "-helpshort", "--helpfull", "-helpfull")
 
 
@@ -77,6 +64,7 @@ def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
       main: of the command; with `arguments` it takes a list of them.
       arguments: what may be named without a flag, e.g. "videos"; empty where nothing may.
     """
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
     logging.set_verbosity(logging.WARNING)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the terminal has no letters for
@@ -125,6 +113,7 @@ def _begun(main: Callable[..., int | None], argv: Sequence[str], arguments: str)
 
         print(reference.to_text(ALL))
         return 0
+    _check_numbers()
     if arguments:
         return main(argv[1:])
     if len(argv) > 1:
@@ -134,12 +123,21 @@ def _begun(main: Callable[..., int | None], argv: Sequence[str], arguments: str)
     return main()
 
 
+def _check_numbers() -> None:
+    """Refuses NaN, which passes every bound of a flag, and infinity."""
+    for name in flags.FLAGS:
+        value = flags.FLAGS[name].value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"--{name} must be a finite number. Received: {value}. Give another.")
+
+
 def _refusal(error: Exception) -> str:
     """What the system refused, and why; empty for any other error."""
     reason = files.full_disk_reason(error)
     if isinstance(error, OSError) and error.errno in _REFUSED:
         reason = error.strerror
-    name = getattr(error, "filename", None) or "a file"
+    # The second name is the one that a file was to get.
+    name = getattr(error, "filename2", None) or getattr(error, "filename", None) or "a file"
     return f"{name} ({reason})" if reason else ""
 
 

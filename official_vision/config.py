@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import logging
 import os
 import re
 import tokenize
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,6 +31,8 @@ _PACKAGES = (
     "gin-config",
 )
 # gin lets the errors of its tokenizer, parser, file readers and references through as they are.
+# Two files may include a third; one that is read so often includes itself.
+_MOST_READINGS = 20
 _GIN_ERRORS = (
     ValueError,
     SyntaxError,
@@ -144,14 +148,15 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> Config:
 def read(folder: str | os.PathLike) -> Config:
     """Reads the configuration that `Config.save` wrote into a run's folder."""
     record = read_record(folder)
-    return Config(
-        **{
-            section: spec_class.from_dict(record["config"].get(section, {}))
-            for section, (spec_class, scope) in _SECTIONS.items()
-            # A run of before this section had one optimizer for all.
-            if section in record["config"] or scope != "architecture"
-        }
-    )
+    with files.damage_told(Path(folder) / CONFIG_JSON):
+        return Config(
+            **{
+                section: spec_class.from_dict(record["config"].get(section, {}))
+                for section, (spec_class, scope) in _SECTIONS.items()
+                # A run of before this section had one optimizer for all.
+                if section in record["config"] or scope != "architecture"
+            }
+        )
 
 
 def read_record(folder: str | os.PathLike) -> dict[str, Any]:
@@ -207,7 +212,7 @@ def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
     usual_reader = readers[0]
     beside = [os.path.dirname(os.path.abspath(file)) for file in gin_files]
     search_path += [str(_REPOSITORY), *beside]
-    readers[0] = (_opened, os.path.isfile)
+    readers[0] = (functools.partial(_opened, Counter()), os.path.isfile)
     try:
         parsed = gin.parse_config_files_and_bindings(
             list(gin_files), list(gin_bindings), finalize_config=False
@@ -239,8 +244,18 @@ def _similar_file(file: str) -> str:
     return nearest(file, names) if names else f"The folder {folder} holds no gin file."
 
 
-def _opened(path: str) -> TextIO:
-    """A gin file, which a Windows editor may have begun with a byte order mark."""
+def _opened(times: Counter[str], path: str) -> TextIO:
+    """A gin file, which a Windows editor may have begun with a byte order mark.
+
+    Args:
+      times: how often each file has been read.
+      path: of the file.
+    """
+    times[os.path.realpath(path)] += 1
+    if times[os.path.realpath(path)] > _MOST_READINGS:
+        raise UserError(
+            f"Gin files must not include themselves. Received: {path}. Remove the include."
+        )
     try:
         Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -15,6 +15,7 @@ import runpy
 import select
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ def _become(command: dict[str, Any]) -> None:
     except BaseException as error:
         sys.excepthook(type(error), error, error.__traceback__)
         status = 1
+    # As Python ends a process: pools of processes are shut down first.
+    threading._shutdown()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -129,3 +129,12 @@ def test_a_damaged_record_is_refused(tmp_path):
     (tmp_path / config.CONFIG_JSON).write_text("[1, 2]")
     with pytest.raises(UserError, match="under 'config'"):
         config.read(tmp_path)
+    (tmp_path / config.CONFIG_JSON).write_text('{"config": {"model": 3}}')
+    with pytest.raises(UserError, match="must have the form in which it was written"):
+        config.read(tmp_path)
+
+
+def test_a_file_that_includes_itself_is_refused(tmp_path):
+    (tmp_path / "a.gin").write_text(f"include '{tmp_path / 'a.gin'}'\n")
+    with pytest.raises(UserError, match=r"must not include themselves\. Received: \S*a\.gin"):
+        config.load([str(tmp_path / "a.gin")])

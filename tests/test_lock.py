@@ -15,13 +15,6 @@ from official_vision.errors import UserError
 from official_vision.lock import LOCK_FILE, folder_locked
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-HOLDER = """
-import sys, time
-from official_vision.lock import folder_locked
-with folder_locked(sys.argv[1], "TrainSpec.model_dir", "training"):
-    print("held", flush=True)
-    time.sleep(60)
-"""
 
 
 def lock(folder):
@@ -59,7 +52,7 @@ def test_a_lock_that_was_removed_while_it_was_waited_for_is_none(tmp_path, monke
 
 
 def test_a_killed_holder_leaves_the_folder_free(tmp_path):
-    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    command = [sys.executable, "-m", "tests.lock_holder", str(tmp_path)]
     holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
     assert holder.stdout.readline() == "held\n"
     with pytest.raises(UserError, match=f"process {holder.pid} on"), lock(tmp_path):

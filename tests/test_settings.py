@@ -33,7 +33,7 @@ def test_every_setting_is_named_once_with_its_default():
 def test_rules_are_in_words():
     found = {s.name: s for spec in ALL for s in reference.settings_of(spec)}
     assert found["PrepareSpec.short_side"].values == "whole number, at least 16"
-    assert found["PrepareSpec.fps"].values == "number, more than 0; or None"
+    assert found["PrepareSpec.fps"].values == "number, more than 0 and at most 1000; or None"
     assert found["DataSpec.flip"].values == "True or False"
     assert found["TrainSpec.frozen"].values == "list of texts"
     assert found["SearchSpec.curve_shares"].values == "list of numbers, more than 0 and at most 1"

@@ -72,6 +72,9 @@ def test_numbers_of_numpy_become_python_s():
         (specs.OptimizerSpec, {"boundaries": [1, "a"]}, "OptimizerSpec.boundaries must be"),
         (specs.OptimizerSpec, {"boundaries": [0]}, "must be at least 1"),
         (specs.ModelSpec, {"dropout_rate": 1.5}, "must be at most 0.99"),
+        (specs.TrainSpec, {"seed": 2**32}, "must be at most 4.29497e+09"),
+        (specs.DataSpec, {"seed": 2**32}, "must be at most 4.29497e+09"),
+        (specs.PrepareSpec, {"fps": 1001.0}, "must be at most 1000"),
     ],
 )
 def test_a_mistake_is_one_line_with_rule_and_value(spec_class, settings, message):

@@ -54,7 +54,8 @@ def main() -> None:
     if not _OUTPUT.value.endswith(".png"):
         raise UserError(f"--output must end in .png. Received: {_OUTPUT.value}. Change its suffix.")
     config.read(_MODEL_DIR.value)
-    files.check_writable(_OUTPUT.value, "--output")
+    for path in (_OUTPUT.value, _OUTPUT.value.removesuffix(".png") + ".html"):
+        files.check_writable(path, "--output")
     # Imported late: --help and mistakes are answered before TensorFlow starts.
     from official_vision.serving.explain.explanation import explain
     from official_vision.serving.explain.explanation_sheet import pictures_of, write_sheet

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from official_vision import cli, files
 from official_vision.errors import UserError
+from official_vision.names import shown
 from official_vision.serving.export.description import version_folder
 from official_vision.serving.predict.options import MERGES, POOLINGS, PredictOptions
 from official_vision.serving.predict.video_list import Outputs, find_videos, outputs_of, write_all
@@ -211,7 +212,7 @@ def _predict(
     for job, result in spread(run_job, jobs, _WORKERS.value):
         bar.update()
         if isinstance(result, WorkerCrashedError):
-            tqdm.write(f"error: {job.video}: {result}", file=sys.stderr)
+            tqdm.write(f"error: {shown(job.video)}: {result}", file=sys.stderr)
             failed += 1
         elif isinstance(result, VideoError):
             tqdm.write(f"error: {result}", file=sys.stderr)

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from official_vision import cli, files
 from official_vision.errors import UserError
+from official_vision.lock import folder_locked
 from official_vision.search import study
 
 cli.define_gin_flags()
@@ -36,11 +37,13 @@ def main() -> int:
     files.check_folder_writable(_OUTPUT.value, "--output")
     variants = [study.Variant.parse(text) for text in _VARIANTS.value]
     expected = [study.ExpectedPeers.parse(text) for text in _EXPECTED.value]
-    runs = study.plan(
-        flags.FLAGS.gin_file, flags.FLAGS.gin_bindings, variants, _seeds(), _OUTPUT.value
-    )
-    outcomes = study.carry_out(runs, expected, _bar)
-    _write(variants, outcomes, runs[0].config.train.best_metric, expected)
+    seeds = _seeds()
+    with folder_locked(_OUTPUT.value, "--output", "a study"):
+        runs = study.plan(
+            flags.FLAGS.gin_file, flags.FLAGS.gin_bindings, variants, seeds, _OUTPUT.value
+        )
+        outcomes = study.carry_out(runs, expected, _bar)
+        _write(variants, outcomes, runs[0].config.train.best_metric, expected)
     failed = [outcome for outcome in outcomes if outcome.failure]
     for outcome in failed:
         print(f"failed: {outcome.variant}, seed {outcome.seed}: {outcome.failure}")

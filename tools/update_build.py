@@ -1,6 +1,9 @@
-"""Writes BUILD anew from what the Python files import: a target a module, a command and a test.
+"""Writes every BUILD file anew from what the Python files import: one package per folder.
 
-The result depends on the files alone and is in buildifier's own format:
+A library is one module, or a package whose __init__.py imports modules of its folder, with those
+modules. An __init__.py that imports nothing is a source of each library of its folder: Bazel makes
+those of folders above where they are missing. Visibility states the table MAY_IMPORT of
+tests/repository/test_layers.py. The result depends on the files alone and is in buildifier's format:
 
     python tools/update_build.py
 """
@@ -9,15 +12,18 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import sys
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
 from official_vision import cli, files
 from official_vision.errors import UserError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-FOLDERS = ("official_vision", "tools", "tests")
+PACKAGE = "official_vision"
+FOLDERS = (PACKAGE, "tools", "tests")
+LAYERS = "tests/repository/test_layers.py"
 # pytest on one file: Bazel starts a test by running a file, and running a test file tests nothing.
 TEST_MAIN = "tests/run_pytest.py"
 
@@ -35,95 +41,97 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 
+_HEAD = (
+    '"""Written by tools/update_build.py from the files\' imports: run it, never edit this."""\n'
+)
 _LOAD = 'load("@rules_python//python:{kind}.bzl", "{kind}")\n'
-_HEAD = '''"""Written by tools/update_build.py from the files' imports: run it, never edit this."""
+_EVERYWHERE = "//:__subpackages__"
+_ROOT = f"""package(default_visibility = ["{_EVERYWHERE}"])
 
-{loads}
-package(default_visibility = ["//visibility:public"])
+exports_files(["pyproject.toml"])
 
 filegroup(
     name = "gin_configs",
     srcs = glob(["gin_configs/**"]),
 )
-
-filegroup(
-    name = "assets",
-    srcs = glob([
-        "official_vision/**/assets/**",
-        "tests/**/assets/**",
-    ]),
-)
-
-filegroup(
-    name = "repository",
+"""
+# Every file of a folder and of those below it, for tests that read the whole repository.
+_ALL_FILES = """filegroup(
+    name = "all_files",
     srcs = glob(
         ["**"],
-        exclude = [
-            ".cache/**",
-            ".git/**",
-            ".venv/**",
-            "bazel-*/**",
-            "demo/**",
-            "results/**",
-        ],
-    ),
+        exclude = {exclude},
+    ){below},
+    visibility = ["//:__subpackages__"],
 )
-'''
+"""
+_ASSETS = """filegroup(
+    name = "assets",
+    srcs = glob(["assets/**"]),
+)
+"""
+_EXPORTS = f'exports_files(["{TEST_MAIN.rpartition("/")[2]}"])\n'
+_DATA_OF_TESTS = ["//:gin_configs", "//:pyproject.toml"]
+_NOT_SOURCES = ["**/*.pyc"]
+_NOT_SOURCES_OF_ROOT = [
+    *_NOT_SOURCES,
+    *(f"{folder}/**" for folder in (".cache", ".git", ".venv", "bazel-*", "demo", "results")),
+]
 
 
-def build_text(repository: Path) -> str:
-    """Returns the whole BUILD file for the Python files below `repository`.
+def build_files(repository: Path) -> dict[str, str]:
+    """Returns the path of each BUILD file, relative to the repository -> its whole text.
 
     Raises:
-      UserError: a file is not Python, or modules import each other in a circle.
+      UserError: a file is not Python, modules or targets import each other in a circle, or a part
+        of the package has no place in the table of layers.
     """
-    sources = Sources(repository)
-    rules = [_rule(sources, path) for path in sources.paths if path != TEST_MAIN]
-    kinds = sorted({rule.split("(", 1)[0] for rule in rules})
-    loads = "".join(_LOAD.format(kind=kind) for kind in kinds)
-    return _HEAD.format(loads=loads) + "".join(f"\n{rule}" for rule in rules)
+    targets = Targets(Sources(repository))
+    folders = {path.parent for path in map(PurePosixPath, targets.sources.paths)}
+    folders |= {above for folder in folders for above in folder.parents}
+    texts = {str(folder / "BUILD"): _build_file(targets, folder, folders) for folder in folders}
+    return dict(sorted(texts.items()))
 
 
 class Sources:
-    """The Python files of a repository and what each one needs.
+    """The Python files of a repository and what each one imports.
 
     Attributes:
+      repository: its folder.
       paths: the files in order of name, relative to the repository, with forward slashes.
+      imported: path -> paths of files, and distributions with an "@" before the name.
+      layers: part of the package -> parts that it may import, as LAYERS says.
     """
 
     def __init__(self, repository: Path):
-        self._repository = repository
-        found = (path for folder in FOLDERS for path in (repository / folder).rglob("*.py"))
-        self.paths = sorted(path.relative_to(repository).as_posix() for path in found)
+        self.repository = repository
+        every = (path for folder in FOLDERS for path in (repository / folder).rglob("*.py"))
+        self.paths = sorted(path.relative_to(repository).as_posix() for path in every)
         self._known = set(self.paths)
         self._trees = {path: self._parse(path) for path in self.paths}
-        self._imported = {path: self._imports_of(path) for path in self.paths}
-        self._check_circles()
-
-    def dependencies(self, path: str) -> set[str]:
-        """Returns the labels that the target of `path` depends on."""
-        needed = self._imported[path] | {
-            ancestor for ancestor in self._ancestors(path) if path not in self._reach(ancestor)
-        }
-        return {self._label(item) for item in needed - {path}}
+        self.imported = {path: self._imports_of(path) for path in self.paths}
+        self.layers = runpy.run_path(str(repository / LAYERS))["MAY_IMPORT"]
+        for path in self.paths:
+            if path in reach(self.imported, path):
+                raise _circle(path)
 
     def takes(self, path: str, fixture: str) -> bool:
         """Says whether a function in the file has an argument called `fixture`."""
         nodes = ast.walk(self._trees[path])
         return any(isinstance(node, ast.arg) and node.arg == fixture for node in nodes)
 
-    def has_assets(self, path: str) -> bool:
-        """Says whether the file lies beside a folder of assets, which it may read."""
-        return (self._repository / path).with_name("assets").is_dir()
-
     def marks(self, path: str, mark: str) -> bool:
         """Says whether the file uses `pytest.mark.<mark>`."""
         nodes = ast.walk(self._trees[path])
         return any(isinstance(node, ast.Attribute) and node.attr == mark for node in nodes)
 
+    def has_assets(self, folder: PurePosixPath) -> bool:
+        """Says whether the folder has one of assets, which its modules may read."""
+        return (self.repository / folder / "assets").is_dir()
+
     def _parse(self, path: str) -> ast.Module:
         try:
-            return ast.parse((self._repository / path).read_text(encoding="utf-8"), path)
+            return ast.parse((self.repository / path).read_text(encoding="utf-8"), path)
         except SyntaxError as error:
             raise UserError(
                 f"BUILD is made from Python files. Received: {path}, line {error.lineno}: "
@@ -131,13 +139,14 @@ class Sources:
             ) from error
 
     def _imports_of(self, path: str) -> set[str]:
-        """Repository files and distributions that a file imports, or starts as a command."""
+        """Repository files and distributions that a file imports, or starts as a program."""
         needed = set()
         for name in _imported_names(self._trees[path]):
             module, *above = name.split(" ")
             needed |= self._resolve(module) or set().union(*map(self._resolve, above))
         for text in _strings(self._trees[path]) if path.startswith("tests/") else ():
-            needed |= set(re.findall(r"\btools/\w+\.py\b", text)) & self._known
+            programs = {*re.findall(r"\b(?:tools|tests)/[\w/]+\.py\b", text), _path_of(text)}
+            needed |= programs & self._known
         return needed - {path}
 
     def _resolve(self, module: str) -> set[str]:
@@ -151,31 +160,74 @@ class Sources:
             return set()
         return {f"@{_distribution(top)}"}
 
-    def _ancestors(self, path: str) -> set[str]:
+
+class Targets:
+    """The targets that the files make; each is written as "folder:name".
+
+    Attributes:
+      sources: the files.
+      members: target -> its source files.
+      dependencies: target -> targets, and distributions with an "@" before the name.
+    """
+
+    def __init__(self, sources: Sources):
+        self.sources = sources
+        self._target_of = self._grouped()
+        self.members: dict[str, list[str]] = {}
+        for path, target in sorted(self._target_of.items()):
+            self.members.setdefault(target, []).append(path)
+        self.dependencies = {target: self._needs(target) for target in self.members}
+        for target, paths in self.members.items():
+            if target in reach(self.dependencies, target):
+                raise _circle(paths[0])
+            init = str(PurePosixPath(paths[0]).with_name("__init__.py"))
+            if init in sources.imported and init not in self._target_of:
+                paths.append(init)
+
+    def _grouped(self) -> dict[str, str]:
+        """Path -> target; a module that its package's __init__ needs belongs to the package's target."""
+        target_of = {}
+        for path in map(PurePosixPath, self.sources.paths):
+            needed = reach(self.sources.imported, str(path))
+            if path.name != "__init__.py" and str(path) != TEST_MAIN:
+                target_of.setdefault(str(path), f"{path.parent}:{path.stem}")
+            elif path.name == "__init__.py" and needed:
+                for item in map(PurePosixPath, {str(path), *needed}):
+                    if item.parent == path.parent:
+                        target_of[str(item)] = f"{path.parent}:{path.parent.name}"
+        return target_of
+
+    def _needs(self, target: str) -> set[str]:
+        needed = set()
+        for path in self.members[target]:
+            needed |= self.sources.imported[path] | self._run_before(path)
+        known = {item for item in needed if item in self._target_of}
+        others = {item for item in needed if item.startswith("@")}
+        return others | {self._target_of[item] for item in known} - {target}
+
+    def _run_before(self, path: str) -> set[str]:
         """Files that run before this one: its packages' __init__, and for tests every conftest."""
         name = "conftest.py" if path.startswith("tests/") else "__init__.py"
-        above = {f"{folder.as_posix()}/{name}" for folder in Path(path).parents[:-1]}
-        return above & self._known - {path}
+        above = {f"{folder}/{name}" for folder in PurePosixPath(path).parents[:-1]} - {path}
+        return {item for item in above if path not in reach(self.sources.imported, item)}
 
-    def _reach(self, start: str) -> set[str]:
-        reached, front = set(), [start]
-        while front:
-            for item in self._imported.get(front.pop(), ()):
-                if item not in reached:
-                    reached.add(item)
-                    front.append(item)
-        return reached
 
-    def _check_circles(self) -> None:
-        for path in self.paths:
-            if path in self._reach(path):
-                raise UserError(
-                    f"Modules may not import each other in a circle. Received: {path}, which "
-                    "imports itself through others. Move what both need into a third module."
-                )
+def reach(graph: Mapping[str, set[str]], start: str) -> set[str]:
+    """Returns all that can be reached from `start`, itself where a circle leads back to it."""
+    reached, front = set(), [start]
+    while front:
+        for item in graph.get(front.pop(), ()):
+            if item not in reached:
+                reached.add(item)
+                front.append(item)
+    return reached
 
-    def _label(self, item: str) -> str:
-        return f"@pypi//{item[1:]}" if item.startswith("@") else f":{item.removesuffix('.py')}"
+
+def _circle(path: str) -> UserError:
+    return UserError(
+        f"Modules may not import each other in a circle. Received: {path}, which "
+        "imports itself through others. Move what both need into a third module."
+    )
 
 
 def _distribution(top: str) -> str:
@@ -193,69 +245,149 @@ def _imported_names(tree: ast.Module) -> Iterator[str]:
             yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
 
 
+def _path_of(text: str) -> str:
+    """The file that `python -m` runs, of a test's program."""
+    return f"{text.replace('.', '/')}.py" if text.startswith("tests.") else ""
+
+
 def _strings(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
 
-def _rule(sources: Sources, path: str) -> str:
-    name = path.removesuffix(".py")
-    fields: dict[str, object] = {"name": name, "srcs": [path]}
-    if path.startswith("tests/") and Path(path).name.startswith("test_"):
-        return _test_rule(sources, path, fields)
-    if path.startswith("tests/"):
-        fields["testonly"] = True
-    if path.startswith("tools/"):
-        fields["data"] = [":gin_configs"]
-    if sources.has_assets(path):
+def _build_file(targets: Targets, folder: PurePosixPath, folders: set[PurePosixPath]) -> str:
+    rules = [_rule(targets, item) for item in targets.members if item.startswith(f"{folder}:")]
+    kinds = sorted({rule.split("(", 1)[0] for rule in rules})
+    below = {f"{item}:all_files" for item in folders if item.parent == folder != item}
+    statements = [
+        "".join(_LOAD.format(kind=kind) for kind in kinds),
+        _package(targets.sources, folder) if folder.name else _ROOT,
+        _ALL_FILES.format(
+            exclude=_value(_NOT_SOURCES if folder.name else _NOT_SOURCES_OF_ROOT, 8),
+            below=f" + {_value(_labels(below, str(folder)))}" if below else "",
+        ),
+        _ASSETS if targets.sources.has_assets(folder) else "",
+        _EXPORTS if folder == PurePosixPath(TEST_MAIN).parent else "",
+        *rules,
+    ]
+    return "\n".join([_HEAD, *filter(None, statements)])
+
+
+def _package(sources: Sources, folder: PurePosixPath) -> str:
+    """Says who may depend on a folder; at the top of the package, on each of its parts."""
+    top, *below = folder.parts
+    visible = {"tools": "//visibility:public", "tests": "//tests:__subpackages__"}
+    if top == PACKAGE:
+        visible[top] = f"//{PACKAGE}:{_group(sources, below[0])}" if below else _EVERYWHERE
+    statement = f'package(default_visibility = ["{visible[top]}"])\n'
+    if top == PACKAGE and not below:
+        parts = [part for part in sources.layers if part != "__init__"]
+        return "\n".join([statement, *(_package_group(sources, part) for part in parts)])
+    return statement
+
+
+def _package_group(sources: Sources, part: str) -> str:
+    packages = {"//tests/...", "//tools/..."}
+    for importer, imported in sources.layers.items():
+        if part == importer or part in imported:
+            is_file = f"{PACKAGE}/{importer}.py" in sources.paths
+            packages.add(f"//{PACKAGE}" if is_file else f"//{PACKAGE}/{importer}/...")
+    return _format("package_group", {"name": _group(sources, part), "packages": packages})
+
+
+def _group(sources: Sources, part: str) -> str:
+    if part not in sources.layers:
+        raise UserError(
+            f"Each part of the package has its place in MAY_IMPORT of {LAYERS}. "
+            f"Received: {part}, which has none. Say there what it may import."
+        )
+    return f"importers_of_{part}"
+
+
+def _rule(targets: Targets, target: str) -> str:
+    folder, name = target.split(":")
+    paths, needed = targets.members[target], targets.dependencies[target]
+    fields: dict[str, object] = {
+        "name": name,
+        "srcs": [PurePosixPath(path).name for path in paths],
+        "testonly": folder.startswith("tests"),
+        "data": ["//:gin_configs"] if folder == "tools" else [],
+        "deps": _labels(needed, folder),
+    }
+    if targets.sources.has_assets(PurePosixPath(folder)):
         fields["data"] = [":assets"]
-    fields["deps"] = sources.dependencies(path)
-    return _format("py_binary" if path.startswith("tools/") else "py_library", fields)
+    if folder == PACKAGE and name != PACKAGE:
+        fields["visibility"] = [f":{_group(targets.sources, name)}"]
+    if folder.startswith("tests") and name.startswith("test_"):
+        return _format("py_test", fields | _test_fields(targets, target))
+    return _format("py_binary" if folder == "tools" else "py_library", fields)
 
 
-def _test_rule(sources: Sources, path: str, fields: dict[str, object]) -> str:
-    reads_all = path.startswith("tests/repository/")
-    fields["size"] = "large" if sources.marks(path, "slow") else "medium"
-    fields["srcs"] = [path, TEST_MAIN]
-    fields["args"] = [path]
-    fields["main"] = TEST_MAIN
-    fields["data"] = [":repository"] if reads_all else [":gin_configs", "pyproject.toml"]
-    fields["tags"] = ["requires-network"] if sources.takes(path, "footage") else []
-    fields["deps"] = sources.dependencies(path) | sources.dependencies(TEST_MAIN)
-    return _format("py_test", fields)
+def _test_fields(targets: Targets, target: str) -> dict[str, object]:
+    folder, name = target.split(":")
+    main = _labels({TEST_MAIN.replace("/", ":")}, folder)[0].lstrip(":")
+    sources, path = targets.sources, targets.members[target][0]
+    return {
+        "testonly": False,  # as every test is
+        "size": "large" if sources.marks(path, "slow") else "medium",
+        "srcs": [f"{name}.py", main],
+        "args": [path],
+        "main": main,
+        "data": ["//:all_files"] if folder == "tests/repository" else _DATA_OF_TESTS,
+        "tags": ["requires-network"] if sources.takes(path, "footage") else [],
+        "deps": _labels(targets.dependencies[target] | sources.imported[TEST_MAIN], folder),
+    }
 
 
-def _format(kind: str, fields: dict[str, object]) -> str:
-    order = ["name", "size", "testonly", "srcs", "args", "data", "main", "tags", "deps"]
+def _labels(targets: Iterable[str], folder: str) -> list[str]:
+    """Labels as they stand in the BUILD file of `folder`, in their shortest form."""
+    labels = []
+    for target in targets:
+        home, _, name = target.partition(":")
+        if target.startswith("@"):
+            labels.append(f"@pypi//{target[1:]}")
+        elif home == folder:
+            labels.append(f":{name}")
+        else:
+            labels.append(f"//{home}" if PurePosixPath(home).name == name else f"//{home}:{name}")
+    return labels
+
+
+def _format(kind: str, fields: Mapping[str, object]) -> str:
+    order = ["name", "size", "testonly", "srcs", "args", "data", "main", "packages", "tags"]
+    order += ["visibility", "deps"]
     lines = [f"    {key} = {_value(fields[key])},\n" for key in order if fields.get(key)]
     return f"{kind}(\n{''.join(lines)})\n"
 
 
-def _value(value: object) -> str:
+def _value(value: object, indent: int = 4) -> str:
     if isinstance(value, str):
         return f'"{value}"'
     if isinstance(value, bool):
         return str(value)
-    items = [f'"{item}"' for item in _sorted_labels(value)]
+    items = [f'"{item}"' for item in sorted(value, key=_order)]
     if len(items) < 2:
         return f"[{''.join(items)}]"
-    return "[\n" + "".join(f"        {item},\n" for item in items) + "    ]"
+    space = " " * indent
+    return "[\n" + "".join(f"{space}    {item},\n" for item in items) + f"{space}]"
 
 
-def _sorted_labels(labels: Iterable[str]) -> list[str]:
-    """buildifier's order: files, then labels of this file, then those of other repositories."""
-
-    def key(label: str) -> tuple[int, list[str]]:
-        phase = {":": 1, "/": 2, "@": 3}.get(label[0], 0)
-        return phase, label.replace(":", ".").split(".")
-
-    return sorted(labels, key=key)
+def _order(label: str) -> tuple[int, list[str]]:
+    """buildifier's order: files, then labels of this file, of this repository and of others."""
+    phase = {":": 1, "/": 2, "@": 3}.get(label[0], 0)
+    return phase, label.replace(":", ".").split(".")
 
 
 def main() -> None:
-    """Writes BUILD."""
-    files.write_text(REPOSITORY / "BUILD", build_text(REPOSITORY))
+    """Writes the BUILD files, and removes those of folders that hold no Python file any more."""
+    texts = build_files(REPOSITORY)
+    for path, text in texts.items():
+        files.write_text(REPOSITORY / path, text)
+    for folder in FOLDERS:
+        for path in (REPOSITORY / folder).rglob("BUILD"):
+            if path.relative_to(REPOSITORY).as_posix() not in texts:
+                path.unlink()
 
 
 if __name__ == "__main__":

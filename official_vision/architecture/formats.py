@@ -87,7 +87,7 @@ def from_dict(values: Any) -> Architecture:
     if not isinstance(values, Mapping) or values.get("format") != _FORMAT:
         raise ArchitectureError(
             f'An architecture file says "format": "{_FORMAT}", or holds the authors\' lists as '
-            f'"{_STRUCTURE}". Received: none such. Write it with tools/inspect.py --save.'
+            f'"{_STRUCTURE}". Received: none such. Write it with tools/inspect_network.py --save.'
         )
     unsaid = _UNSAID.get(values["version"]) if type(values.get("version")) is int else None
     if unsaid is None:

@@ -266,13 +266,16 @@ def _trained(config: Config) -> Mapping[str, Any]:
     path = Path(config.train.model_dir) / RESULT_FILE
     if not _is_finished(config, path):
         train(config)
-    result = files.read_json(path)
+    result = files.read_object(path, {"step": int, "figures": dict, "best": dict})
     return {**result, "figures": with_nan(result["figures"]), "best": with_nan(result["best"])}
 
 
 def _is_finished(config: Config, result: Path) -> bool:
     """Whether a run came to its end with exactly these settings; `train` tells of what doesn't fit."""
-    if not result.is_file() or files.read_json(result)["step"] != config.train.steps:
+    if (
+        not result.is_file()
+        or files.read_object(result, {"step": int})["step"] != config.train.steps
+    ):
         return False
     before, now = configuration.read(result.parent).to_dict(), config.to_dict()
     return all(before[name] == now[name] for name in now if name not in _ELSEWHERE)

@@ -43,10 +43,10 @@ def read_record(folder: Path) -> dict[str, Any]:
             f"A search's folder holds {RECORD_FILE}, written by tools/search.py. Received: {folder}, which "
             "holds none. Run the search first."
         )
-    record = files.read_json(path)
-    if not isinstance(record, dict) or record.get("format") != _FORMAT:
+    record = files.read_object(path)
+    if record.get("format") != _FORMAT:
         raise UserError(f'The file must say "format": "{_FORMAT}". Received: {path}.')
-    return record
+    return files.read_object(path, {"config": dict, "stages": dict})
 
 
 def stages_of(folder: Path) -> dict[str, Any]:

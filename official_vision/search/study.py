@@ -184,16 +184,12 @@ def carry_out(
 def _outcome(run: Run, expected: Sequence[ExpectedPeers], failure: str) -> Outcome:
     if failure:
         return Outcome(run.variant.name, run.seed, failure=failure)
-    result = files.read_json(run.folder / _RESULT_FILE)
-    metric = run.config.train.best_metric
-    return Outcome(
-        run.variant.name,
-        run.seed,
-        result["figures"][metric],
-        result["best"][metric],
-        result["seconds"],
-        tuple(_is_found(run.folder, wanted) for wanted in expected),
-    )
+    path, metric = run.folder / _RESULT_FILE, run.config.train.best_metric
+    result = files.read_object(path)
+    with files.damage_told(path):
+        figures = result["figures"][metric], result["best"][metric], float(result["seconds"])
+    found = tuple(_is_found(run.folder, wanted) for wanted in expected)
+    return Outcome(run.variant.name, run.seed, *figures, found)
 
 
 def _is_found(folder: Path, wanted: ExpectedPeers) -> bool:

@@ -64,4 +64,4 @@ class DataSpec(Spec):
     views: int = setting(1, low=1)
     crops: int = setting(1, low=1, high=3)
     damaged: str = setting("fail", choices=("fail", "skip"))
-    seed: int = setting(0, low=0)
+    seed: int = setting(0, low=0, high=2**32 - 1)

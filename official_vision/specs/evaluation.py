@@ -27,4 +27,4 @@ class EvaluationSpec(Spec):
     pooled_values: str = setting("probabilities", choices=("probabilities", "logits"))
     resamples: int = setting(1000, low=0)
     confidence: float = setting(0.95, above=0, high=0.9999)
-    seed: int = setting(0, low=0)
+    seed: int = setting(0, low=0, high=2**32 - 1)

@@ -34,7 +34,7 @@ class EvolutionSpec(Spec):
     founder_changes: int = setting(4, low=1)
     connections_share: float = setting(0.5, low=0, high=1)
     guided: bool = True
-    seed: int = setting(0, low=0)
+    seed: int = setting(0, low=0, high=2**32 - 1)
     at_once: int = setting(1, low=1)
     backend: str = setting("processes", choices=("processes", "ray"))
     ray_address: str = ""

@@ -74,10 +74,10 @@ class PrepareSpec(Spec):
     videos: str = ""
     validation_share: float = setting(0.2, above=0, high=0.9)
     test_share: float = setting(0.0, low=0, high=0.9)
-    split_seed: int = setting(0, low=0)
+    split_seed: int = setting(0, low=0, high=2**32 - 1)
     output: str = ""
     short_side: int = setting(256, low=16)
-    fps: float | None = setting(None, above=0)
+    fps: float | None = setting(None, above=0, high=1000)
     flow: str = setting("dis", choices=("dis", "tvl1", "none"))
     flow_bound: float = setting(20.0, above=0)
     objects: str = setting(

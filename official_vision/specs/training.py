@@ -73,5 +73,5 @@ class TrainSpec(Spec):
     num_gpus: int = setting(0, low=0)
     tpu: str = ""
     precision: str = setting("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
-    threads_per_operation: int = setting(0, low=0)
-    seed: int = setting(0, low=0)
+    threads_per_operation: int = setting(0, low=0, high=1024)
+    seed: int = setting(0, low=0, high=2**32 - 1)

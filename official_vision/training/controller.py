@@ -130,7 +130,7 @@ class Controller(orbit.Controller):
         path, now = self._records / EVALUATED_FILE, self._step()
         if not path.is_file():
             return -1, {}
-        record = files.read_json(path)
+        record = files.read_object(path, {"step": int, "figures": dict})
         if (
             record["step"] > now
         ):  # the run was killed between that evaluation and its next checkpoint

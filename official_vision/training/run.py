@@ -98,7 +98,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
             *first_lines(config),
         ]
         figures = _until_done(job, lines, _recorder(model_dir, job, start))
-        best = with_nan(files.read_json(records / BEST_FOLDER / INFO_FILE))
+        best = with_nan(files.read_object(records / BEST_FOLDER / INFO_FILE))
         seconds, metric = time.monotonic() - started, config.train.best_metric
         result = folder.TrainingResult(config.train.steps, figures, best, seconds, metric)
         if not (start.is_done and (records / folder.RESULT_FILE).is_file()):

@@ -135,10 +135,10 @@ def _check_single(labelling: Labelling, spec: DataSpec, name: str) -> None:
     if not reason:
         return
     is_timed = labelling.without is None and labelling.several is None
-    whole = f"set {name}/DataSpec.label_rule = 'whole_video', or " if is_timed else ""
+    whole = f"set {name}/DataSpec.label_rule = 'whole_video', " if is_timed else ""
     raise UserError(
         "ModelSpec.activation = 'softmax' needs clips with exactly one label. Received: "
-        f"{spec.path}, in which {reason}. Mend the labels, {whole}set ModelSpec.activation = 'sigmoid'."
+        f"{spec.path}, in which {reason}. Mend the labels, {whole}or set ModelSpec.activation = 'sigmoid'."
     )
 
 

@@ -231,8 +231,12 @@ def test_csv_mistakes_name_the_line(tmp_path, text, message):
         ('{"path": "a", "split": "x", "labels": [{"start": 1}]}', r"a:2: name must be a text"),
         ('{"path": "a", "split": "x", "start": true}', r"a:2: start must be a number"),
         ('{"path": "a", "split": "x", "start": 2, "end": 1}', r"a:2: a span needs"),
-        ('{"path": "a", "split": "x", "start": NaN}', r"a:2: a span needs"),
+        ('{"path": "a", "split": "x", "start": NaN}', r"a:2: start must be a finite"),
         ("[" * 100000, r"a:2: the line must be JSON"),
+        ('{"path": "a", "end": Infinity}', r"a:2: end must be a finite number .* Received: inf\."),
+        ('{"path": "a", "end": 1' + "0" * 400 + "}", r"a:2: end must be a finite number"),
+        ('{"path": "a", "path": "b"}', r"a:2: the line must be JSON\. Received: 'path' twice"),
+        ('{"path": "a", "labels": [{"name": "b", "strat": 1}]}', r"'strat'\. Did you mean 'start'"),
     ],
 )
 def test_json_mistakes_name_the_line(tmp_path, line, message):

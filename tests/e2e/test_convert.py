@@ -52,7 +52,7 @@ def test_the_table_is_printed_and_kept(converted):
 @pytest.mark.slow
 def test_inspect_and_evaluate_take_the_folder(converted, tmp_path):
     run, _ = converted
-    status, stdout, stderr = command("inspect", f"--model_dir={run}")
+    status, stdout, stderr = command("inspect_network", f"--model_dir={run}")
     assert (status, stderr) == (0, "")
     assert "assemblenet_26" in stdout
     report = tmp_path / "evaluation.json"

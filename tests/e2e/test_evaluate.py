@@ -12,17 +12,8 @@ from tests import commands
 from tests.commands import ENVIRONMENT, REPOSITORY
 from tests.training import untrained
 
+
 # Loads a tool as the command line does, and says which packages that took.
-WATCHED = """
-import runpy, sys
-sys.argv[0] = "tools/evaluate.py"
-try:
-    runpy.run_path("tools/evaluate.py", run_name="__main__")
-finally:
-    print(sorted({"tensorflow", "tf_keras", "official"} & set(sys.modules)))
-"""
-
-
 def evaluate(*flags, **settings):
     return commands.run("evaluate", *flags, **settings)
 
@@ -62,7 +53,7 @@ def test_scores_are_kept_and_judged_again_without_tensorflow(folder):
     assert (first["step"], first["videos"], first["intervals"]["resamples"]) == (7, 6, 50)
     flags = [f"--scores={folder}/two.npz", f"--json={folder}/again.json", "--resamples=50"]
     done = subprocess.run(
-        [sys.executable, "-c", WATCHED, *flags, "--classes=worst:1"],
+        [sys.executable, "-m", "tests.e2e.evaluation_imports", *flags, "--classes=worst:1"],
         cwd=REPOSITORY,
         env=ENVIRONMENT,
         capture_output=True,

@@ -175,19 +175,6 @@ def test_an_export_that_is_stopped_leaves_no_version(run, tmp_path, ended_by):
 
 
 # Predicts on a video in a process of its own and prints its greatest memory in KiB.
-_MEASURED = """
-import re, sys
-import numpy as np
-from official_vision.data.objects.detectors import OpenCvDetectors
-from official_vision.serving.predict.predictor import Predictor
-OpenCvDetectors.__call__ = lambda self, rgb: np.zeros(rgb.shape[:2], np.uint8)  # they are slow
-result = Predictor(sys.argv[1]).predict(sys.argv[2])
-# Not getrusage: its figure begins with that of the process that started this one.
-with open("/proc/self/status") as status:
-    print(len(result.frame_scores), re.search(r"VmHWM:\\s*(\\d+)", status.read())[1])
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_memory_does_not_grow_with_the_video(model, tmp_path):
@@ -198,7 +185,7 @@ def test_memory_does_not_grow_with_the_video(model, tmp_path):
         shown = (np.roll(picture, 4 * t, axis=1) for t in range(frames))
         path = exports.write_video(tmp_path / f"{frames}.mp4", shown)
         done = subprocess.run(
-            [sys.executable, "-c", _MEASURED, str(model), str(path)],
+            [sys.executable, "-m", "tests.e2e.prediction_memory", str(model), str(path)],
             capture_output=True,
             text=True,
             check=True,

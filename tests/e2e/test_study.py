@@ -1,9 +1,11 @@
 """A study as a user runs it: one variant that trains, and one that can't be trained."""
 
 import json
+import os
 
 import pytest
 
+from official_vision.lock import folder_locked
 from tests import commands
 from tests.training import runs
 
@@ -50,6 +52,11 @@ def test_results_are_compared_failures_named_and_nothing_done_twice(command):
     assert again.returncode == 0, again.stderr
     assert "run 1 of" not in again.stdout
     assert (output / "small" / "seed-1" / "result.json").stat().st_mtime_ns == written
+
+    with folder_locked(output, "--output", "a study"):
+        refused = run(command)
+    assert refused.returncode == 1
+    assert f"Received: {output}, in use by process {os.getpid()}" in refused.stderr
 
     refused = run([*command, "--gin_bindings=TrainSpec.steps = 4"])
     assert refused.returncode == 1

@@ -1,48 +1,125 @@
-"""BUILD has a target for each Python file, with the dependencies that the file's imports need.
+"""Each folder's BUILD has a target for each Python file, with the dependencies that its imports need.
 
-BUILD is read here as Python syntax and compared with the files, without the tool that writes it.
+The BUILD files are read here as Python syntax and compared with the files, without the tool that
+writes them; tests/repository/test_bazel.py has Bazel read them.
 """
 
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.metadata
 import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import pytest
 
+from tests.repository.test_layers import MAY_IMPORT
 from tools import update_build
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILDIFIER = "@bazel/buildifier@8.2.1"
 LOCAL = ("official_vision", "tools", "tests")
+MAIN = "tests/run_pytest.py"
 # Imported name -> distributions, as installed.
 DISTRIBUTIONS = importlib.metadata.packages_distributions()
+EVERYWHERE = "//official_vision:official_vision"  # the package's __init__, which every import runs
 # pytest on Bazel's command line needs these in every test.
 TEST_RUNNER = {"@pypi//pytest", "@pypi//pytest_timeout"}
 
 
-def read_targets() -> dict[str, dict]:
-    """Name -> {"kind": ..., attribute: value} of each target; a glob stands as its syntax tree."""
+class Target(NamedTuple):
+    """A py_ target of a BUILD file; labels are absolute and whole, files relative to the repository."""
+
+    kind: str
+    folder: str
+    sources: list[str]
+    data: list[str]
+    dependencies: set[str]
+    visibility: set[str]
+    fields: dict
+
+
+def build_paths() -> list[Path]:
+    below = [path for folder in LOCAL for path in (REPOSITORY / folder).rglob("BUILD")]
+    return [REPOSITORY / "BUILD", *below]
+
+
+def calls_of(path: Path) -> list[tuple[str, dict]]:
+    """Kind and attributes of each statement; an attribute that is no literal stands as its text."""
+    calls = []
+    for statement in ast.parse(path.read_text()).body:
+        if isinstance(statement.value, ast.Call):
+            fields = {}
+            for word in statement.value.keywords:
+                try:
+                    fields[word.arg] = ast.literal_eval(word.value)
+                except ValueError:
+                    fields[word.arg] = ast.unparse(word.value)
+            calls.append((statement.value.func.id, fields))
+    return calls
+
+
+def whole(label: str, folder: str) -> str:
+    """//folder:name of a label or file that stands in the BUILD file of `folder`."""
+    if label.startswith("@"):
+        return label
+    if not label.startswith("//"):
+        return f"//{folder}:{label.removeprefix(':')}"
+    return label if ":" in label else f"{label}:{label.rpartition('/')[2]}"
+
+
+def path_of(label: str) -> str:
+    return label.removeprefix("//").replace(":", "/").removeprefix("/")
+
+
+def read_targets() -> dict[str, Target]:
+    """Label -> target."""
     targets = {}
-    for statement in ast.parse((REPOSITORY / "BUILD").read_text()).body:
-        call = statement.value
-        if isinstance(call, ast.Call) and call.func.id.startswith("py_"):
-            fields = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
-            assert fields["name"] not in targets, "a name is given twice"
-            targets[fields["name"]] = {"kind": call.func.id, "deps": [], **fields}
+    for path in build_paths():
+        folder = path.parent.relative_to(REPOSITORY).as_posix().removeprefix(".")
+        calls = calls_of(path)
+        (package,) = (fields for kind, fields in calls if kind == "package")
+        for kind, fields in calls:
+            if not kind.startswith("py_"):
+                continue
+            label = f"//{folder}:{fields['name']}"
+            assert label not in targets, "a name is given twice"
+            visibility = fields.get("visibility", package["default_visibility"])
+            targets[label] = Target(
+                kind,
+                folder,
+                [path_of(whole(item, folder)) for item in fields["srcs"]],
+                [whole(item, folder) for item in fields.get("data", [])],
+                {whole(item, folder) for item in fields.get("deps", [])},
+                {whole(item, folder) for item in visibility},
+                fields,
+            )
     return targets
 
 
+def other_labels() -> set[str]:
+    """Labels of file groups, and of files that are exported to other folders."""
+    labels = set()
+    for path in build_paths():
+        folder = path.parent.relative_to(REPOSITORY).as_posix().removeprefix(".")
+        text = path.read_text()
+        exported = re.findall(r'exports_files\(\["(.*)"\]\)', text)
+        grouped = [fields["name"] for kind, fields in calls_of(path) if kind == "filegroup"]
+        labels |= {f"//{folder}:{name}" for name in (*exported, *grouped)}
+    return labels
+
+
 def python_files() -> set[str]:
-    found = (path for folder in LOCAL for path in (REPOSITORY / folder).rglob("*.py"))
-    return {path.relative_to(REPOSITORY).as_posix() for path in found}
+    every = (path for folder in LOCAL for path in (REPOSITORY / folder).rglob("*.py"))
+    return {path.relative_to(REPOSITORY).as_posix() for path in every}
 
 
+@functools.cache
 def imports_of(path: str) -> set[tuple[str, str]]:
     """(module, name) pairs of a file; name is empty for `import module`."""
     pairs = set()
@@ -55,7 +132,7 @@ def imports_of(path: str) -> set[tuple[str, str]]:
     return pairs
 
 
-def label_of(module: str, name: str, local_modules: dict[str, str]) -> str | None:
+def label_of(module: str, name: str, local_modules: dict[str, str | None]) -> str | None:
     """The label that an import needs, None for the standard library and folders without code."""
     if f"{module}.{name}" in local_modules:
         return local_modules[f"{module}.{name}"]
@@ -68,90 +145,158 @@ def label_of(module: str, name: str, local_modules: dict[str, str]) -> str | Non
     return f"@pypi//{re.sub('[-.]', '_', distribution).lower()}"
 
 
-def local_modules() -> dict[str, str]:
+def imports_nothing(path: str) -> bool:
+    """Says whether a file is an __init__.py that any library of its folder may have as a source."""
+    return path.endswith("/__init__.py") and not imports_of(path)
+
+
+@functools.cache
+def local_modules() -> dict[str, str | None]:
+    """Dotted name -> label of the target that has the file; None for packages that import nothing."""
     modules = {}
-    for path in python_files():
-        stem = path.removesuffix(".py")
-        modules[stem.removesuffix("/__init__").replace("/", ".")] = f":{stem}"
+    for label, target in TARGETS.items():
+        for path in target.sources:
+            name = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            modules[name] = None if imports_nothing(path) else label
     return modules
 
 
 TARGETS = read_targets()
 
 
-def test_every_file_has_a_target_of_the_right_kind() -> None:
-    kinds = {source: target["kind"] for target in TARGETS.values() for source in target["srcs"]}
+def needed_by(label: str) -> set[str]:
+    """Labels that the imports of a target's files need."""
+    modules = local_modules()
+    sources = [path for path in TARGETS[label].sources if path != MAIN]
+    pairs = set().union(*map(imports_of, sources))
+    return {label_of(*pair, modules) for pair in pairs} - {None, label}
+
+
+def test_every_file_has_one_target_of_the_right_kind() -> None:
     for path in python_files():
-        is_test = path.startswith("tests/") and Path(path).name.startswith("test_")
-        kind = "py_test" if is_test else "py_library"
+        kinds = [target.kind for target in TARGETS.values() if path in target.sources]
+        kind = "py_test" if PurePosixPath(path).name.startswith("test_") else "py_library"
         if path.startswith("tools/"):
             kind = "py_binary"
-        if path == "tests/run_pytest.py":
-            kind = "py_test"  # a source of all of them
-        assert kinds.get(path) == kind, f"{path}: run tools/update_build.py"
+        if path == MAIN:
+            assert set(kinds) == {"py_test"}  # a source of all of them
+        elif not imports_nothing(path):
+            assert kinds == [kind], f"{path}: run tools/update_build.py"
 
 
-def test_every_file_that_a_target_names_is_there() -> None:
+def test_a_target_has_files_of_its_folder() -> None:
+    for label, target in TARGETS.items():
+        for path in set(target.sources) - {MAIN}:
+            assert (REPOSITORY / path).is_file(), f"{label}: {path}"
+            assert str(PurePosixPath(path).parent) == target.folder, f"{label}: {path}"
+
+
+def test_no_target_is_only_an_init() -> None:
+    for label, target in TARGETS.items():
+        names = {PurePosixPath(path).name for path in target.sources}
+        assert names != {"__init__.py"}, label
+    # One of many modules carries the name of its folder, as Bazel users write it: //a/b is //a/b:b.
+    specs = TARGETS["//official_vision/specs:specs"].sources
+    assert {"official_vision/specs/__init__.py", "official_vision/specs/model.py"} <= set(specs)
+
+
+def test_a_library_has_its_folders_init() -> None:
+    for label, target in TARGETS.items():
+        path = f"{target.folder}/__init__.py"
+        if (REPOSITORY / path).is_file() and imports_nothing(path):
+            assert path in target.sources, label
+
+
+def test_every_label_that_a_target_names_is_there() -> None:
+    others = other_labels()
     for name, target in TARGETS.items():
-        for path in [*target["srcs"], *target.get("data", [])]:
-            assert path.startswith(":") or (REPOSITORY / path).is_file(), f"{name}: {path}"
-        for label in target["deps"]:
-            assert label.startswith("@pypi//") or label[1:] in TARGETS, f"{name}: {label}"
+        assert set(target.data) <= others, name
+        for label in target.dependencies:
+            assert label.startswith("@pypi//") or label in TARGETS, f"{name}: {label}"
 
 
 def test_a_test_runs_through_pytest() -> None:
-    tests = {name: target for name, target in TARGETS.items() if target["kind"] == "py_test"}
+    tests = {label: target for label, target in TARGETS.items() if target.kind == "py_test"}
     assert tests
-    for name, target in tests.items():
-        assert target["main"] == "tests/run_pytest.py"
-        assert target["args"] == [f"{name}.py"]
-        assert set(target["deps"]) >= TEST_RUNNER
+    for label, target in tests.items():
+        assert path_of(whole(target.fields["main"], target.folder)) == MAIN
+        assert target.fields["args"] == [f"{path_of(label)}.py"]
+        assert set(target.sources) == {MAIN, f"{path_of(label)}.py"}
+        assert target.dependencies >= TEST_RUNNER
 
 
 def test_targets_depend_on_what_their_files_import() -> None:
-    modules = local_modules()
-    for name, target in TARGETS.items():
-        own = f":{name}"
-        needed = {label_of(*pair, modules) for pair in imports_of(f"{name}.py")} - {None, own}
-        missing = needed - set(target["deps"])
-        assert not missing, f"{name} misses {missing}: run tools/update_build.py"
+    for label, target in TARGETS.items():
+        missing = needed_by(label) - target.dependencies
+        assert not missing, f"{label} misses {missing}: run tools/update_build.py"
 
 
 def test_targets_depend_on_nothing_else() -> None:
-    modules = local_modules()
     for name, target in TARGETS.items():
-        source = (REPOSITORY / f"{name}.py").read_text()
-        needed = {label_of(*pair, modules) for pair in imports_of(f"{name}.py")}
-        for label in set(target["deps"]) - needed - TEST_RUNNER:
+        text = "".join((REPOSITORY / path).read_text() for path in target.sources)
+        for label in target.dependencies - needed_by(name) - TEST_RUNNER:
             if label.startswith("@pypi//"):  # imported by name
-                assert label.removeprefix("@pypi//") in source, f"{name}: {label}"
-            elif label.startswith(":tools/"):  # started as a command
-                assert f"{label[1:]}.py" in source, f"{name}: {label}"
-            else:  # a package's own file, or what all tests share
-                folder, _, file = label[1:].rpartition("/")
-                assert file in ("__init__", "conftest"), f"{name}: {label}"
-                assert name.startswith(f"{folder}/"), f"{name}: {label}"
+                assert label.removeprefix("@pypi//") in text, f"{name}: {label}"
+                continue
+            paths = TARGETS[label].sources
+            modules = {path.removesuffix(".py").replace("/", ".") for path in paths}
+            if any(item in text for item in {*paths, *modules}):  # started as a program
+                continue
+            # A package that runs before its modules, or what all tests of a folder share.
+            names = {PurePosixPath(path).name for path in paths}
+            assert names & {"__init__.py", "conftest.py"}, f"{name}: {label}"
+            assert f"{target.folder}/".startswith(f"{TARGETS[label].folder}/"), f"{name}: {label}"
 
 
 def test_no_target_depends_on_itself_through_others() -> None:
     done: set[str] = set()
 
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        assert name not in path, " -> ".join((*path, name))
-        if name not in done:
-            for label in TARGETS[name]["deps"]:
-                if label.startswith(":"):
-                    visit(label[1:], (*path, name))
-            done.add(name)
+    def visit(label: str, path: tuple[str, ...]) -> None:
+        assert label not in path, " -> ".join((*path, label))
+        if label not in done:
+            for other in TARGETS[label].dependencies & set(TARGETS):
+                visit(other, (*path, label))
+            done.add(label)
 
-    for name in TARGETS:
-        visit(name, ())
+    for label in TARGETS:
+        visit(label, ())
 
 
-def test_build_is_what_the_tool_writes() -> None:
-    assert (REPOSITORY / "BUILD").read_text() == update_build.build_text(REPOSITORY), (
-        "run tools/update_build.py"
-    )
+@pytest.mark.parametrize("part", sorted(set(MAY_IMPORT) - {"__init__"}))
+def test_a_group_of_importers_states_a_line_of_the_layers(part: str) -> None:
+    top = REPOSITORY / "official_vision"
+    groups = [fields for kind, fields in calls_of(top / "BUILD") if kind == "package_group"]
+    (group,) = (item for item in groups if item["name"] == f"importers_of_{part}")
+    importers = {name for name, parts in MAY_IMPORT.items() if part in parts} | {part}
+    folders = {name for name in importers if (top / name).is_dir()}
+    # A module at the top of the package is a target of //official_vision.
+    modules = {"//official_vision"} if importers - folders else set()
+    inside = {f"//official_vision/{name}/..." for name in folders} | modules
+    assert set(group["packages"]) == inside | {"//tools/...", "//tests/..."}
+
+
+def test_a_target_is_visible_to_the_importers_of_its_part() -> None:
+    for label, target in TARGETS.items():
+        top, *below = target.folder.split("/")
+        if top == "official_vision" and label != EVERYWHERE:
+            part = below[0] if below else target.fields["name"]
+            assert target.visibility == {f"//official_vision:importers_of_{part}"}, label
+
+
+def test_what_runs_before_every_module_is_visible_to_all() -> None:
+    assert TARGETS[EVERYWHERE].visibility == {"//:__subpackages__"}
+    assert set(TARGETS[EVERYWHERE].sources) == {
+        "official_vision/__init__.py",
+        "official_vision/errors.py",
+    }
+    for label, target in TARGETS.items():
+        if label.startswith("//tests"):
+            assert target.visibility == {"//tests:__subpackages__"}, label
+
+
+def test_build_files_are_what_the_tool_writes() -> None:
+    written = {path.relative_to(REPOSITORY).as_posix(): path.read_text() for path in build_paths()}
+    assert written == update_build.build_files(REPOSITORY), "run tools/update_build.py"
 
 
 def test_packages_are_pinned_where_bazel_reads_them() -> None:
@@ -160,7 +305,9 @@ def test_packages_are_pinned_where_bazel_reads_them() -> None:
         for line in (REPOSITORY / "requirements.txt").read_text().splitlines()
         if not line.startswith("#")
     }
-    used = {label for target in TARGETS.values() for label in target["deps"] if label[0] == "@"}
+    every = set().union(*(target.dependencies for target in TARGETS.values()))
+    used = {label for label in every if label.startswith("@")}
+    assert used
     assert {label.removeprefix("@pypi//") for label in used} <= pinned
 
 
@@ -181,7 +328,7 @@ def test_buildifier_finds_nothing() -> None:
     if subprocess.run([*command, "--version"], capture_output=True, check=False).returncode:
         pytest.skip("npx cannot fetch buildifier")
     done = subprocess.run(
-        [*command, "--mode=check", "--lint=warn", "BUILD", "MODULE.bazel"],
+        [*command, "--mode=check", "--lint=warn", *map(str, build_paths()), "MODULE.bazel"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,

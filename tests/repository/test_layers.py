@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +131,13 @@ def test_facts_load_no_tensorflow_through_others() -> None:
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_commands_are_named_unlike_any_module() -> None:
+    """A command's folder comes first on the module path: its file would be imported instead."""
+    installed = set(importlib.metadata.packages_distributions())
+    for path in (REPOSITORY / "tools").glob("*.py"):
+        assert path.stem not in sys.stdlib_module_names | installed, path
 
 
 def test_extras_are_imported_where_they_are_used() -> None:

@@ -1,5 +1,7 @@
 """Odd videos are predicted on as they are prepared: at the same times, with the same notes."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,8 @@ def test_odd_videos_are_read_as_preparation_reads_them(predictor, tmp_path):
     assert stored.times_sec == tuple(result.times_sec)
     assert tuple(stored.notes.values()) == result.notes == tuple(predict.to_dict(result)["notes"])
     assert f"note: {result.notes[0]}" in predict.to_text(result)
+    named = dataclasses.replace(result, video="two\nlines.ts", notes=())
+    assert predict.to_text(named, most=1).splitlines()[0].startswith("two\\nlines.ts (")
 
 
 def test_broken_packets_may_be_passed_over(predictor, tmp_path):

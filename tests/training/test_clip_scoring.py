@@ -182,41 +182,15 @@ def test_a_blanked_stream_changes_scores_and_is_recorded(run):
     assert without["rgb"].figures == blanked.pooled(spec).evaluation().figures
 
 
-TWO_DEVICES = """
-import dataclasses
-import sys
-from pathlib import Path
-
-import official_vision
-import tensorflow as tf
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from official_vision.specs import EvaluationSpec
-from official_vision.training import evaluate
-from official_vision.metrics.dump import write_dump
-
-folder = Path(sys.argv[1])
-for name, strategy in (("one", None), ("two", evaluate.all_devices())):
-    trained = evaluate.load_trained(folder, "latest", strategy)
-    print(name, trained.strategy.num_replicas_in_sync)
-    # 36 clips in batches of 10: the last one is filled up on either replica.
-    data = dataclasses.replace(trained.config.validation_data, batch_size=10)
-    config = dataclasses.replace(trained.config, validation_data=data)
-    scores = evaluate.score_clips(dataclasses.replace(trained, config=config))
-    write_dump(sys.argv[2] + f"/{name}.npz", scores, EvaluationSpec())
-data = dataclasses.replace(data, batch_size=9)
-config = dataclasses.replace(trained.config, validation_data=data)
-try:
-    evaluate.score_clips(dataclasses.replace(trained, config=config))
-except official_vision.errors.UserError as error:
-    print(error)
-"""
-
-
 @pytest.mark.slow
 def test_two_devices_score_as_one(run, tmp_path):
-    command = [sys.executable, "-c", TWO_DEVICES, str(run), str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.training.scoring_on_two_devices",
+        str(run),
+        str(tmp_path),
+    ]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = done.stdout.splitlines()

@@ -343,24 +343,6 @@ def test_mistakes_leave_nothing_behind(settings, words, data, graph, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-TWO_DEVICES = """
-import json
-import sys
-import official_vision
-import tensorflow as tf
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from pathlib import Path
-from official_vision.training.run import train
-from tests.training import runs
-
-data, graph, output = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-settings = dict(steps_per_loop=1, validation_interval=100, checkpoint_interval=100, weight_decay=1e-2)
-settings |= json.loads(sys.argv[4])
-for strategy in ("one_device", "mirrored"):
-    train(runs.config(data, output / strategy, graph, strategy=strategy, **settings))
-"""
 # Small steps of a smooth network: rounding, which differs, does not grow over 20 of them.
 SMOOTH = {"steps": 20, "learning_rate": 0.001, "frame_pooling": "mean", "batch_size": 8}
 
@@ -369,7 +351,15 @@ SMOOTH = {"steps": 20, "learning_rate": 0.001, "frame_pooling": "mean", "batch_s
 def test_two_devices_train_as_one(data, graph, tmp_path):
     steps = SMOOTH["steps"]
     given = json.dumps(SMOOTH)
-    command = [sys.executable, "-c", TWO_DEVICES, str(data), graph, str(tmp_path), given]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.training.training_on_two_devices",
+        str(data),
+        graph,
+        str(tmp_path),
+        given,
+    ]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     one, two = (losses_of(tmp_path / name) for name in ("one_device", "mirrored"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from official_vision.data.annotations.automatic_split import divide
 from official_vision.data.annotations.charades import read_charades
 from official_vision.data.annotations.folders import read_folders
 from official_vision.data.annotations.generic_csv import read_csv
@@ -15,7 +16,6 @@ from official_vision.data.annotations.moments_in_time import read_moments_in_tim
 from official_vision.data.annotations.reader import Reader
 from official_vision.data.annotations.toyota_smarthome import PROTOCOLS, read_toyota_smarthome
 from official_vision.data.annotations.ucf101 import SPLITS, read_ucf101
-from official_vision.data.prepare.automatic_split import divide
 from official_vision.errors import UserError
 from official_vision.names import shown
 from official_vision.specs import PrepareSpec

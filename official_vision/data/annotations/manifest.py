@@ -58,7 +58,7 @@ class Manifest:
       classes: names in the order of their indices.
       rows: the videos.
       notes: a line for each thing that the reader mended or left out, so that nothing happens silently.
-      division: lines on how videos without a split were divided (data/prepare/automatic_split.py); empty where
+      division: lines on how videos without a split were divided (data/annotations/automatic_split.py); empty where
         all had one.
     """
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from official_vision.data.annotations.manifest import VideoRow
 
 # Annotators round, and a player's clock stops a moment after the last frame.
-_TOLERANCE_SEC = 0.1
+TOLERANCE_SEC = 0.1
 
 
 def past_the_end(row: VideoRow, classes: Sequence[str], end_sec: float) -> list[str]:
@@ -18,7 +18,7 @@ def past_the_end(row: VideoRow, classes: Sequence[str], end_sec: float) -> list[
       classes: names in the order of the label indices.
       end_sec: when the file's last frame ends.
     """
-    latest = end_sec + _TOLERANCE_SEC
+    latest = end_sec + TOLERANCE_SEC
     lines = []
     if max(row.start_sec or 0.0, row.end_sec or 0.0) > latest:
         lines.append(

@@ -60,7 +60,7 @@ def _run(tasks: Sequence[ShardTask], spec: PrepareSpec) -> None:
     from apache_beam.options.pipeline_options import PipelineOptions
 
     flags = PipelineOptions(
-        [*_default_options(spec), *spec.runner_options], save_main_session=False
+        [*_default_options(spec, len(tasks)), *spec.runner_options], save_main_session=False
     )
     if _is_direct(spec.runner):
         _hush()
@@ -74,7 +74,7 @@ def _run(tasks: Sequence[ShardTask], spec: PrepareSpec) -> None:
         )
 
 
-def _default_options(spec: PrepareSpec) -> list[str]:
+def _default_options(spec: PrepareSpec, shards: int) -> list[str]:
     """Options that the user's own, which come after them, override."""
     if not _is_direct(spec.runner):
         return []
@@ -82,7 +82,7 @@ def _default_options(spec: PrepareSpec) -> list[str]:
     # each import everything again.
     return [
         "--direct_running_mode=multi_threading",
-        f"--direct_num_workers={spec.workers}",
+        f"--direct_num_workers={min(spec.workers, shards)}",
         "--default_sdk_harness_log_level=WARNING",
     ]
 

@@ -18,7 +18,8 @@ from official_vision import files
 from official_vision.data.annotations.manifest import Manifest, VideoRow
 from official_vision.data.objects import object_classes, object_fingerprint
 from official_vision.data.prepare.beam import write_shards
-from official_vision.data.prepare.shard_task import ShardReport, ShardTask, stored_labels
+from official_vision.data.prepare.label_times import stored_labels
+from official_vision.data.prepare.shard_task import ShardReport, ShardTask
 from official_vision.data.storage.index import INDEX_FILE, Index
 from official_vision.data.storage.label_summary import labelling_of
 from official_vision.errors import UserError
@@ -120,7 +121,7 @@ def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: Prepare
     if not path.is_file():
         files.write_json(path, plan)
         return
-    earlier = files.read_json(path)
+    earlier = files.read_object(path, {"settings": dict, "videos": str})
     changed = [
         k for k, v in settings.items() if k not in _MAY_CHANGE and earlier["settings"].get(k) != v
     ]
@@ -145,8 +146,12 @@ def _index(
     streams = ("rgb",)
     streams += ("flow",) if spec.flow != "none" else ()
     streams += ("objects",) if spec.objects != "none" else ()
-    held = {video for report in reports for video in report.videos}
-    rows = [row for row in manifest.rows_of(split) if row.id in held]
+    durations = {
+        video: duration
+        for report in reports
+        for video, duration in zip(report.videos, report.durations_sec, strict=True)
+    }
+    rows = [row for row in manifest.rows_of(split) if row.id in durations]
     return Index(
         split=split,
         classes=manifest.classes,
@@ -159,7 +164,7 @@ def _index(
         settings=_settings(spec),
         versions={library: importlib.metadata.version(library) for library in _LIBRARIES},
         left_out=tuple(item for report in reports for item in report.left_out),
-        labelling=labelling_of((row.id, stored_labels(row)) for row in rows),
+        labelling=labelling_of((row.id, stored_labels(row, durations[row.id])) for row in rows),
         stored_object_ids=max((report.object_ids for report in reports), default=0),
         notes=tuple(item for report in reports for item in report.notes),
     )

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from official_vision import files
-from official_vision.data.annotations.manifest import Label, VideoRow
+from official_vision.data.annotations.manifest import VideoRow
 from official_vision.data.audit.late_labels import past_the_end
 from official_vision.data.prepare.decoding_worker import DecodingFailedError, DecodingWorker
+from official_vision.data.prepare.label_times import stored_labels
 from official_vision.data.storage.frame_encoding import EncodedVideo
 from official_vision.data.storage.frame_table import describe_shard
 from official_vision.data.storage.index import LeftOut, ShardEntry, VideoNote
-from official_vision.data.storage.shard import WHOLE_VIDEO, StoredVideo, write
+from official_vision.data.storage.shard import StoredVideo, write
 from official_vision.errors import UserError
 from official_vision.names import shown
 from official_vision.specs import PrepareSpec
@@ -41,6 +42,7 @@ class ShardReport:
       videos: ids of those it holds.
       left_out: the videos it lacks.
       object_ids: one more than the greatest object id in it; 0 without objects.
+      durations_sec: of the stored parts of `videos`.
       notes: what to know of the videos it holds.
     """
 
@@ -48,6 +50,7 @@ class ShardReport:
     videos: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
     object_ids: int
+    durations_sec: tuple[float, ...]
     notes: tuple[VideoNote, ...] = ()
 
 
@@ -76,6 +79,7 @@ def _write_shard(
     held: list[str] = []
     left_out: list[LeftOut] = []
     object_ids = 0
+    durations: list[float] = []
     notes: list[VideoNote] = []
     with files.written_aside(task.path) as partial, open(partial, "wb") as shard:
         for number, row in task.rows:
@@ -85,12 +89,15 @@ def _write_shard(
                     write(_stored(number, row, task, video), shard)
                 object_ids = max(object_ids, video.object_ids)
                 held.append(row.id)
+                durations.append(video.times_sec[-1])
                 notes += _notes(row, task, video)
             except DecodingFailedError as error:
                 left_out.append(LeftOut(row.id, shown(row.path), shown(str(error))))
             on_video()
     entry = describe_shard(task.path)
-    report = ShardReport(entry, tuple(held), tuple(left_out), object_ids, tuple(notes))
+    report = ShardReport(
+        entry, tuple(held), tuple(left_out), object_ids, tuple(durations), tuple(notes)
+    )
     files.write_json(_report_path(task), dataclasses.asdict(report))
     return report
 
@@ -100,16 +107,21 @@ def read_report(task: ShardTask) -> ShardReport | None:
     path = _report_path(task)
     if not path.is_file():
         return None
-    values = files.read_json(path)
     try:
-        entry, object_ids = ShardEntry.from_dict(values["entry"]), int(values["object_ids"])
-        notes = tuple(VideoNote(**item) for item in values["notes"])
-    except (KeyError, TypeError):  # of an earlier format
+        values = files.read_json(path)
+        report = ShardReport(
+            entry=ShardEntry.from_dict(values["entry"]),
+            videos=tuple(values["videos"]),
+            left_out=tuple(LeftOut(**item) for item in values["left_out"]),
+            object_ids=int(values["object_ids"]),
+            durations_sec=tuple(map(float, values["durations_sec"])),
+            notes=tuple(VideoNote(**item) for item in values["notes"]),
+        )
+        is_whole = all(file.size_in(path.parent) == file.bytes for file in report.entry.files)
+    # Damaged, or of an earlier format: the shard is written anew.
+    except (AttributeError, KeyError, TypeError, ValueError, UserError):
         return None
-    if any(file.size_in(path.parent) != file.bytes for file in entry.files):
-        return None
-    left_out = tuple(LeftOut(**item) for item in values["left_out"])
-    return ShardReport(entry, tuple(values["videos"]), left_out, object_ids, notes)
+    return report if is_whole else None
 
 
 def finished_report(task: ShardTask) -> ShardReport | None:
@@ -131,29 +143,8 @@ def _notes(row: VideoRow, task: ShardTask, video: EncodedVideo) -> list[VideoNot
 
 
 def _stored(number: int, row: VideoRow, task: ShardTask, video: EncodedVideo) -> StoredVideo:
-    labels = [(index, task.classes[index], *times) for index, *times in stored_labels(row)]
+    held = stored_labels(row, video.times_sec[-1])
+    labels = [(index, task.classes[index], *times) for index, *times in held]
     return StoredVideo(
         row.id, number, video.fps, labels, task.spec.flow_bound, video.frames, video.times_sec
     )
-
-
-def stored_labels(row: VideoRow) -> list[tuple[int, float, float]]:
-    """Returns the labels of a video's stored part: class index, start and end as StoredVideo has them."""
-    return [
-        (label.class_index, *_times_in_span(label, row))
-        for label in row.labels
-        if _touches_span(label, row)
-    ]
-
-
-def _touches_span(label: Label, row: VideoRow) -> bool:
-    """Whether a label holds anywhere in the part of the file that is stored."""
-    ended = label.end_sec is not None and label.end_sec <= (row.start_sec or 0.0)
-    return not ended and (label.start_sec or 0.0) < (row.end_sec or float("inf"))
-
-
-def _times_in_span(label: Label, row: VideoRow) -> tuple[float, float]:
-    """Start and end in seconds from the start of the stored part."""
-    times = (label.start_sec, label.end_sec)
-    start, end = (WHOLE_VIDEO if t is None else max(0.0, t - (row.start_sec or 0.0)) for t in times)
-    return start, end

@@ -68,8 +68,11 @@ def evaluate(config: Config, candidate: Candidate) -> Outcome:
     cost = cost_figures(candidate.architecture, setting_of(config.model, config.validation_data))
     learned = learned_connectivity(folder, "latest")
     last = find_checkpoint(folder, "latest")
+    figures = files.read_object(folder / RESULT_FILE, {"figures": dict})["figures"]
+    with files.damage_told(folder / RESULT_FILE):
+        figure = figures[config.train.best_metric]
     return Outcome(
-        files.read_json(folder / RESULT_FILE)["figures"][config.train.best_metric],
+        figure,
         cost["flops"],
         int(cost["parameters"]),
         strengths_of_all(candidate.architecture, learned.strengths),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision.errors import UserError
-from official_vision.files import read_json, write_json
+from official_vision.files import read_object, write_json
 
 POPULATION_FILE = "population.jsonl"
 SETTINGS_FILE = "evolution.json"
@@ -36,7 +36,7 @@ def keep_settings(folder: Path, settings: dict[str, Any]) -> None:
 
 def read_settings(folder: Path) -> dict[str, Any]:
     """Returns what an evolution depends on, as it began."""
-    return read_json(folder / SETTINGS_FILE)
+    return read_object(folder / SETTINGS_FILE)
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

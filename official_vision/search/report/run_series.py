@@ -22,7 +22,11 @@ from official_vision.search.report.strength_series import settled_peers, thinned
 from official_vision.training.checkpoints.restore import ARCHITECTURE_FILE
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.observation.connection_log import LEARNED_FILE, read_connections
-from official_vision.training.observation.history import BEST_EVALUATION_FILE, HISTORY_FILE
+from official_vision.training.observation.history import (
+    BEST_EVALUATION_FILE,
+    BEST_FIELDS,
+    HISTORY_FILE,
+)
 from official_vision.training.observation.jsonlines import read_lines
 from official_vision.training.observation.run_report import summarise
 
@@ -148,7 +152,7 @@ def _curves(folder: Path, config: Config, missing: list[str]) -> dict[str, Any] 
         missing.append(f"Loss and accuracy over the steps: the folder holds no {HISTORY_FILE} yet.")
         return None
     best_path = folder / BEST_EVALUATION_FILE
-    best = files.read_json(best_path) if best_path.is_file() else None
+    best = files.read_object(best_path, BEST_FIELDS) if best_path.is_file() else None
     summary = summarise(records, best, config)
     known = {name for entry in summary["evaluations"] for name in entry}
     return {

@@ -13,7 +13,7 @@ import numpy as np
 
 from official_vision.data.video import VideoInfo, probe
 from official_vision.errors import UserError
-from official_vision.names import file_stem
+from official_vision.names import file_stem, shown
 from official_vision.serving.explain.gate_openings import GateValues
 from official_vision.serving.explain.gate_picture import describe_gate, write_gates
 from official_vision.serving.predict.annotated_video import Annotation, ShownFrame, write_overlay
@@ -93,6 +93,13 @@ class Demo:
         except UserError as error:
             # A visitor knows the file by its name; where it lies on the server is nobody's business.
             raise UserError(str(error).replace(str(video), video.name)) from error
+        except Exception as error:  # whatever an odd video provokes is its visitor's to know
+            said = (str(error).strip().splitlines() or ["no reason was named"])[0]
+            raise UserError(
+                f"{shown(video.name)}: {type(error).__name__}: {said}".replace(
+                    str(video), video.name
+                )
+            ) from error
 
     def _answer(self, video: Path, folder: Path, progress: Progress) -> DemoAnswer:
         watch = _Watch(self.limits, _checked(video, self.limits), progress)
@@ -102,7 +109,7 @@ class Demo:
         timeline = folder / f"{_stem(video)}.timeline.png"
         draw_timeline(
             timeline,
-            video.name,
+            shown(video.name),
             prediction.frame_scores,
             prediction.times_sec,
             prediction.labels,

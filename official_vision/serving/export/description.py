@@ -137,7 +137,7 @@ def read_description(folder: Path) -> Description:
     values = files.read_json(path)
     try:
         return _described(values)
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"The file must describe an exported network. Received: {path} ({error!r}). Export again."
         ) from error

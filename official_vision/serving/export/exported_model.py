@@ -218,8 +218,8 @@ def _check_shapes(
 def _refuses_xnnpack(path: Path) -> bool:
     """Whether export found that the file crashes with TFLite's fast kernels."""
     report = path.parent / "parity.json"
-    notes = files.read_json(report).get("notes", []) if report.is_file() else []
-    return any(note.startswith(f"{path.name} runs without XNNPACK") for note in notes)
+    notes = files.read_object(report).get("notes", []) if report.is_file() else []
+    return any(str(note).startswith(f"{path.name} runs without XNNPACK") for note in notes)
 
 
 def _not_whole(path: Path, error: Exception) -> UserError:

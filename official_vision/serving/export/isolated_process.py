@@ -15,51 +15,7 @@ import numpy as np
 
 from official_vision.errors import UserError
 from official_vision.serving.export.held_out_clips import HeldOutClips
-
-_COMMON = """
-import sys, time
-for name in ("tf_keras", "official_vision", "official"):
-    sys.modules[name] = None  # importing them fails
-import numpy as np
-path, inputs, outputs = sys.argv[1:4]
-clips = dict(np.load(inputs, allow_pickle=False))
-count = len(next(iter(clips.values())))
-answers, seconds = {"scores": [], "frame_scores": []}, []
-def ask(serve):
-    for number in range(-1, count):  # the first call warms up
-        clip = {name: x[[max(number, 0)]] for name, x in clips.items()}
-        start = time.perf_counter()
-        answer = serve(clip)
-        seconds.append(time.perf_counter() - start)
-        if number >= 0:
-            for name in answers:
-                answers[name].append(answer[name])
-    held = {name: np.concatenate(own) for name, own in answers.items()}
-    np.savez(outputs, seconds=np.median(seconds[1:]), **held)
-"""
-_SAVED_MODEL = (
-    _COMMON
-    + """
-import tensorflow as tf
-serve = tf.saved_model.load(path).signatures["streams"]
-def run(clip):
-    answer = serve(**{name: tf.constant(x) for name, x in clip.items()})
-    return {name: answer[name].numpy() for name in answers}
-ask(run)
-"""
-)
-_TFLITE = (
-    _COMMON
-    + """
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
-kinds = {"xnnpack": OpResolverType.BUILTIN, "plain": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
-interpreter = Interpreter(
-    model_path=path, num_threads=int(sys.argv[5]), experimental_op_resolver_type=kinds[sys.argv[4]]
-)
-runner = interpreter.get_signature_runner("serving_default")
-ask(lambda clip: runner(**clip))
-"""
-)
+from official_vision.serving.isolated import scoring
 
 
 class StrangerFailedError(Exception):
@@ -80,7 +36,7 @@ def saved_model_answers(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np
       UserError: it does not load or run.
     """
     try:
-        return _ask(_SAVED_MODEL, folder, clips)
+        return _ask("saved_model", folder, clips)
     except StrangerFailedError as error:
         raise UserError(
             "An exported file must load with TensorFlow alone. "
@@ -102,7 +58,7 @@ def tflite_answers(
     Raises:
       StrangerFailedError: it does not load, or the runtime crashed.
     """
-    return _ask(_TFLITE, path, clips, "xnnpack" if xnnpack else "plain", str(threads))
+    return _ask("xnnpack" if xnnpack else "plain", path, clips, threads)
 
 
 def fastest_tflite_answers(
@@ -127,12 +83,13 @@ def fastest_tflite_answers(
 
 
 def _ask(
-    script: str, path: Path, clips: HeldOutClips, *arguments: str
+    kind: str, path: Path, clips: HeldOutClips, threads: int = 1
 ) -> tuple[dict[str, np.ndarray], float]:
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = os.path.join(folder, "inputs.npz"), os.path.join(folder, "outputs.npz")
         np.savez(inputs, **clips.streams)
-        command = [sys.executable, "-c", script, str(path.resolve()), inputs, outputs, *arguments]
+        command = [sys.executable, scoring.__file__, kind, str(path.resolve()), inputs, outputs]
+        command.append(str(threads))
         done = subprocess.run(
             command,
             capture_output=True,

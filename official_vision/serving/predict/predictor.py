@@ -13,6 +13,7 @@ import tensorflow as tf
 from official_vision.data.video import DecodingReport, decode
 from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
+from official_vision.names import shown
 from official_vision.serving.explain.gate_openings import GateValues
 from official_vision.serving.export.exported_model import load_answerer
 from official_vision.serving.predict.annotated_video import ShownFrame, shown_frames
@@ -285,7 +286,7 @@ def to_text(prediction: Prediction, most: int = 5) -> str:
     order = np.argsort(-prediction.scores, kind="stable")[:most]
     width = max(len(label) for label in prediction.labels)
     lines = [
-        f"{prediction.video} ({prediction.times_sec[-1]:.1f} s)",
+        f"{shown(prediction.video)} ({prediction.times_sec[-1]:.1f} s)",
         *(f"note: {note}" for note in prediction.notes),
         f"{'class':<{width}}  score  seconds",
     ]
@@ -295,10 +296,8 @@ def to_text(prediction: Prediction, most: int = 5) -> str:
             for segment in sorted(prediction.segments, key=lambda segment: segment.start_sec)
             if segment.label == prediction.labels[i]
         ]
-        shown = ", ".join(times[:6]) + (f" and {len(times) - 6} more" if len(times) > 6 else "")
-        lines.append(
-            f"{prediction.labels[i]:<{width}}  {prediction.scores[i]:5.3f}  {shown or '-'}"
-        )
+        when = ", ".join(times[:6]) + (f" and {len(times) - 6} more" if len(times) > 6 else "")
+        lines.append(f"{prediction.labels[i]:<{width}}  {prediction.scores[i]:5.3f}  {when or '-'}")
     return "\n".join(lines)
 
 

@@ -85,9 +85,10 @@ def _figures(trained: Trained) -> dict[str, float]:
 def _tell_in_records(model_dir: Path, which: str, figures: Mapping[str, float]) -> None:
     info, result = model_dir / BEST_FOLDER / INFO_FILE, model_dir / RESULT_FILE
     if which == "best" and info.is_file():
-        files.write_json(info, _with(files.read_json(info), figures))
+        files.write_json(info, _with(files.read_object(info), figures))
     if which in _IN_RESULT and result.is_file():
-        record, name = files.read_json(result), _IN_RESULT[which]
+        name = _IN_RESULT[which]
+        record = files.read_object(result, {name: dict})
         files.write_json(result, {**record, name: _with(record[name], figures)})
 
 

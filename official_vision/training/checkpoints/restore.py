@@ -33,6 +33,7 @@ _STEP_KEY = "global_step/.ATTRIBUTES/VARIABLE_VALUE"
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 COUNT_KEY = f"model/norm_updates{_VALUE}"
 _STATISTICS = re.compile(f"/moving_(mean|variance){_VALUE}$")
+_NUMBER = re.compile(r"-(\d+)\.index$")
 
 
 def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
@@ -51,7 +52,7 @@ def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
         "latest": [Path(model_dir) / EMA_FOLDER, Path(model_dir)],
     }.get(which, [])
     for folder in folders:
-        if found := tf.train.latest_checkpoint(str(folder)):
+        if found := _newest_in(folder):
             return found
     if Path(f"{which}.index").is_file():
         return which
@@ -59,6 +60,19 @@ def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
         f"A checkpoint is best, latest or a path prefix. Received: {which!r}, and {model_dir} holds none such. "
         "Train first, or name another."
     )
+
+
+def _newest_in(folder: Path) -> str | None:
+    """The checkpoint that TensorFlow's list names last; where the list is damaged, that of the greatest number."""
+    try:
+        state = tf.train.get_checkpoint_state(str(folder))
+    except (OSError, ValueError, tf.errors.OpError):
+        state = None
+    if state and Path(f"{state.model_checkpoint_path}.index").is_file():
+        return state.model_checkpoint_path
+    numbers = {path: _NUMBER.search(path.name) for path in folder.glob("*.index")}
+    numbered = [(int(match[1]), path) for path, match in numbers.items() if match]
+    return str(max(numbered)[1].with_suffix("")) if numbered else None
 
 
 def step_of(checkpoint: str) -> int:

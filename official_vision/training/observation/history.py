@@ -15,6 +15,7 @@ from official_vision.training.observation.training_progress import Loop
 
 HISTORY_FILE = "history.jsonl"
 BEST_EVALUATION_FILE = "best_evaluation.json"
+BEST_FIELDS = {"step": int, "classes": list, "confusion": (list, type(None))}  # of it
 REDONE = "redone steps"  # lost by interruptions between checkpoints
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -14,17 +15,17 @@ from official_vision import files
 def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     """Returns the records of a file, none where there is no file.
 
-    A last line that a kill has cut off is left out.
+    Lines that a kill or a full disk has cut off are left out.
     """
     path = Path(path)
     if not path.is_file():
         return []
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            records.append(json.loads(line))
-        except ValueError:
-            break
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            record = json.loads(line)
+            if isinstance(record, dict) and isinstance(record.get("step"), int):
+                records.append(record)
     return records
 
 

@@ -10,7 +10,11 @@ from typing import Any
 from official_vision import files
 from official_vision.config import Config
 from official_vision.training.observation.first_lines import rate_line
-from official_vision.training.observation.history import BEST_EVALUATION_FILE, HISTORY_FILE
+from official_vision.training.observation.history import (
+    BEST_EVALUATION_FILE,
+    BEST_FIELDS,
+    HISTORY_FILE,
+)
 from official_vision.training.observation.jsonlines import read_lines
 from official_vision.training.observation.run_report_page import draw_page
 
@@ -29,7 +33,7 @@ def write_report(folder: Path, config: Config) -> None:
     if not any(record["kind"] == "loop" for record in records):
         return
     best_path = folder / BEST_EVALUATION_FILE
-    best = files.read_json(best_path) if best_path.is_file() else None
+    best = files.read_object(best_path, BEST_FIELDS) if best_path.is_file() else None
     summary = summarise(records, best, config)
     files.write_json(folder / SUMMARY_FILE, summary)
     if config.train.pictures:

@@ -34,7 +34,8 @@ def read_skipped(model_dir: Path) -> list[SkippedBatch]:
     """Reads which batches a run leaves out, in the order in which they broke it."""
     path = model_dir / SKIPPED_FILE
     rows = files.read_json(path) if path.is_file() else []
-    return [SkippedBatch(**{**row, "videos": tuple(row["videos"])}) for row in rows]
+    with files.damage_told(path):
+        return [SkippedBatch(**{**row, "videos": tuple(row["videos"])}) for row in rows]
 
 
 def write_skipped(model_dir: Path, skipped: Sequence[SkippedBatch]) -> None:

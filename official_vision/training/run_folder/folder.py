@@ -12,7 +12,7 @@ from typing import Any
 
 from official_vision import config as configuration
 from official_vision import files
-from official_vision.architecture.formats import from_json, save_architecture, to_json
+from official_vision.architecture.formats import read_architecture, save_architecture, to_json
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.storage.index import Index
@@ -129,6 +129,7 @@ def note_changes(model_dir: Path, start: Start) -> None:
         return
     path = model_dir / CHANGES_FILE
     before = files.read_json(path) if path.is_file() else []
+    before = before if isinstance(before, list) else [before]
     files.write_json(path, [*before, {"step": start.step, "changes": list(start.changes)}])
 
 
@@ -158,7 +159,7 @@ def _other_graph(model_dir: Path, architecture: Architecture) -> list[str]:
     path = model_dir / ARCHITECTURE_FILE
     if not path.is_file():
         return []
-    saved = from_json(path.read_text(encoding="utf-8"), str(path))
+    saved = read_architecture(path)
     if to_json(saved) == to_json(architecture):
         return []
     return [f"the architecture was {saved.name!r}, is {architecture.name!r}"]

@@ -49,7 +49,8 @@ def connection_latencies(
         ]
         files.write_json(path, rows)
     rows = files.read_json(path)
-    maps = {(row["source"], row["consumer"]): row["seconds"] for row in rows}
+    with files.damage_told(path):
+        maps = {(row["source"], row["consumer"]): float(row["seconds"]) for row in rows}
     if maps.keys() != routes.keys():
         raise UserError(
             f"Measured latencies must be of the network's connections. Received: {path}, of others. "

@@ -63,11 +63,13 @@ def test_the_users_options_override_the_direct_runners_own():
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
     spec = PrepareSpec(runner="DirectRunner", workers=3)
-    own = PipelineOptions(beam._default_options(spec)).view_as(DirectOptions)
+    own = PipelineOptions(beam._default_options(spec, 9)).view_as(DirectOptions)
     assert (own.direct_num_workers, own.direct_running_mode) == (3, "multi_threading")
-    options = [*beam._default_options(spec), "--direct_num_workers=5"]
+    options = [*beam._default_options(spec, 9), "--direct_num_workers=5"]
     assert PipelineOptions(options).view_as(DirectOptions).direct_num_workers == 5
-    assert beam._default_options(PrepareSpec(runner="FlinkRunner")) == []
+    assert beam._default_options(PrepareSpec(runner="FlinkRunner"), 9) == []
+    # No more threads than shards: a number of workers beyond all measure starts none in vain.
+    assert "--direct_num_workers=2" in beam._default_options(spec, 2)
 
 
 def test_progress_is_seen_while_the_runner_runs(tmp_path, monkeypatch):

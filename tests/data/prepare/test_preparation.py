@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -31,6 +32,7 @@ class FakeWorker:
     """Encodes a video as its own name; names in `broken` fail."""
 
     broken: frozenset = frozenset()
+    times_sec: tuple = (0.0, 0.04, 0.08)
     notes: Mapping = MappingProxyType({})
     seen: list
 
@@ -44,7 +46,7 @@ class FakeWorker:
         with FrameLists(folder) as lists:
             for _ in range(2):
                 lists.append({"rgb": b"\xff\xd8" + row.id.encode()})
-        return EncodedVideo(25.0, (0.0, 0.04, 0.08), lists.paths, 0.08, self.notes, 0)
+        return EncodedVideo(25.0, self.times_sec, lists.paths, 0.08, self.notes, 0)
 
     def close(self):
         pass
@@ -200,6 +202,15 @@ def test_other_settings_into_the_same_output_are_refused(spec, change, named):
 
 
 @pytest.mark.usefixtures("fake")
+def test_a_plan_of_another_form_is_refused(spec):
+    run(spec)
+    for content in ("[1]", '{"settings": 3, "videos": "a"}', "{}"):
+        (Path(spec.output) / "train" / "plan.json").write_text(content)
+        with pytest.raises(UserError, match=r"form in which it was written\. Received: \S*plan"):
+            run(spec)
+
+
+@pytest.mark.usefixtures("fake")
 def test_other_videos_into_the_same_output_are_refused(spec):
     run(spec)
     with pytest.raises(UserError, match="differ in the list of videos and labels"):
@@ -253,30 +264,24 @@ def test_a_full_disk_ends_the_run_in_one_line(spec, monkeypatch):
     assert not [name for name in output_of(spec) if name.startswith((".partial-", "shard-"))]
 
 
-@pytest.mark.usefixtures("fake")
-def test_labels_are_moved_with_the_span(spec):
-    """Times count from the start of what is stored; what ends before it or begins after it is dropped."""
-    times = [(None, None), (0.0, 2.0), (2.5, 3.0), (1.0, 2.5), (4.0, None), (None, 1.0), (6.0, 7.0)]
-    row = VideoRow("v", "v.mp4", "train", tuple(Label(0, *time) for time in times), 2.0, 6.0)
-    run(spec, Manifest(CLASSES, (row,)))
-    (record,) = records(spec)
-    found = list(zip(record["label_start"].numpy(), record["label_end"].numpy(), strict=True))
-    assert found == [(-1.0, -1.0), (0.5, 1.0), (0.0, 0.5), (2.0, -1.0)]
-
-
-def test_the_index_says_how_its_own_videos_are_labelled(fake, spec):
+def test_the_index_says_how_its_own_videos_are_labelled(fake, spec, monkeypatch):
     """Not those that were left out, nor by labels beside the stored part of a video."""
     fake.broken = frozenset(["v0"])
+    monkeypatch.setattr(fake, "times_sec", (0.0, 2.0, 4.0))
     labels = {
         "v0": (),
         "v1": (Label(0), Label(1, 5.0, 6.0)),
         "v2": (Label(0), Label(1)),
         "v3": (Label(1, 1.0, 3.0),),
         "v4": (Label(1, 5.0, 6.0),),
+        "v5": (Label(1, 0.0, 3.95),),
     }
-    rows = (VideoRow(n, f"{n}.mp4", "train", own, 0.0, 4.0) for n, own in labels.items())
-    index = run(spec, Manifest(CLASSES, tuple(rows)))
+    rows = tuple(VideoRow(n, f"{n}.mp4", "train", own, 0.0, 4.0) for n, own in labels.items())
+    index = run(spec, Manifest(CLASSES, rows))
     assert index.labelling == Labelling(without="v4", several="v2", timed="v3")
+    # The shards are there already, and say how long their videos are.
+    assert run(spec, Manifest(CLASSES, rows)).labelling == index.labelling
+    assert fake.log.count("v5") == 1
     assert index.num_object_ids == 0
 
 

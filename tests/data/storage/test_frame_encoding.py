@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,6 +18,8 @@ from official_vision.data.video import VideoError
 from official_vision.data.video_streams import FrameStreams, video_streams
 from official_vision.specs import PrepareSpec
 from tests.data.records import frames_in
+
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def image(encoded, flags=cv2.IMREAD_UNCHANGED):
@@ -113,41 +116,21 @@ def test_a_video_too_long_for_a_record_is_named_when_the_record_is_full(
         encode_video(row, spec, tmp_path)
 
 
-PREPARED = """
-import sys
-from pathlib import Path
-from official_vision.data.prepare.decoding_worker import DecodingWorker
-from official_vision.data.annotations.manifest import VideoRow
-from official_vision.data.prepare.shard_task import ShardTask, write_shard
-from official_vision.specs import PrepareSpec
-
-def peak(process):
-    status = Path(f"/proc/{process}/status").read_text()
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
-
-folder = Path(sys.argv[1])
-spec = PrepareSpec(
-    videos=str(folder), short_side=128, flow="none", objects="none", jpeg_quality=100
-)
-for name in sys.argv[2:]:
-    task = ShardTask(str(folder / "out"), ((0, VideoRow(name, name, "train", ())),), (), spec)
-    worker = DecodingWorker()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    peaks = []
-    size = write_shard(task, worker, lambda: peaks.append(peak(worker._process.pid))).entry.bytes
-    worker.close()
-    print(size, peak("self"), *peaks)
-"""
-
-
 @pytest.mark.slow
 def test_memory_stays_flat_however_long_a_video_is(tmp_path, write_mp4):
     """Of the process that writes shards and of its child that decodes, but for allocators' habits."""
     noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     for count in (100, 1000):
         write_mp4(tmp_path / f"{count}.mp4", [noise] * count)
-    command = [sys.executable, "-c", PREPARED, str(tmp_path), "100.mp4", "1000.mp4"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.data.storage.preparation_memory",
+        str(tmp_path),
+        "100.mp4",
+        "1000.mp4",
+    ]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     short, long = ([int(word) for word in line.split()] for line in done.stdout.splitlines())
     further = long[0] - short[0]
     assert further > 20e6  # so that the bound below can fail

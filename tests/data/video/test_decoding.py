@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import av
 import numpy as np
@@ -10,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from official_vision.data.video import Frame, VideoError, VideoInfo, decode, decoding, probe
+
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def greys(count, height=48, width=64):
@@ -281,21 +284,14 @@ def test_sound_alone_is_no_video(tmp_path):
         probe(path)
 
 
-MEMORY = """
-import itertools, resource, sys
-from official_vision.data.video import decode
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-frames = decode(sys.argv[1])
-for _ in itertools.islice(frames, 40): pass
-early = peak()
-for _ in frames: pass
-print(early, peak())
-"""
-
-
 def test_memory_does_not_grow_with_the_video(footage):
     """110 more frames of 1280 x 720 would take 300 MB if they were kept; half of that is too much."""
-    command = [sys.executable, "-c", MEMORY, str(footage["bigbuckbunny"])]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.data.video.decoding_memory",
+        str(footage["bigbuckbunny"]),
+    ]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     early, late = map(int, done.stdout.split())
     assert late - early < 120_000  # kB

@@ -125,6 +125,15 @@ def test_a_broken_video_is_named_without_its_folder(demo, footage, tmp_path):
     assert not (tmp_path / "answers").exists()
 
 
+def test_whatever_a_video_provokes_is_one_line_of_its_name(demo, tmp_path, monkeypatch):
+    def broken(*_):
+        raise ValueError(f"no frame of {tmp_path / 'odd.mp4'}\nsecond line")
+
+    monkeypatch.setattr(demo, "_answer", broken)
+    with pytest.raises(UserError, match=r"^odd\.mp4: ValueError: no frame of odd\.mp4$"):
+        demo.answer(tmp_path / "odd.mp4", tmp_path, lambda *_: None)
+
+
 def test_only_what_is_old_goes(tmp_path):
     young, old = tmp_path / "a" / "young", tmp_path / "a" / "old"
     alone = tmp_path / "b" / "deep" / "alone"

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,31 +26,6 @@ from tests.serving import exports
 # For tests in which peers do not matter: nothing is tried out.
 WHATEVER_PEERS = ExportOptions(peers="all")
 # Fails where anything imports our code or Keras; prints each size's scores.
-STRANGER = """
-import json, sys
-class Forbidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("tf_keras", "official_vision", "official"):
-            raise ImportError(f"{name} must not be needed")
-sys.meta_path.insert(0, Forbidden())
-import numpy as np
-import tensorflow as tf
-folder, clips = sys.argv[1:]
-loaded = tf.saved_model.load(folder)
-serve = loaded.signatures["streams"]
-answers = []
-clips = np.load(clips, allow_pickle=False)
-for size in sorted({name.split("-")[1] for name in clips}):
-    clip = {stream: tf.constant(clips[f"{stream}-{size}"]) for stream in ("rgb", "flow", "objects")}
-    answer = serve(**clip)
-    answers.append({
-        "size": size,
-        "scores": answer["scores"].numpy().tolist(),
-        "frame_scores": answer["frame_scores"].numpy().tolist(),
-        "labels": [label.decode() for label in answer["labels"].numpy()],
-    })
-print(json.dumps(answers))
-"""
 
 
 def clip(batch, frames, height, width, seed=0):
@@ -121,6 +97,10 @@ def test_versions_count_on_and_a_checkpoint_can_be_named(run, tmp_path, monkeypa
     assert described["checkpoint"] == {"path": path, "step": 7}
 
 
+# Apart from this package, which it must not need.
+PROGRAM = Path(__file__).parents[3] / "tests/serving/export/scores_of_saved_model.py"
+
+
 @pytest.mark.slow
 def test_a_stranger_gets_the_networks_scores_at_any_size(exported, run, tmp_path):
     sizes = {"1x4x32x32": (1, 4, 32, 32), "3x2x48x64": (3, 2, 48, 64), "2x1x80x33": (2, 1, 80, 33)}
@@ -128,7 +108,7 @@ def test_a_stranger_gets_the_networks_scores_at_any_size(exported, run, tmp_path
     path = tmp_path / "clips.npz"
     np.savez(path, **{f"{s}-{size}": x for size, own in clips.items() for s, x in own.items()})
     done = subprocess.run(
-        [sys.executable, "-c", STRANGER, str(exported[0].path), str(path)],
+        [sys.executable, str(PROGRAM), str(exported[0].path), str(path)],
         capture_output=True,
         text=True,
         check=False,

@@ -19,6 +19,7 @@ from official_vision.training.checkpoints.checkpoint_files import (
     full_disk_named,
     newest_whole,
 )
+from official_vision.training.checkpoints.restore import find_checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +51,17 @@ def damage(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"\xff\x00 no text", b"model_checkpoint_path: 'gone-3'"]
+)
+def test_a_checkpoint_is_found_without_the_list_of_them(saved, content):
+    if content is None:
+        (saved / "checkpoint").unlink()
+    else:
+        (saved / "checkpoint").write_bytes(content)
+    assert find_checkpoint(saved, "latest") == str(saved / "ckpt-10")
 
 
 def test_the_newest_is_found_by_number(saved):

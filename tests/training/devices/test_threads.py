@@ -15,33 +15,6 @@ from official_vision.training.devices import threads
 REPOSITORY = Path(__file__).resolve().parents[3]
 # Each run ends at its missing data: everything that comes before has happened by then. A fork each: TensorFlow
 # can be set up once a process, and takes seconds to import.
-SET_UP = """
-import json, os, sys
-import tensorflow as tf
-from official_vision import config
-from official_vision.errors import UserError
-from official_vision.training import threads
-from official_vision.training.run import train
-
-for begun, chosen, cores, asked, variable in json.loads(sys.argv[1]):
-    if os.fork():
-        assert os.wait()[1] == 0
-        continue
-    os.environ.pop("TF_NUM_INTRAOP_THREADS", None)
-    if variable:
-        os.environ["TF_NUM_INTRAOP_THREADS"] = variable
-    threads.usable_cores = lambda: cores
-    tf.config.threading.set_intra_op_parallelism_threads(chosen)
-    if begun:
-        tf.ones(1).numpy()
-    settings = {"model_dir": "'run'", "strategy": "'mirrored'", "threads_per_operation": asked}
-    try:
-        train(config.load([], [f"TrainSpec.{k} = {v}" for k, v in settings.items()]))
-    except UserError as error:
-        print(error)
-    print(tf.config.threading.get_intra_op_parallelism_threads(), flush=True)
-    os._exit(0)
-"""
 # TensorFlow has begun, tf.config's number before, cores, TrainSpec's number, the variable -> tf.config's number.
 RUNS = {
     (False, 0, 2, 0, ""): 1,
@@ -79,7 +52,12 @@ def test_few_cores_have_a_thread_an_operation(asked, cores, gpus, variable, numb
 @pytest.fixture(scope="module")
 def printed():
     """A line on how a run ended, and the threads that TensorFlow was asked for, by RUNS' keys."""
-    command = [sys.executable, "-c", SET_UP, json.dumps(list(RUNS))]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.training.devices.thread_settings",
+        json.dumps(list(RUNS)),
+    ]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     lines = done.stdout.splitlines()

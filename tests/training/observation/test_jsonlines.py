@@ -37,6 +37,13 @@ def test_a_line_that_a_kill_cut_off_is_left_out(tmp_path):
     assert steps(path) == [10, 20]
 
 
+def test_other_lines_do_not_end_a_run(tmp_path):
+    """What a full disk cut off may stand before what was written later."""
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b'{"step":10}\n{"st{"step":20}\n[1]\n{"step":null}\n\xff\n{"step":30}\n')
+    assert steps(path) == [10, 30]
+
+
 def test_not_a_number_is_refused(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         JsonLines(tmp_path / "lines.jsonl", 0).append({"step": 1, "loss": float("nan")})

@@ -59,52 +59,9 @@ def test_batches_that_do_not_divide_are_refused():
         check_parts(16, 2, 3)
 
 
-TWO_DEVICES = """
-import official_vision
-import numpy as np
-import tensorflow as tf
-import tf_keras
-from tests.training import steps
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-task = steps.make_task({"name": "adam", "learning_rate": 0.01}, accumulation_steps=2,
-                       rematerialise="everything", ema_decay=0.9, gradient_clip_norm=1.0)
-features, targets = steps.batch()
-targets["mask"] = tf.ones_like(targets["mask"])
-one_losses, one = steps.after(task, 3, inputs=(features, targets))
-strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
-# Rows 0, 1 are the first part of one device, and so they are the first rows of the two devices.
-rows = {0: [0, 2], 1: [1, 3]}
-with strategy.scope():
-    model, optimizer = steps.start(task)
-
-    def given(context):
-        return tf.nest.map_structure(
-            lambda x: tf.gather(x, rows[context.replica_id_in_sync_group]), (features, targets))
-
-    inputs = strategy.experimental_distribute_values_from_function(given)
-
-    @tf.function
-    def step():
-        losses = strategy.run(lambda x: task.train_step(x, model, optimizer)[task.loss], (inputs,))
-        return strategy.reduce("MEAN", losses, axis=None)
-
-    losses = [float(step()) for _ in range(3)]
-np.testing.assert_allclose(losses, one_losses, atol=1e-4)
-found = {name.replace("/replica_0", ""): value for name, value in steps.weights(model).items()}
-# Of the variance, a single device averages the unbiased estimate.
-assert found.keys() == one.keys()
-for name in found:
-    if "moving_variance" not in name:
-        np.testing.assert_allclose(found[name], one[name], atol=1e-4, err_msg=name)
-print("as one")
-"""
-
-
 @pytest.mark.slow
 def test_two_devices_in_parts_are_one_device_in_parts():
     """With synchronised batch norm, two optimizers, rematerialisation, clipping, a moving average."""
-    command = [sys.executable, "-c", TWO_DEVICES]
+    command = [sys.executable, "-m", "tests.training.step.accumulation_on_two_devices"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert "as one" in done.stdout, done.stderr[-3000:]

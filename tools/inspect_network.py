@@ -1,22 +1,31 @@
-"""What a network is and costs, without building it: inspect --architecture=NAME | --gin_file=FILE | --model_dir=DIR.
+"""What a network is and costs, without building it: --architecture=NAME | --gin_file=FILE | --model_dir=DIR.
 
-Prints a line a node with its shape, parameters, FLOPs and connections; totals for each combination
+Prints one line per node with its shape, parameters, FLOPs and connections; totals for each combination
 of streams; and what peer attention adds beside the paper's figures. Of a training folder it also
-tells the learned strengths and peers, and --derive writes the discrete network that they mean.
+prints the learned strengths and peers, and --derive writes the discrete network that they mean.
 Needs no TensorFlow but for a training folder.
 """
 
 from __future__ import annotations
 
-import os
-import sys
+import dataclasses
 from typing import TYPE_CHECKING
+
+from absl import flags
+
+from official_vision import cli, config, files
+from official_vision.architecture import formats, zoo
+from official_vision.architecture.cost import gate_overhead as overhead
+from official_vision.architecture.cost import network_cost as cost
+from official_vision.architecture.cost import network_report as report
+from official_vision.architecture.drawing import draw
+from official_vision.config import Config
+from official_vision.errors import UserError
 
 if TYPE_CHECKING:
     from official_vision.architecture.connections.connectivity import Learned
     from official_vision.architecture.cost.network_cost import Setting
     from official_vision.architecture.graph import Architecture
-    from official_vision.config import Config
 
 
 # Flags that only a training run gives a meaning, and those that its folder answers by itself.
@@ -24,25 +33,7 @@ _OF_RUNS = ("checkpoint", "derive", "threshold")
 _OF_SETTINGS = ("gin_file", "gin_bindings", "architecture")
 
 
-def _hand_over() -> None:
-    """Loads Python's own `inspect` in place of this file.
-
-    `python tools/train.py` puts this folder first on the module path, so `import inspect` in any
-    library finds this file; the import system returns whatever stands in sys.modules at its end.
-    """
-    folder, path = os.path.dirname(os.path.abspath(__file__)), sys.path[:]
-    sys.path[:] = [entry for entry in path if os.path.abspath(entry) != folder]
-    del sys.modules["inspect"]
-    import inspect  # noqa: F401
-
-    sys.path[:] = path
-
-
 def _define_flags() -> None:
-    from absl import flags
-
-    from official_vision import cli
-
     cli.define_gin_flags()
     flags.adopt_module_key_flags(cli)
     flags.DEFINE_string(
@@ -69,10 +60,6 @@ def _define_flags() -> None:
 
 def _check_flags() -> None:
     """Refuses flags that the others would leave unread."""
-    from absl import flags
-
-    from official_vision.errors import UserError
-
     asked = flags.FLAGS
     given = [name for name in (*_OF_RUNS, *_OF_SETTINGS) if asked[name].present]
     for name in given:
@@ -99,11 +86,6 @@ def _check_flags() -> None:
 
 def _network() -> tuple[Config, Architecture, Learned | None]:
     """The settings, the graph as it is built, and what a run has learned."""
-    from absl import flags
-
-    from official_vision import config
-    from official_vision.architecture import zoo
-
     asked = flags.FLAGS
     if asked.model_dir:
         settings = config.read(asked.model_dir)
@@ -123,10 +105,6 @@ def _network() -> tuple[Config, Architecture, Learned | None]:
 
 def _setting(settings: Config) -> Setting:
     """What the costs depend on besides the graph."""
-    import dataclasses  # not above: it needs Python's own `inspect`, which is handed over to first
-
-    from absl import flags
-
     from official_vision.training.cost_setting import setting_of
 
     asked = {name: flags.FLAGS[name].value for name in ("frames", "size")}
@@ -136,8 +114,6 @@ def _setting(settings: Config) -> Setting:
 
 def _derive(learned: Learned, threshold: float, path: str) -> None:
     """Writes the discrete network and says what is left of the one-shot network."""
-    from official_vision.architecture import formats
-
     derived = learned.derive(threshold).architecture
     formats.save_architecture(derived, path)
     before = learned.architecture
@@ -151,15 +127,6 @@ def _derive(learned: Learned, threshold: float, path: str) -> None:
 
 def main() -> None:
     """Prints the report and writes what was asked for."""
-    from absl import flags
-
-    from official_vision import files
-    from official_vision.architecture import formats
-    from official_vision.architecture.cost import gate_overhead as overhead
-    from official_vision.architecture.cost import network_cost as cost
-    from official_vision.architecture.cost import network_report as report
-    from official_vision.architecture.drawing import draw
-
     asked = flags.FLAGS
     _check_flags()
     for name in ("json", "save", "draw", "derive"):
@@ -180,11 +147,6 @@ def main() -> None:
         _derive(learned, asked.threshold, asked.derive)
 
 
-if __name__ == "inspect":
-    _hand_over()
-
 if __name__ == "__main__":
-    from official_vision import cli
-
     _define_flags()
     cli.run(main)

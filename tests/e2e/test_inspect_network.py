@@ -1,4 +1,4 @@
-"""tools/inspect.py as a user runs it."""
+"""tools/inspect_network.py as a user runs it."""
 
 import json
 import os
@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def inspect(*flags):
-    command = [sys.executable, "tools/inspect.py", *flags]
+    command = [sys.executable, "tools/inspect_network.py", *flags]
     # As in a user's shell, where nobody has told TensorFlow how much to say.
     shell = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.run(
@@ -187,33 +187,10 @@ def test_help_suffices():
 def test_the_report_needs_no_tensorflow():
     code = (
         "import sys\n"
-        "from official_vision import config\n"
-        "from official_vision.architecture import connectivity, cost, derive, draw, overhead, report\n"
+        "import tools.inspect_network, official_vision.training.cost_setting\n"
         "print(sorted({'tensorflow', 'matplotlib', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
-
-
-def test_the_other_commands_find_pythons_own_inspect():
-    """A command's folder comes first on the module path, and holds a file of that name."""
-    code = (
-        "import sys\n"
-        "sys.path.insert(0, 'tools')\n"
-        "import inspect\n"
-        "from inspect import signature\n"
-        "print(sys.path[0], inspect.__file__, signature(len))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", code],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    first, file, parameters = done.stdout.split(maxsplit=2)
-    assert first == "tools"
-    assert not file.startswith(str(REPOSITORY / "tools"))
-    assert parameters.strip() == "(obj, /)"

@@ -117,7 +117,7 @@ def _wanted(split: str, count: int, shares: Mapping[str, float]) -> int:
 
 
 def _draw(key: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed} {key}".encode("utf-8", "surrogateescape")).digest()
+    return hashlib.sha256(f"{seed} {key}".encode("utf-8", "surrogatepass")).digest()
 
 
 def _told(manifest: Manifest, spec: PrepareSpec) -> tuple[str, ...]:

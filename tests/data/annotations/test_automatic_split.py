@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from official_vision.data.annotations.automatic_split import divide
 from official_vision.data.annotations.manifest import Label, Manifest, VideoRow
-from official_vision.data.prepare.automatic_split import divide
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
 
@@ -47,6 +47,12 @@ def test_the_seed_chooses_and_chooses_again_alike():
     )
     assert one == again != other
     assert Counter(one) == Counter(other) == {"train": 32, "validation": 8}
+
+
+def test_names_of_groups_may_be_any_text():
+    """JSON can hold halves of letters, and paths can hold bytes, that no encoding of text has."""
+    names = ["\ud800", "\udce9", "a"]
+    assert len(divide(manifest((0,), (0,), (0,), group=names.__getitem__), PrepareSpec()).rows) == 3
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sets(st.integers(0, 2))), min_size=2, max_size=30))
