@@ -19,7 +19,7 @@ from official_vision.modeling.gates import (
     is_merged_quicker,
 )
 from official_vision.modeling.inverted import make_inverted_bottleneck
-from official_vision.modeling.layer import Layer, build_inside, feature_maps, register
+from official_vision.modeling.ops.layer import Layer, build_inside, feature_maps, register
 from official_vision.modeling.residual import make_bottleneck
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from official_vision.modeling.layer import Layer, register
 from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.modeling.ops.layer import Layer, register
 
 # Where the image is flat, g is 0 and any d gives d g = 0; this only keeps the division finite.
 _TINY = 1e-12

@@ -18,9 +18,9 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from official_vision.modeling.layer import Layer, build_inside, register
 from official_vision.modeling.ops import thresholds
 from official_vision.modeling.ops.elementwise import sum_of
+from official_vision.modeling.ops.layer import Layer, build_inside, register
 
 INITIAL_DEVIATION = 0.01
 

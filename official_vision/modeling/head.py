@@ -5,8 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 import tf_keras
 
-from official_vision.modeling.layer import Layer, build_inside, build_path, register
 from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.modeling.ops.layer import Layer, build_inside, build_path, register
 
 FRAME_POOLINGS = ("max", "mean", "softmax", "softmax_logits")
 

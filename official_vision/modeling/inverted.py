@@ -11,7 +11,6 @@ import tf_keras
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.layer_plans import ModulePlan
 from official_vision.modeling.execution import Execution
-from official_vision.modeling.layer import build_inside, build_path, feature_maps, register
 from official_vision.modeling.ops import frame_layout as time_axis
 from official_vision.modeling.ops.convolution import (
     TemporalConvolution,
@@ -20,6 +19,7 @@ from official_vision.modeling.ops.convolution import (
     spatial_convolution,
 )
 from official_vision.modeling.ops.elementwise import norm_relu
+from official_vision.modeling.ops.layer import build_inside, build_path, feature_maps, register
 from official_vision.modeling.ops.recomputation import convolved
 from official_vision.modeling.residual import ResidualModule
 

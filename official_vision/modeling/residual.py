@@ -10,7 +10,6 @@ import tf_keras
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.layer_plans import ModulePlan
 from official_vision.modeling.execution import Execution
-from official_vision.modeling.layer import Layer, build_path, register
 from official_vision.modeling.ops import frame_layout as time_axis
 from official_vision.modeling.ops.convolution import (
     TemporalConvolution,
@@ -18,6 +17,7 @@ from official_vision.modeling.ops.convolution import (
     spatial_convolution,
 )
 from official_vision.modeling.ops.elementwise import norm_relu, relu
+from official_vision.modeling.ops.layer import Layer, build_path, register
 from official_vision.modeling.ops.recomputation import (
     convolved,
     recomputed_bottleneck,

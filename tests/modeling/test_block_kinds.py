@@ -20,9 +20,9 @@ from official_vision.architecture.layer_plans import ConvolutionPlan, ModulePlan
 from official_vision.architecture.refusal import ArchitectureError, fail, is_count
 from official_vision.modeling import block as block_module
 from official_vision.modeling.execution import Execution
-from official_vision.modeling.layer import build_path
 from official_vision.modeling.ops.convolution import batch_norm, spatial_convolution
 from official_vision.modeling.ops.elementwise import norm_relu
+from official_vision.modeling.ops.layer import build_path
 from official_vision.modeling.residual import ResidualModule
 from official_vision.specs import ModelSpec
 from tests.architecture.cost.test_network_cost import assert_exact

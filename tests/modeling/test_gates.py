@@ -1,4 +1,4 @@
-"""Gates against numpy (REFERENCE section 5)."""
+"""Gates against numpy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The -lite module against numpy (REFERENCE section 2)."""
+"""The -lite module against numpy."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from official_vision import config
 REPOSITORY = Path(__file__).resolve().parents[2]
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 60
+MOST_MODULES_OF_A_FOLDER = 12
 # Methods that Keras and Model Garden call and document; a class says what is special about its own.
 DOCUMENTED_ELSEWHERE = {
     "aggregate_logs",
@@ -104,6 +105,12 @@ def test_files_are_short() -> None:
         for path in python_files("official_vision", "tools", "tests")
     }
     assert {path: n for path, n in lengths.items() if n >= MOST_LINES_OF_A_FILE} == {}
+
+
+def test_folders_are_small() -> None:
+    for folder in (REPOSITORY / "official_vision").rglob("*/"):
+        modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+        assert len(modules) <= MOST_MODULES_OF_A_FOLDER, folder
 
 
 def test_functions_are_short() -> None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.execution import PLAIN, Execution
-from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.ops.layer import Layer, register
 
 # Of the running thread: replicas of one machine are threads.
 _recomputing = contextvars.ContextVar("recomputing", default=False)

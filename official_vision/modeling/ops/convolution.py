@@ -13,8 +13,8 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.execution import PLAIN, Execution
-from official_vision.modeling.layer import Layer, register
 from official_vision.modeling.ops.batch_norm import BatchNormalization, ChannelBias
+from official_vision.modeling.ops.layer import Layer, register
 
 BATCH_NORM_MOMENTUM = 0.99
 BATCH_NORM_EPSILON = 1e-5

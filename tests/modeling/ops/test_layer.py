@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tf_keras
 
-from official_vision.modeling.layer import Layer, register
+from official_vision.modeling.ops.layer import Layer, register
 
 
 @register
