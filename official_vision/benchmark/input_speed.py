@@ -1,7 +1,7 @@
-"""Feeding: clips a second a core beside Model Garden's reader, bytes a clip, decodings a frame.
+"""Feeding: clips per second and core beside Model Garden's reader, bytes per clip, decodings per frame.
 
 All readers run in turn, round after round, so that whatever else the machine does meets them all.
-Their speed is clips a second of processor time: what one core gives.
+Their speed is clips per second of processor time: what one core gives.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str
 def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
     """Seconds of processor time (of all threads) and of the clock that reading a dataset takes.
 
-    Counted from the first batch on: what comes before is done once a run.
+    Counted from the first batch on: what comes before is done once per run.
     """
     iterator = iter(dataset)
     next(iterator)

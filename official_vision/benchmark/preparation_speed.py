@@ -1,4 +1,4 @@
-"""Preparation: video-seconds a second, by the number of workers, and the share of each of its parts."""
+"""Preparation: video-seconds per second, by the number of workers, and the share of each of its parts."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _shares(parts: dict[str, float], spec: PrepareSpec) -> dict[str, float]:
 def preparation_text(result: dict[str, Any]) -> str:
     """Returns the figures of `measure_preparation` as lines."""
     lines = [
-        f"preparation of {result['videos']} videos, short side {result['short_side']}: video-seconds a second"
+        f"preparation of {result['videos']} videos, short side {result['short_side']}: video-seconds per second"
     ]
     lines += [
         f"  {workers} workers{speed:10.2f}"

@@ -16,7 +16,7 @@ _GRAIN = 3.0  # standard deviation in grey levels
 
 
 def write_scenes(folder: Path, count: int, frames: int, height: int, width: int) -> Manifest:
-    """Writes `count` videos of even height and width in pixels, 25 frames a second, with sound-free H.264.
+    """Writes `count` videos of even height and width in pixels, 25 frames per second, with sound-free H.264.
 
     Returns:
       Their manifest: one split, one class each of two.
@@ -31,7 +31,7 @@ def write_scenes(folder: Path, count: int, frames: int, height: int, width: int)
 
 
 def _scene(seed: int, frames: int, height: int, width: int) -> list[np.ndarray]:
-    """uint8 [height, width, 3] frames: coarse and fine texture, moved by some pixels a frame."""
+    """uint8 [height, width, 3] frames: coarse and fine texture, moved by some pixels per frame."""
     random = np.random.default_rng(seed)
     room = 2 * frames
     picture = np.zeros((height + room, width + room, 3))

@@ -49,7 +49,7 @@ def official_ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def write_submission(
     path: str | os.PathLike, ids: Sequence[str], scores: np.ndarray, class_names: Sequence[str]
 ) -> None:
-    """Writes the text file that the official script reads: a line a video, its id and 157 scores.
+    """Writes the text file that the official script reads: a line per video, its id and 157 scores.
 
     Args:
       path: of the file.

@@ -88,7 +88,7 @@ class Figures:
         scores: [videos, classes], greater for likelier classes.
         labels: multi-hot, or one-hot for single_label, [videos, classes].
         single_label: each video has exactly one class.
-        charades: adds the figures of Charades' official scoring, which has several labels a video.
+        charades: adds the figures of Charades' official scoring, which has several labels per video.
         """
         self._positives = labels > 0
         self._rankings = _rankings(scores, self._positives)
@@ -185,10 +185,10 @@ class Evaluation:
     """What an evaluation found.
 
     Attributes:
-      classes: a row a class, in the data's order.
+      classes: a row per class, in the data's order.
       figures: name -> value, the names of `figure_names`.
       videos: that were evaluated.
-      confusion: for one label a video, int [classes, classes], rows are the true classes.
+      confusion: for one label per video, int [classes, classes], rows are the true classes.
     """
 
     classes: tuple[ClassResult, ...]

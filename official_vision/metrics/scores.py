@@ -89,13 +89,13 @@ class ClipScores:
         return VideoScores(self.ids, self.classes, self.labels, scores, self.activation)
 
     def pooled_as(self, spec: EvaluationSpec) -> str:
-        """Says what `pooled` does, e.g. "max of 30 clips a video"."""
+        """Says what `pooled` does, e.g. "max of 30 clips per video"."""
         clips = len(self.owner) / max(len(self.ids), 1)
         if clips == 1:
-            return "1 clip a video"
+            return "1 clip per video"
         way = f"mean of the top {spec.top_k}" if spec.pooling == "top_k" else spec.pooling
         logits = "logits of " if spec.pooled_values == "logits" else ""
-        return f"{way} of {logits}{clips:.4g} clips a video"
+        return f"{way} of {logits}{clips:.4g} clips per video"
 
 
 def collect(

@@ -71,7 +71,7 @@ class RepresentationFlow(Layer):
           clip_by_clip: whatever `stretch` is, no clip's flow depends on the clips beside it.
 
         Returns:
-          float32 [batch, time, height, width, 2] in pixels a frame, x to the right, then y down;
+          float32 [batch, time, height, width, 2] in pixels per frame, x to the right, then y down;
           the last frame repeats the flow before it (zero for a single frame).
         """
         flow = self._compiled_flow if self.execution.compiles_flow else self._flow

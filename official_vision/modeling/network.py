@@ -158,7 +158,7 @@ class AssembleNet(tf_keras.Model):
 
         Args:
           features: a dict of the model's streams: rgb [batch, time, height, width, 3] uint8 or float
-            in 0..255; flow [batch, time, height, width, 2] in pixels a frame; objects uint8 ids
+            in 0..255; flow [batch, time, height, width, 2] in pixels per frame; objects uint8 ids
             [batch, time, height, width].
           training: batch norm uses the batch's statistics, and dropout is on.
           dropout_seeds: int32 [batch, 2], of each clip's dropout; None leaves it to TensorFlow's state.
@@ -267,7 +267,7 @@ class AssembleNet(tf_keras.Model):
         """Returns the stems of which overlapping clips could share a frame's output, as `endpoints` names them.
 
         They see one frame of flow that is fed, and nothing over time. Object stems do so too: pooling ids
-        anew costs less than handing on a channel a class. Empty where no other stream is fed.
+        anew costs less than handing on a channel per class. Empty where no other stream is fed.
         """
         if not {"flow"} < {*self.streams}:
             return ()
@@ -283,7 +283,7 @@ class AssembleNet(tf_keras.Model):
         """Returns the outputs of `framewise_stems`, [batch * time, height, width, channels], at inference.
 
         Args:
-          flow: [batch, time, height, width, 2] in pixels a frame.
+          flow: [batch, time, height, width, 2] in pixels per frame.
         """
         merged, frames = time_axis.merge_time(flow), time_axis.sizes(flow)[1]
         return {

@@ -95,7 +95,7 @@ class ConvolutionalStem(Layer):
         """Applies the stem.
 
         Args:
-          x: [batch * time, height, width, 3 or 2], normalised rgb or flow in pixels a frame.
+          x: [batch * time, height, width, 3 or 2], normalised rgb or flow in pixels per frame.
           frames: time, a scalar.
           training: batch norm uses the batch's statistics.
 
@@ -138,7 +138,7 @@ class ConvolutionalStem(Layer):
 
 @register
 class ObjectStem(Layer):
-    """Max pool 4x4 / 4 of one channel a class, without ever holding those channels at full size.
+    """Max pool 4x4 / 4 of one channel per class, without ever holding those channels at full size.
 
     A class is 1 where any pixel of the 4x4 window has its id: the maximum of 16 one-hot maps, all of them at the
     pooled size. At full size, 151 float channels would be 604 times the bytes of the ids.

@@ -42,7 +42,7 @@ class Row:
 
 
 def rows_of(variants: Sequence[Variant], outcomes: Sequence[Outcome]) -> list[Row]:
-    """A row a variant, in the order in which they were given."""
+    """A row per variant, in the order in which they were given."""
     rows = []
     for variant in variants:
         own = [outcome for outcome in outcomes if outcome.variant == variant.name]
@@ -88,7 +88,7 @@ def to_dict(
 
 
 def draw(rows: Sequence[Row], metric: str, path: Path) -> None:
-    """Draws a dot a run, a row a variant, with the mean as a line."""
+    """Draws a dot per run, a row per variant, with the mean as a line."""
     figure = Figure(figsize=(7, 0.9 + 0.45 * len(rows)), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     for place, row in enumerate(rows):

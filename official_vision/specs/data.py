@@ -13,7 +13,7 @@ class DataSpec(Spec):
 
     Attributes:
       path: folder of one split, as tools/prepare_data.py wrote it (it holds index.json).
-      batch_size: clips a step over all devices together.
+      batch_size: clips per step over all devices together.
       frames: frames of a clip.
       frame_stride: step between a clip's frames, in stored frames.
       size: height and width of a clip in pixels.

@@ -18,7 +18,7 @@ class ModelSpec(Spec):
 
     Attributes:
       architecture: a name from the zoo (architecture/zoo.py) or the path of an architecture JSON file.
-      depth: residual modules a level, by the usual names 26 to 101; None keeps the architecture's own.
+      depth: residual modules per level, by the usual names 26 to 101; None keeps the architecture's own.
       width_multiplier: scales every convolution's channels; 1 is the paper's network, None keeps the
         architecture's own (a derived one has the width of the network that it comes from).
       gate: what opens a connection's channels (AssembleNet++, arXiv 2008.08072): none, static, self or peer.

@@ -28,9 +28,10 @@ class PrepareSpec(Spec):
       short_side: shorter side of the stored frames in pixels.
       fps: frames a second to re-time to; None keeps the video's own.
       flow: dis (OpenCV), tvl1 (Piergiovanni & Ryoo 2019) or none.
-      flow_bound: largest stored displacement in pixels a frame; larger ones are clipped.
+      flow_bound: largest stored displacement in pixels per frame; larger ones are clipped.
       objects: opencv (its face and body detectors, a stand-in that finds few), saved_model:PATH or
-        tflite:PATH (a segmentation network), png:FOLDER (ids ready-made: a folder a video, a PNG a frame) or none.
+        tflite:PATH (a segmentation network), png:FOLDER (ready-made ids: a folder per video, a PNG per frame) or
+        none.
       object_interval: frames between two runs of the detector or network, whose ids are held in
         between; None takes 6 for opencv, 1 for a network.
       object_input_size: height and width of the network's input in pixels; None feeds frames as stored.

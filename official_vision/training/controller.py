@@ -1,4 +1,4 @@
-"""Orbit's controller with a grid of its own: what falls due falls on multiples of its interval."""
+"""Orbit's controller, with loops, checkpoints and evaluations at multiples of their intervals."""
 
 from __future__ import annotations
 

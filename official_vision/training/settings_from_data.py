@@ -165,7 +165,7 @@ def _told_of_objects(
     elif given.num_object_classes is not None and channels > ids:
         yield (
             f"note: ModelSpec.num_object_classes = {channels}, of which the data have {ids} ids: {channels - ids} "
-            "channels of the object stream stay dark"
+            "channels of the object stream are always 0"
         )
 
 

@@ -74,7 +74,7 @@ class VideoTask(base_task.Task):
         self._note = note
         self._monitor = monitor
         self._streams: tuple[str, ...] = ()
-        self.trained: list[tf.Variable] = []  # the weights that move
+        self.trained: list[tf.Variable] = []  # the variables that are updated
         self.terms: ConnectionTerms | None = None  # what a search adds to the loss
         self._kernels: list[tf.Variable] = []
 

@@ -100,7 +100,7 @@ class Trainer(base_trainer.Trainer):
         exchange_addon_averages(self.optimizer, self.model.trainable_variables)
 
     def make_statistics_precise(self) -> None:
-        """Recomputes batch norm's statistics with the weights that are evaluated, once a step, where that is set.
+        """Recomputes batch norm's statistics with the weights that are evaluated, once per step, where that is set.
 
         The batches are the same ones whenever it is done: a run that repeats it goes on as one that did not.
         """

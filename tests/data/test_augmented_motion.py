@@ -10,7 +10,7 @@ from official_vision.data.storage.shard import StoredVideo
 from official_vision.specs import DataSpec
 
 HEIGHT, WIDTH, FRAMES = 64, 80, 4
-SHIFT = np.array([2.0, -1.0])  # pixels a frame: right and up
+SHIFT = np.array([2.0, -1.0])  # pixels per frame: right and up
 BOUND = 4.0
 
 

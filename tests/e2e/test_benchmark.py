@@ -58,7 +58,7 @@ def test_preparation_is_measured(tmp_path: Path, footage: dict[str, Path]) -> No
     assert figures["video_seconds_a_second"]["1"] > 0
     assert sum(figures["shares"].values()) == pytest.approx(1)
     assert figures["parts"]["objects"] > figures["parts"]["write"] > 0
-    assert "video-seconds a second" in done.stdout
+    assert "video-seconds per second" in done.stdout
     assert not (tmp_path / "untouched").exists()
 
 

@@ -14,7 +14,7 @@ from tests import commands
 
 
 def flags_of(folder, footage, output="out", **settings):
-    """The flags for folder/annotations.csv, with small frames and two videos a shard."""
+    """The flags for folder/annotations.csv, with small frames and two videos per shard."""
     values = {
         "annotations": str(folder / "annotations.csv"),
         "videos": str(footage["bikes"].parent),

@@ -77,13 +77,13 @@ def test_a_clip_that_is_no_number_is_named():
 @pytest.mark.parametrize(
     ("settings", "videos", "words"),
     [
-        ({}, [0, 1], "1 clip a video"),
-        ({}, [0, 0, 1, 1], "mean of 2 clips a video"),
-        ({"pooling": "max"}, [0, 0, 0, 1, 1], "max of 2.5 clips a video"),
+        ({}, [0, 1], "1 clip per video"),
+        ({}, [0, 0, 1, 1], "mean of 2 clips per video"),
+        ({"pooling": "max"}, [0, 0, 0, 1, 1], "max of 2.5 clips per video"),
         (
             {"pooling": "top_k", "top_k": 2, "pooled_values": "logits"},
             [0] * 3,
-            "mean of the top 2 of logits of 3 clips a video",
+            "mean of the top 2 of logits of 3 clips per video",
         ),
     ],
 )

@@ -66,7 +66,7 @@ def test_paddings_of_a_stem(padding, pool_padding, pool_size, recomputes):
 
 
 def pooled_one_hot(ids: np.ndarray, classes: int) -> np.ndarray:
-    """One channel a class, then the maximum over 4x4 windows."""
+    """One channel per class, then the maximum over 4x4 windows."""
     one_hot = (ids[..., np.newaxis] == np.arange(classes)).astype(np.float32)
     pads = [(0, -size % 4) for size in ids.shape[1:]]
     one_hot = np.pad(one_hot, [(0, 0), *pads, (0, 0)])

@@ -270,7 +270,7 @@ def test_a_loss_that_is_no_number_stops_before_it_is_saved(data, graph, tmp_path
 
 @pytest.fixture(scope="module")
 def poisoned(tmp_path_factory):
-    """Data in which the flow of one video, v5 of 16, is no number: its record has such a bound."""
+    """Data in which the flow of one video, v5 of 16, is NaN: its record has such a bound."""
     folder = tmp_path_factory.mktemp("poisoned")
     scenes = [n % 4 for n in range(16)]
     runs.write_split(folder / "train", scenes, bounds={5: float("nan")})

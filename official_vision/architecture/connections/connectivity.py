@@ -54,7 +54,7 @@ class Learned:
       architecture: the network, as it was built.
       strengths: sigmoid(w) of each block's connections; blocks of one input, and blocks that were
         not built, are missing.
-      peer_distributions: of each block with one-shot gates, a row a connection: softmax(h) over
+      peer_distributions: of each block with one-shot gates, a row per connection: softmax(h) over
         `NodePlan.candidates`.
       source: where the numbers come from, e.g. checkpoint and step; plain JSON values.
     """

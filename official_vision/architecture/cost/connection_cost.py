@@ -22,7 +22,7 @@ class ConnectionCosts:
       maps: of carrying the map: its pool, scaling and 1x1 convolution.
       gates: of the gate that each candidate would make, in the order of NodePlan.candidates; empty
         where no peer is to be chosen (then a gate's cost is part of the map's).
-      unit: arithmetic (operations a clip, 2 a multiply-add) or seconds.
+      unit: arithmetic (operations per clip, 2 per multiply-add) or seconds.
     """
 
     maps: Mapping[Connection, float]

@@ -199,7 +199,7 @@ class _Picture:
             names += ["weak", "strong"]
             lines += [Line2D([], [], color=_INK, linewidth=0.5 + 2.6 * s) for s in (0.1, 0.9)]
         if self._peers:
-            names.append("peer gates a connection")
+            names.append("peer gates per connection")
             lines.append(
                 Line2D(
                     [], [], color=_INK, linewidth=0.8, linestyle=_DASHES, marker="o", markersize=2.6

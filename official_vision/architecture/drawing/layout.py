@@ -117,7 +117,7 @@ def ports(
 
 
 def _columns(architecture: Architecture) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A column a level, or several where blocks of one level feed each other."""
+    """A column per level, or several where blocks of one level feed each other."""
     places: list[tuple[int, int]] = []
     for node in architecture.nodes:
         within = [places[i][1] + 1 for i in node.inputs if places[i][0] == node.level]

@@ -1,4 +1,4 @@
-"""A plain folder of videos, one label a video: <split>/<class>/<video>, or <class>/<video> without splits."""
+"""A plain folder of videos, one label per video: <split>/<class>/<video>, or <class>/<video> without splits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON lines for any data set: one object a line, as `generic_csv` in JSON.
+"""JSON lines for any data set: one object per line, as `generic_csv` in JSON.
 
 {"path": "a.mp4", "split": "train", "labels": ["run", {"name": "jump", "start": 1.5, "end": 4}]}
 

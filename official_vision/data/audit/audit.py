@@ -259,7 +259,7 @@ def _split_audit(manifest: Manifest, split: str, videos: dict[str, _Video]) -> S
         end = min(seen.end_sec, seen.end_sec if row.end_sec is None else row.end_sec)
         values["seconds"].append(max(0.0, end - (row.start_sec or 0.0)))
         values["short side"].append(min(seen.info.width, seen.info.height))
-        values["frames a second"].append(seen.info.fps)
+        values["frames per second"].append(seen.info.fps)
     return SplitAudit(
         split,
         len(rows),

@@ -8,7 +8,7 @@ from official_vision.data.audit.audit import Audit
 from official_vision.data.audit.finding import KINDS
 
 _NAMES_PRINTED = 20
-_UNITS = {"seconds": "s", "short side": "pixels", "frames a second": "a second"}
+_UNITS = {"seconds": "s", "short side": "pixels", "frames per second": "a second"}
 
 
 def report(audit: Audit) -> str:
@@ -27,7 +27,7 @@ def _splits(audit: Audit) -> Iterator[str]:
 
 
 def _histogram(audit: Audit) -> Iterator[str]:
-    """A row a class, with the videos of each split that show it."""
+    """A row per class, with the videos of each split that show it."""
     width = max(len(name) for name in ("class", *audit.classes))
     yield f"{'class':<{width}} " + " ".join(f"{split.name:>10}" for split in audit.splits)
     for index, name in enumerate(audit.classes):

@@ -134,7 +134,7 @@ def build_dataset(
     batch = context.get_per_replica_batch_size(spec.batch_size)
     if training and batch == 1 and (spec.mixup_alpha or spec.cutmix_alpha):
         raise UserError(
-            "Mixing needs at least two clips a replica. "
+            "Mixing needs at least two clips per replica. "
             f"Received: DataSpec.batch_size = {spec.batch_size} on {context.num_replicas_in_sync} replicas. "
             "Raise it, or set DataSpec.mixup_alpha and cutmix_alpha to 0."
         )

@@ -1,4 +1,4 @@
-"""Ready-made object ids: a folder a video with one PNG a frame."""
+"""Ready-made object ids: a folder per video with one PNG per frame."""
 
 from __future__ import annotations
 

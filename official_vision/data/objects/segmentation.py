@@ -82,7 +82,7 @@ class SegmentationNetwork:
             )
         if np.any(found != np.rint(found)):
             raise UserError(
-                "Ids of a segmentation network are whole numbers; scores have a channel a class. "
+                "Ids of a segmentation network are whole numbers; scores have a channel per class. "
                 f"Received: output {name!r} of shape {np.asarray(outputs[name]).shape} with fractions."
             )
         ids = found.astype(np.int64) + spec.object_id_offset

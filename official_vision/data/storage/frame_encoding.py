@@ -27,7 +27,7 @@ class EncodedVideo(NamedTuple):
     """What is stored of a video.
 
     Attributes:
-      fps: frames a second, on average.
+      fps: frames per second, on average.
       times_sec: [frames + 1], when each frame begins and the last one ends, in seconds from the start of
         the row's span.
       frames: for each stream the file of its frames, as data/storage/frame_lists.py tells.

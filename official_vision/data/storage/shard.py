@@ -7,7 +7,7 @@ The keys are a superset of Model Garden's, whose own video reader takes these sh
                    clip/times (seconds: when each frame begins, and the last one ends),
                    flow/bound (pixels)
     feature lists  image/encoded    a JPEG a frame
-                   flow/encoded     a grey PNG a frame, x codes above y codes: [2 * height, width]
+                   flow/encoded     a grey PNG per frame, x codes above y codes: [2 * height, width]
                    objects/encoded  a grey PNG of ids a frame
 
 Frames are encoded by data/storage/frame_encoding.py, in processes without TensorFlow. For every decoder they are
@@ -54,7 +54,7 @@ class StoredVideo:
 
     Attributes:
       id, video: its name and its row number in the split.
-      fps: frames a second.
+      fps: frames per second.
       labels: (class index, class name, start, end) with seconds, WHOLE_VIDEO for both ends of a
         label that holds throughout.
       flow_bound: greatest stored displacement in pixels.

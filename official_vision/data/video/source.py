@@ -31,7 +31,7 @@ class VideoInfo:
     """What a file's header says.
 
     Attributes:
-      fps: frames a second, on average.
+      fps: frames per second, on average.
       duration_sec: None where the header lacks it.
       width, height: pixels as they are stored: before any rotation, and whatever shape pixels have.
       frames: count, with those that an edit list hides; None where the header lacks it.

@@ -29,7 +29,7 @@ def learned_strengths(model: AssembleNet) -> dict[int, tuple[float, ...]]:
 
 
 def peer_distributions(model: AssembleNet) -> dict[int, tuple[tuple[float, ...], ...]]:
-    """Returns softmax(h), a row a connection over `NodePlan.candidates`, of one-shot blocks by node."""
+    """Returns softmax(h), a row per connection over `NodePlan.candidates`, of one-shot blocks by node."""
     return {
         index: tuple(distribution_of(gate.peer_logits.numpy()) for gate in block.gates)
         for index, block in model.blocks().items()

@@ -109,7 +109,7 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
         return NormValues(*(tf.cast(value, tf.float32) for value in read))
 
     def normalise(self, x: tf.Tensor, own: NormValues) -> Normalised:
-        """Normalises by x's own statistics, [rows, height, width, channels]; moves no average."""
+        """Normalises by x's own statistics, [rows, height, width, channels]; updates no moving average."""
         y, mean, variance, *reserved = self._normalise_by(tf.raw_ops.FusedBatchNormV3, x, own)
         return Normalised(y, (mean, variance), tuple(reserved))
 

@@ -1,4 +1,4 @@
-"""The history of an evolution: one readable line a graph, appended, never rewritten."""
+"""The history of an evolution: one readable line per graph, appended, never rewritten."""
 
 from __future__ import annotations
 

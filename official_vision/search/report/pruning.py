@@ -50,7 +50,7 @@ def measured(stages: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Returns:
       title, connections, flops, parameters, steps and score of each; the score is None where the
-      figure was no number.
+      figure was NaN.
     """
     rows = []
     for title, stage, key in NETWORKS:

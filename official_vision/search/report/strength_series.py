@@ -33,9 +33,9 @@ def timeline(records: Sequence[Learned]) -> dict[str, Any]:
       records: of one network, in the order of steps; see `thinned`.
 
     Returns:
-      steps; strengths, a row a moment with a number a connection (in the order of
+      steps; strengths, a row per moment with a number per connection (in the order of
       `Architecture.connections`), None where a block's only input has none; candidates, a connection's
-      possible peers, empty without one-shot gates; peers, a row a moment with a distribution a
+      possible peers, empty without one-shot gates; peers, a row per moment with a distribution per
       connection; entropy, a row a moment with each connection's share of an even choice's entropy
       (None where nothing is to be chosen); mean_entropy, their mean.
     """

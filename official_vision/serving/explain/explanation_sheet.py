@@ -82,7 +82,7 @@ def make_figure(
     labels: Sequence[str],
     pictures: Mapping[str, Sequence[np.ndarray]],
 ) -> Figure:
-    """Returns what `write_sheet` saves: a row of frames a stream, bars, and gates over time."""
+    """Returns what `write_sheet` saves: a row of frames per stream, bars, and gates over time."""
     gates = gate_rows(explanation.gates)
     heights = [_FRAME_ROW] * len(explanation.maps) + [_BARS_ROW] + [GATES_ROW] * len(gates)
     figure = Figure(figsize=(_WIDTH, sum(heights) + 0.6), layout="constrained")

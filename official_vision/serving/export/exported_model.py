@@ -59,7 +59,7 @@ class Answerer:
 
         Args:
           **streams: rgb uint8 [batch, time, height, width, 3] in 0..255, flow float32 [batch, time,
-            height, width, 2] in pixels a frame, objects uint8 ids [batch, time, height, width]: those
+            height, width, 2] in pixels per frame, objects uint8 ids [batch, time, height, width]: those
             that the description names.
 
         Returns:
@@ -96,7 +96,7 @@ class Answerer:
         """Returns what flow stems make of each frame, [batch, time, height, width, channels] by name.
 
         Args:
-          flow: float32 [batch, time, height, width, 2] in pixels a frame.
+          flow: float32 [batch, time, height, width, 2] in pixels per frame.
 
         Raises:
           UserError: the file can't compute them.

@@ -12,7 +12,7 @@ from official_vision.errors import UserError
 from official_vision.metrics.evaluation import evaluate_scores
 from official_vision.serving.export.held_out_clips import HeldOutClips
 
-# Clips -> (scores and frame_scores, seconds a clip).
+# Clips -> (scores and frame_scores, seconds per clip).
 Answers = Callable[[HeldOutClips], tuple[Mapping[str, np.ndarray], float]]
 # Figures of `Parity` that a limit may hold for, of each clip's greatest difference.
 MEASURES = {"difference": np.max, "typical_difference": np.mean}
@@ -103,7 +103,7 @@ def check(
       measure: one of MEASURES.
 
     Raises:
-      UserError: the measure is more than `limit`, or no number.
+      UserError: the measure is more than `limit`, or NaN.
     """
     received = getattr(parity, measure)
     if received <= limit:

@@ -42,7 +42,7 @@ class ServingModule(tf.Module):
     serving_default  rgb uint8 [batch, time, height, width, 3] in 0..255 alone: flow is computed (TV-L1), objects
                      are unlabelled; of a network without rgb, as streams
     streams          every stream of the network: rgb, flow float32 [batch, time, height, width, 2] in
-                     pixels a frame, objects uint8 ids [batch, time, height, width]; every size is free
+                     pixels per frame, objects uint8 ids [batch, time, height, width]; every size is free
     encoded          frames, string [batch, time]: JPEG or PNG files, cut and resized as in
                      evaluation, then as serving_default
     sequence_example records, string [batch], of data/storage/shard.py with every stream of the network: their

@@ -43,7 +43,7 @@ class Job:
 
 
 def load(model: str, options: PredictOptions) -> Predictor:
-    """Loads an exported file, once a process."""
+    """Loads an exported file, once per process."""
     return _loaded(model, options)
 
 

@@ -186,7 +186,7 @@ class Predictor:
             anew = "the flow that the network computes, whose grey scale is a window's own, and its stems"
         return (
             f"windows overlap by {overlap} of {self.window_frames} frames: {_listed(once)} "
-            f"{'is' if len(once) == 1 else 'are'} done once a frame, {anew} anew in each window (an rgb "
+            f"{'is' if len(once) == 1 else 'are'} done once per frame, {anew} anew in each window (an rgb "
             f"stem convolves over time and sees a window's own edges)"
             f"{worth}; --stride={self.window_frames} computes each once"
         )

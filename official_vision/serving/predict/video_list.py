@@ -85,7 +85,7 @@ def find_videos(paths: Sequence[str], lists: Sequence[str]) -> list[str]:
     Args:
       paths: files, or folders, which are searched for files with a video's suffix, but for annotated videos
         that `write_overlay` made.
-      lists: text files with a path a line, relative to the list's own folder; empty lines and those
+      lists: text files with a path per line, relative to the list's own folder; empty lines and those
         that begin with # are skipped.
 
     Raises:
@@ -133,7 +133,7 @@ def _listed(path: Path) -> list[str]:
             raise ValueError("it is not UTF-8")
     except (OSError, ValueError) as error:
         raise UserError(
-            f"--videos names a text file with a video's path a line. Received: {path} ({error}). "
+            f"--videos names a text file with a video's path per line. Received: {path} ({error}). "
             "Name such a file, or the videos with --video."
         ) from error
     # A path may hold bytes that are no UTF-8, and what str.splitlines takes for a line's end.

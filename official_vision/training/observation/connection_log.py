@@ -46,7 +46,7 @@ class ConnectionLog:
     def append(self, learned: Learned) -> None:
         """Writes a line: step; strengths and peers by node; entropy_share, the mean over connections.
 
-        Peers are softmax(h), a row a connection over the nodes under `candidates`. An entropy share
+        Peers are softmax(h), a row per connection over the nodes under `candidates`. An entropy share
         of 1 is an even choice, 0 a decided one; None where nothing is to be chosen.
         """
         self._last = learned.source["step"]

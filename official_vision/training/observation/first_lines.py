@@ -23,9 +23,7 @@ def rate_line(spec: OptimizerSpec, batch_size: int) -> str:
         line += ", whatever the batch"
     else:
         scaled = scaled_learning_rate(spec, batch_size)
-        line += (
-            f" for {spec.reference_batch_size} clips a step, scaled to {scaled:g} for {batch_size}"
-        )
+        line += f" for {spec.reference_batch_size} clips per step, scaled to {scaled:g} for {batch_size}"
     warmup = f" after {spec.warmup_steps} steps of warm-up" if spec.warmup_steps else ""
     return f"{line}; {spec.schedule}{warmup}"
 

@@ -20,7 +20,7 @@ REDONE = "redone steps"  # lost by interruptions between checkpoints
 
 
 class History:
-    """Writes a line a loop and a line an evaluation, each with the seconds since the line before."""
+    """Writes a line per loop and a line per evaluation, each with the seconds since the line before."""
 
     def __init__(self, folder: Path, start_step: int, stopwatch: Stopwatch, metric: str):
         """Args:

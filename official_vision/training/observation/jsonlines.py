@@ -1,4 +1,4 @@
-"""Records of a run that grow by a line: JSON, one object a line, each with its step."""
+"""Records of a run that grow by a line: JSON, one object per line, each with its step."""
 
 from __future__ import annotations
 

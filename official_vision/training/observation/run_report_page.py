@@ -167,7 +167,7 @@ def _draw_confusion(figure: Figure, axes: Axes, summary: Mapping[str, Any]) -> N
 
 
 def _draw_against_count(axes: Axes, classes: Sequence[Mapping[str, Any]]) -> None:
-    """A dot a class: whether it is rare classes that are missed."""
+    """A dot per class: whether it is rare classes that are missed."""
     known = [row for row in classes if row["average_precision"] is not None]
     if not known:
         _empty(axes, "no class with a positive yet")

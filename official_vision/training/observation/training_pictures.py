@@ -70,7 +70,7 @@ def take_samples(
 
 
 def draw_samples(samples: Sequence[Sample], captions: Sequence[str]) -> np.ndarray:
-    """A row a sample, four frames of each stream, with a caption; uint8 rgb [height, width, 3]."""
+    """A row per sample, four frames of each stream, with a caption; uint8 rgb [height, width, 3]."""
     strips = [_strip(sample) for sample in samples]
     width = max(strip.shape[1] for strip in strips) / _DPI
     height = (_CELL + 22) / _DPI
@@ -127,7 +127,7 @@ def draw_graph(learned: Learned) -> np.ndarray:
 
 
 def draw_peers(learned: Learned) -> np.ndarray:
-    """Peer distributions as a table, a row a connection, a column a node; uint8 rgb.
+    """Peer distributions as a table, a row per connection, a column per node; uint8 rgb.
 
     Each cell has the probability in per cent and as its shade; blank cells are no candidates.
     """

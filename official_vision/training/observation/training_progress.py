@@ -61,7 +61,7 @@ class TrainingProgress:
         """Args:
         first_step: at which this run goes on.
         steps: at which it ends.
-        batch_size: clips a step.
+        batch_size: clips per step.
         stream: to write to; a terminal gets a bar.
         """
         self._batch_size = batch_size

@@ -25,7 +25,7 @@ _OF_ALL_WEIGHTS = ("weight_decay", "decay", "gradient_clip_norm", "ema_decay")
 
 
 def scaled_learning_rate(spec: OptimizerSpec, batch_size: int) -> float:
-    """The learning rate at `batch_size` clips a step, by the linear scaling rule (Goyal et al. 2017)."""
+    """The learning rate at `batch_size` clips per step, by the linear scaling rule (Goyal et al. 2017)."""
     if spec.reference_batch_size is None:
         return spec.learning_rate
     return spec.learning_rate * batch_size / spec.reference_batch_size
@@ -42,7 +42,7 @@ def make_optimizer(
     Args:
       spec: how weights move.
       train: the run's length and precision.
-      batch_size: clips a step over all devices.
+      batch_size: clips per step over all devices.
       architecture: how connection strengths and peer logits move, where that differs; None or equal
         settings make one optimizer for all.
 

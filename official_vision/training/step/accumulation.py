@@ -17,7 +17,7 @@ def check_parts(batch_size: int, replicas: int, parts: int) -> None:
     """Checks that a batch divides evenly.
 
     Args:
-      batch_size: clips a step over all devices.
+      batch_size: clips per step over all devices.
       replicas: devices that share it.
       parts: of each device's share, TrainSpec.accumulation_steps.
 

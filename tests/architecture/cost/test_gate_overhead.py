@@ -58,7 +58,7 @@ def test_a_node_that_only_gates_is_told_apart():
     assert one_shot.parameters_with_kept > one_shot.parameters
     assert one_shot.arithmetic_with_kept > 20 * one_shot.arithmetic
     assert by_choice(assemblenet_50())["one-shot"].kept_nodes == ()
-    # Maps are scaled by strengths anyway: what comes on top is one product a channel and frame.
+    # Maps are scaled by strengths anyway: what comes on top is one product per channel and frame.
     graph, setting = assemblenet_plus_plus_50(), Setting()
     plain = estimate(graph, dataclasses.replace(setting, gate="none")).total
     gated = estimate(graph, setting)

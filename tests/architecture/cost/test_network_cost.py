@@ -189,7 +189,7 @@ def profiled(model, frames, size):
         todo += entry.children
         if entry.name in ("Conv2D", "MatMul"):
             flops += entry.float_ops
-    # The profiler does not know Conv3D, of which the -lite network has one a module, nor a kernel a frame.
+    # The profiler does not know Conv3D, of which the -lite network has one a module, nor a kernel per frame.
     for operation in graph.get_operations():
         if operation.type == "Conv3D":
             taps = operation.inputs[1].shape[:-1].num_elements()

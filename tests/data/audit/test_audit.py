@@ -21,7 +21,7 @@ CLASSES = ("run", "jump", "sit")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, write_mp4):
-    """Videos of 10, 20 and 30 frames, 32 to 64 pixels short, at 10 or 20 frames a second."""
+    """Videos of 10, 20 and 30 frames, 32 to 64 pixels short, at 10 or 20 frames per second."""
     folder = tmp_path_factory.mktemp("videos")
     for name, count, size, rate in (("a", 10, 32, 10), ("b", 20, 48, 10), ("c", 30, 64, 20)):
         frames = [np.full((size, 2 * size, 3), 5 * n + count, np.uint8) for n in range(count)]
@@ -72,11 +72,11 @@ def test_figures_of_a_sound_data_set(folder):
     assert found.findings == ()
     train, test = found.splits[1], found.splits[0]
     assert (train.name, train.videos, train.unlabelled) == ("train", 2, 0)
-    assert train.class_counts == (2, 1, 1)  # a class counts once a video
+    assert train.class_counts == (2, 1, 1)  # a class counts once per video
     assert train.spreads == {
         "seconds": Spread(1.0, 1.5, 2.0),
         "short side": Spread(32, 40, 48),
-        "frames a second": Spread(10.0, 10.0, 10.0),
+        "frames per second": Spread(10.0, 10.0, 10.0),
     }
     assert test.spreads["seconds"] == Spread(1.5, 1.5, 1.5)
 

@@ -181,7 +181,7 @@ def test_label_rules_against_plain_python(labels, start, frames, with_times):
 
 
 def test_stored_times_decide_and_not_the_average_rate():
-    """Two seconds at 30 frames a second, then four at 5: frame 60 lies at 2 s, not at 4.5 s."""
+    """Two seconds at 30 frames per second, then four at 5: frame 60 lies at 2 s, not at 4.5 s."""
     times = [*np.arange(60) / 30, *(2 + np.arange(21) / 5)]
     labels = [(0, 0.0, 2.0), (1, 2.0, 6.0)]
     carry = functools.partial(carried, labels, rule="half_overlap", frames=4, times=times)

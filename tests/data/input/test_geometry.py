@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from official_vision.data.input.geometry import crop_and_resize, evaluation_box, random_box
 
 HEIGHT, WIDTH = 80, 120
-SHIFT = np.array([3.0, -2.0])  # pixels a frame: right and up
+SHIFT = np.array([3.0, -2.0])  # pixels per frame: right and up
 
 
 @pytest.fixture(scope="module")

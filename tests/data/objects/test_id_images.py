@@ -1,4 +1,4 @@
-"""Ready-made ids: one PNG a frame, matched by the frame's number in the file."""
+"""Ready-made ids: one PNG per frame, matched by the frame's number in the file."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_fractions_are_no_ids():
     """One channel of scores of a single class would otherwise be cut to whole numbers."""
     outputs = {"scores": np.full((1, 4, 4, 1), 0.7, np.float32)}
     network = SegmentationNetwork(lambda _: outputs, np.float32, PrepareSpec())
-    with pytest.raises(UserError, match="whole numbers; scores have a channel a class"):
+    with pytest.raises(UserError, match="whole numbers; scores have a channel per class"):
         network(np.zeros((4, 4, 3), np.uint8))
 
 

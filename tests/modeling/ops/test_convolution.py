@@ -90,7 +90,7 @@ def test_batch_norm(training: bool) -> None:
     if training:
         mean = 0.99 * old_mean + 0.01 * x.mean(axis=(0, 1, 2))
         np.testing.assert_allclose(layer.moving_mean, mean, atol=1e-5)
-        # The unbiased variance: of all 36 values a channel.
+        # The unbiased variance: of all 36 values per channel.
         variance = 0.99 * old_variance + 0.01 * x.var(axis=(0, 1, 2)) * 36 / 35
         np.testing.assert_allclose(layer.moving_variance, variance, atol=1e-5)
 

@@ -96,7 +96,7 @@ def child(number, parent, figure, flops, **changes):
         "seconds": 30.0,
         "round": 0,
         "status": "evaluated" if figure is not None else "failed",
-        "reason": "" if figure is not None else "the loss is no number",
+        "reason": "" if figure is not None else "the loss is NaN",
     }
     return {**line, **changes}
 

@@ -123,7 +123,7 @@ def test_an_empty_request_is_refused(records_graph):
 
 
 def test_the_exported_file_refuses_alike_and_answers_the_next(exported, record):
-    """Through all signatures' own function: a bound that is no number makes flow none."""
+    """Through all signatures' own function: a bound of NaN makes flow NaN."""
     signatures = tf.saved_model.load(str(exported[0].path)).signatures
     serve = signatures["sequence_example"]
     expected = serve(records=tf.constant([record]))["scores"]

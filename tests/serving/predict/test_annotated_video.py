@@ -93,7 +93,7 @@ def test_the_pictures_size_follows_the_videos(tmp_path, height, width, drawn):
 
 
 def test_every_frame_of_the_source_is_shown_with_the_latest_that_was_fed():
-    """A source of 10 frames a second, fed at 4 a second and at 20."""
+    """A source of 10 frames per second, fed at 4 a second and at 20."""
     source = [Frame(np.full((2, 2, 3), n, np.uint8), n / 10, n) for n in range(8)]
     slow = [FrameStreams(np.zeros((1, 1, 3)), None, None, n / 4) for n in range(3)]
     paired = list(shown_frames(source, slow))

@@ -91,7 +91,8 @@ def test_a_window_of_ones_own(predictor, brightening):
 def test_what_overlapping_windows_share_is_said(predictor):
     assert "overlap by 3 of 4 frames" in predictor(PredictOptions(stride=1)).sharing()
     assert (
-        "decoding, flow and objects are done once a frame" in predictor(PredictOptions()).sharing()
+        "decoding, flow and objects are done once per frame"
+        in predictor(PredictOptions()).sharing()
     )
     assert predictor(PredictOptions(stride=4)).sharing() == ""
 
@@ -104,8 +105,8 @@ def test_flow_that_the_network_computes_is_not_said_to_be_shared(predictor):
             predicting.description, streams=streams, nodes=nodes
         )
         told.append(predicting.sharing())
-    assert ": decoding is done once a frame, the flow that the network computes" in told[0]
-    assert ": decoding and objects are done once a frame, the flow that" in told[1]
+    assert ": decoding is done once per frame, the flow that the network computes" in told[0]
+    assert ": decoding and objects are done once per frame, the flow that" in told[1]
 
 
 def test_what_sharing_stems_could_save_is_said(exported):

@@ -1,4 +1,4 @@
-"""Flow stems computed once a frame: the same answers, and how often they are computed."""
+"""Flow stems computed once per frame: the same answers, and how often they are computed."""
 
 import dataclasses
 
@@ -59,7 +59,7 @@ def test_a_video_shorter_than_a_window_shares_nothing(exported, brightening, sha
 
 def test_what_is_shared_is_said(run, exported):
     predicting = Predictor(exported[1], PredictOptions(stride=2))
-    assert "decoding, flow, objects and flow's stem are done once a frame" in predicting.sharing()
+    assert "decoding, flow, objects and flow's stem are done once per frame" in predicting.sharing()
     trained = load_trained(run[0], "best")
     setting = setting_of(trained.config.model, trained.config.validation_data)
     cost = estimate(trained.model.architecture, setting)

@@ -14,7 +14,7 @@ from official_vision.training.devices import threads
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 # Each run ends at its missing data: everything that comes before has happened by then. A fork each: TensorFlow
-# can be set up once a process, and takes seconds to import.
+# can be set up once per process, and takes seconds to import.
 # TensorFlow has begun, tf.config's number before, cores, TrainSpec's number, the variable -> tf.config's number.
 RUNS = {
     (False, 0, 2, 0, ""): 1,
