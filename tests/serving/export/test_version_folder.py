@@ -14,7 +14,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from official_vision import files
 from official_vision.errors import UserError
 from official_vision.modeling.flow import RepresentationFlow
-from official_vision.serving.export import isolated_process as strangers
+from official_vision.serving.export import isolated_process
 from official_vision.serving.export import version_folder as exporting
 from official_vision.serving.export.held_out_clips import network_scores, read_clips
 from official_vision.serving.export.version_folder import ExportOptions, export
@@ -247,12 +247,14 @@ def test_encoded_frames_are_cut_and_resized_as_in_evaluation(exported):
 
 @pytest.mark.slow
 def test_a_file_that_does_not_load_is_not_kept(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(strangers, "_SAVED_MODEL", "import sys; sys.exit('no such op: Mystery')")
+    program = tmp_path / "program.py"
+    monkeypatch.setattr(isolated_process.scoring, "__file__", str(program))
+    program.write_text("import sys; sys.exit('no such op: Mystery')")
     with pytest.raises(UserError, match=r"Received: no such op: Mystery\. Nothing") as caught:
         export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
     assert "\n" not in str(caught.value)
     assert list((tmp_path / "export").iterdir()) == []
-    monkeypatch.setattr(strangers, "_SAVED_MODEL", "import os; os.kill(os.getpid(), 9)")
+    program.write_text("import os; os.kill(os.getpid(), 9)")
     with pytest.raises(UserError, match="Received: exit status -9"):
         export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
     assert list((tmp_path / "export").iterdir()) == []
