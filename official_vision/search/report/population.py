@@ -28,10 +28,10 @@ def describe_population(folder: Path) -> dict[str, Any]:
     """
     path = folder / POPULATION_FILE
     try:
-        return _described(read_lines(path))
+        return _described(read_lines(path, "id"))
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise UserError(
-            f"{POPULATION_FILE} must hold a line a child, as evolution writes it. Received: {path} "
+            f"{POPULATION_FILE} must hold one line per child, as evolution writes it. Received: {path} "
             f"({type(error).__name__}: {error}). Take the search's own file."
         ) from error
 

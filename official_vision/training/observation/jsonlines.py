@@ -12,10 +12,14 @@ from typing import Any
 from official_vision import files
 
 
-def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
+def read_lines(path: str | os.PathLike, number: str = "step") -> list[dict[str, Any]]:
     """Returns the records of a file, none where there is no file.
 
     Lines that a kill or a full disk has cut off are left out.
+
+    Args:
+      path: of the file.
+      number: key of the whole number that each record has.
     """
     path = Path(path)
     if not path.is_file():
@@ -24,7 +28,7 @@ def read_lines(path: str | os.PathLike) -> list[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         with contextlib.suppress(ValueError):
             record = json.loads(line)
-            if isinstance(record, dict) and isinstance(record.get("step"), int):
+            if isinstance(record, dict) and isinstance(record.get(number), int):
                 records.append(record)
     return records
 

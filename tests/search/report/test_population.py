@@ -94,5 +94,5 @@ def test_a_population_without_an_evaluated_child(tmp_path):
 
 
 def test_lines_of_something_else(tmp_path):
-    with pytest.raises(UserError, match=r"population\.jsonl must hold a line a child"):
+    with pytest.raises(UserError, match=r"population\.jsonl must hold one line per child"):
         describe(folders.write_population(tmp_path / "evolution", [{"id": 0, "figure": 1}]))
