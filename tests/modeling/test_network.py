@@ -264,36 +264,13 @@ def test_a_model_is_saved_and_loaded_whole(tmp_path) -> None:
         )
 
 
-def training_step(model: AssembleNet, optimizer: tf_keras.optimizers.Optimizer):
-    def step(features: dict[str, tf.Tensor]) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            loss = loss_of(model, features) + l2_penalty(model.kernels(), 1e-4)
-        variables = model.trainable_variables
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return loss
-
-    return step
-
-
 @pytest.mark.slow
-def test_forward_and_training_step_compile_with_xla() -> None:
-    """Every kind of layer at static shapes, with computed flow: the nearest to a TPU that a CPU allows."""
-    models = [small.network(small.architecture(), flow_source="computed") for _ in range(2)]
-    models[1].set_weights(models[0].get_weights())
-    features = small.clips(1, 2, streams=models[0].streams)
-    compiled = tf.function(models[0], jit_compile=True)(features, training=False)
-    eager = small.logits(models[1], features)
-    np.testing.assert_allclose(compiled["logits"], eager, atol=1e-3)
-    losses = []
-    for model, jit in zip(models, (True, False), strict=True):
-        optimizer = tf_keras.optimizers.SGD(0.01)
-        optimizer.build(model.trainable_variables)
-        step = tf.function(training_step(model, optimizer), jit_compile=jit)
-        losses.append([float(step(features)) for _ in range(2)])
-    # Batch norm over two frames of one pixel magnifies rounding: one step later losses may part.
-    np.testing.assert_allclose(losses[0][0], losses[1][0], rtol=1e-2)
-    assert np.all(np.isfinite(losses))
-    assert losses[0][1] != losses[0][0]
+def test_forward_pass_compiles_with_xla() -> None:
+    """Every kind of layer at static shapes, with computed flow; training/test_whole_step.py compiles training."""
+    model = small.network(small.architecture(), flow_source="computed")
+    features = small.clips(1, 2, streams=model.streams)
+    compiled = tf.function(model, jit_compile=True)(features, training=False)
+    np.testing.assert_allclose(compiled["logits"], small.logits(model, features), atol=1e-3)
 
 
 def test_mixed_bfloat16_trains() -> None:
