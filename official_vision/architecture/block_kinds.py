@@ -113,12 +113,12 @@ class BlockKind(abc.ABC):
           positions: stride -> frames x height x width of a map.
         """
         count = Count()
-        for own in module.convolutions:
-            stride *= own.stride
-            taps = own.frames * own.size**2
-            count += convolution(positions(stride), taps, own.inputs, own.outputs)
-            if own.has_norm:
-                count += batch_norm(positions(stride), own.outputs, own.activates)
+        for plan in module.convolutions:
+            stride *= plan.stride
+            taps = plan.frames * plan.size**2
+            count += convolution(positions(stride), taps, plan.inputs, plan.outputs)
+            if plan.has_norm:
+                count += batch_norm(positions(stride), plan.outputs, plan.activates)
         after, width = positions(stride), module.output_channels
         if module.projects:
             count += convolution(after, 1, module.input_channels, width)

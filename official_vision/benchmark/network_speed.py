@@ -31,7 +31,6 @@ from official_vision.specs import DataSpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices import graph_passes
 from official_vision.training.devices.threads import set_threads, threads_in_force, usable_cores
-from official_vision.training.optimizers.build import make_optimizer
 from official_vision.training.optimizers.optimizer_state import make_state
 from official_vision.training.task import VideoTask
 from official_vision.workers import Workers
@@ -155,9 +154,7 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
         architecture = resolve_architecture(config.model)
         task = VideoTask(config, architecture, {}, config_definitions.TaskConfig())
         model = task.build_model()
-        optimizer = make_optimizer(
-            config.optimizer, train, data.batch_size, config.architecture_optimizer
-        )
+        optimizer = task.create_optimizer()
     if config.optimizer.ema_decay:  # as Model Garden's trainer begins
         optimizer.shadow_copy(model)
     make_state(optimizer, task.trained)  # as ours does

@@ -188,8 +188,8 @@ def _outcome(run: Run, expected: Sequence[ExpectedPeers], failure: str) -> Outco
     result = files.read_object(path)
     with files.damage_told(path):
         figures = result["figures"][metric], result["best"][metric], float(result["seconds"])
-    found = tuple(_is_found(run.folder, wanted) for wanted in expected)
-    return Outcome(run.variant.name, run.seed, *figures, found)
+    peers = tuple(_is_found(run.folder, wanted) for wanted in expected)
+    return Outcome(run.variant.name, run.seed, *figures, peers)
 
 
 def _is_found(folder: Path, wanted: ExpectedPeers) -> bool:

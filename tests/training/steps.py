@@ -11,7 +11,6 @@ import tensorflow as tf
 import tf_keras
 from official.core import config_definitions
 
-from official_vision.training.optimizers.build import make_optimizer
 from official_vision.training.optimizers.optimizer_state import make_state
 from official_vision.training.step.frozen_weights import name_of
 from official_vision.training.task import VideoTask
@@ -44,10 +43,7 @@ def start(task: VideoTask, seed: int = 0) -> tuple[tf_keras.Model, Any]:
     tf_keras.utils.set_random_seed(seed)
     model = task.build_model()
     small.liven(model, seed)
-    config = task.config
-    optimizer = make_optimizer(
-        config.optimizer, config.train, config.train_data.batch_size, config.architecture_optimizer
-    )
+    optimizer = task.create_optimizer()
     if task.config.optimizer.ema_decay:  # as Model Garden's trainer begins
         optimizer.shadow_copy(model)
     make_state(optimizer, task.trained)

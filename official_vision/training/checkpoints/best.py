@@ -43,11 +43,8 @@ class BestExporter(train_utils.BestCheckpointExporter):
         return self._new_metric_is_better(before, figures)
 
     def _maybe_load_best_eval_metric(self) -> dict[str, float] | None:
-        path, (name,), number = (
-            Path(self.best_ckpt_logs_path),
-            self._metric_name,
-            (int, float, type(None)),
-        )
+        path, (name,) = Path(self.best_ckpt_logs_path), self._metric_name
+        number = (int, float, type(None))
         if not path.is_file():
             return None
         return with_nan(files.read_object(path, {STEP_KEY: number, name: number}))
