@@ -132,7 +132,7 @@ def _check_numbers() -> None:
 
 
 def _refusal(error: Exception) -> str:
-    """What the system refused, and why; empty for any other error."""
+    """Returns what the system refused, and why; empty for any other error."""
     reason = files.full_disk_reason(error)
     if isinstance(error, OSError) and error.errno in _REFUSED:
         reason = error.strerror

@@ -334,7 +334,7 @@ def _where(setting: str, gin_files: Sequence[str], gin_bindings: Sequence[str]) 
 
 
 def _found(file: str, gin_files: Sequence[str]) -> Path:
-    """The path of a file that gin found by its search path."""
+    """Returns the path of a file that gin found by its search path."""
     beside = (Path(including).parent / file for including in gin_files)
     return next(path for path in (Path(file), _REPOSITORY / file, *beside) if path.is_file())
 

@@ -77,7 +77,7 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an operation failed because a disk, its quota or a limit of file sizes holds no more."""
+    """Returns whether an operation failed because a disk, its quota or a limit of file sizes holds no more."""
     return isinstance(error, OSError) and error.errno in DISK_FULL
 
 

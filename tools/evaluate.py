@@ -112,7 +112,7 @@ def _check_flags() -> None:
 
 
 def _changed(spec: EvaluationSpec) -> EvaluationSpec:
-    """The settings with those that flags name in place of the run's."""
+    """Returns the settings with those that flags name in place of the run's."""
     given = (_POOLING, _TOP_K, _POOLED_VALUES, _RESAMPLES)
     return dataclasses.replace(spec, **{f.name: f.value for f in given if f.value is not None})
 
@@ -174,7 +174,7 @@ def _of_model() -> tuple[Report, VideoScores]:
 
 
 def _trained() -> Trained:
-    """The run's network, with the settings that flags change."""
+    """Returns the run's network, with the settings that flags change."""
     from official_vision.training import clip_scoring as evaluate
 
     strategy = evaluate.all_devices() if _ALL_DEVICES.value else None

@@ -85,7 +85,7 @@ def _check_flags() -> None:
 
 
 def _network() -> tuple[Config, Architecture, Learned | None]:
-    """The settings, the graph as it is built, and what a run has learned."""
+    """Returns the settings, the graph as it is built, and what a run has learned."""
     asked = flags.FLAGS
     if asked.model_dir:
         settings = config.read(asked.model_dir)
@@ -104,7 +104,7 @@ def _network() -> tuple[Config, Architecture, Learned | None]:
 
 
 def _setting(settings: Config) -> Setting:
-    """What the costs depend on besides the graph."""
+    """Returns what the costs depend on besides the graph."""
     from official_vision.training.cost_setting import setting_of
 
     asked = {name: flags.FLAGS[name].value for name in ("frames", "size")}

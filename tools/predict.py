@@ -147,13 +147,13 @@ def _check_json(outputs: dict[str, Outputs]) -> None:
 
 
 def _model() -> str:
-    """The very file that is asked: what is newest must not change while videos are worked on."""
+    """Returns the model's path, fixed at the start: a newer version must not replace it in the middle."""
     path = Path(_MODEL.value)
     return str(path if path.suffix == ".tflite" else version_folder(path))
 
 
 def _request(model: str, video: str, options: PredictOptions) -> dict[str, Any]:
-    """What a video's outputs depend on besides our code: its file, the model's, and the settings."""
+    """Returns what a video's outputs depend on besides our code: its file, the model's, and the settings."""
     weights = Path(model)
     if weights.is_dir():
         weights = weights / "variables" / "variables.index"

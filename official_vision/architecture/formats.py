@@ -207,7 +207,7 @@ def _parsed(lists: Any) -> Any:
 
 
 def _from_lists_file(values: Mapping[str, Any]) -> Architecture:
-    """The network of parsed lists, with what the file does not say as the authors have it."""
+    """Returns the network of parsed lists, with what the file does not say as the authors have it."""
     _refuse_unknown(values, {_STRUCTURE, _STRENGTHS, *_HEADER}, "The authors' lists")
     settings = {name: values[name] for name in _HEADER if name in values}
     settings.setdefault("rgb_pool_size", _AUTHORS_RGB_POOL)

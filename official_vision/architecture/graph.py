@@ -144,7 +144,7 @@ class Architecture:
         return tuple(stream for kind, stream in STREAM_OF_STEM.items() if kind in kinds)
 
     def modules(self, level: int) -> int:
-        """Residual modules of a block at `level`."""
+        """Returns the number of residual modules of a block at `level`."""
         return MODULES_BY_DEPTH[self.depth][level - 1]
 
     def connections(self) -> Iterator[tuple[int, int]]:
@@ -154,7 +154,7 @@ class Architecture:
                 yield source, index
 
     def strides(self) -> tuple[int, ...]:
-        """Each node's stride from the input frame, in height and width."""
+        """Returns each node's stride from the input frame, in height and width."""
         return _strides(self.nodes)
 
     def live_nodes(self, gated_by_peers: bool) -> frozenset[int]:
@@ -194,7 +194,7 @@ class Architecture:
         )
 
     def is_discrete(self) -> bool:
-        """Whether every block names the peers of its connections."""
+        """Returns whether every block names the peers of its connections."""
         return all(node.peers is not None for node in self.nodes if isinstance(node, Block))
 
     def warnings(self) -> tuple[str, ...]:
@@ -255,7 +255,7 @@ def _check_header(graph: Architecture) -> None:
 
 
 def _is_json(value: Any) -> bool:
-    """Whether JSON keeps the value as it is: no tuples, no numbers as keys, nothing infinite."""
+    """Returns whether JSON keeps the value as it is: no tuples, no numbers as keys, nothing infinite."""
     try:
         return json.loads(json.dumps(value, allow_nan=False)) == value
     except (TypeError, ValueError, RecursionError):

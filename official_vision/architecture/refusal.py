@@ -36,7 +36,7 @@ def is_count(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    """A value on one line and not endless, whatever it is."""
+    """Returns any value's text on one line, shortened."""
     try:
         text = " ".join(repr(value).split())
     except (ValueError, RecursionError):  # an int of thousands of digits, a nested list of lists

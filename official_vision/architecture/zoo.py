@@ -20,7 +20,7 @@ _OBJECTS = 151  # ADE20K's 150 classes and none
 def _blocks(
     level_rows: Mapping[int, Sequence[tuple]], strengths: Sequence[Sequence[float]] = ()
 ) -> tuple[Block, ...]:
-    """Rows of each level -> blocks; `strengths` are of the blocks with several inputs, in order."""
+    """Returns the blocks of each level's rows; `strengths` are of the blocks with several inputs, in order."""
     remaining = iter(strengths)
     blocks = []
     for level, rows in level_rows.items():
@@ -31,7 +31,7 @@ def _blocks(
 
 
 def _stems(rows: Sequence[tuple[str, int, int]], stride: int = 4) -> tuple[Stem, ...]:
-    """Rows of (kind, channels, temporal dilation)."""
+    """Returns the stems of rows (kind, channels, temporal dilation)."""
     return tuple(Stem(kind, channels, dilation, stride) for kind, channels, dilation in rows)
 
 
@@ -70,7 +70,7 @@ def assemblenet_plus_plus_50() -> Architecture:
 
 
 def assemblenet_plus_plus_50_authors() -> Architecture:
-    """The authors' file: stems share 128 channels, node 2 dilates by 2, block 14 lacks objects."""
+    """Returns the authors' file: stems share 128 channels, node 2 dilates by 2, block 14 lacks objects."""
     stems = [
         ("rgb", 25, 2),
         ("rgb", 25, 4),
@@ -140,7 +140,7 @@ def assemblenet_plus_plus_lite() -> Architecture:
 
 
 def two_stream_r2plus1d_50() -> Architecture:
-    """Hand-designed baseline: rgb and flow (2+1)-D ResNets that meet in the last block."""
+    """Returns a hand-designed baseline: rgb and flow (2+1)-D ResNets that meet in the last block."""
     rows = {
         1: [([0], 64, 1, 1), ([1], 64, 1, 1)],
         2: [([2], 128, 1, 2), ([3], 128, 1, 2)],
@@ -155,7 +155,7 @@ def two_stream_r2plus1d_50() -> Architecture:
 
 
 def slowfast_50() -> Architecture:
-    """Hand-designed baseline shaped as SlowFast: a thin fast stream feeds a slow one at each level.
+    """Returns a hand-designed baseline shaped as SlowFast: a thin fast stream feeds a slow one at each level.
 
     Blocks have no temporal stride: the slow stream looks far (dilation 8), the fast one near.
     """

@@ -140,7 +140,7 @@ def _measured(
 
 
 def exports_text(result: Mapping[str, Any]) -> str:
-    """The figures as a table for the screen; ratios are to the Keras model."""
+    """Returns the figures as a table for the screen; ratios are to the Keras model."""
     keras = result["keras_seconds"]
     lines = [
         f"export, {result['rounds']} clips of {result['frames']} x {result['size']}²; "

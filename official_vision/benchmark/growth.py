@@ -89,7 +89,7 @@ def _slope(logarithms: np.ndarray, figures: list[float]) -> float:
 
 
 def growth_text(result: Mapping[str, Any]) -> str:
-    """A line a precision."""
+    """Returns one line per precision."""
     name = result["rows"][0]["name"].split()[0]
     return "\n".join(
         f"{precision}: time grows as {name} ** {own['seconds']:.2f}, arithmetic as {name} ** {own['gflop']:.2f}"

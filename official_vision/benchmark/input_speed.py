@@ -198,7 +198,7 @@ def _decoded_a_used_frame(spec: DataSpec, index: Index) -> dict[str, float]:
 
 
 def _difference(spec: DataSpec, index: Index) -> float:
-    """Mean difference of rgb from Model Garden's, of the first evaluation batch, in grey levels."""
+    """Returns the mean difference of rgb from Model Garden's, of the first evaluation batch, in grey levels."""
     spec = dataclasses.replace(spec, views=1, crops=1)
     table = record_table(spec.path, index.shards)
     own, _ = next(iter(build_dataset(spec, index, ("rgb",), training=False)))
@@ -209,7 +209,7 @@ def _difference(spec: DataSpec, index: Index) -> float:
 
 
 def input_text(result: dict[str, Any]) -> str:
-    """The figures as a table for the screen."""
+    """Returns the figures as a table for the screen."""
     frames, height, width = result["clip"]
     lines = [
         f"clips of {frames} x {height} x {width}, batches of {result['batch_size']}, "

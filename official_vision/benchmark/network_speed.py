@@ -265,7 +265,7 @@ def _peak_mebibytes() -> float:
 
 
 def network_text(result: Mapping[str, Any]) -> str:
-    """The figures as a table for the screen; ratios are to the first network, in the same precision."""
+    """Returns the figures as a table for the screen; ratios are to the first network, in the same precision."""
     gemm = ", ".join(f"{name} {own:.0f}" for name, own in result["gemm_gflops"].items())
     width = max(len(row["name"]) for row in result["rows"])
     lines = [

@@ -84,7 +84,7 @@ def measure_scaling(
 
 
 def _cores(config: Config, counts: Sequence[int]) -> list[tuple[int, ...]]:
-    """Equal sets of cores, one a process."""
+    """Returns equal sets of cores, one per process."""
     batch = config.train_data.batch_size
     if any(count < 1 or batch % count for count in counts):
         raise UserError(
@@ -131,7 +131,7 @@ def free_addresses(count: int) -> list[str]:
 
 
 def _measured(config: Config, parts: Sequence[_Part]) -> tuple[dict[str, Any], float]:
-    """The row of all processes together, and the GFLOP/s of all their matrix products."""
+    """Returns the row of all processes together, and the GFLOP/s of all their matrix products."""
     with Workers(_work, len(parts)) as processes:
         begun = [processes.submit(part) for part in parts]
         # One that fails leaves the others waiting for it.

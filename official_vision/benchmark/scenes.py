@@ -31,7 +31,7 @@ def write_scenes(folder: Path, count: int, frames: int, height: int, width: int)
 
 
 def _scene(seed: int, frames: int, height: int, width: int) -> list[np.ndarray]:
-    """uint8 [height, width, 3] frames: coarse and fine texture, moved by some pixels per frame."""
+    """Generates uint8 [height, width, 3] frames: coarse and fine texture that moves some pixels per frame."""
     random = np.random.default_rng(seed)
     room = 2 * frames
     picture = np.zeros((height + room, width + room, 3))

@@ -54,7 +54,7 @@ def _newest(folder: Path) -> str:
 
 
 def _listed(folder: Path, prefixes: list[str]) -> str:
-    """The newest of the folder's checkpoints by TensorFlow's list of them; empty where that does not say."""
+    """Returns the newest of the folder's checkpoints by TensorFlow's list of them; empty where that does not say."""
     try:
         listed = _LISTED.search((folder / "checkpoint").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):

@@ -88,7 +88,7 @@ def check_output(output: Path) -> None:
 
 
 def _of_folder(config: Config, output: Path) -> Config:
-    """The settings with which training goes on from the folder's graph, as it was converted."""
+    """Returns the settings with which training goes on from the folder's graph, as it was converted."""
     graph = str(output / ARCHITECTURE_FILE)
     return dataclasses.replace(
         config,
@@ -100,7 +100,7 @@ def _of_folder(config: Config, output: Path) -> Config:
 
 
 def _save_checkpoint(model: AssembleNet, folder: Path) -> None:
-    """The weights under the keys that the trainer's checkpoints have, at step 0."""
+    """Writes the weights under the keys that the trainer's checkpoints have, at step 0."""
     checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(0, dtype=tf.int64))
     # A manager names the checkpoint relative to its folder: the list stays right when that is moved.
     tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1).save(checkpoint_number=0)

@@ -89,5 +89,5 @@ def _flow_solver(method: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray] 
 
 
 def grey(rgb: np.ndarray) -> np.ndarray:
-    """The grey frame that flow is found in: uint8 [height, width, 3] -> uint8 [height, width]."""
+    """Converts a uint8 [height, width, 3] frame to the grey uint8 [height, width] that flow is computed from."""
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)

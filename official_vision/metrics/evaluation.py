@@ -48,7 +48,7 @@ def average_precision(scores: np.ndarray, positives: np.ndarray) -> float:
 
 
 def right_within(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Bool [videos]: is a right class among the k greatest scores; [videos, classes] both.
+    """Returns whether a right class is among the k greatest scores, bool [videos]; arguments are [videos, classes].
 
     Of equal scores the earlier class is taken first. A video without labels is never right.
     """
@@ -102,7 +102,7 @@ class Figures:
             self._official_rankings = _rankings(ranks, self._positives)
 
     def recalls(self, counts: np.ndarray) -> np.ndarray:
-        """Share of each class's videos whose greatest score is right, float64 [classes, draws].
+        """Returns the share of each class's videos whose greatest score is right, float64 [classes, draws].
 
         NaN for a class that has no video; `counts` as for `of`.
         """
@@ -151,7 +151,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over classes of those that are known."""
+    """Returns the mean over classes of those that are known."""
     return _weighted_mean(values, np.ones_like(values))
 
 

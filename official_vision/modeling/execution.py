@@ -1,4 +1,4 @@
-"""How a network computes: decided once, when it is built. What it computes is the same under every Execution."""
+"""How a network computes, decided once, when it is built. Every Execution computes the same values."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def inference_execution(spec: ModelSpec, compiles_flow: bool = False) -> Executi
 
 
 def _has_cpu_kernels(spec: ModelSpec) -> bool:
-    """CPU kernels, unless there is a GPU or TPU to compute on or the user wants TensorFlow's operations."""
+    """Returns whether to use CPU kernels: not with a GPU or TPU, nor where the user wants TensorFlow's operations."""
     on_tpu = isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
     accelerated = on_tpu or bool(tf.config.get_visible_devices("GPU"))
     return not (spec.plain_tensorflow or accelerated)
@@ -94,7 +94,7 @@ def _has_cpu_kernels(spec: ModelSpec) -> bool:
 
 @contextlib.contextmanager
 def in_precision(name: str) -> Iterator[None]:
-    """Sets Keras's global policy for the networks that are built inside; they keep it afterwards."""
+    """Sets Keras's global policy for the networks that are built inside; they stay with it afterwards."""
     before = tf_keras.mixed_precision.global_policy()
     logger = tf.get_logger()
     level = logger.level

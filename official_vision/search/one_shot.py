@@ -162,7 +162,7 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
 def _curve_point(
     trained: Trained, config: Config, share: float, note: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Figures of the network that keeps a share of its connections, not trained again."""
+    """Returns figures of the network that keeps a share of its connections, not trained again."""
     metric = config.train.best_metric
     found = make_discrete(trained, dataclasses.replace(config.search, keep_share=share), {})
     score = _figures(dataclasses.replace(trained, model=found.model)).get(metric)
@@ -172,7 +172,7 @@ def _curve_point(
 
 
 def _derivation(config: Config, output: Path) -> dict[str, Any]:
-    """What decides how a network is derived."""
+    """Returns the settings that decide how a network is derived."""
     spec = config.search
     checkpoint = find_checkpoint(output / layout.SEARCH_FOLDER, spec.checkpoint)
     return {
@@ -262,7 +262,7 @@ def retrain_config(config: Config) -> Config:
 
 
 def _trained(config: Config) -> Mapping[str, Any]:
-    """What result.json says of a run, after it has been trained as far as it wasn't yet."""
+    """Trains a run as far as it isn't yet, and returns its result.json."""
     path = Path(config.train.model_dir) / RESULT_FILE
     if not _is_finished(config, path):
         train(config)
@@ -271,7 +271,7 @@ def _trained(config: Config) -> Mapping[str, Any]:
 
 
 def _is_finished(config: Config, result: Path) -> bool:
-    """Whether a run came to its end with exactly these settings; `train` tells of what doesn't fit."""
+    """Returns whether a run came to its end with exactly these settings; `train` reports what doesn't fit."""
     if (
         not result.is_file()
         or files.read_object(result, {"step": int})["step"] != config.train.steps

@@ -114,7 +114,7 @@ def _wanted(architecture: Architecture, candidates: str) -> Mapping[int, tuple[i
 
 
 def _own_stride(index: int, inputs: Sequence[int], strides: Sequence[int]) -> int:
-    """What is left of a block's stride after its coarsest input; other mistakes are the graph's to refuse."""
+    """Returns a block's stride from its coarsest input; other mistakes are refused by the graph's check."""
     known = {source: strides[source] for source in inputs if 0 <= source < index}
     coarse = {source: own for source, own in known.items() if strides[index] % own}
     if coarse:

@@ -42,7 +42,7 @@ class Row:
 
 
 def rows_of(variants: Sequence[Variant], outcomes: Sequence[Outcome]) -> list[Row]:
-    """A row per variant, in the order in which they were given."""
+    """Returns one row per variant, in the order of `variants`."""
     rows = []
     for variant in variants:
         own = [outcome for outcome in outcomes if outcome.variant == variant.name]

@@ -60,7 +60,7 @@ def _advice(setting: str, value: str, hint: typing.Any) -> str:
 
 
 def _unquoted(value: str) -> str:
-    """The value without a comment, a quote on one side, or quotes of a text processor."""
+    """Returns the value without a comment, a quote on one side, or quotes of a text processor."""
     return value.partition(" #")[0].strip("'\"“”„‘’‚«» ")
 
 

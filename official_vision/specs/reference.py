@@ -92,7 +92,7 @@ def to_markdown(specs: Sequence[type[Spec]]) -> str:
 
 
 def _meanings(spec: type[Spec]) -> dict[str, str]:
-    """Field -> what the section Attributes of the docstring says of it."""
+    """Returns each field's text in the docstring's section Attributes."""
     found: dict[str, list[str]] = {}
     names: list[str] = []
     for line in _attribute_lines(spec):
@@ -105,12 +105,12 @@ def _meanings(spec: type[Spec]) -> dict[str, str]:
 
 
 def _attribute_lines(spec: type[Spec]) -> Iterator[str]:
-    """Lines below "Attributes:", an entry's first one without indentation."""
+    """Returns the lines below "Attributes:", an entry's first one without indentation."""
     yield from textwrap.dedent(inspect.getdoc(spec).partition("Attributes:\n")[2]).splitlines()
 
 
 def _values(hint: Any, rule: Mapping[str, Any]) -> str:
-    """The allowed values in words."""
+    """Returns the allowed values in words."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     kind = next(option for option in options if option is not type(None))
     words = (

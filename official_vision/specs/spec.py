@@ -20,7 +20,7 @@ def setting(
     above: float | None = None,
     choices: tuple[str, ...] | None = None,
 ) -> Any:
-    """A field with a default and its rule: low <= value <= high, value > above, or one of `choices`.
+    """Makes a field with a default and its rule: low <= value <= high, value > above, or one of `choices`.
 
     A choice written `kind:WHAT` allows every value that begins with `kind:` and goes on.
     """
@@ -60,7 +60,7 @@ class Spec:
 
 
 def _as_float(value: Any, hint: Any) -> Any:
-    """An int is a fine float; a bool is not."""
+    """Converts an int to float, but no bool."""
     if isinstance(value, tuple) and any(
         typing.get_args(option) == (float, ...) for option in (hint, *typing.get_args(hint))
     ):

@@ -107,7 +107,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
 
 
 def _recorder(model_dir: Path, job: Job, start: folder.Start) -> Callable[[], None]:
-    """What to call when a checkpoint was saved: the settings that led to it are recorded, once."""
+    """Returns a function to call after each checkpoint: it records the run's settings, once."""
     pending = is_chief(job.strategy) and not start.is_new
 
     def record() -> None:

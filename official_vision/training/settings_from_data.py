@@ -120,7 +120,7 @@ def _rule(spec: DataSpec, index: Index, name: str) -> str:
 
 
 def _several(labelling: Labelling, spec: DataSpec) -> str:
-    """Why a clip may not have exactly one label, empty where each has."""
+    """Returns why a clip may not have exactly one label, empty where each has."""
     if labelling.without is not None:
         return f"video {labelling.without!r} has no label"
     if labelling.several is not None:

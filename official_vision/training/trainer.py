@@ -156,7 +156,7 @@ class CheckpointManager(tf.train.CheckpointManager):
 
 
 def _innermost(optimizer: tf_keras.optimizers.Optimizer) -> Any:
-    """The optimizer inside loss scaling and the moving average."""
+    """Returns the optimizer inside loss scaling and the moving average."""
     for name in _WRAPPED:
         if (inner := getattr(optimizer, name, None)) is not None:
             return _innermost(inner)

@@ -58,9 +58,9 @@ def step_of(execution: Execution) -> tuple[list[np.ndarray], Counter[str]]:
 
     traced = step.get_concrete_function(features)
     loss, gradients = traced(features)
-    operations = Counter(own.type for own in traced.graph.get_operations())
+    operations = Counter(operation.type for operation in traced.graph.get_operations())
     values = [loss, *gradients, *model.non_trainable_variables]
-    return [tf.cast(own, tf.float32).numpy() for own in values], operations
+    return [tf.cast(value, tf.float32).numpy() for value in values], operations
 
 
 @pytest.mark.usefixtures("everywhere")
@@ -70,12 +70,12 @@ def test_a_step_is_the_same_by_either(precision: str, tolerance: float) -> None:
     with in_precision(precision):
         (plain, plain_operations), (quick, operations) = step_of(PLAIN), step_of(CPU)
     assert quick[0] == pytest.approx(plain[0], rel=tolerance / 6)
-    one, other = (np.concatenate([x.ravel() for x in own[1:]]) for own in (plain, quick))
+    one, other = (np.concatenate([x.ravel() for x in step[1:]]) for step in (plain, quick))
     assert np.linalg.norm(one - other) < tolerance * np.linalg.norm(one)
     if precision == "float32":
-        for own, expected in zip(quick, plain, strict=True):
-            np.testing.assert_allclose(own, expected, atol=1e-4 * np.abs(expected).max())
-    # Kernels of a frame, halves of rows, products for 1x1 convolutions: the plain graph has none of them.
+        for actual, expected in zip(quick, plain, strict=True):
+            np.testing.assert_allclose(actual, expected, atol=1e-4 * np.abs(expected).max())
+    # Kernels per frame, halves of rows, products for 1x1 convolutions: the plain graph has none of them.
     special = ("BatchMatMulV2", "Split", "FusedBatchNorm", "DenseBincount")
     assert {name for name in special if plain_operations[name]} == set()
     quick_ones = {*special} - ({"FusedBatchNorm"} if precision != "float32" else set())
@@ -116,6 +116,6 @@ def test_an_accelerator_takes_plain_operations(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("wrong", [{"target": "gpu"}, {"recomputes": "some"}])
-def test_an_unknown_way_is_refused(wrong: dict[str, str]) -> None:
+def test_an_unknown_value_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"Received: '(gpu|some)'"):
         Execution(**wrong)

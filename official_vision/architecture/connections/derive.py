@@ -92,7 +92,7 @@ def _with_peers(
     distributions: Sequence[Sequence[float]] | None,
     candidates: Sequence[int],
 ) -> Block:
-    """The block with each connection's most probable peer, the earliest of equals."""
+    """Returns the block with each connection's most probable peer, the earliest of equals."""
     if distributions is None:
         return block
     if len(distributions) != len(block.inputs):
@@ -104,7 +104,7 @@ def _with_peers(
 def _pruned(
     index: int, block: Block, strengths: Sequence[float] | None, threshold: float
 ) -> tuple[Block, tuple[int, ...]]:
-    """The block with the inputs that are strong enough, and their positions."""
+    """Returns the block with the inputs that are strong enough, and their positions."""
     positions = tuple(range(len(block.inputs)))
     kept_strengths = None
     if strengths is not None and len(positions) > 1:

@@ -43,7 +43,7 @@ class ConnectionCosts:
         strengths: Mapping[int, Sequence[float]],
         peers: Mapping[int, Sequence[Sequence[float]]],
     ) -> float:
-        """The share of `full` that strengths and peers amount to.
+        """Returns the share of `full` that strengths and peers amount to.
 
             sum over connections of sigmoid(w) * (map + sum over k of softmax(h)_k * gate_k) / full
 

@@ -48,7 +48,7 @@ class Setting:
     flow_iterations: int = 40
 
     def positions(self, stride: int) -> int:
-        """Frames x height x width of a map at a stride from the input frame; sizes round up."""
+        """Returns frames * height * width of a map whose stride from the input frame is `stride`; sizes round up."""
         side = -(-self.size // stride)
         return self.frames * side * side
 
@@ -129,7 +129,7 @@ class Cost:
         return dict(sorted(bill.items(), key=lambda item: (item[0].count("+"), item[0])))
 
     def shape(self, index: int) -> tuple[int, int, int, int]:
-        """A node's output, (frames, height, width, channels)."""
+        """Returns a node's output, (frames, height, width, channels)."""
         side = -(-self.setting.size // self.plan[index].stride)
         return self.setting.frames, side, side, self.plan[index].output_channels
 

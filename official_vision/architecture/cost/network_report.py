@@ -179,7 +179,7 @@ def _node_rows(
 
 
 def _amounts(count: Count, whole: Count) -> tuple[str, ...]:
-    """What _AMOUNTS heads; FLOPs are those of `Count.flops`, and the share is of all operations."""
+    """Returns the columns _AMOUNTS; FLOPs are those of `Count.flops`, and the share is of all operations."""
     return (
         f"{count.parameters:,}",
         f"{count.flops / 1e9:.3f}",

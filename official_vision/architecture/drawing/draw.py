@@ -121,7 +121,7 @@ class _Picture:
         self._axes.text(x, y, text, **settings)
 
     def _colour(self, index: int) -> tuple[float, ...]:
-        """The mean of the colours of the streams that feed a node."""
+        """Returns the mean of the colours of the streams that feed a node."""
         colours = [_STREAM_COLOURS[stream] for stream in self._fed[index]]
         return tuple(sum(channel) / len(colours) for channel in zip(*colours, strict=True))
 
@@ -184,7 +184,7 @@ class _Picture:
         self._write(x, y + 0.2, detail, fontsize=size, zorder=4)
 
     def _fitting(self, text: str, largest: float, letter_width: float) -> float:
-        """The font size in points at which a text is no wider than a box."""
+        """Returns the font size in points at which a text is no wider than a box."""
         box_points = 72 * _WIDTH_INCHES * _BOX_WIDTH / len(self._layout.columns)
         return min(largest, box_points / (letter_width * max(len(text), 1)))
 

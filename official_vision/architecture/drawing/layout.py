@@ -117,7 +117,7 @@ def ports(
 
 
 def _columns(architecture: Architecture) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A column per level, or several where blocks of one level feed each other."""
+    """Returns one column per level, or several where blocks of one level feed each other."""
     places: list[tuple[int, int]] = []
     for node in architecture.nodes:
         within = [places[i][1] + 1 for i in node.inputs if places[i][0] == node.level]
@@ -129,7 +129,7 @@ def _columns(architecture: Architecture) -> tuple[tuple[int, ...], tuple[int, ..
 def _consumers(
     architecture: Architecture, peers: Mapping[int, Sequence[int]]
 ) -> dict[Wire, list[int]]:
-    """The blocks at which each wire ends, once for each connection or gate."""
+    """Returns the blocks at which each line ends, once for each connection or gate."""
     consumers: dict[Wire, list[int]] = {}
     for index, node in enumerate(architecture.nodes):
         if not isinstance(node, Block):

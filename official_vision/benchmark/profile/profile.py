@@ -156,7 +156,7 @@ def _shares(
 
 
 def profile_text(result: Mapping[str, Any]) -> str:
-    """The figures as tables for the screen."""
+    """Returns the figures as tables for the screen."""
     blocks = []
     for own in result["profiles"]:
         lines = [

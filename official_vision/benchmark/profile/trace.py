@@ -82,7 +82,7 @@ def kernels_of(space: Any) -> Iterator[Kernel]:
 
 
 def _events(plane: Any, line: Any) -> Iterator[tuple[int, int, str, str]]:
-    """Begin, end (picoseconds), path and operation of each kernel."""
+    """Yields the begin, end (picoseconds), path and operation of each kernel."""
     for event in line.events:
         kind = plane.event_metadata[event.metadata_id]
         path, _, operation = kind.name.rpartition(":")
@@ -93,7 +93,7 @@ def _events(plane: Any, line: Any) -> Iterator[tuple[int, int, str, str]]:
 
 
 def _xla_module(plane: Any, event: Any) -> str:
-    """The module, named after its function, of what XLA compiled; empty for any other event."""
+    """Returns the module, named after its function, of what XLA compiled; empty for any other event."""
     for stat in event.stats:
         if plane.stat_metadata[stat.metadata_id].name == "hlo_module":
             return stat.str_value or plane.stat_metadata[stat.ref_value].name

@@ -192,7 +192,7 @@ class _Loading:
 
 
 def _queues(weights: StoredWeights) -> dict[tuple[str, str], deque[StoredLayer]]:
-    """Stored layers by kind and scope, each in the order of their making."""
+    """Returns the stored layers by kind and scope, each in the order of their making."""
     queues: dict[tuple[str, str], deque[StoredLayer]] = {}
     for kind in dict.fromkeys(layer.kind for layer in weights.layers):
         for layer in weights.in_order(kind):

@@ -119,7 +119,7 @@ def _params(path: str, values: Any) -> Params:
 
 
 def _attention(kind: str, network: Mapping[str, Any]) -> str:
-    """The mode as the port reads it: any text that is not 'peer' means self, also 'None', its default."""
+    """Returns the mode as the port reads it: any text that is not 'peer' means self, also 'None', its default."""
     mode = network.get("attention_mode", "None") if kind == "assemblenet_plus" else None
     if not mode:
         return "off"

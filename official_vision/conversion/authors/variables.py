@@ -136,7 +136,7 @@ class StoredWeights:
         return sorted((layer for layer in self.layers if layer.kind == kind), key=order)
 
     def _average(self, key: str) -> str:
-        """The key of a variable's moving average; empty where there is none, or it is not wanted."""
+        """Returns the key of a variable's moving average; empty where there is none, or it is not wanted."""
         if not self._averaged:
             return ""
         average = (
@@ -160,7 +160,7 @@ class StoredWeights:
         return [*layers.values()], others
 
     def _reason(self, name: str, key: str, names: Mapping[str, str]) -> str:
-        """Why a variable is none of the network's weights."""
+        """Returns why a variable is none of the network's weights."""
         owner = name.rsplit("/", 1)[0]
         if constant := _FLOW_CONSTANTS.search(name):
             usual = _TRAINED_FLOW.get(constant["name"])
@@ -204,7 +204,7 @@ def kind_of(path: str) -> str:
 
 
 def _names_of_objects(reader: Any) -> dict[str, str]:
-    """The key of each variable of a model by the name that its program gave it; slots are left out."""
+    """Returns the key of each variable of a model by the name that its program gave it; slots are left out."""
     graph = trackable_object_graph_pb2.TrackableObjectGraph()
     try:
         graph.ParseFromString(reader.get_tensor(_GRAPH))

@@ -191,7 +191,7 @@ def _gates(place: _Place) -> Iterator[Slot]:
 
 
 def _by_level(place: _Place) -> list[int]:
-    """Candidate peers in the authors' order: objects, flow, rgb, then blocks by level."""
+    """Returns the candidate peers in the authors' order: objects, flow, rgb, then blocks by level."""
     ranks = {"object": -3, "flow": -2, "rgb": -1}
 
     def rank(index: int) -> int:
@@ -227,7 +227,7 @@ def _convolved(
     name: str,
     kind: str = CONVOLUTION,
 ) -> Iterator[Slot]:
-    """A convolution and its norm."""
+    """Yields a convolution and its norm."""
     variable = "value" if kind == DILATED else "kernel"
     yield Slot(kind, None, {variable: shape}, ours and getattr(ours, name))
     norms = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), shape[-1:])

@@ -112,7 +112,7 @@ class Filling:
                     yield _Slot(getattr(module, part), norm, Place(node.level, position, part))
 
     def _best_pathway(self, slots: list[_Slot]) -> int:
-        """The pathway of which most numbers fit; the first of equals."""
+        """Returns the pathway of which most numbers fit; the first of equals."""
 
         def fitting(pathway: int) -> int:
             fitted = (self._fitted(slot, pathway) for slot in slots)
@@ -189,7 +189,7 @@ class Filling:
         return Weight(name, name.split("/")[0], size, status, names, reason)
 
     def _left(self) -> Iterator[Skipped]:
-        """The file's tensors that no variable was made of."""
+        """Yields the file's tensors that fill no variable."""
         built = {
             slot.place for index in self._model.node_layers for slot in self._slots(int(index))
         }

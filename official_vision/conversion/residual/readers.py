@@ -123,7 +123,7 @@ def _h5_path(path: str) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, np.ndarray]]:
-    """Every tensor of floating numbers; links to other files are not followed."""
+    """Yields every tensor of floating numbers; links to other files are not followed."""
     found: list[tuple[str, h5py.Dataset]] = []
     file.visititems(
         lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None
@@ -144,7 +144,7 @@ def _as_float32(tensor: np.ndarray) -> np.ndarray:
 
 
 def _keras(path: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Variables lie by the number of their layer among those of its class, in the order of the model's layers."""
+    """Yields variables, stored by their layer's number among those of its class, in the model's order."""
     with zipfile.ZipFile(path) as archive:
         if archive.getinfo(_KERAS_WEIGHTS).file_size > 4 * _MOST_NUMBERS:
             raise ValueError(f"more than {_MOST_NUMBERS} numbers")
@@ -161,7 +161,7 @@ def _keras(path: str) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _stored_layers(layers: list[Any], within: str = "") -> dict[str, tuple[str, tuple[str, ...]]]:
-    """A layer's name and the names of its variables, by its key in the file (by class, or by its name)."""
+    """Returns a layer's name and the names of its variables, by its key in the file (by class, or by its name)."""
     seen: Counter[str] = Counter()
     keys = {}
     for layer in layers:

@@ -70,7 +70,7 @@ def convert_resnet(path: str, options: Options) -> Converted:
 
 
 def _as_rgb(trunk: Trunk) -> Trunk:
-    """The network with the input channels of its first kernel turned round, from blue, green, red."""
+    """Returns the network with the input channels of its first kernel turned round, from blue, green, red."""
     stem = Place(0, 0, STEM)
     first = trunk.convolutions[stem]
     turned = dataclasses.replace(first, kernel=first.kernel[..., ::-1, :])

@@ -49,7 +49,7 @@ def divide(manifest: Manifest, spec: PrepareSpec) -> Manifest:
 
 
 def _shares(spec: PrepareSpec) -> dict[str, float]:
-    """Split -> share, without those of share 0."""
+    """Returns each split's share, without those of share 0."""
     train = 1.0 - spec.validation_share - spec.test_share
     if train <= 0:
         raise UserError(
@@ -77,7 +77,7 @@ def _groups(manifest: Manifest) -> dict[str, list[VideoRow]]:
 def _chosen(
     groups: Mapping[str, list[VideoRow]], shares: Mapping[str, float], seed: int
 ) -> dict[str, str]:
-    """Group -> split: each group in turn, in an order drawn by the seed, goes where its classes lack most."""
+    """Assigns group by group, in an order drawn by the seed, to the split that lacks its classes most."""
     labels = {key: _labels(rows) for key, rows in groups.items()}
     with_class = Counter(label for found in labels.values() for label in found)
     lacking = {
@@ -104,7 +104,7 @@ def _chosen(
 
 
 def _labels(rows: list[VideoRow]) -> set[int | None]:
-    """Classes of a group; None stands for videos without labels."""
+    """Returns the classes of a group; None stands for videos without labels."""
     return {label.class_index for row in rows for label in row.labels} or {None}
 
 

@@ -49,7 +49,7 @@ def read_charades(path: str | os.PathLike) -> Manifest:
 
 
 def _read_classes(file: Path) -> dict[str, str]:
-    """Code -> line, e.g. c000 -> c000 Holding some clothes; the codes count from 0."""
+    """Returns each code's line, e.g. c000 -> c000 Holding some clothes; the codes count from 0."""
     names: dict[str, str] = {}
     for where, line in numbered_lines(file):
         code = f"c{len(names):03d}"

@@ -147,7 +147,7 @@ def make_manifest(
 
 
 def _checked_row(row: NamedRow) -> NamedRow:
-    """The row with names in one spelling."""
+    """Returns the row with names in one spelling."""
     return dataclasses.replace(
         row,
         id=shown(row.id),

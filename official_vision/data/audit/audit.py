@@ -74,7 +74,7 @@ class _Video:
 
 
 def in_silence(items: Iterable, *_: Any) -> Iterable:
-    """A Progress that shows nothing."""
+    """Returns a Progress that shows nothing."""
     return items
 
 
@@ -179,7 +179,7 @@ def _findings_of(path: str, seen: Survey) -> Iterator[Finding]:
 
 
 def _late(manifest: Manifest, videos: dict[str, _Video]) -> list[Finding]:
-    """Labels and parts that end after their video."""
+    """Returns findings on labels and parts that end after their video."""
     return [
         Finding("labels_past_end", row.id, line)
         for row in manifest.rows
@@ -213,7 +213,7 @@ def _classes_without_videos(manifest: Manifest) -> list[Finding]:
 
 
 def _leakage(manifest: Manifest, root: Path, videos: dict[str, _Video]) -> list[Finding]:
-    """The same file, the same content or the same group in several splits."""
+    """Returns findings on one file, content or group in several splits."""
     by_path, by_group = defaultdict(set), defaultdict(set)
     for row in manifest.rows:
         by_path[row.path].add(row.split)

@@ -27,7 +27,7 @@ def _splits(audit: Audit) -> Iterator[str]:
 
 
 def _histogram(audit: Audit) -> Iterator[str]:
-    """A row per class, with the videos of each split that show it."""
+    """Yields one row per class, with the number of videos of each split that show it."""
     width = max(len(name) for name in ("class", *audit.classes))
     yield f"{'class':<{width}} " + " ".join(f"{split.name:>10}" for split in audit.splits)
     for index, name in enumerate(audit.classes):

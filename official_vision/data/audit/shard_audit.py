@@ -73,7 +73,7 @@ def _split_findings(
 
 
 def _difference(manifest: Manifest, split: str, index: Index) -> str:
-    """How the annotations differ from those that the shards were made of; empty if they don't."""
+    """Returns how the annotations differ from those that the shards were made of; empty if they don't."""
     if index.classes != manifest.classes:
         return "the shards have other classes than the annotations"
     known = {*index.videos, *(item.id for item in index.left_out)}

@@ -151,7 +151,7 @@ def drop_streams(
 def augment_clip(
     features: Mapping[str, tf.Tensor], spec: DataSpec, seed: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """All changes that `spec` asks for: colour jitter, RandAugment, stream dropout.
+    """Applies all changes that `spec` sets: colour jitter, RandAugment, stream dropout.
 
     Args:
       features: rgb uint8 [time, height, width, 3], flow and objects; any of them.

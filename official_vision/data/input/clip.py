@@ -20,14 +20,14 @@ from official_vision.specs import DataSpec
 
 
 def num_frames(record: dict[str, tf.Tensor], streams: Sequence[str]) -> tf.Tensor:
-    """Stored frames of a record, a scalar int32."""
+    """Returns the number of stored frames of a record, a scalar int32."""
     return tf.shape(record[streams[0]])[0]
 
 
 def frame_size(
     record: dict[str, tf.Tensor], start: tf.Tensor, streams: Sequence[str]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Height and width of the frames, scalars int32, read from the header of the clip's first frame."""
+    """Returns the height and width of the frames, scalars int32, read from the header of the clip's first frame."""
     return encoded_size(record[streams[0]][start], streams[0])
 
 
@@ -113,7 +113,7 @@ def _sum_of_parts(
     box: tf.Tensor,
     window: JpegWindow | None,
 ) -> tf.Tensor:
-    """The box of one frame; of flow, the sum of the encoded flows `parts`, where "" adds none."""
+    """Decodes the box of one frame; of flow, the sum of the encoded flows `parts`, where "" adds none."""
 
     def decoded(encoded: tf.Tensor) -> tf.Tensor:
         return decode_frame(encoded, stream, flow_bound, box, window)

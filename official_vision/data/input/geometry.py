@@ -85,7 +85,7 @@ def _mirrored(frames: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
 
 
 def evaluation_box(height: tf.Tensor, width: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-    """The greatest square, at `position` (0..1) along the longer side; int32 [top, left, side, side]."""
+    """Returns the greatest square, at `position` (0..1) along the longer side; int32 [top, left, side, side]."""
     side = tf.minimum(height, width)
 
     def place(length: tf.Tensor) -> tf.Tensor:
@@ -96,7 +96,7 @@ def evaluation_box(height: tf.Tensor, width: tf.Tensor, position: tf.Tensor) -> 
 
 
 def random_box(height: tf.Tensor, width: tf.Tensor, min_area: float, seed: tf.Tensor) -> tf.Tensor:
-    """A random box of at least `min_area` of the frame and of moderate aspect.
+    """Draws a box of at least `min_area` of the frame and of moderate aspect.
 
     Args:
       height, width: of the frame, int32 scalars.

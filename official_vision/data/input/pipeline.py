@@ -179,11 +179,11 @@ class _Reader:
         self._skipped = skipped
 
     def head(self, position: tf.Tensor) -> Record:
-        """The record at a position without its frames."""
+        """Returns the record at a position without its frames."""
         return self._table.head(position)
 
     def frames(self, head: Record, start: tf.Tensor) -> Record:
-        """The record with those frames alone that a clip from `start` on can need."""
+        """Returns the record with only those frames that a clip from `start` on can need."""
         # The stored flow between a clip's last frame and the next is a frame step's as well.
         return self._table.window(head, start, self.spec.frames * self.spec.frame_stride)
 
@@ -192,15 +192,15 @@ class _Reader:
         report_damage(mask == 0, positions, self.spec.path, self._skipped)
 
     def size(self, frames: Record) -> tuple[tf.Tensor, tf.Tensor]:
-        """Height and width of the frames, scalars int32."""
+        """Returns the height and width of the frames, scalars int32."""
         return frame_size(frames, tf.constant(0), self.streams)
 
     def clip(self, frames: Record, box: tf.Tensor, flip: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The streams of the clip that begins with the first of the frames."""
+        """Returns the streams of the clip that begins with the first of the frames."""
         return decode_clip(frames, tf.constant(0), box, flip, self.spec, self.streams)
 
     def targets(self, record: Record, start: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The labels of one clip, and what tells it from others."""
+        """Returns the labels of one clip, and what identifies it."""
         return {
             "labels": span.clip_labels(record, start, len(self.index.classes), self.spec),
             "mask": tf.constant(1.0),

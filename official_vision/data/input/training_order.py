@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def halves(num_records: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Two random halves of a split's positions, int64, each in rising order; the first gets the odd one."""
+    """Returns two random halves of a split's positions, int64, each in rising order; the first gets the odd one."""
     positions = tf.range(num_records, dtype=tf.int64)
     shuffled = tf.random.experimental.stateless_shuffle(positions, [-1 - seed, num_records])
     half = -(-num_records // 2)

@@ -106,7 +106,7 @@ def _prepared(
 
 
 def _settings(spec: PrepareSpec) -> dict[str, Any]:
-    """What shards depend on: settings, and the very network that made their object ids."""
+    """Returns what shards depend on: settings, and the very network that made their object ids."""
     settings = {k: v for k, v in spec.to_dict().items() if k not in _WITHOUT_EFFECT}
     return {**settings, "object_network_sha256": object_fingerprint(spec)}
 
@@ -134,7 +134,7 @@ def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: Prepare
 
 
 def _record_of(row: VideoRow) -> dict[str, Any]:
-    """All of a row that its record depends on."""
+    """Returns the fields of a row that its record depends on."""
     values = dataclasses.asdict(row)
     del values["group"]
     return values

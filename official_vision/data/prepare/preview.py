@@ -74,7 +74,7 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
 def _decoded(
     record: dict[str, tf.Tensor], streams: Sequence[str], numbers: Sequence[int]
 ) -> dict[str, list[np.ndarray]]:
-    """The frames of these numbers, of every stream."""
+    """Returns the frames of these numbers, of every stream."""
     return {
         stream: [
             decode_frame(record[stream][number], stream, record["flow_bound"]).numpy()
@@ -101,7 +101,7 @@ def _title_columns(axis: Axes, streams: Sequence[str], times_sec: Sequence[float
 
 
 def _legend(samples: Sequence[dict[str, list[np.ndarray]]], index: Index) -> list[Patch]:
-    """A key an object id that is shown, the commonest first, as far as two lines hold them."""
+    """Returns one legend entry per object id that is shown, the commonest first, on two lines at most."""
     shown = [ids.ravel() for sample in samples for ids in sample.get("objects", ())]
     if not shown:
         return []
@@ -116,7 +116,7 @@ def _legend(samples: Sequence[dict[str, list[np.ndarray]]], index: Index) -> lis
 
 
 def _strip(sample: dict[str, list[np.ndarray]]) -> np.ndarray:
-    """A sample's frames of every stream side by side, each _HEIGHT pixels high."""
+    """Returns a sample's frames of every stream side by side, each _HEIGHT pixels high."""
     pictures = []
     for stream, frames in sample.items():
         for pixels in frames:

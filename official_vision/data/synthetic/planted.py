@@ -119,7 +119,7 @@ def frames_of(clip: PlantedClip, sources: dict[str, list[np.ndarray]]) -> list[n
 
 
 def _panned(part: Part, split: str, source: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """A window over one texture, which moves against the direction in which the picture is to move."""
+    """Yields windows over one texture, moved against the direction in which the picture is to move."""
     border = int(_SHARE_FOR_TRAINING * len(source))
     own = source[:border] if split == "train" else source[border:]
     texture = own[int(part.place[0] * len(own))]

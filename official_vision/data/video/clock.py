@@ -88,7 +88,7 @@ class FrameClock:
         return time
 
     def is_jump(self, gap_sec: float) -> bool:
-        """Whether a time stamp that lies so far after the one before it begins a new count."""
+        """Returns whether a time stamp that lies so far after the one before it begins a new count."""
         return not -_FALL_SEC <= gap_sec <= self._longest
 
 
@@ -100,7 +100,7 @@ def frame_clock(container: InputContainer, stream: VideoStream) -> FrameClock:
 
 
 def knows_no_presentation(container: InputContainer) -> bool:
-    """Whether a container stores packets at steady steps, in the order of decoding."""
+    """Returns whether a container stores packets at steady steps, in the order of decoding."""
     return container.format.name == "avi"
 
 

@@ -53,14 +53,14 @@ def missing_bytes(path: str | os.PathLike) -> int | None:
 
 
 def was_streamed(path: str | os.PathLike) -> bool:
-    """Whether an AVI file was written without going back: what its header says of lengths means nothing."""
+    """Returns whether an AVI file was written without going back: what its header says of lengths means nothing."""
     with open(path, "rb") as file:
         start = file.read(8)
     return start[:4] == b"RIFF" and int.from_bytes(start[4:8], "little") in _RIFF_UNKNOWN
 
 
 def _end_of_matroska(file: BinaryIO) -> int | None:
-    """The end of the segment, after the header: RFC 8794 sections 4 to 6; None where it isn't known."""
+    """Returns the end of the segment, after the header: RFC 8794 sections 4 to 6; None where it isn't known."""
     file.seek(len(_EBML_MAGIC))
     header = _variable_integer(file)
     if header is None:
@@ -84,7 +84,7 @@ def _variable_integer(file: BinaryIO) -> int | None:
 
 
 def _end_of_mp4(file: BinaryIO, size: int) -> int | None:
-    """The end of the last box that begins in the file: ISO/IEC 14496-12, section 4.2."""
+    """Returns the end of the last box that begins in the file: ISO/IEC 14496-12, section 4.2."""
     end = 0
     while end < size:
         file.seek(end)

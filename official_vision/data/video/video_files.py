@@ -37,7 +37,7 @@ class FolderContent:
 
 
 def is_video(path: Path) -> bool:
-    """Whether the file's ending is a video's."""
+    """Returns whether the file's ending is a video's."""
     return path.suffix.lower() in SUFFIXES
 
 

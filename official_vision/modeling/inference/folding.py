@@ -61,12 +61,12 @@ def _built(model: AssembleNet, precision: str, execution: Execution) -> Assemble
 
 
 def _by_path(model: AssembleNet) -> dict[str, tf.Variable]:
-    """Variables by the names of the layers that hold them, below the network itself."""
+    """Returns variables by the names of their layers below the network."""
     return {v.name.split(":")[0].split("/", 1)[1]: v for v in model.variables}
 
 
 def _fold_norms(values: dict[str, np.ndarray]) -> None:
-    """gamma (x - mean) / sqrt(variance + epsilon) + beta = x factor + bias."""
+    """Folds norms: gamma (x - mean) / sqrt(variance + epsilon) + beta = x factor + bias."""
     norms = [path.rpartition("/")[0] for path in values if path.endswith("/moving_mean")]
     for norm in norms:
         gamma, beta, mean, variance = (

@@ -95,7 +95,7 @@ def strengths_of_all(
 
 
 def _prepared(config: Config, candidate: Candidate) -> Path:
-    """The graph's folder, with its architecture and the weights that it starts from."""
+    """Makes the graph's folder, with its architecture and the weights that it starts from."""
     folder = folder_of(config.search.output, candidate.id)
     if folder.exists() and not _is_of(folder, candidate):
         shutil.rmtree(folder)  # a kill came between its beginning and its graph's file

@@ -134,7 +134,7 @@ def _children(records: Records) -> Records:
 
 
 def _gains(records: Records) -> list[float]:
-    """What each child has more than its parent; records stand at the place of their number."""
+    """Returns each child's gain over its parent; `records` are in the order of their numbers."""
     return [r["figure"] - records[r["parent"]]["figure"] for r in _children(records)]
 
 

@@ -80,7 +80,7 @@ def _evolve(config: Config, note: Callable[[str], None]) -> Path:
 
 
 def _settings_of_training(config: Config) -> dict[str, Any]:
-    """What a graph's figures depend on besides the graph, as "section.name"."""
+    """Returns what a graph's figures depend on besides the graph, as "section.name"."""
     return {
         f"{section}.{name}": value
         for section, settings in config.to_dict().items()
@@ -90,7 +90,7 @@ def _settings_of_training(config: Config) -> dict[str, Any]:
 
 
 def _line(records: Sequence[Mapping[str, Any]], total: int, at_once: int) -> str:
-    """What came of the last graph, and how long the rest will take."""
+    """Returns a line with the last graph's result and the time left."""
     last = records[-1]
     origin = (
         "" if last["parent"] is None else f" (from {last['parent']}, {last['mutation']['kind']})"

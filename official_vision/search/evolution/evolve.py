@@ -145,7 +145,7 @@ def evolve_with(
 def _round(
     records: list[dict[str, Any]], seed_graph: Architecture, spec: EvolutionSpec
 ) -> list[Candidate]:
-    """The graphs that are evaluated next; of a round that was cut short, those that are left."""
+    """Returns the graphs to evaluate next; of an interrupted round, the remaining ones."""
     number = len(records)
     if number < spec.population:
         numbers = range(number, spec.population)
@@ -156,7 +156,7 @@ def _round(
 
 
 def _first_of_round(number: int, spec: EvolutionSpec) -> int:
-    """The number of the first child of the round to which child `number` belongs."""
+    """Returns the number of the first child of the round to which child `number` belongs."""
     return number - (number - spec.population) % spec.at_once
 
 

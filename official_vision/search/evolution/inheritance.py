@@ -81,7 +81,7 @@ def _connections(
 def _renamed(
     name: str, value: np.ndarray, connections: list[int | None]
 ) -> list[tuple[str, np.ndarray]]:
-    """A weight of a node, under each name that it has in the child's."""
+    """Yields a weight of a node, under each of its names in the child."""
     if name == _STRENGTHS:
         own = [0.0 if place is None else value[place] for place in connections]
         return [(name, np.asarray(own, value.dtype))] if len(own) > 1 else []

@@ -107,7 +107,7 @@ def _check_strengths(parent: Architecture, strengths: Strengths) -> None:
 
 
 def _shuffled(strengths: Strengths, generator: np.random.Generator) -> Strengths:
-    """The same numbers, each of some other connection."""
+    """Returns the strengths shuffled, each at another connection."""
     values = generator.permutation([value for row in strengths.values() for value in row])
     ends = np.cumsum([len(row) for row in strengths.values()], dtype=int)
     return {

@@ -28,7 +28,7 @@ def published(like: Architecture, setting: Setting) -> dict[str, Any]:
 
 
 def derived(graph: Architecture, setting: Setting) -> list[dict[str, Any]]:
-    """The network that a search has written.
+    """Returns the network that a search has written.
 
     Args:
       graph: of its file, whose provenance knows each node's former number.
@@ -43,7 +43,7 @@ def derived(graph: Architecture, setting: Setting) -> list[dict[str, Any]]:
 
 
 def derivable(learned: Learned, setting: Setting) -> list[dict[str, Any]]:
-    """What would be found at several thresholds; thresholds that keep the same are one entry.
+    """Returns the networks that several thresholds would give; thresholds with the same result are one entry.
 
     Args:
       learned: strengths and peers of a run.

@@ -44,7 +44,7 @@ def describe_run(folder: Path) -> dict[str, Any]:
 
 
 def _described(folder: Path, derived: Architecture | None) -> dict[str, Any]:
-    """A run's folder; what was found in it is `derived`, or else what could be derived."""
+    """Returns a run's record, with its derived network, or else those that could be derived."""
     config = configuration.read(folder)
     architecture = read_architecture(folder / ARCHITECTURE_FILE)
     setting = setting_of(config.model, config.validation_data)
@@ -113,7 +113,7 @@ def describe_search(folder: Path) -> dict[str, Any]:
 
 
 def _records(folder: Path, architecture: Architecture) -> list[Learned]:
-    """The lines of learned.jsonl, checked against the network."""
+    """Returns the lines of learned.jsonl, checked against the network."""
     try:
         records = thinned(read_connections(folder, architecture))
         for learned in records:

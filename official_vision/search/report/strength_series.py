@@ -14,7 +14,7 @@ _DIGITS = 4
 
 
 def thinned(records: Sequence[Learned]) -> list[Learned]:
-    """At most MOST_MOMENTS of the records, evenly chosen, the first and the last among them."""
+    """Returns at most MOST_MOMENTS of the records, evenly chosen, the first and the last among them."""
     return evenly_chosen(records, MOST_MOMENTS)
 
 

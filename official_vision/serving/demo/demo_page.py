@@ -106,7 +106,7 @@ def _page(gradio: Any, demo: Demo, folder: Path) -> gradio.Blocks:
 
 
 def _handler(gradio: Any, demo: Demo, folder: Path) -> Any:
-    """What an upload starts: the page's values, the first of which empties the field for the next video."""
+    """Returns the handler of an upload; the first value that it gives empties the field for the next video."""
 
     def answered(video: str | None, progress: Any = gradio.Progress()) -> tuple[Any, ...]:  # noqa: B008
         if video is None:

@@ -82,7 +82,7 @@ def with_values(gate: Gate, values: np.ndarray) -> GateValues:
 def _gates_of_block(
     model: AssembleNet, index: int
 ) -> Iterator[tuple[tf_keras.layers.Layer, GateSource]]:
-    """A block's gates, each with what it reads."""
+    """Returns a block's gates, each with what it reads."""
     read = model.plan[index].gate_sources(model.spec.gate)
     return zip(model.blocks()[index].gates, read, strict=False)
 

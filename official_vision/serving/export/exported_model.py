@@ -161,7 +161,7 @@ def load_answerer(path: str | os.PathLike) -> Answerer:
 
 
 def _asking(loaded: Any, signature: str, names: Sequence[str]) -> Ask:
-    """A signature as a function; `names` are the answers wanted of it."""
+    """Returns a signature as a function; `names` are the outputs that it returns."""
     serve = loaded.signatures[signature]
 
     def ask(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -216,7 +216,7 @@ def _check_shapes(
 
 
 def _refuses_xnnpack(path: Path) -> bool:
-    """Whether export found that the file crashes with TFLite's fast kernels."""
+    """Returns whether export found that the file crashes with TFLite's fast kernels."""
     report = path.parent / "parity.json"
     notes = files.read_object(report).get("notes", []) if report.is_file() else []
     return any(str(note).startswith(f"{path.name} runs without XNNPACK") for note in notes)
@@ -229,5 +229,5 @@ def _not_whole(path: Path, error: Exception) -> UserError:
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, without TensorFlow's stack of graph nodes."""
+    """Returns an error's message without TensorFlow's stack of graph nodes."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -138,7 +138,7 @@ def _least(left: Mapping[str, float], sentence: str, others: str) -> str:
 
 
 def _differences(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Each clip's greatest difference, [clips]; NaN where there is one, unlike Python's max."""
+    """Returns each clip's greatest difference, [clips]; NaN where there is one, unlike Python's max."""
     by_name = [np.abs(found[name] - own).reshape(len(own), -1) for name, own in expected.items()]
     return np.concatenate(by_name, axis=1).max(axis=1)
 

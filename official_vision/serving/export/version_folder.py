@@ -172,7 +172,7 @@ def describe(trained: Trained, index: Index, network: AssembleNet) -> dict[str, 
 
 
 def _stem_share(trained: Trained, network: AssembleNet) -> float:
-    """Share of all arithmetic of a clip that the stems do which overlapping windows don't share."""
+    """Returns the share of all arithmetic of a clip that the stems do which overlapping windows don't share."""
     setting = setting_of(trained.config.model, trained.config.validation_data)
     cost = estimate(network.architecture, setting)
     shared = {int(index) for index in network.framewise_stems()}
@@ -181,7 +181,7 @@ def _stem_share(trained: Trained, network: AssembleNet) -> float:
 
 
 def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> tuple[Index, list[str]]:
-    """The index of the clips, with classes, object ids and preparation as in training, and notes on it."""
+    """Returns the index of the clips, with classes, object ids and preparation as in training, and notes on it."""
     index, path = trained.validation_index(), trained.config.validation_data.path
     unlike = [
         f"clips come from {path}, prepared otherwise than the training data: {line}"
@@ -211,7 +211,7 @@ def _network(
     expected: Mapping[str, np.ndarray],
     options: ExportOptions,
 ) -> tuple[AssembleNet, bool, list[str]]:
-    """The network that is exported, in float32; whether it is discrete; what the user should know of that."""
+    """Returns the network that is exported, in float32; whether it is discrete; what the user should know of that."""
     if options.peers != "auto" or not has_candidates(model):
         discrete = options.peers == "discrete" if has_candidates(model) else options.threshold > 0
         return _inference_network(model, options, discrete), discrete, []

@@ -241,7 +241,7 @@ class _Kept:
         return np.array([*self._times, self._times[-1] + last])
 
     def samples(self) -> list[tuple[float, np.ndarray]]:
-        """The frames nearest to the middles of equal parts of the video."""
+        """Returns the frames nearest to the middles of equal parts of the video."""
         count = min(_SAMPLES, len(self._samples))
         middles = (np.arange(count) + 0.5) / count * len(self._times)
         # Frame n lasts from n to n + 1, so its own middle is n + 0.5.
@@ -266,7 +266,7 @@ def to_dict(prediction: Prediction) -> dict[str, Any]:
 
 
 def _scores_over_time(prediction: Prediction) -> dict[str, Any]:
-    """Each class's scores at the times at which frames begin; means of several where there are many."""
+    """Returns each class's scores at the times at which frames begin; means of several where there are many."""
     frames = len(prediction.frame_scores)
     most = prediction.settings.get("score_points") or frames
     firsts = np.unique(np.arange(min(most, frames)) * frames // min(most, frames))

@@ -75,7 +75,7 @@ def newest_whole(
 
 
 def _checkpoints(folder: Path) -> list[str]:
-    """Path prefixes by rising number; the files count, not the list that TensorFlow keeps of them."""
+    """Returns path prefixes by rising number, read from the files, not from TensorFlow's list of them."""
     found = [_NAME.fullmatch(path.name) for path in folder.glob("ckpt-*.index")]
     numbers = sorted((int(match[2]), match[1]) for match in found if match)
     return [str(folder / f"{name}-{number}") for number, name in numbers]

@@ -105,6 +105,6 @@ def _unfit(checkpoint: str, reason: str) -> UserError:
 
 
 def _distributions(read: _Read, index: int, own: NodePlan) -> tuple[tuple[float, ...], ...]:
-    """softmax(h) of each of a block's connections."""
+    """Returns softmax(h) of each of a block's connections."""
     keys = [_PEERS.format(node=index, position=p) for p in range(len(own.fusion.inputs))]
     return tuple(distribution_of(read(key, len(own.candidates))) for key in keys)

@@ -93,5 +93,5 @@ def _tell_in_records(model_dir: Path, which: str, figures: Mapping[str, float]) 
 
 
 def _with(kept: Mapping[str, float], figures: Mapping[str, float]) -> dict[str, float]:
-    """Kept figures, those that are known anew replaced."""
+    """Returns the recorded figures with the new ones in place of the old."""
     return {**kept, **without_nan({name: own for name, own in figures.items() if name in kept})}

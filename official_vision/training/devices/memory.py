@@ -121,7 +121,7 @@ def available() -> tuple[int, str] | None:
 
 
 def memory_line(config: Config, architecture: Architecture, replicas: int) -> str:
-    """What a run says before it starts: see `told`; arguments as for `need_of`."""
+    """Returns the memory that a run needs as a line; arguments as of `need_of`."""
     has = available()
     shares = config.train.strategy == "mirrored" and has is not None and has[1] != "the GPU"
     need = need_of(config, architecture, replicas)

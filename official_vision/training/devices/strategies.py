@@ -120,7 +120,7 @@ def _gpu_name(device: tf.config.PhysicalDevice) -> str:
 
 
 def is_one_of_many(strategy: tf.distribute.Strategy) -> bool:
-    """Whether other processes take part, so that all must decide alike."""
+    """Returns whether other processes take part, so that all must decide alike."""
     resolver = strategy.cluster_resolver
     if resolver is None or isinstance(strategy, tf.distribute.TPUStrategy):
         return False
@@ -129,7 +129,7 @@ def is_one_of_many(strategy: tf.distribute.Strategy) -> bool:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes the run's folder."""
+    """Returns whether this process is the one that writes the run's folder."""
     return strategy.extended.should_checkpoint
 
 

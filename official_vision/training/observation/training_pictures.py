@@ -87,7 +87,7 @@ def draw_samples(samples: Sequence[Sample], captions: Sequence[str]) -> np.ndarr
 
 
 def caption_of(sample: Sample, index: Index, scores: Mapping[str, np.ndarray]) -> str:
-    """The video, its labels and, where `scores` has it by its id, its likeliest classes."""
+    """Returns the video, its labels and, where `scores` has it by its id, its likeliest classes."""
     video = index.videos[sample.video]
     labels = ", ".join(sample.labels[:_MOST_LABELS]) or "no label"
     caption = f"{video}: {labels}"

@@ -25,7 +25,7 @@ _OF_ALL_WEIGHTS = ("weight_decay", "decay", "gradient_clip_norm", "ema_decay")
 
 
 def scaled_learning_rate(spec: OptimizerSpec, batch_size: int) -> float:
-    """The learning rate at `batch_size` clips per step, by the linear scaling rule (Goyal et al. 2017)."""
+    """Returns the learning rate at `batch_size` clips per step, by the linear scaling rule (Goyal et al. 2017)."""
     if spec.reference_batch_size is None:
         return spec.learning_rate
     return spec.learning_rate * batch_size / spec.reference_batch_size

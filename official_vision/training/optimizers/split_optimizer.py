@@ -97,7 +97,7 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
         return self._architecture.learning_rate
 
     def _get_hyper(self, name: str, dtype: tf.DType | None = None) -> Any:
-        """The network's; Model Garden's moving average asks for the learning rate in this way."""
+        """Returns the network optimizer's value, from which Model Garden's moving average reads the learning rate."""
         del dtype
         return getattr(self._network, name)
 

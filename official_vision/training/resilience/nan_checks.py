@@ -116,7 +116,7 @@ class FiniteWatch(tf.Module):
 
 
 def _own_variable(value: int, shape: list[int]) -> tf.Variable:
-    """A variable that every replica has and changes for itself."""
+    """Returns a variable that every replica has and changes for itself."""
     return tf.Variable(
         tf.fill(shape, value),
         trainable=False,
