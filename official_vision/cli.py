@@ -69,11 +69,11 @@ def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the terminal has no letters for
             stream.reconfigure(errors="backslashreplace")
-    asked = [
+    help_flags = [
         word for word in itertools.takewhile(lambda x: x != "--", sys.argv[1:]) if word in _HELP
     ]
-    if asked:
-        app.usage(shorthelp="full" not in asked[0], writeto_stdout=True)
+    if help_flags:
+        app.usage(shorthelp="full" not in help_flags[0], writeto_stdout=True)
         sys.exit(0)
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow arguments
     app.run(lambda argv: _guarded(main, argv, arguments))

@@ -148,7 +148,7 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> Config:
 def read(folder: str | os.PathLike) -> Config:
     """Reads the configuration that `Config.save` wrote into a run's folder."""
     record = read_record(folder)
-    with files.damage_told(Path(folder) / CONFIG_JSON):
+    with files.damage_reported(Path(folder) / CONFIG_JSON):
         return Config(
             **{
                 section: spec_class.from_dict(record["config"].get(section, {}))
@@ -295,7 +295,7 @@ def _check_macros() -> None:
     for name, kind in gin.config._CONFIG:
         if kind != "gin.macro" or re.search(rf"%{re.escape(name)}\b", text):
             continue
-        meant = [f"{spec}.{name}" for spec, own in _CLASSES.items() if name in _names_of(own)]
+        meant = [f"{spec}.{name}" for spec, fields in _CLASSES.items() if name in _names_of(fields)]
         remedy = f"Did you mean {' or '.join(meant)}?" if meant else "Remove it."
         raise UserError(
             f"A setting is written Spec.name = value. Received: {name} = ..., which nothing uses. {remedy}"
@@ -326,14 +326,14 @@ def _where(setting: str, gin_files: Sequence[str], gin_bindings: Sequence[str]) 
         if pattern.match(binding):
             return f" Set by --gin_bindings={binding!r}."
     for file in reversed(gin_files):
-        lines = _found(file, gin_files).read_text(encoding="utf-8-sig").splitlines()
+        lines = _path_of(file, gin_files).read_text(encoding="utf-8-sig").splitlines()
         for number, line in enumerate(lines, start=1):
             if pattern.match(line):
                 return f" Set by {file}, line {number}."
     return ""
 
 
-def _found(file: str, gin_files: Sequence[str]) -> Path:
+def _path_of(file: str, gin_files: Sequence[str]) -> Path:
     """Returns the path of a file that gin found by its search path."""
     beside = (Path(including).parent / file for including in gin_files)
     return next(path for path in (Path(file), _REPOSITORY / file, *beside) if path.is_file())
@@ -341,10 +341,10 @@ def _found(file: str, gin_files: Sequence[str]) -> Path:
 
 def versions() -> dict[str, str]:
     """Returns the versions of this package and of those that decide what it computes."""
-    found = {}
+    versions_by_package = {}
     for package in _PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            versions_by_package[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            versions_by_package[package] = "not installed"
+    return versions_by_package

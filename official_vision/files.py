@@ -92,7 +92,7 @@ def full_disk_reason(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def full_disk_told(flag: str, place: str | os.PathLike) -> Iterator[None]:
+def full_disk_reported(flag: str, place: str | os.PathLike) -> Iterator[None]:
     """Turns a full disk, met in the block, into one line.
 
     Args:
@@ -196,7 +196,7 @@ def read_object(
       UserError: the file is missing, is not JSON, or is of another form.
     """
     values = read_json(path)
-    with damage_told(path):
+    with damage_reported(path):
         if not isinstance(values, dict):
             raise TypeError(f"no object, but {type(values).__name__}")
         for name, kind in (fields or {}).items():
@@ -206,7 +206,7 @@ def read_object(
 
 
 @contextlib.contextmanager
-def damage_told(path: str | os.PathLike) -> Iterator[None]:
+def damage_reported(path: str | os.PathLike) -> Iterator[None]:
     """Turns what breaks in the block, since a file's content has another form, into one line.
 
     Args:
@@ -239,7 +239,7 @@ def sha256(path: str | os.PathLike) -> str:
 def size_bytes(path: str | os.PathLike) -> int:
     """Returns the size of a file, or of all files below a folder."""
     path = Path(path)
-    return sum(own.stat().st_size for own in (path, *path.rglob("*")) if own.is_file())
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
 
 
 def sha256_of_folder(path: str | os.PathLike) -> str:

@@ -21,7 +21,7 @@ _USUAL = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 _MOST_NAMED = 20  # of missing letters
 _UPRIGHT = ("regular", "book", "normal", "medium")
 _DRAWN_BY_NONE = ("Cc", "Cf", "Zs", "Zl", "Zp", "Mn")
-_told: set[str] = set()
+_reported: set[str] = set()
 
 
 def families_for(texts: Iterable[str]) -> list[str]:
@@ -59,11 +59,11 @@ def text_mask(text: str, height: int, width: int) -> np.ndarray:
     size, families = 0.7 * height, families_for([text])
     drawn = figure.text(0, 0.25, text, fontsize=size, color="white", parse_math=False)
     drawn.set_fontfamily([*drawn.get_fontfamily(), *families])
-    kept = len(text)
+    length = len(text)
     with boxes_allowed():
-        while kept > 1 and drawn.get_window_extent(canvas.get_renderer()).width > width:
-            kept -= 1
-            drawn.set_text(f"{text[:kept]}…")
+        while length > 1 and drawn.get_window_extent(canvas.get_renderer()).width > width:
+            length -= 1
+            drawn.set_text(f"{text[:length]}…")
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., 3].copy()
 
@@ -86,7 +86,7 @@ def _families(lacking: frozenset[str]) -> tuple[str, ...]:
 
 def _covering(lacking: frozenset[str]) -> Mapping[str, tuple[frozenset[str], str]]:
     """Font file -> the letters of `lacking` that it has, and its family; upright fonts first."""
-    found = {}
+    candidates = {}
     for path in sorted(font_manager.findSystemFonts()):
         try:
             font = FT2Font(path)
@@ -95,8 +95,8 @@ def _covering(lacking: frozenset[str]) -> Mapping[str, tuple[frozenset[str], str
             continue
         if letters and font.scalable:
             upright = font.style_name.lower() in _UPRIGHT
-            found[path] = (not upright, letters, font.family_name)
-    ordered = sorted(found.items(), key=lambda item: item[1][0])
+            candidates[path] = (not upright, letters, font.family_name)
+    ordered = sorted(candidates.items(), key=lambda item: item[1][0])
     return {path: (letters, family) for path, (_, letters, family) in ordered}
 
 
@@ -105,8 +105,8 @@ def _letters_of(path: Path) -> set[str]:
 
 
 def _tell(lacking: set[str]) -> None:
-    new = sorted(lacking - _told)
-    _told.update(new)
+    new = sorted(lacking - _reported)
+    _reported.update(new)
     if new:
         named = "".join(new[:_MOST_NAMED]) + ("..." if len(new) > _MOST_NAMED else "")
         print(

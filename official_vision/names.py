@@ -92,8 +92,8 @@ def file_stem(name: str, room: int) -> str:
     if len(encoded) + room <= MOST_NAME_BYTES:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:_HASH_LETTERS]
-    kept = encoded[: MOST_NAME_BYTES - room - len(digest) - 1].decode("utf-8", "ignore")
-    return f"{kept}-{digest}"
+    beginning = encoded[: MOST_NAME_BYTES - room - len(digest) - 1].decode("utf-8", "ignore")
+    return f"{beginning}-{digest}"
 
 
 def existing_path(root: str | os.PathLike, path: str | os.PathLike) -> Path:

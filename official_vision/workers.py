@@ -45,7 +45,7 @@ def spread(
     with Workers(work, min(workers, len(items))) as processes:
         for item in items:
             future = processes.submit(item)
-            future.add_done_callback(lambda done, own=item: results.put((own, done)))
+            future.add_done_callback(lambda done, item=item: results.put((item, done)))
         for _ in items:
             item, done = results.get()
             try:
@@ -60,15 +60,15 @@ class Workers(Generic[Item, Result]):
     As a context manager it ends them: what is being worked on is interrupted, what waits is dropped.
     """
 
-    def __init__(self, work: Callable[[Item], Result], count: int, items_a_process: int = 0):
+    def __init__(self, work: Callable[[Item], Result], count: int, items_per_process: int = 0):
         """
         Args:
           work: is pickled, and called in the processes.
           count: of processes.
-          items_a_process: after which a process is replaced; 0 for never.
+          items_per_process: after which a process is replaced; 0 for never.
         """
         self._work = work
-        self._items_a_process = items_a_process
+        self._items_per_process = items_per_process
         self._waiting: queue.SimpleQueue[tuple[Item, Future[Result]] | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._working: set[int] = set()  # process ids
@@ -107,7 +107,7 @@ class Workers(Generic[Item, Result]):
             while taken is not None:
                 self._do(pool, *taken)
                 done += 1
-                if done == self._items_a_process or self._stopped.is_set():
+                if done == self._items_per_process or self._stopped.is_set():
                     return
                 taken = self._waiting.get()
         except BrokenProcessPool:

@@ -96,7 +96,7 @@ def test_a_folder_to_come_is_tried_and_not_made(tmp_path):
 def test_a_full_disk_is_told_with_its_place(error, told):
     with (
         pytest.raises(UserError if told else type(error)) as raised,
-        files.full_disk_told("--output", "out"),
+        files.full_disk_reported("--output", "out"),
     ):
         raise error
     assert ("Received: out (" in str(raised.value)) == told
@@ -130,9 +130,9 @@ def test_a_file_of_ours_with_another_form_is_one_line(tmp_path, content, words):
 
 def test_what_breaks_over_a_file_of_ours_names_it(tmp_path):
     for broken in (lambda: {}["a"], lambda: [][0], lambda: None.x, lambda: int("x"), lambda: 1 / 0):
-        with pytest.raises(UserError, match=r"^A file must have"), files.damage_told(tmp_path):
+        with pytest.raises(UserError, match=r"^A file must have"), files.damage_reported(tmp_path):
             broken()
-    with pytest.raises(UserError, match=r"^this$"), files.damage_told(tmp_path):
+    with pytest.raises(UserError, match=r"^this$"), files.damage_reported(tmp_path):
         raise UserError("this")
 
 

@@ -161,8 +161,8 @@ def to_lists(
                 node.spatial_stride,
             ]
             structure.append([*row, 0] if rows_of_six else row)
-            given = list(node.strengths or ())
-            strengths.append([given] if nested and given else given)
+            weights = list(node.strengths or ())
+            strengths.append([weights] if nested and weights else weights)
     return structure, strengths
 
 
@@ -183,13 +183,13 @@ def from_lists(
     try:
         structure, strengths = _parsed(structure), _parsed(strengths)
         stems = sum(row[0] < 0 for row in structure)
-        given = list(strengths) or [()] * len(structure)
+        rows = list(strengths) or [()] * len(structure)
         kind = kind_named(settings.get("block_kind", Architecture.block_kind))
         nodes = [
             _stem_from_row(row, weights, stems, kind)
             if row[0] < 0
             else _block_from_row(index, row, weights)
-            for index, (row, weights) in enumerate(zip(structure, given, strict=True))
+            for index, (row, weights) in enumerate(zip(structure, rows, strict=True))
         ]
     except ArchitectureError:
         raise

@@ -25,8 +25,8 @@ def _blocks(
     blocks = []
     for level, rows in level_rows.items():
         for inputs, channels, dilation, stride in rows:
-            given = tuple(next(remaining)) if strengths and len(inputs) > 1 else None
-            blocks.append(Block(level, tuple(inputs), channels, dilation, stride, given))
+            weights = tuple(next(remaining)) if strengths and len(inputs) > 1 else None
+            blocks.append(Block(level, tuple(inputs), channels, dilation, stride, weights))
     return tuple(blocks)
 
 

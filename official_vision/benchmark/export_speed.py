@@ -24,9 +24,9 @@ from official_vision.modeling.network import AssembleNet
 from official_vision.serving.export import parity, tflite
 from official_vision.serving.export.held_out_clips import HeldOutClips, network_scores
 from official_vision.serving.export.isolated_process import (
-    StrangerFailedError,
-    fastest_tflite_answers,
-    saved_model_answers,
+    IsolatedProcessError,
+    fastest_tflite_scores,
+    saved_model_scores,
 )
 from official_vision.serving.export.signatures import ServingModule
 
@@ -34,7 +34,7 @@ EXPORT = "export"
 _CALIBRATION_CLIPS = 2
 _MEBIBYTE = 2**20
 
-Answers = tuple[dict[str, np.ndarray], float]  # scores by name; seconds of a clip
+TimedScores = tuple[dict[str, np.ndarray], float]  # scores by name; seconds of a clip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class _File:
 
     name: str
     write: Callable[[Path], None]
-    answers: Callable[[Path, HeldOutClips], Answers]
+    scores_of: Callable[[Path, HeldOutClips], TimedScores]
 
 
 def measure_exports(
@@ -83,14 +83,14 @@ def measure_exports(
             module = ServingModule(network, labels, [], data)
             tf.saved_model.save(module, str(path), signatures=module.signatures())
 
-        return _File(f"SavedModel {precision}", write, saved_model_answers)
+        return _File(f"SavedModel {precision}", write, saved_model_scores)
 
     def lite(format_name: str) -> _File:
         def write(path: Path) -> None:
             network = inference_network(model, discrete=False)
             path.write_bytes(tflite.convert(network, format_name, _first(clips)))
 
-        return _File(f"TFLite {format_name}", write, _lite_answers)
+        return _File(f"TFLite {format_name}", write, _lite_scores)
 
     rows = []
     for file in [*map(saved_model, precisions), *map(lite, formats)]:
@@ -112,9 +112,9 @@ def _keras_seconds(model: AssembleNet, clips: HeldOutClips) -> float:
     return statistics.median(seconds_of(lambda clip=clip: forward(clip).numpy()) for clip in fed)
 
 
-def _lite_answers(path: Path, clips: HeldOutClips) -> Answers:
-    found, seconds, _ = fastest_tflite_answers(path, clips, threads=os.cpu_count() or 1)
-    return found, seconds
+def _lite_scores(path: Path, clips: HeldOutClips) -> TimedScores:
+    scores, seconds, _ = fastest_tflite_scores(path, clips, threads=os.cpu_count() or 1)
+    return scores, seconds
 
 
 def _measured(
@@ -126,16 +126,16 @@ def _measured(
         try:
             file.write(path)
             written = time.perf_counter() - start
-            found, seconds = file.answers(path, clips)
-        except (UserError, StrangerFailedError) as error:
+            scores, seconds = file.scores_of(path, clips)
+        except (UserError, IsolatedProcessError) as error:
             return {"refused": str(error)}
         size = files.size_bytes(path)
-    own = parity.compare(expected, found, clips, size_bytes=size, seconds_a_clip=seconds)
+    figures = parity.compare(expected, scores, clips, size_bytes=size, seconds_per_clip=seconds)
     return {
         "write_seconds": written,
-        "mebibytes": own.size_bytes / _MEBIBYTE,
-        "seconds": own.seconds_a_clip,
-        "difference": own.difference,
+        "mebibytes": figures.size_bytes / _MEBIBYTE,
+        "seconds": figures.seconds_per_clip,
+        "difference": figures.difference,
     }
 
 

@@ -39,7 +39,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
       videos: how many of the first split.
 
     Returns:
-      JSON values: "video_seconds_a_second" by number of workers (text), of the whole command's work
+      JSON values: "video_seconds_per_second" by number of workers (text), of the whole command's work
       with its processes' start; "parts": seconds for each second of video, in one thread, of every
       part (flow by both methods); "shares": of the parts that `spec` asks for, together 1.
 
@@ -59,7 +59,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
     return {
         "videos": len(rows),
         "short_side": spec.short_side,
-        "video_seconds_a_second": speeds,
+        "video_seconds_per_second": speeds,
         "parts": parts,
         "shares": _shares(parts, spec),
     }
@@ -179,7 +179,7 @@ def preparation_text(result: dict[str, Any]) -> str:
     ]
     lines += [
         f"  {workers} workers{speed:10.2f}"
-        for workers, speed in result["video_seconds_a_second"].items()
+        for workers, speed in result["video_seconds_per_second"].items()
     ]
     lines.append("seconds for a second of video, in one thread, and the part's share")
     for name, seconds in result["parts"].items():

@@ -96,13 +96,13 @@ def _cores(config: Config, counts: Sequence[int]) -> list[tuple[int, ...]]:
             "Workers are kept to cores of their own, which Linux alone can do. Received: another system. "
             "Leave --grow=workers away."
         )
-    own, most = sorted(os.sched_getaffinity(0)), max(counts)
-    if most > len(own):
+    cores, most = sorted(os.sched_getaffinity(0)), max(counts)
+    if most > len(cores):
         raise UserError(
-            f"Each worker needs a core of its own. Received: {most} workers, {len(own)} cores. Name fewer workers."
+            f"Each worker needs a core of its own. Received: {most} workers, {len(cores)} cores. Name fewer workers."
         )
-    share = len(own) // most
-    return [tuple(own[i * share : (i + 1) * share]) for i in range(most)]
+    share = len(cores) // most
+    return [tuple(cores[i * share : (i + 1) * share]) for i in range(most)]
 
 
 def _parts(
@@ -117,7 +117,8 @@ def _parts(
     )
     addresses = tuple(free_addresses(len(cores))) if len(cores) > 1 else ()
     return [
-        _Part(config, precision, rounds, addresses, index, own) for index, own in enumerate(cores)
+        _Part(config, precision, rounds, addresses, index, core_set)
+        for index, core_set in enumerate(cores)
     ]
 
 
@@ -125,9 +126,9 @@ def free_addresses(count: int) -> list[str]:
     """Returns addresses of the loopback device, as TF_CONFIG names workers, whose ports nothing uses now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for own in sockets:
-            own.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{own.getsockname()[1]}" for own in sockets]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{listener.getsockname()[1]}" for listener in sockets]
 
 
 def _measured(config: Config, parts: Sequence[_Part]) -> tuple[dict[str, Any], float]:
@@ -136,15 +137,15 @@ def _measured(config: Config, parts: Sequence[_Part]) -> tuple[dict[str, Any], f
         begun = [processes.submit(part) for part in parts]
         # One that fails leaves the others waiting for it.
         futures.wait(begun, return_when=futures.FIRST_EXCEPTION)
-        done = [own.result() for own in begun if own.done()]
+        done = [future.result() for future in begun if future.done()]
     # A step ends when its slowest process does.
-    seconds = [max(own) for own in zip(*(own.seconds for own in done), strict=True)]
-    flops, products = sum(own.flops for own in done), sum(own.gemm_gflops for own in done)
+    seconds = [max(times) for times in zip(*(part.seconds for part in done), strict=True)]
+    flops, products = sum(part.flops for part in done), sum(part.gemm_gflops for part in done)
     clips = config.train_data.batch_size
     step = Contender(f"workers {len(parts)}", parts[0].precision, clips, flops, lambda: None)
     row = row_of(step, seconds, config.train_data)
     row["share_of_gemm"] = row["gflops"]["median"] / products
-    return row | {"first_call_seconds": max(own.first_seconds for own in done)}, products
+    return row | {"first_call_seconds": max(part.first_seconds for part in done)}, products
 
 
 @dataclasses.dataclass(frozen=True)

@@ -48,13 +48,13 @@ def search_configs(config: Config, folder: str | os.PathLike) -> dict[str, Confi
     config = dataclasses.replace(config, connectivity=connectivity)
     space = one_shot_space(resolve_architecture(config.model), config.search.candidates)
     save_architecture(space, Path(folder) / SPACE_FILE)
-    given = _updated(config, "joint")
+    fixed = _updated(config, "joint")
     placed = dataclasses.replace(config.search, output=str(folder))
-    searched = search_config(dataclasses.replace(given, search=placed))
-    ungated = dataclasses.replace(given, model=dataclasses.replace(config.model, gate="none"))
+    searched = search_config(dataclasses.replace(fixed, search=placed))
+    ungated = dataclasses.replace(fixed, model=dataclasses.replace(config.model, gate="none"))
     configs = {"given, no gates": ungated}
     if config.model.gate != "none":
-        configs[f"given, {config.model.gate} gates"] = given
+        configs[f"given, {config.model.gate} gates"] = fixed
     return configs | {
         "one-shot, joint": searched,
         "one-shot, bilevel": _updated(searched, "bilevel"),

@@ -69,10 +69,10 @@ def with_fixed(spec: ModelSpec, fixed: Mapping[str, Any], source: str) -> ModelS
     """
     usual = ModelSpec()
     for name, value in fixed.items():
-        given = getattr(spec, name)
-        if given not in (getattr(usual, name), value):
+        value_set = getattr(spec, name)
+        if value_set not in (getattr(usual, name), value):
             raise UserError(
-                f"ModelSpec.{name} must be what {source} was trained with, {value!r}. Received: {given!r}. "
+                f"ModelSpec.{name} must be what {source} was trained with, {value!r}. Received: {value_set!r}. "
                 "Leave it out."
             )
     return dataclasses.replace(spec, **fixed)

@@ -74,7 +74,9 @@ class Coverage:
 
     def lacks_statistics(self) -> bool:
         """Tells whether a batch norm has a new network's means and variances."""
-        return any("/moving_" in own.variable and own.status == INITIAL for own in self.weights)
+        return any(
+            "/moving_" in weight.variable and weight.status == INITIAL for weight in self.weights
+        )
 
     def by_node(self) -> dict[str, dict[str, int]]:
         """Returns the parameters of each node by status, nodes in the network's order."""
@@ -142,6 +144,6 @@ def _by_reason(what: str, entries: Iterable[tuple[str, str]]) -> list[str]:
     for reason, name in entries:
         names.setdefault(reason, []).append(name)
     return [
-        f"{what}: {len(own)} ({reason}): {', '.join(own[:3])}{', ...' if len(own) > 3 else ''}"
-        for reason, own in names.items()
+        f"{what}: {len(variables)} ({reason}): {', '.join(variables[:3])}{', ...' if len(variables) > 3 else ''}"
+        for reason, variables in names.items()
     ]

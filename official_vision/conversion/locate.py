@@ -24,13 +24,13 @@ def weights_at(path: str) -> str:
     Raises:
       UserError: there is nothing, or a folder holds several files of weights.
     """
-    given = Path(path)
-    if given.is_dir():
-        return _newest(given)
+    location = Path(path)
+    if location.is_dir():
+        return _newest(location)
     prefix = _PART.sub("", path).removesuffix(_INDEX)
     if Path(prefix + _INDEX).is_file():
         return prefix
-    if given.is_file() and prefix == path:
+    if location.is_file() and prefix == path:
         return path
     raise UserError(
         "--checkpoint must be a file of weights, a checkpoint's path prefix or a folder that holds one. "

@@ -58,21 +58,21 @@ def video_streams(
       VideoError: see video.decode.
     """
     solver = _flow_solver(flow)
-    held: Frame | None = None
+    previous: Frame | None = None
     held_flow = None
     report = DecodingReport() if report is None else report
     frames = decode(
         path, short_side, fps, start_sec, end_sec, broken_share=broken_share, report=report
     )
     for frame in frames:
-        if held is not None:
-            held_flow = solver(grey(held.rgb), grey(frame.rgb)) if solver else None
-            yield _streams(held, held_flow, objects)
-        held = frame
-    if held is not None:
+        if previous is not None:
+            held_flow = solver(grey(previous.rgb), grey(frame.rgb)) if solver else None
+            yield _streams(previous, held_flow, objects)
+        previous = frame
+    if previous is not None:
         if solver and held_flow is None:
-            held_flow = np.zeros((*held.rgb.shape[:2], 2), np.float32)
-        yield _streams(held, held_flow, objects)
+            held_flow = np.zeros((*previous.rgb.shape[:2], 2), np.float32)
+        yield _streams(previous, held_flow, objects)
     if report.ended and hasattr(objects, "check_count"):
         objects.check_count(report.frames)
 

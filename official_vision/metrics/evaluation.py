@@ -124,18 +124,18 @@ class Figures:
         """
         positives = self._positives.T @ counts
         precisions = _precisions(self._rankings, counts)
-        found = {
+        values = {
             "mAP": _mean(precisions),
             "weighted_mAP": _weighted_mean(precisions, positives),
             **{name: right @ counts / counts.sum(axis=0) for name, right in self._right.items()},
         }
         if self._single_label:
-            found["mean_class_accuracy"] = _mean(self.recalls(counts))
+            values["mean_class_accuracy"] = _mean(self.recalls(counts))
         if self._charades:
             official = _precisions(self._official_rankings, counts)
-            found["charades_mAP"] = _mean(official)
-            found["charades_weighted_mAP"] = _weighted_mean(official, positives)
-        return found, precisions
+            values["charades_mAP"] = _mean(official)
+            values["charades_weighted_mAP"] = _weighted_mean(official, positives)
+        return values, precisions
 
 
 def _rankings(scores: np.ndarray, positives: np.ndarray) -> list[Ranking]:
@@ -222,7 +222,7 @@ def evaluate_scores(
     charades = is_charades(class_names)
     figures = Figures(scores, labels, single_label=single_label, charades=charades)
     once = np.ones((len(scores), 1))
-    found, precisions = figures.of(once)
+    values, precisions = figures.of(once)
     recalls = figures.recalls(once)[:, 0] if single_label else None
     positives = (labels > 0).sum(axis=0)
     rows = tuple(
@@ -237,7 +237,7 @@ def evaluate_scores(
     )
     return Evaluation(
         rows,
-        {name: float(value[0]) for name, value in found.items()},
+        {name: float(value[0]) for name, value in values.items()},
         len(scores),
         confusion_matrix(scores, labels) if single_label else None,
     )

@@ -327,7 +327,7 @@ class AssembleNet(tf_keras.Model):
 
     def kernels(self) -> list[tf.Variable]:
         """Returns the kernels of convolutions and dense layers: what weight decay may touch."""
-        return [v for v in self.trainable_variables if _own_name(v) == "kernel"]
+        return [v for v in self.trainable_variables if _last_name(v) == "kernel"]
 
     def architecture_variables(self) -> list[tf.Variable]:
         """Returns the connection strengths w and the peer logits h, before sigmoid and softmax."""
@@ -370,5 +370,5 @@ def weights_and_connections(
     return groups
 
 
-def _own_name(variable: tf.Variable) -> str:
+def _last_name(variable: tf.Variable) -> str:
     return variable.name.split("/")[-1].split(":")[0]

@@ -88,8 +88,8 @@ def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = pri
 
 def _search(config: Config, output: Path, note: Callable[[str], None]) -> dict[str, Any]:
     """Trains the over-connected network."""
-    given = resolve_architecture(config.model)
-    space = one_shot_space(given, config.search.candidates)
+    architecture = resolve_architecture(config.model)
+    space = one_shot_space(architecture, config.search.candidates)
     path = output / layout.SPACE_FILE
     if path.is_file() and read_architecture(path) != space:
         raise UserError(
@@ -98,7 +98,9 @@ def _search(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
         )
     save_architecture(space, path)
     count = len(list(space.connections()))
-    note(f"{count} connections where {given.name} has {len(list(given.connections()))}")
+    note(
+        f"{count} connections where {architecture.name} has {len(list(architecture.connections()))}"
+    )
     result = _trained(search_config(config))
     metric, setting = config.train.best_metric, setting_of(config.model, config.validation_data)
     return {
@@ -121,7 +123,7 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
     recompute_norms(trained.model, trained)  # as the run's own evaluations do
     before = _figures(trained)
     fingerprints = configuration.read_record(output / layout.SEARCH_FOLDER)["data_fingerprints"]
-    found = make_discrete(
+    discrete = make_discrete(
         trained,
         spec,
         {
@@ -131,22 +133,22 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
             metric: without_nan(before)[metric],
         },
     )
-    if emptied := emptied_blocks(found.learned, found.threshold):
+    if emptied := emptied_blocks(discrete.learned, discrete.threshold):
         note(
-            f"no input of node {', '.join(map(str, emptied))} reaches {found.threshold:g}: the strongest stays"
+            f"no input of node {', '.join(map(str, emptied))} reaches {discrete.threshold:g}: the strongest stays"
         )
-    after = _figures(dataclasses.replace(trained, model=found.model))
-    tf.train.Checkpoint(model=found.model).write(str(output / layout.WEIGHTS))
-    save_architecture(found.architecture, output / layout.DERIVED_FILE)
+    after = _figures(dataclasses.replace(trained, model=discrete.model))
+    tf.train.Checkpoint(model=discrete.model).write(str(output / layout.WEIGHTS))
+    save_architecture(discrete.architecture, output / layout.DERIVED_FILE)
     setting = setting_of(config.model, config.validation_data)
     figures = {
         "settings": _derivation(config, output),
-        "threshold": found.threshold,
+        "threshold": discrete.threshold,
         "one_shot_figures": before,
         "one_shot_step": trained.step,
-        "connectivity": connection_figures(found.learned, setting),
+        "connectivity": connection_figures(discrete.learned, setting),
         "derived": {
-            **cost_figures(found.architecture, setting),
+            **cost_figures(discrete.architecture, setting),
             "steps": trained.step,
             "score": after.get(metric),
             "figures": after,
@@ -154,8 +156,8 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
     }
     if spec.curve_shares:
         figures["curve"] = [_curve_point(trained, config, s, note) for s in spec.curve_shares]
-    if found.architecture.is_discrete() and config.model.gate == "peer":
-        figures["attention"] = attention_figures(found.architecture, setting)
+    if discrete.architecture.is_discrete() and config.model.gate == "peer":
+        figures["attention"] = attention_figures(discrete.architecture, setting)
     return figures
 
 
@@ -164,9 +166,9 @@ def _curve_point(
 ) -> dict[str, Any]:
     """Returns figures of the network that keeps a share of its connections, not trained again."""
     metric = config.train.best_metric
-    found = make_discrete(trained, dataclasses.replace(config.search, keep_share=share), {})
-    score = _figures(dataclasses.replace(trained, model=found.model)).get(metric)
-    cost = cost_figures(found.architecture, setting_of(config.model, config.validation_data))
+    discrete = make_discrete(trained, dataclasses.replace(config.search, keep_share=share), {})
+    score = _figures(dataclasses.replace(trained, model=discrete.model)).get(metric)
+    cost = cost_figures(discrete.architecture, setting_of(config.model, config.validation_data))
     note(f"{cost['connections']} connections: {metric} {score:.4f}")
     return {"share": share, **cost, "steps": trained.step, "score": score}
 
@@ -197,9 +199,9 @@ def _retrain(config: Config, output: Path, note: Callable[[str], None]) -> dict[
             f"A discrete network is retrained in a folder of its own. Received: {begun.parent}, which trains the "
             "network of another derivation. Delete it, or choose another SearchSpec.output."
         )
-    own = retrain_config(config)
-    note(f"from {own.train.init_checkpoint or 'fresh weights'}")
-    result = _trained(own)
+    settings = retrain_config(config)
+    note(f"from {settings.train.init_checkpoint or 'fresh weights'}")
+    result = _trained(settings)
     metric = config.train.best_metric
     stages = layout.stages_of(output)
     reference = with_nan(stages["derive"]["one_shot_figures"])[metric]

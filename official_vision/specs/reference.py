@@ -93,15 +93,15 @@ def to_markdown(specs: Sequence[type[Spec]]) -> str:
 
 def _meanings(spec: type[Spec]) -> dict[str, str]:
     """Returns each field's text in the docstring's section Attributes."""
-    found: dict[str, list[str]] = {}
+    texts: dict[str, list[str]] = {}
     names: list[str] = []
     for line in _attribute_lines(spec):
         entry = _ENTRY.match(line)
         if entry:
             names = entry[1].split(", ")
         for name in names:
-            found.setdefault(name, []).append(entry[2] if entry else line.strip())
-    return {name: " ".join(lines) for name, lines in found.items()}
+            texts.setdefault(name, []).append(entry[2] if entry else line.strip())
+    return {name: " ".join(lines) for name, lines in texts.items()}
 
 
 def _attribute_lines(spec: type[Spec]) -> Iterator[str]:

@@ -62,10 +62,10 @@ class Trained:
 
     def described_index(self) -> Index | None:
         """Returns the data's description in the run's folder: classes, object ids and preparation, but no videos."""
-        own = self.data.get("train")
-        if own is None or self.labels is None:
+        train = self.data.get("train")
+        if train is None or self.labels is None:
             return None
-        return dataclasses.replace(own.index, classes=self.labels)
+        return dataclasses.replace(train.index, classes=self.labels)
 
     def validation_index(self) -> Index:
         """Reads the index of the validation split of the configuration.
@@ -83,8 +83,8 @@ class Trained:
 
     def unlike(self, index: Index) -> list[str]:
         """Returns a line for each way in which data were prepared otherwise than those of training."""
-        own = self.data.get("train")
-        return list(preparation_differences(own.index, index)) if own else []
+        train = self.data.get("train")
+        return list(preparation_differences(train.index, index)) if train else []
 
 
 def load_trained(

@@ -35,7 +35,7 @@ def test_figures_fit_each_other_and_the_cost_model(config, what):
         assert 0 < seconds["least"] <= seconds["median"] <= seconds["most"]
         assert row["gflop"] == pytest.approx(flops * (3 if what == "train" else 1) / 1e9)
         assert gflops["most"] == pytest.approx(row["gflop"] / seconds["least"])
-        assert row["clips_a_second"]["least"] == pytest.approx(2 / seconds["most"])
+        assert row["clips_per_second"]["least"] == pytest.approx(2 / seconds["most"])
         share = gflops["median"] / result["gemm_gflops"]["float32"]
         assert row["share_of_gemm"] == pytest.approx(share)
         assert 0 < share < 1

@@ -34,7 +34,7 @@ def test_a_page_is_served_until_it_is_ended(tmp_path, ended_by):
     pytest.importorskip("gradio", reason="Gradio is not installed")
     (tmp_path / "model").mkdir()
     (tmp_path / "uploads").mkdir()
-    model = exports.save_known_answers(tmp_path / "model")
+    model = exports.save_known_scores(tmp_path / "model")
     with socket.socket() as own:
         own.bind(("127.0.0.1", 0))
         port = own.getsockname()[1]

@@ -24,7 +24,7 @@ def error_lines(done):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """An exported file whose answers are known."""
-    return exports.save_known_answers(tmp_path_factory.mktemp("model"))
+    return exports.save_known_scores(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

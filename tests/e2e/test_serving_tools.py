@@ -19,7 +19,7 @@ def error_line(done):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return exports.save_known_answers(tmp_path_factory.mktemp("model"))
+    return exports.save_known_scores(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")

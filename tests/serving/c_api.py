@@ -130,7 +130,7 @@ class Model:
         )
         return np.frombuffer(content, DTYPES[dtype]).reshape(shape)
 
-    def ask(self, signature, streams):
+    def run(self, signature, streams):
         """Returns the outputs of a signature that are numbers."""
         inputs = tensors(self.signatures[signature], 1)
         wanted = {k: v for k, v in tensors(self.signatures[signature], 2).items() if v[2] in DTYPES}
@@ -155,10 +155,10 @@ def main():
     streams = dict(np.load(inputs, allow_pickle=False))
     wrong = {name: value[:, :0] for name, value in streams.items()}
     try:
-        model.ask(signature, wrong)
+        model.run(signature, wrong)
     except RuntimeError as error:
         print(f"refused: {error}")
-    np.savez(outputs, **model.ask(signature, streams))
+    np.savez(outputs, **model.run(signature, streams))
     foreign = {"tensorflow", "tf_keras", "keras", "official_vision", "official"} & set(sys.modules)
     print(f"foreign: {sorted(foreign)}")
 

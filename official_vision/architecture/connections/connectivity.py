@@ -107,8 +107,8 @@ def connection_strengths(
     for index, node in enumerate(architecture.nodes):
         if not node.inputs:
             continue
-        own = learned.get(index, node.strengths) or (None,) * len(node.inputs)
-        for source, strength in zip(node.inputs, own, strict=True):
+        strengths = learned.get(index, node.strengths) or (None,) * len(node.inputs)
+        for source, strength in zip(node.inputs, strengths, strict=True):
             yield source, index, strength
 
 

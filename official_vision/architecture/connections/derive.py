@@ -60,14 +60,16 @@ def derive(
         )
     plan = make_plan(architecture)
     blocks: dict[int, Block] = {}
-    kept: dict[int, tuple[int, ...]] = {}
-    for own in plan:
-        block = architecture.nodes[own.index]
+    kept_inputs: dict[int, tuple[int, ...]] = {}
+    for node in plan:
+        block = architecture.nodes[node.index]
         if isinstance(block, Block):
-            learned = (strengths or {}).get(own.index, block.strengths)
-            rows = (peer_distributions or {}).get(own.index)
-            block = _with_peers(own.index, block, rows, own.candidates)
-            blocks[own.index], kept[own.index] = _pruned(own.index, block, learned, threshold)
+            learned = (strengths or {}).get(node.index, block.strengths)
+            rows = (peer_distributions or {}).get(node.index)
+            block = _with_peers(node.index, block, rows, node.candidates)
+            blocks[node.index], kept_inputs[node.index] = _pruned(
+                node.index, block, learned, threshold
+            )
     alive = _alive(architecture.outputs, blocks)
     new_index = {old: new for new, old in enumerate(sorted(alive))}
     derived = _rebuilt(architecture, blocks, plan, new_index)
@@ -82,7 +84,7 @@ def derive(
     return Derivation(
         dataclasses.replace(derived, provenance=provenance),
         new_index,
-        {old: positions for old, positions in kept.items() if old in alive},
+        {old: positions for old, positions in kept_inputs.items() if old in alive},
     )
 
 
@@ -108,10 +110,12 @@ def _pruned(
     positions = tuple(range(len(block.inputs)))
     kept_strengths = None
     if strengths is not None and len(positions) > 1:
-        own = _checked(index, "input", strengths, len(positions))
-        strongest = own.index(max(own))
-        positions = tuple(p for p in positions if own[p] >= threshold or p == strongest)
-        bounded = tuple(min(max(own[p], _LEAST_STRENGTH), 1 - _LEAST_STRENGTH) for p in positions)
+        checked = _checked(index, "input", strengths, len(positions))
+        strongest = checked.index(max(checked))
+        positions = tuple(p for p in positions if checked[p] >= threshold or p == strongest)
+        bounded = tuple(
+            min(max(checked[p], _LEAST_STRENGTH), 1 - _LEAST_STRENGTH) for p in positions
+        )
         kept_strengths = bounded if len(positions) > 1 else None
     pruned = dataclasses.replace(
         block,

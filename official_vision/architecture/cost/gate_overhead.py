@@ -86,11 +86,11 @@ _PICKS: dict[str, _Pick] = {
 def _unshared(cost: Cost) -> int:
     """Values that the gates of all connections would average and scale, each for itself."""
     values = 0
-    for own in cost.plan:
-        if own.fusion is None or own.index not in cost.alive:
+    for node in cost.plan:
+        if node.fusion is None or node.index not in cost.alive:
             continue
-        for width, read in zip(own.fusion.input_channels, own.gate_sources("peer"), strict=True):
-            values += cost.setting.positions(own.input_stride) * width
+        for width, read in zip(node.fusion.input_channels, node.gate_sources("peer"), strict=True):
+            values += cost.setting.positions(node.input_stride) * width
             for peer, _ in read.maps():
                 plan = cost.plan[peer]
                 values += cost.setting.positions(plan.stride) * plan.output_channels
@@ -111,26 +111,26 @@ def _unnamed(architecture: Architecture) -> Architecture:
 
 def _discrete(architecture: Architecture, plan: Sequence[NodePlan], pick: _Pick) -> Architecture:
     distributions = {}
-    for own in plan:
-        if own.fusion is None:
+    for node in plan:
+        if node.fusion is None:
             continue
-        candidates = [plan[index] for index in own.candidates]
-        chosen = [pick(candidates, source).index for source in own.fusion.inputs]
-        distributions[own.index] = [
-            [float(index == peer) for index in own.candidates] for peer in chosen
+        candidates = [plan[index] for index in node.candidates]
+        chosen = [pick(candidates, source).index for source in node.fusion.inputs]
+        distributions[node.index] = [
+            [float(index == peer) for index in node.candidates] for peer in chosen
         ]
     return derive(architecture, peer_distributions=distributions).architecture
 
 
 def _compare(choice: str, plain: Cost, gated: Cost) -> Overhead:
-    kept = tuple(sorted(gated.alive - plain.alive))
+    extra_nodes = tuple(sorted(gated.alive - plain.alive))
     base, whole = plain.total, gated.total
     added = gated.of_role("gate", "average")
     scaling = gated.of_role("connection").elementwise - plain.of_role("connection").elementwise
     scaling -= sum(
         part.count.elementwise
         for part in gated.parts
-        if part.role == "connection" and part.node in kept
+        if part.role == "connection" and part.node in extra_nodes
     )
     return Overhead(
         choice,
@@ -138,7 +138,7 @@ def _compare(choice: str, plain: Cost, gated: Cost) -> Overhead:
         arithmetic=100 * (added.arithmetic + scaling) / base.arithmetic,
         unshared=100 * (added.flops + _unshared(gated)) / base.arithmetic,
         parameters=100 * added.parameters / base.parameters,
-        kept_nodes=kept,
+        kept_nodes=extra_nodes,
         parameters_with_kept=100 * (whole.parameters / base.parameters - 1),
         arithmetic_with_kept=100 * (whole.arithmetic / base.arithmetic - 1),
     )

@@ -68,14 +68,14 @@ def to_dict(
     choices = learned.choices() if learned else {}
     nodes = [
         {
-            "index": own.index,
-            "level": own.level,
-            "inputs": list(cost.architecture.nodes[own.index].inputs),
-            "output": list(cost.shape(own.index)),
-            "alive": own.index in cost.alive,
-            **_numbers(cost.of_node(own.index)),
+            "index": node.index,
+            "level": node.level,
+            "inputs": list(cost.architecture.nodes[node.index].inputs),
+            "output": list(cost.shape(node.index)),
+            "alive": node.index in cost.alive,
+            **_numbers(cost.of_node(node.index)),
         }
-        for own in cost.plan
+        for node in cost.plan
     ]
     connections = [
         {
@@ -105,8 +105,8 @@ def to_dict(
 
 def _strengths(cost: Cost, learned: Learned | None) -> dict[tuple[int, int], float | None]:
     """(source, consumer) -> strength, for every connection."""
-    own = connection_strengths(cost.architecture, learned.strengths if learned else {})
-    return {(source, consumer): strength for source, consumer, strength in own}
+    strengths = connection_strengths(cost.architecture, learned.strengths if learned else {})
+    return {(source, consumer): strength for source, consumer, strength in strengths}
 
 
 def _peers_to_dict(choice: PeerChoice | None) -> dict[str, Any] | None:
@@ -124,7 +124,7 @@ def _peers_to_dict(choice: PeerChoice | None) -> dict[str, Any] | None:
 
 def _learned_to_dict(learned: Learned) -> dict[str, Any]:
     choices = list(learned.choices().values())
-    strengths = [strength for own in learned.strengths.values() for strength in own]
+    strengths = [strength for values in learned.strengths.values() for strength in values]
     return {
         **learned.source,
         "mean_strength": _mean(strengths),
@@ -158,16 +158,16 @@ def _node_rows(
     whole = cost.total
     rows = [
         (
-            str(own.index),
-            str(own.level),
-            _what(cost.architecture.nodes[own.index]),
-            " x ".join(map(str, cost.shape(own.index))),
-            *_amounts(cost.of_node(own.index), whole),
-            _inputs(cost, own.index, strengths)
-            if own.index in cost.alive
+            str(node.index),
+            str(node.level),
+            _what(cost.architecture.nodes[node.index]),
+            " x ".join(map(str, cost.shape(node.index))),
+            *_amounts(cost.of_node(node.index), whole),
+            _inputs(cost, node.index, strengths)
+            if node.index in cost.alive
             else "left out: reaches no output",
         )
-        for own in cost.plan
+        for node in cost.plan
     ]
     flow = cost.of_role("flow")
     if flow != Count():
@@ -235,7 +235,7 @@ def _streams(cost: Cost) -> str:
 def _learned(learned: Learned, strengths: Mapping[tuple[int, int], float | None]) -> Iterator[str]:
     """Where the strengths come from; every one-shot connection's peers; how decided they are."""
     source = "".join(f", {name} {learned.source[name]}" for name in ("checkpoint", "step"))
-    learnable = [strength for own in learned.strengths.values() for strength in own]
+    learnable = [strength for values in learned.strengths.values() for strength in values]
     text = f"learned{source}"
     if learnable:
         text += f": strengths {min(learnable):.2f} to {max(learnable):.2f}"
@@ -279,7 +279,7 @@ def _overheads(overheads: Sequence[Overhead]) -> str:
             f"+{overhead.arithmetic:.3f} %",
             f"+{overhead.unshared:.3f} %",
             f"+{overhead.parameters:.2f} %",
-            _kept(overhead),
+            _extra_nodes(overhead),
         )
         for overhead in overheads
     ]
@@ -301,7 +301,7 @@ def _overheads(overheads: Sequence[Overhead]) -> str:
     return _table(headings, rows, {headings[0], headings[-1]}) + "\n" + legend
 
 
-def _kept(overhead: Overhead) -> str:
+def _extra_nodes(overhead: Overhead) -> str:
     if not overhead.kept_nodes:
         return ""
     nodes = ", ".join(map(str, overhead.kept_nodes))

@@ -184,8 +184,8 @@ def _sweep(
             pull = {}
             for position, item in enumerate(items[number]):
                 beside = [places[other] for other in neighbours.get((item, number), ())]
-                own = places[item, number]
-                pull[item] = (sum(beside) / len(beside) if beside else own, position)
+                place = places[item, number]
+                pull[item] = (sum(beside) / len(beside) if beside else place, position)
             # Stems stay in the order of the table: people look them up there.
             if number:
                 items[number] = sorted(items[number], key=pull.__getitem__)

@@ -90,8 +90,8 @@ def measure_profiles(
             run()  # traces and compiles
             seconds = spread([seconds_of(run) for _ in range(rounds)])
             kernels = traced(run, rounds, Path(folder) / f"{name}-{precision}")
-            found = summary(kernels, rounds, architecture, cost)
-            profiles.append({"name": name, "precision": precision, "seconds": seconds} | found)
+            summed = summary(kernels, rounds, architecture, cost)
+            profiles.append({"name": name, "precision": precision, "seconds": seconds} | summed)
     return {"what": what, "rounds": rounds, "profiles": profiles}
 
 
@@ -112,7 +112,7 @@ def summary(
     fed = fed_by(architecture)
     streams = {_node(i): "+".join(names) for i, names in enumerate(fed)}
     streams |= {HEAD: "+".join(feeding_classifier(architecture))}
-    places = _added((place_of(own.path), own.seconds / calls) for own in kernels)
+    places = _added((place_of(kernel.path), kernel.seconds / calls) for kernel in kernels)
     flops = {_node(i): float(cost.of_node(i).flops) for i in sorted(cost.alive)}
     flops |= {role: float(cost.of_role(role).flops) for role in (FLOW, HEAD)}
     in_order = [name for name in (*flops, SHARED, REST) if places.get(name)]
@@ -123,7 +123,9 @@ def summary(
         "places": _shares({name: places[name] for name in in_order}, flops),
         "streams": _shares(by_time, done),
         "kinds": _shares(
-            _by_time(_added((kind_of(own.operation), own.seconds / calls) for own in kernels))
+            _by_time(
+                _added((kind_of(kernel.operation), kernel.seconds / calls) for kernel in kernels)
+            )
         ),
     }
 
@@ -140,7 +142,7 @@ def _added(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
 
 
 def _by_time(seconds: Mapping[str, float]) -> dict[str, float]:
-    return dict(sorted(seconds.items(), key=lambda own: -own[1]))
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
 def _shares(
@@ -158,14 +160,15 @@ def _shares(
 def profile_text(result: Mapping[str, Any]) -> str:
     """Returns the figures as tables for the screen."""
     blocks = []
-    for own in result["profiles"]:
+    for profile in result["profiles"]:
         lines = [
-            f"{result['what']} of {own['name']}, {own['precision']}: {own['seconds']['median']:.3f} s a call; "
-            f"kernels, summed over threads, {own['kernel_seconds']:.3f} s",
+            f"{result['what']} of {profile['name']}, {profile['precision']}: "
+            f"{profile['seconds']['median']:.3f} s per call; "
+            f"kernels, summed over threads, {profile['kernel_seconds']:.3f} s",
             f"  {'':<28} {'seconds':>8} {'share':>6}  of FLOPs",
         ]
         for table in ("places", "streams", "kinds"):
-            lines += [_line(row) for row in own[table]] + [""]
+            lines += [_line(row) for row in profile[table]] + [""]
         blocks.append("\n".join(lines[:-1]))
     return "\n\n".join(blocks)
 

@@ -25,17 +25,17 @@ def draw_profiles(result: Mapping[str, Any], path: str | os.PathLike) -> None:
 def make_figure(result: Mapping[str, Any]) -> Figure:
     """Returns what `draw_profiles` saves."""
     profiles = result["profiles"]
-    longest = max(len(own["places"]) for own in profiles)
+    longest = max(len(profile["places"]) for profile in profiles)
     figure = Figure(figsize=(13, len(profiles) * (1.2 + 0.24 * longest)), layout="constrained")
-    for row, own in zip(
+    for row, profile in zip(
         figure.subfigures(len(profiles), squeeze=False)[:, 0], profiles, strict=True
     ):
         row.suptitle(
-            f"{result['what']} of {own['name']}, {own['precision']}: "
-            f"{own['seconds']['median']:.3f} s a call"
+            f"{result['what']} of {profile['name']}, {profile['precision']}: "
+            f"{profile['seconds']['median']:.3f} s per call"
         )
         for axes, table in zip(row.subplots(1, 3), ("places", "streams", "kinds"), strict=True):
-            _draw_bars(axes, own[table])
+            _draw_bars(axes, profile[table])
     return figure
 
 

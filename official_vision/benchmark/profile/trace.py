@@ -78,7 +78,7 @@ def kernels_of(space: Any) -> Iterator[Kernel]:
         if plane.name != _HOST:
             continue
         for line in plane.lines:  # one a thread
-            yield from _with_own_seconds(_events(plane, line))
+            yield from _with_self_seconds(_events(plane, line))
 
 
 def _events(plane: Any, line: Any) -> Iterator[tuple[int, int, str, str]]:
@@ -100,10 +100,10 @@ def _xla_module(plane: Any, event: Any) -> str:
     return ""
 
 
-def _with_own_seconds(events: Iterable[tuple[int, int, str, str]]) -> Iterator[Kernel]:
+def _with_self_seconds(events: Iterable[tuple[int, int, str, str]]) -> Iterator[Kernel]:
     """Takes from each kernel the time of those that ran within it."""
     around: list[list[Any]] = []  # kernels that have begun: end, own picoseconds, path, operation
-    for begin, end, path, operation in sorted(events, key=lambda own: (own[0], -own[1])):
+    for begin, end, path, operation in sorted(events, key=lambda event: (event[0], -event[1])):
         while around and around[-1][0] <= begin:
             yield _finished(around.pop())
         if around:
@@ -113,6 +113,6 @@ def _with_own_seconds(events: Iterable[tuple[int, int, str, str]]) -> Iterator[K
         yield _finished(around.pop())
 
 
-def _finished(own: list[Any]) -> Kernel:
-    _, picoseconds, path, operation = own
+def _finished(event: list[Any]) -> Kernel:
+    _, picoseconds, path, operation = event
     return Kernel(path, operation, picoseconds * _PICOSECOND)

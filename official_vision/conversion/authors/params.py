@@ -56,7 +56,7 @@ _Loader.add_constructor(
 )
 
 
-def find_params(checkpoint: str, given: str) -> Params | None:
+def find_params(checkpoint: str, path: str) -> Params | None:
     """Reads the params.yaml that was given, or else lies beside a checkpoint or one folder above.
 
     Args:
@@ -69,8 +69,8 @@ def find_params(checkpoint: str, given: str) -> Params | None:
     Raises:
       UserError: the file is missing, is not YAML or is not of the port.
     """
-    if given:
-        return _read(Path(given))
+    if path:
+        return _read(Path(path))
     folder = Path(checkpoint).resolve().parent
     beside = (folder / PARAMS_FILE, folder.parent / PARAMS_FILE)
     return next((_read(path) for path in beside if path.is_file()), None)

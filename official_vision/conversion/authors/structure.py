@@ -52,7 +52,7 @@ def architecture_of(
     Raises:
       UserError: no structure, one that is not a network, or widths or a depth that the checkpoint has not.
     """
-    lists, graph = _given(structure, params)
+    lists, graph = _read_structure(structure, params)
     if graph is not None:
         return _as_theirs(graph if depth is None else graph.with_settings(depth, None)), ()
     rows, strengths = lists
@@ -92,7 +92,7 @@ def _renumbered(rows: Sequence[Sequence], left_out: Sequence[int]) -> list[list]
     ]
 
 
-def _given(
+def _read_structure(
     structure: str, params: Params | None
 ) -> tuple[tuple[list, list] | None, Architecture | None]:
     if not structure:
@@ -101,8 +101,8 @@ def _given(
                 "The network's structure must be known, which no checkpoint holds. Received: neither "
                 "--structure nor a params.yaml beside the checkpoint. Give one of them."
             )
-        given = {"structure": params.structure, "edge_weights": params.edge_weights}
-        return _lists(given, params.path), None
+        lists = {"structure": params.structure, "edge_weights": params.edge_weights}
+        return _lists(lists, params.path), None
     if not os.path.isfile(structure):
         return None, load_architecture(
             structure

@@ -124,14 +124,14 @@ def _h5_path(path: str) -> Iterator[tuple[str, np.ndarray]]:
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, np.ndarray]]:
     """Yields every tensor of floating numbers; links to other files are not followed."""
-    found: list[tuple[str, h5py.Dataset]] = []
+    datasets: list[tuple[str, h5py.Dataset]] = []
     file.visititems(
-        lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None
+        lambda name, item: datasets.append((name, item)) if isinstance(item, h5py.Dataset) else None
     )
-    found = [(name, data) for name, data in found if data.dtype.kind == "f"]
-    if sum(data.size for _, data in found) > _MOST_NUMBERS:
+    datasets = [(name, data) for name, data in datasets if data.dtype.kind == "f"]
+    if sum(data.size for _, data in datasets) > _MOST_NUMBERS:
         raise ValueError(f"more than {_MOST_NUMBERS} numbers")
-    for name, data in found:
+    for name, data in datasets:
         if data.external or data.is_virtual:
             raise ValueError(f"{name} lies in another file")
         yield name, _as_float32(data[()])

@@ -45,7 +45,7 @@ def divide(manifest: Manifest, spec: PrepareSpec) -> Manifest:
         dataclasses.replace(row, split=chosen[row.group or row.path]) for row in manifest.rows
     )
     divided = dataclasses.replace(manifest, rows=rows)
-    return dataclasses.replace(divided, division=_told(divided, spec))
+    return dataclasses.replace(divided, division=_notes(divided, spec))
 
 
 def _shares(spec: PrepareSpec) -> dict[str, float]:
@@ -79,7 +79,7 @@ def _chosen(
 ) -> dict[str, str]:
     """Assigns group by group, in an order drawn by the seed, to the split that lacks its classes most."""
     labels = {key: _labels(rows) for key, rows in groups.items()}
-    with_class = Counter(label for found in labels.values() for label in found)
+    with_class = Counter(label for classes in labels.values() for label in classes)
     lacking = {
         split: {label: _wanted(split, count, shares) for label, count in with_class.items()}
         for split in shares
@@ -120,7 +120,7 @@ def _draw(key: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed} {key}".encode("utf-8", "surrogatepass")).digest()
 
 
-def _told(manifest: Manifest, spec: PrepareSpec) -> tuple[str, ...]:
+def _notes(manifest: Manifest, spec: PrepareSpec) -> tuple[str, ...]:
     counts = [f"{split} {len(manifest.rows_of(split))}" for split in manifest.splits()]
     lines = [f"videos without a split are divided: {', '.join(counts)} (seed {spec.split_seed})"]
     occurring = {label.class_index for row in manifest.rows for label in row.labels}

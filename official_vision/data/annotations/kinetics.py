@@ -105,8 +105,8 @@ def _official_rows(file: _File) -> Iterator[NamedRow]:
         label = values.get("label", "").strip().strip('"')
         name = f"{video}_{times[0]:06d}_{times[1]:06d}"
         labels = ((label, None, None),) if label else ()
-        found = _located(file.videos, f"{name}.mp4", split_word, split, label)
-        yield NamedRow(where, name, found, split, labels, group=video)
+        path = _located(file.videos, f"{name}.mp4", split_word, split, label)
+        yield NamedRow(where, name, path, split, labels, group=video)
 
 
 def _located(videos: str | os.PathLike, clip: str, split_word: str, split: str, label: str) -> str:

@@ -36,8 +36,8 @@ def read_text(path: str | os.PathLike, *, foreign_bytes: bool = False) -> str:
         ) from error
     try:
         # Text of two or four bytes a letter holds zeros; there are none in the name of a file.
-        kept = "surrogateescape" if foreign_bytes and b"\0" not in content else "strict"
-        return content.decode("utf-8-sig", kept).replace("\r\n", "\n").replace("\r", "\n")
+        errors = "surrogateescape" if foreign_bytes and b"\0" not in content else "strict"
+        return content.decode("utf-8-sig", errors).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise UserError(
             f"An annotation file must be UTF-8 text. Received: {path} ({error}). Save it as UTF-8."
@@ -172,13 +172,13 @@ def official_files(folder: Path, splits: Mapping[str, str]) -> list[tuple[Path, 
     Raises:
       UserError: it holds none.
     """
-    found = [(folder / name, split) for name, split in splits.items() if (folder / name).is_file()]
-    if not found:
+    paths = [(folder / name, split) for name, split in splits.items() if (folder / name).is_file()]
+    if not paths:
         raise UserError(
             f"PrepareSpec.annotations must be the folder that holds {' and '.join(splits)}. "
             f"Received: {folder}, which holds neither."
         )
-    return found
+    return paths
 
 
 def located(videos: str | os.PathLike, candidates: Iterable[str]) -> str:

@@ -95,8 +95,8 @@ def audit(
     """
     paths = sorted({row.path for row in manifest.rows})
     with _looking(spec, decode) as look:
-        found = progress(look(paths), len(paths), "videos")
-        videos = {video.path: video for video in found}
+        surveys = progress(look(paths), len(paths), "videos")
+        videos = {video.path: video for video in surveys}
     findings = [finding for video in videos.values() for finding in video.findings]
     findings += _late(manifest, videos)
     findings += _unlabelled(manifest) + _classes_without_videos(manifest)
@@ -161,10 +161,10 @@ def _look(path: str, spec: PrepareSpec, worker: DecodingWorker, decode: bool) ->
 
 
 def _findings_of(path: str, seen: Survey) -> Iterator[Finding]:
-    said = seen.report.said()
+    messages = seen.report.messages()
     for kind in KINDS:
-        if kind in said:
-            yield Finding(kind, path, said[kind])
+        if kind in messages:
+            yield Finding(kind, path, messages[kind])
     if seen.streams > 1:
         yield Finding("several_streams", path, f"{seen.streams} of them")
     if seen.rate_error_sec:
@@ -221,8 +221,8 @@ def _leakage(manifest: Manifest, root: Path, videos: dict[str, _Video]) -> list[
             by_group[row.group].add(row.split)
     findings = [
         Finding("leakage", name, f"{what} is in {' and '.join(sorted(splits))}")
-        for what, found in (("the file", by_path), ("the group", by_group))
-        for name, splits in found.items()
+        for what, groups in (("the file", by_path), ("the group", by_group))
+        for name, splits in groups.items()
         if len(splits) > 1
     ]
     for same in _same_content(root, list(videos)):

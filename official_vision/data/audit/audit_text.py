@@ -39,11 +39,11 @@ def _findings(audit: Audit) -> Iterator[str]:
     if not audit.findings:
         yield "nothing was found that needs a look"
     for kind, meaning in KINDS.items():
-        found = [finding for finding in audit.findings if finding.kind == kind]
-        if not found:
+        findings = [finding for finding in audit.findings if finding.kind == kind]
+        if not findings:
             continue
-        yield f"{meaning}: {len(found)}"
-        for finding in found[:_NAMES_PRINTED]:
+        yield f"{meaning}: {len(findings)}"
+        for finding in findings[:_NAMES_PRINTED]:
             yield f"  {finding.about}: {finding.detail}"
-        if len(found) > _NAMES_PRINTED:
-            yield f"  and {len(found) - _NAMES_PRINTED} more, which --json names"
+        if len(findings) > _NAMES_PRINTED:
+            yield f"  and {len(findings) - _NAMES_PRINTED} more, which --json names"

@@ -55,9 +55,9 @@ def _split_findings(
     sound = []
     for shard in index.shards:
         changed = [
-            str(folder / own.file)
-            for own in shard.files
-            if files.sha256(folder / own.file) != own.sha256
+            str(folder / entry.file)
+            for entry in shard.files
+            if files.sha256(folder / entry.file) != entry.sha256
         ]
         for path in changed:
             yield Finding("shards", path, "its content has changed since it was written")
@@ -89,5 +89,5 @@ def _lengths(shards: Iterable[str], streams: Iterable[str]) -> Iterator[tuple[st
     for record in tf.data.TFRecordDataset(list(shards)):
         example = tf.train.SequenceExample.FromString(record.numpy())
         video = example.context.feature["clip/id"].bytes_list.value[0].decode()
-        found = example.feature_lists.feature_list
-        yield video, {name: len(found[ENCODED_KEYS[name]].feature) for name in streams}
+        lists = example.feature_lists.feature_list
+        yield video, {name: len(lists[ENCODED_KEYS[name]].feature) for name in streams}

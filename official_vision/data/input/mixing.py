@@ -80,8 +80,8 @@ def mixup(features: Tensors, partner: tf.Tensor, share: tf.Tensor) -> Tensors:
     mixed = {}
     for name, x in features.items():
         if name == "objects":
-            own = tf.reshape(share >= 0.5, [-1, 1, 1, 1])
-            mixed[name] = tf.where(own, x, tf.gather(x, partner))
+            first_is_larger = tf.reshape(share >= 0.5, [-1, 1, 1, 1])
+            mixed[name] = tf.where(first_is_larger, x, tf.gather(x, partner))
         else:
             mixed[name] = _weighted(x, partner, share)
     return mixed
@@ -129,6 +129,6 @@ def cut_boxes(share: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
 def _weighted(x: tf.Tensor, partner: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
     """share * x + (1 - share) * partner's, in x's dtype."""
     weight = tf.reshape(share, [-1] + [1] * (x.shape.rank - 1))
-    own = tf.cast(x, tf.float32)
-    mixed = weight * own + (1 - weight) * tf.gather(own, partner)
+    wide = tf.cast(x, tf.float32)
+    mixed = weight * wide + (1 - weight) * tf.gather(wide, partner)
     return tf.cast(tf.round(mixed), x.dtype) if x.dtype == tf.uint8 else mixed

@@ -225,8 +225,8 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
         features, targets = rows_or_blank(cut, batch, numbers, positions)
         reader.report(targets["mask"], positions)
         # No other random choice about a clip has a seed that begins with a negative number.
-        own = tf.stack([tf.fill([batch], -1 - spec.seed), tf.cast(numbers, tf.int32)], axis=1)
-        targets = {**targets, "dropout_seed": own}
+        seeds = tf.stack([tf.fill([batch], -1 - spec.seed), tf.cast(numbers, tf.int32)], axis=1)
+        targets = {**targets, "dropout_seed": seeds}
         if spec.mixup_alpha or spec.cutmix_alpha:
             return mix_batch(features, targets, spec, _seeds(spec, numbers[0])[4])
         return features, targets
@@ -265,17 +265,17 @@ def _evaluation_examples(
         reader.report(targets["mask"][tf.newaxis], position[tf.newaxis])
         return features, targets
 
-    pipelines, own_number = context.num_input_pipelines, context.input_pipeline_id
-    positions = tf.data.Dataset.range(num_videos).shard(pipelines, own_number)
+    pipelines, pipeline_number = context.num_input_pipelines, context.input_pipeline_id
+    positions = tf.data.Dataset.range(num_videos).shard(pipelines, pipeline_number)
     # A head is read once for all cuts; an unreadable one is empty, and then so is each cut.
     heads = positions.map(
         lambda position: (position, or_blank(lambda: reader.head(position))), **_PARALLEL
     )
     examples = heads.flat_map(every_cut).map(example, **_PARALLEL)
     # Every pipeline and replica gets as many batches as the fullest one, the rest filled and masked.
-    own = len(range(own_number, num_videos, pipelines)) * len(cuts)
+    num_clips = len(range(pipeline_number, num_videos, pipelines)) * len(cuts)
     most = -(-num_videos // pipelines) * len(cuts)
     step = batch * max(1, context.num_replicas_in_sync // pipelines)
-    filling = -(-most // step) * step - own
+    filling = -(-most // step) * step - num_clips
     blank = tf.nest.map_structure(lambda s: tf.zeros(s.shape, s.dtype), examples.element_spec)
     return examples.concatenate(tf.data.Dataset.from_tensors(blank).repeat(filling))

@@ -42,8 +42,8 @@ def object_source(spec: PrepareSpec, video: str | os.PathLike) -> ObjectSource |
     if kind == "png":
         return IdImages(existing_path(path, Path(video).with_suffix("")))
     if kind == "opencv":
-        return _held(opencv_detectors(), spec.object_interval or DETECTION_INTERVAL)
-    return _held(network(spec), spec.object_interval or 1)
+        return _repeating(opencv_detectors(), spec.object_interval or DETECTION_INTERVAL)
+    return _repeating(network(spec), spec.object_interval or 1)
 
 
 def object_classes(spec: PrepareSpec) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ def _fingerprint(path: str) -> str:
     return files.sha256_of_folder(path)
 
 
-def _held(detector: Callable[[np.ndarray], np.ndarray], interval: int) -> ObjectSource:
+def _repeating(detector: Callable[[np.ndarray], np.ndarray], interval: int) -> ObjectSource:
     """Detects in every `interval`-th frame and repeats its ids in between."""
     count, ids = 0, None
 

@@ -146,13 +146,13 @@ def main() -> None:
 
 
 def _reply(function: Callable, connection: Connection, row: VideoRow, *rest: Any) -> _Message:
-    told = time.monotonic()
+    last_report = time.monotonic()
 
     def on_frame() -> None:
-        nonlocal told
-        if time.monotonic() > told + _TELL_INTERVAL_SEC:
+        nonlocal last_report
+        if time.monotonic() > last_report + _TELL_INTERVAL_SEC:
             connection.send((_STILL_AT_IT, None))
-            told = time.monotonic()
+            last_report = time.monotonic()
 
     try:
         return _DONE, function(row, *rest, on_frame=on_frame)

@@ -55,13 +55,13 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
     height = sum(heights) + _LEGEND_INCHES
     figure = Figure(figsize=(_WIDTH_INCHES, height))
     axes = figure.subplots(len(strips), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for axis, title, strip, own in zip(axes[:, 0], titles, strips, times, strict=True):
+    for axis, title, strip, sample_times in zip(axes[:, 0], titles, strips, times, strict=True):
         axis.imshow(strip)
         # An edge: still flow is white, as the page is.
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_color("lightgrey")
         axis.set_title(title, fontsize=8, loc="left", pad=_COLUMN_TITLE_POINTS, parse_math=False)
-        _title_columns(axis, index.streams, own)
+        _title_columns(axis, index.streams, sample_times)
     if keys := _legend(samples, index):
         legend = figure.legend(handles=keys, loc="lower left", ncols=10, fontsize=8, frameon=False)
         for text in legend.get_texts():

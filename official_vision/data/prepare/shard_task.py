@@ -76,7 +76,7 @@ def write_shard(
 def _write_shard(
     task: ShardTask, worker: DecodingWorker, on_video: Callable[[], None]
 ) -> ShardReport:
-    held: list[str] = []
+    stored_ids: list[str] = []
     left_out: list[LeftOut] = []
     object_ids = 0
     durations: list[float] = []
@@ -88,7 +88,7 @@ def _write_shard(
                     video = worker.encode(row, task.spec, folder)
                     write(_stored(number, row, task, video), shard)
                 object_ids = max(object_ids, video.object_ids)
-                held.append(row.id)
+                stored_ids.append(row.id)
                 durations.append(video.times_sec[-1])
                 notes += _notes(row, task, video)
             except DecodingFailedError as error:
@@ -96,7 +96,7 @@ def _write_shard(
             on_video()
     entry = describe_shard(task.path)
     report = ShardReport(
-        entry, tuple(held), tuple(left_out), object_ids, tuple(durations), tuple(notes)
+        entry, tuple(stored_ids), tuple(left_out), object_ids, tuple(durations), tuple(notes)
     )
     files.write_json(_report_path(task), dataclasses.asdict(report))
     return report
@@ -143,8 +143,8 @@ def _notes(row: VideoRow, task: ShardTask, video: EncodedVideo) -> list[VideoNot
 
 
 def _stored(number: int, row: VideoRow, task: ShardTask, video: EncodedVideo) -> StoredVideo:
-    held = stored_labels(row, video.times_sec[-1])
-    labels = [(index, task.classes[index], *times) for index, *times in held]
+    stored = stored_labels(row, video.times_sec[-1])
+    labels = [(index, task.classes[index], *times) for index, *times in stored]
     return StoredVideo(
         row.id, number, video.fps, labels, task.spec.flow_bound, video.frames, video.times_sec
     )

@@ -121,8 +121,8 @@ def frames_of(clip: PlantedClip, sources: dict[str, list[np.ndarray]]) -> list[n
 def _panned(part: Part, split: str, source: list[np.ndarray]) -> Iterator[np.ndarray]:
     """Yields windows over one texture, moved against the direction in which the picture is to move."""
     border = int(_SHARE_FOR_TRAINING * len(source))
-    own = source[:border] if split == "train" else source[border:]
-    texture = own[int(part.place[0] * len(own))]
+    part_of_source = source[:border] if split == "train" else source[border:]
+    texture = part_of_source[int(part.place[0] * len(part_of_source))]
     right, down = DIRECTIONS[part.direction]
     way = _PIXELS_A_FRAME * (FRAMES // 2 - 1)
     room = np.array(texture.shape[:2]) - SIZE - way

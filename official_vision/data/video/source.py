@@ -123,7 +123,7 @@ def _duration(stream: VideoStream) -> float | None:
 
 def _seconds(clock: str) -> float | None:
     """Reads 00:01:02.500000000, as Matroska's statistics tell a track's duration."""
-    found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", clock.strip("\0 "))
-    if not found:
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", clock.strip("\0 "))
+    if not match:
         return None
-    return 3600.0 * int(found[1]) + 60.0 * int(found[2]) + float(found[3])
+    return 3600.0 * int(match[1]) + 60.0 * int(match[2]) + float(match[3])

@@ -173,8 +173,8 @@ def _gathered(x: tf.Tensor, stride: int) -> tf.Tensor:
 
     @tf.custom_gradient
     def forward(x: tf.Tensor) -> tuple:
-        own_rows = tf.gather(x, tf.range(0, height, stride), axis=1)
-        y = tf.gather(own_rows, tf.range(0, width, stride), axis=2)
+        kept_rows = tf.gather(x, tf.range(0, height, stride), axis=1)
+        y = tf.gather(kept_rows, tf.range(0, width, stride), axis=2)
 
         def backward(dy: tf.Tensor) -> tf.Tensor:
             _, kept_height, kept_width, _ = sizes(dy)

@@ -127,8 +127,8 @@ def evolve_with(
         )
     folder.mkdir(parents=True, exist_ok=True)
     graph = json.loads(to_json(seed_graph))
-    own = {**spec.of_the_result(), "metric": metric, "seed_graph": graph}
-    keep_settings(folder, {**settings, **own})
+    of_this_search = {**spec.of_the_result(), "metric": metric, "seed_graph": graph}
+    keep_settings(folder, {**settings, **of_this_search})
     records = read_history(folder)
     while len(records) < spec.population + spec.children:
         round_of = _round(records, seed_graph, spec)
@@ -152,7 +152,7 @@ def _round(
     else:
         end = _first_of_round(number, spec) + spec.at_once
         numbers = range(number, min(end, spec.population + spec.children))
-    return [next_candidate(records, seed_graph, spec, own) for own in numbers]
+    return [next_candidate(records, seed_graph, spec, number) for number in numbers]
 
 
 def _first_of_round(number: int, spec: EvolutionSpec) -> int:

@@ -164,9 +164,9 @@ def _nodes_of_streams(model: AssembleNet, level: int) -> dict[str, tuple[int, tu
     ]
     nodes = {}
     for kind in ("rgb", "flow", "object"):
-        own = [node for node in at_level if kind in reached[node]]
-        if own:
-            node = min(own, key=lambda node: (len(reached[node]), -node))
+        candidates = [node for node in at_level if kind in reached[node]]
+        if candidates:
+            node = min(candidates, key=lambda node: (len(reached[node]), -node))
             nodes[kind] = (node, tuple(sorted(reached[node])))
     return nodes
 

@@ -91,14 +91,14 @@ def shown_frames(source: Iterable[Frame], streams: Iterable[FrameStreams]) -> It
     """
     half_microsecond = 5e-7  # time stamps are rounded to microseconds
     fed = iter(streams)
-    number, held, following = 0, next(fed), next(fed, None)
+    number, current, following = 0, next(fed), next(fed, None)
     for frame in source:
         while following is not None and following.time_sec <= frame.time_sec + half_microsecond:
-            number, held, following = number + 1, following, next(fed, None)
-        yield ShownFrame(frame.rgb, frame.time_sec, number, held)
+            number, current, following = number + 1, following, next(fed, None)
+        yield ShownFrame(frame.rgb, frame.time_sec, number, current)
     while following is not None:
-        number, held, following = number + 1, following, next(fed, None)
-        yield ShownFrame(frame.rgb, held.time_sec, number, held)
+        number, current, following = number + 1, following, next(fed, None)
+        yield ShownFrame(frame.rgb, current.time_sec, number, current)
 
 
 def write_overlay(

@@ -52,8 +52,8 @@ def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
         "latest": [Path(model_dir) / EMA_FOLDER, Path(model_dir)],
     }.get(which, [])
     for folder in folders:
-        if found := _newest_in(folder):
-            return found
+        if newest := _newest_in(folder):
+            return newest
     if Path(f"{which}.index").is_file():
         return which
     raise UserError(

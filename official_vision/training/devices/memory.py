@@ -125,10 +125,10 @@ def memory_line(config: Config, architecture: Architecture, replicas: int) -> st
     has = available()
     shares = config.train.strategy == "mirrored" and has is not None and has[1] != "the GPU"
     need = need_of(config, architecture, replicas)
-    return told(need, has, replicas if shares else 1)
+    return describe_need(need, has, replicas if shares else 1)
 
 
-def told(need: Need, has: tuple[int, str] | None, replicas_here: int = 1) -> str:
+def describe_need(need: Need, has: tuple[int, str] | None, replicas_here: int = 1) -> str:
     """Says what a step needs, beside what there is; a warning with remedies where it won't fit.
 
     Args:

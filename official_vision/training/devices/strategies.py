@@ -152,8 +152,8 @@ def lost_workers_named(strategy: tf.distribute.Strategy, model_dir: str) -> Iter
         if not is_one_of_many(strategy) or not _is_loss(error):
             raise
         resolver = strategy.cluster_resolver
-        own = (resolver.task_type, str(resolver.task_id))
-        others = [named for named in _REMOTE.findall(str(error)) if named != own]
+        this_worker = (resolver.task_type, str(resolver.task_id))
+        others = [named for named in _REMOTE.findall(str(error)) if named != this_worker]
         who = " ".join(others[0]) if others else "another worker"
         raise UserError(
             f"A run on several workers needs all of them. Received: no more answer from {who}; its own output "

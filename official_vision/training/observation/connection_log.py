@@ -33,7 +33,7 @@ class ConnectionLog:
         interval: steps between lines; the first loop's end at or past it counts.
         """
         self._lines = JsonLines(folder / LEARNED_FILE, start_step)
-        self._last = self._lines.kept[-1]["step"] if self._lines.kept else None
+        self._last = self._lines.records[-1]["step"] if self._lines.records else None
         self._interval = interval
 
     def is_due(self, step: int, last_step: int) -> bool:

@@ -94,8 +94,8 @@ def caption_of(sample: Sample, index: Index, scores: Mapping[str, np.ndarray]) -
     if video not in scores:
         return caption
     best = np.argsort(-scores[video], kind="stable")[: max(1, min(len(sample.labels), 3))]
-    found = ", ".join(f"{index.classes[c]} {scores[video][c]:.2f}" for c in best)
-    return f"{caption}  |  network: {found}"
+    predicted = ", ".join(f"{index.classes[c]} {scores[video][c]:.2f}" for c in best)
+    return f"{caption}  |  network: {predicted}"
 
 
 def _strip(sample: Sample) -> np.ndarray:

@@ -91,7 +91,7 @@ def _two_optimizers(
         dataclasses.replace(spec, **alone),
         dataclasses.replace(architecture, **alone, decay="l2"),
     )
-    parts = [_one_optimizer(own, train, batch_size) for own in specs]
+    parts = [_one_optimizer(spec, train, batch_size) for spec in specs]
     optimizer = SplitOptimizer(*parts, spec.gradient_clip_norm)
     if spec.ema_decay is None:
         return optimizer

@@ -151,7 +151,7 @@ def test_the_bars_are_the_shares(config):
     (marks,) = axes[0].lines
     flops = [100 * row["share_of_flops"] for row in found["places"]]
     assert list(marks.get_xdata()) == pytest.approx(flops)
-    assert "train of small, float32: 0.500 s a call" in profile_text(result)
+    assert "train of small, float32: 0.500 s per call" in profile_text(result)
 
 
 @pytest.mark.slow

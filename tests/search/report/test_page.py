@@ -106,12 +106,12 @@ def test_a_search_shows_what_it_measured_and_found(tmp_path):
         (kept, 0.7),
         (kept - 1, 0.3),
     ]
-    (entry,) = data["found"]["entries"]
+    (entry,) = data["derived"]["entries"]
     assert entry["figures"]["connections"] == kept == len(entry["drawing"]["connections"])
     former = derived.provenance["derived"]["kept_nodes"]
     for node, old in zip(entry["drawing"]["nodes"], former, strict=True):
         assert (f"was node {old}" in node["details"]) == (old != node["index"])
-    assert data["found"]["published"]["figures"]["connections"] == 46
+    assert data["derived"]["published"]["figures"]["connections"] == 46
     assert ["Retrained", "93.3 % of the score in 20.0 % steps"] in data["facts"]
     assert data["missing"] == []
 

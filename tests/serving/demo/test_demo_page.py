@@ -17,7 +17,7 @@ from official_vision.serving.demo import demo_page
 
 pytestmark = pytest.mark.slow
 FIELD = "#video input[type=file]"
-SAID = "#said textarea"
+SAID = "#text textarea"
 
 
 @pytest.fixture(scope="module")

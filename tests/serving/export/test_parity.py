@@ -26,7 +26,7 @@ def changed(name: str, position: tuple, value: float) -> dict[str, np.ndarray]:
 
 
 def figures(found: dict[str, np.ndarray]) -> parity.Parity:
-    return parity.compare(EXPECTED, found, CLIPS, size_bytes=10, seconds_a_clip=0.5)
+    return parity.compare(EXPECTED, found, CLIPS, size_bytes=10, seconds_per_clip=0.5)
 
 
 def test_figures_by_hand() -> None:
@@ -37,7 +37,7 @@ def test_figures_by_hand() -> None:
     assert own.top_1_agreement == pytest.approx(2 / 3)
     # Class 0: positives at ranks 1 and 3: (1 + 2 / 3) / 2; class 1 stays at 1.
     assert own.map_difference == pytest.approx((5 / 6 + 1) / 2 - 1)
-    assert (own.clips, own.size_bytes, own.seconds_a_clip) == (3, 10, 0.5)
+    assert (own.clips, own.size_bytes, own.seconds_per_clip) == (3, 10, 0.5)
 
 
 def test_frame_scores_count_and_what_is_no_number_is_seen() -> None:

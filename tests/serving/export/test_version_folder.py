@@ -38,7 +38,7 @@ def clip(batch, frames, height, width, seed=0):
     }
 
 
-def own_answers(model):
+def network_scores_of(model):
     """Stands for a file that answers exactly as the network."""
     return lambda _, clips: (network_scores(model, clips), 0.01)
 
@@ -87,7 +87,7 @@ def test_the_difference_that_is_reported_is_tiny_and_real(exported):
 
 
 def test_versions_count_on_and_a_checkpoint_can_be_named(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "saved_model_answers", own_answers(run[1]))
+    monkeypatch.setattr(exporting, "saved_model_scores", network_scores_of(run[1]))
     for name in ("1", "9", "notes"):
         (tmp_path / name).mkdir()
     path = tf.train.latest_checkpoint(str(run[0] / "best"))
@@ -141,12 +141,12 @@ def test_predictions_are_the_networks_own(exported, run, brightening):
 
 def test_a_file_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
     def wrong(folder, clips):
-        answers, seconds = own_answers(run[1])(folder, clips)
+        answers, seconds = network_scores_of(run[1])(folder, clips)
         if clips.streams["rgb"].std() > 0:  # rgb is what this file gets wrong
             answers["frame_scores"].flat[-1] += 1e-3
         return answers, seconds
 
-    monkeypatch.setattr(exporting, "saved_model_answers", wrong)
+    monkeypatch.setattr(exporting, "saved_model_scores", wrong)
     with pytest.raises(UserError, match="must answer as the model does") as caught:
         export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
     assert "Without the stream rgb the difference would be 0.0e+00" in str(caught.value)
@@ -264,7 +264,7 @@ def test_an_interruption_leaves_nothing(run, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    for name in ("saved_model_answers", "ServingModule"):
+    for name in ("saved_model_scores", "ServingModule"):
         with monkeypatch.context() as patched:
             patched.setattr(exporting, name, interrupted)
             with pytest.raises(KeyboardInterrupt):

@@ -222,10 +222,10 @@ def test_a_window_holds_what_evaluation_feeds(
         np.testing.assert_allclose(windows["flow"][window], views[view]["flow"], atol=1e-5)
 
 
-def test_flow_beyond_the_bound_is_clipped_as_in_the_shards(known_answers, drifting, monkeypatch):
+def test_flow_beyond_the_bound_is_clipped_as_in_the_shards(known_scores, drifting, monkeypatch):
     large = np.full((32, 32, 2), [30.0, -50.0], np.float32)
     monkeypatch.setattr(data_streams.optical_flow, "dis_flow", lambda: lambda *_: large)
-    predicting = Predictor(exports.with_clip(known_answers, size=32))
+    predicting = Predictor(exports.with_clip(known_scores, size=32))
     batches = fed(predicting)
     predicting.predict(drifting)
     np.testing.assert_allclose(batches[0]["flow"][..., 0], 20, atol=1e-5)
@@ -280,23 +280,23 @@ def test_samples_are_spread_over_the_video(predictor, brightening):
         assert picture.mean() / 255 == pytest.approx(shown[round(time * 10)], abs=2e-3)
 
 
-def test_mistakes_are_one_line(known_answers, tmp_path):
+def test_mistakes_are_one_line(known_scores, tmp_path):
     with pytest.raises(UserError, match=r"tools/export\.py") as caught:
         Predictor(tmp_path)
     assert str(tmp_path) in str(caught.value)
-    loaded = Predictor(exports.with_clip(known_answers))
+    loaded = Predictor(exports.with_clip(known_scores))
     for stride in (0, 5):
         with pytest.raises(UserError, match=rf"4 frames\. Received: {stride}"):
-            Predictor(known_answers, PredictOptions(stride=stride))
+            Predictor(known_scores, PredictOptions(stride=stride))
     with pytest.raises(VideoError, match="no such video"):
         loaded.predict(tmp_path / "missing.mp4")
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "garbage"])
-def test_a_damaged_file_is_refused(tmp_path, known_answers, damage):
+def test_a_damaged_file_is_refused(tmp_path, known_scores, damage):
     tf.io.gfile.makedirs(str(tmp_path / "1" / "assets"))
     exports.with_clip(tmp_path)
-    graph = (known_answers / "1" / "saved_model.pb").read_bytes()
+    graph = (known_scores / "1" / "saved_model.pb").read_bytes()
     content = {"cut": graph[: len(graph) // 2], "garbage": b"\xff" * 99}.get(damage)
     if content:
         (tmp_path / "1" / "saved_model.pb").write_bytes(content)

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from official_vision.errors import UserError
-from official_vision.serving.export.exported_model import load_answerer
+from official_vision.serving.export.exported_model import load_exported_model
 from official_vision.serving.predict.serving_client import greatest_difference, server
 from tests.serving import exports
 
@@ -74,9 +74,9 @@ def tf_serving(folder):
     return answer
 
 
-def test_a_servers_answer_is_that_of_the_file(known_answers):
-    here = load_answerer(exports.with_clip(known_answers))
-    with serving(tf_serving(known_answers)) as address:
+def test_a_servers_answer_is_that_of_the_file(known_scores):
+    here = load_exported_model(exports.with_clip(known_scores))
+    with serving(tf_serving(known_scores)) as address:
         found = server(address, 20)(clip())
         with pytest.raises(UserError, match="400: "):
             server(address, 20)({"rgb": clip()["rgb"]})  # and the next one is answered
@@ -162,13 +162,13 @@ def test_other_addresses_are_refused(address):
         server(address, 1)
 
 
-def test_grpc_sends_tf_servings_messages(known_answers):
+def test_grpc_sends_tf_servings_messages(known_scores):
     grpc = pytest.importorskip("grpc")
     apis = pytest.importorskip("tensorflow_serving.apis")
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
     assert apis
-    loaded = tf.saved_model.load(str(known_answers / "1"))
+    loaded = tf.saved_model.load(str(known_scores / "1"))
 
     class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         def Predict(self, request, context):  # noqa: N802 (gRPC's name)
@@ -192,7 +192,7 @@ def test_grpc_sends_tf_servings_messages(known_answers):
             server(address, 20, "other")(clip())
     finally:
         own.stop(0)
-    here = load_answerer(exports.with_clip(known_answers))
+    here = load_exported_model(exports.with_clip(known_scores))
     assert greatest_difference(here(**clip()), found) == 0
     with pytest.raises(UserError, match="--model_name"):
         server(address, 1)
