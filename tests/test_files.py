@@ -84,7 +84,7 @@ def test_a_folder_to_come_is_tried_and_not_made(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "is_reported"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), True),
         (OSError(errno.EFBIG, "File too large", "x"), True),
@@ -93,13 +93,13 @@ def test_a_folder_to_come_is_tried_and_not_made(tmp_path):
         (RuntimeError("another"), False),
     ],
 )
-def test_a_full_disk_is_told_with_its_place(error, told):
+def test_a_full_disk_is_told_with_its_place(error, is_reported):
     with (
-        pytest.raises(UserError if told else type(error)) as raised,
+        pytest.raises(UserError if is_reported else type(error)) as raised,
         files.full_disk_reported("--output", "out"),
     ):
         raise error
-    assert ("Received: out (" in str(raised.value)) == told
+    assert ("Received: out (" in str(raised.value)) == is_reported
 
 
 def test_json_holds_any_name_and_may_begin_with_a_mark(tmp_path):

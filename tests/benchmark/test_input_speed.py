@@ -36,8 +36,8 @@ def test_speeds_and_ratios_fit(result):
     for figures in (*speeds.values(), *result["clips_per_second"].values()):
         assert 0 < figures["least"] <= figures["median"] <= figures["most"]
     for name, ratio in result["times_garden_rgb"].items():
-        own, other = speeds[name], speeds["garden_rgb"]
-        assert own["least"] / other["most"] <= ratio["median"] <= own["most"] / other["least"]
+        rate, other = speeds[name], speeds["garden_rgb"]
+        assert rate["least"] / other["most"] <= ratio["median"] <= rate["most"] / other["least"]
 
 
 def test_frames_are_decoded_once(result):

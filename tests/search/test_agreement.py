@@ -17,10 +17,10 @@ COUNT = 3 + 4 + 5 + 6
 CANDIDATES = {3: 3, 4: 4, 5: 5, 6: 6}
 
 
-def write(folder, kept, peer=0, graph=SPACE):
+def write(folder, connections, peer=0, graph=SPACE):
     """A search that kept some connections, all with one peer."""
     strengths = {
-        i: [0.9 if (j, i) in kept else 0.1 for j in node.inputs]
+        i: [0.9 if (j, i) in connections else 0.1 for j in node.inputs]
         for i, node in enumerate(graph.nodes)
         if node.inputs
     }
@@ -49,12 +49,12 @@ def test_by_hand(tmp_path):
         read_derived(write(tmp_path / "one", ONE)),
         read_derived(write(tmp_path / "two", TWO)),
     )
-    found = compare(one, two)
-    assert found.jaccard == 3 / 5
+    agreement = compare(one, two)
+    assert agreement.jaccard == 3 / 5
     chance = 4 * 4 / COUNT
-    assert found.jaccard_by_chance == pytest.approx(chance / (8 - chance))
-    assert found.equal_peers == 1
-    assert found.equal_peers_by_chance == pytest.approx((1 / 3 + 1 / 5 + 1 / 6) / 3)
+    assert agreement.jaccard_by_chance == pytest.approx(chance / (8 - chance))
+    assert agreement.equal_peers == 1
+    assert agreement.equal_peers_by_chance == pytest.approx((1 / 3 + 1 / 5 + 1 / 6) / 3)
     other = read_derived(write(tmp_path / "other", TWO, peer=1))
     assert compare(one, other).equal_peers == 0
     mixed = dataclasses.replace(other, peers={**other.peers, (0, 3): 0})
@@ -74,7 +74,9 @@ def test_chance_is_what_random_draws_give():
 
 
 def test_all_pairs_are_told(tmp_path):
-    folders = [write(tmp_path / n, kept) for n, kept in (("a", ONE), ("b", TWO), ("c", ONE))]
+    folders = [
+        write(tmp_path / n, connections) for n, connections in (("a", ONE), ("b", TWO), ("c", ONE))
+    ]
     assert [row.jaccard for row in agreements(folders)] == [0.6, 1.0, 0.6]
     text = describe_agreement(folders)
     assert len(text.splitlines()) == 1 + 3 + 2

@@ -29,8 +29,8 @@ def left_to_the_data(data, **settings):
 
 def indexes_of(config, **changes):
     """The splits' indexes with changes of the training data's."""
-    found = read_splits(config, GRAPH)
-    return {**found, "train": dataclasses.replace(found["train"], **changes)}
+    indexes = read_splits(config, GRAPH)
+    return {**indexes, "train": dataclasses.replace(indexes["train"], **changes)}
 
 
 def settle(data, settings=None, **changes):

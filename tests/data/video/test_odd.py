@@ -80,8 +80,8 @@ def test_joined_transport_streams_run_on(tmp_path, offset, bf):
         ((second, first), [*range(10, 20), *range(10)]),
     ):
         path = odd.joined(tmp_path / "joined.ts", *parts)
-        found, times, report = seen(path)
-        assert found == list(numbers)
+        shown, times, report = seen(path)
+        assert shown == list(numbers)
         np.testing.assert_allclose(times, np.arange(20) / 25, atol=1e-3)
         assert "the clock jumps by" in " ".join(report.lines())
         assert levels(decode(path, fps=12.5)) == list(numbers)[::2]

@@ -39,23 +39,23 @@ def limited(demo, monkeypatch):
 
 
 def test_a_video_is_answered_with_all_its_frames_and_gates(demo, run, brightening, tmp_path):
-    told = []
-    found = demo.predict(brightening, tmp_path, lambda share, what: told.append((share, what)))
-    with av.open(str(found.overlay)) as container:
+    reports = []
+    result = demo.predict(brightening, tmp_path, lambda share, what: reports.append((share, what)))
+    with av.open(str(result.overlay)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 23
-    assert found.text.startswith("brightening.mp4 (2.3 s)\n")
-    assert {path.suffix for path in (found.timeline, found.gates)} == {".png"}
-    assert {path.parent for path in (found.overlay, found.timeline, found.gates)} == {tmp_path}
-    shares = [share for share, _ in told]
+    assert result.text.startswith("brightening.mp4 (2.3 s)\n")
+    assert {path.suffix for path in (result.timeline, result.gates)} == {".png"}
+    assert {path.parent for path in (result.overlay, result.timeline, result.gates)} == {tmp_path}
+    shares = [share for share, _ in reports]
     assert shares == sorted(shares)
     assert 0 == shares[0] < shares[-1] <= 1
     # The same clip through the run's own network, which the exported file was made of.
     label, start_sec = strongest_window(demo.predictor.predict(brightening), 4)
-    assert f"begins at {start_sec:.1f} s, where {label} is strongest" in found.text
+    assert f"begins at {start_sec:.1f} s, where {label} is strongest" in result.text
     clip = demo.predictor.feeder.first_clip(brightening, start_sec)
     expected = gate_values(run[1], {name: x[np.newaxis] for name, x in clip.items()})
-    assert len(found.gate_rows) == len(expected) == 4
-    for row, gate in zip(found.gate_rows, expected, strict=True):
+    assert len(result.gate_rows) == len(expected) == 4
+    for row, gate in zip(result.gate_rows, expected, strict=True):
         assert row[0].startswith(f"{gate.source} (")
         assert row[1].startswith(f"opened by {gate.peers[0][0]} (")
         values = gate.values
@@ -66,19 +66,19 @@ def test_a_video_is_answered_with_all_its_frames_and_gates(demo, run, brightenin
 def test_gates_of_the_exported_file_are_the_networks(demo, run, brightening):
     """Two more frames than a clip has: each gate's values [time, channels] beside the run's network."""
     clip = demo.predictor.feeder.first_clip(brightening, 0.5)
-    found = demo.predictor.gates(brightening, 0.5)
-    for own, other in zip(
-        found, gate_values(run[1], {k: x[np.newaxis] for k, x in clip.items()}), strict=True
+    openings = demo.predictor.gates(brightening, 0.5)
+    for opening, other in zip(
+        openings, gate_values(run[1], {k: x[np.newaxis] for k, x in clip.items()}), strict=True
     ):
-        np.testing.assert_allclose(own.values, other.values, atol=1e-5)
-        assert own.values.std() > 0
-        assert (own.source, own.target) == (other.source, other.target)
+        np.testing.assert_allclose(opening.values, other.values, atol=1e-5)
+        assert opening.values.std() > 0
+        assert (opening.source, opening.target) == (other.source, other.target)
 
 
 def test_a_file_that_tells_of_no_gates_is_shown_without(known_scores, brightening, tmp_path):
-    found = Demo(exports.with_clip(known_scores), LIMITS).predict(brightening, tmp_path, nothing)
-    assert "Gates are not shown" in found.text
-    assert (found.gates, found.gate_rows) == (None, [])
+    result = Demo(exports.with_clip(known_scores), LIMITS).predict(brightening, tmp_path, nothing)
+    assert "Gates are not shown" in result.text
+    assert (result.gates, result.gate_rows) == (None, [])
     with pytest.raises(UserError, match="tells of none"):
         Demo(known_scores, LIMITS).predictor.gates(brightening, 0)
 
@@ -97,12 +97,12 @@ def test_the_strongest_window_lies_around_the_peak_and_in_the_video(peak, start)
 
 
 def test_what_is_too_much_is_refused_by_the_videos_name(limited, brightening, tmp_path):
-    for limits, said in (
+    for limits, message in (
         ({"megabytes": 0}, "at most 0 MB here. Received: brightening.mp4 with 0 MB"),
         ({"video_sec": 2.0}, "at most 2 s here. Received: 2 s"),
         ({"work_sec": 0.0}, "at most 0 s of work here"),
     ):
-        with pytest.raises(UserError, match=said) as caught:
+        with pytest.raises(UserError, match=message) as caught:
             limited(**limits).predict(brightening, tmp_path, nothing)
         assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []

@@ -29,8 +29,8 @@ def lite(tmp_path_factory):
 
     @tf.function(input_signature=specs)
     def serve(rgb, flow, objects):
-        answer = module.serve(rgb, flow, objects)
-        return {name: answer[name] for name in ("scores", "frame_scores")}
+        outputs = module.serve(rgb, flow, objects)
+        return {name: outputs[name] for name in ("scores", "frame_scores")}
 
     tf.saved_model.save(module, str(folder / "saved"), signatures={"serving_default": serve})
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved"))
@@ -50,20 +50,23 @@ def clips(batch, frames=4):
 
 
 def test_both_kinds_of_file_answer_alike(lite, known_scores):
-    own, other = load_exported_model(lite), load_exported_model(exports.with_clip(known_scores))
-    assert (own.frames, other.frames) == (4, None)
-    found, expected = own(**clips(3)), other(**clips(3))
+    on_device, other = (
+        load_exported_model(lite),
+        load_exported_model(exports.with_clip(known_scores)),
+    )
+    assert (on_device.frames, other.frames) == (4, None)
+    actual, expected = on_device(**clips(3)), other(**clips(3))
     for name in ("scores", "frame_scores"):
-        np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
+        np.testing.assert_allclose(actual[name], expected[name], atol=1e-6)
     means = clips(3)["rgb"][:, -1].mean(axis=(1, 2, 3)) / 255
-    np.testing.assert_allclose(found["scores"][:, 0], means, atol=1e-6)
+    np.testing.assert_allclose(actual["scores"][:, 0], means, atol=1e-6)
 
 
 def test_a_tflite_file_takes_its_own_size_alone(lite):
-    own = load_exported_model(lite)
+    on_device = load_exported_model(lite)
     with pytest.raises(UserError, match=r"must be \[batch, 4, 16, 16.*\[1, 5, 16"):
-        own(**clips(1, frames=5))
-    assert own(**clips(1))["scores"].shape == (1, 4)
+        on_device(**clips(1, frames=5))
+    assert on_device(**clips(1))["scores"].shape == (1, 4)
     with pytest.raises(UserError, match=r"fixed: 4 frames\. Received: --window=5"):
         Predictor(lite, PredictOptions(window=5))
 

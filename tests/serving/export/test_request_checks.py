@@ -61,12 +61,12 @@ BAD = {
 
 
 def test_other_dtypes_are_cast_where_no_value_changes():
-    given = {
+    streams = {
         "rgb": clip()["rgb"].astype(np.float32),
         "flow": clip()["flow"].astype(np.float64),
         "objects": clip()["objects"].astype(np.int64),
     }
-    for name, value in check_streams(given, SIGNATURE).items():
+    for name, value in check_streams(streams, SIGNATURE).items():
         np.testing.assert_array_equal(value, clip()[name])
         assert value.dtype == clip()[name].dtype
 
@@ -78,8 +78,8 @@ def exported(known_scores):
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_bad_request_is_named_and_the_next_one_answered(exported, kind):
-    request, said = BAD[kind]
-    with pytest.raises(UserError, match=said) as caught:
+    request, message = BAD[kind]
+    with pytest.raises(UserError, match=message) as caught:
         exported(**request)
     assert "\n" not in str(caught.value)
     scores = exported(**clip())["scores"][0]
@@ -111,8 +111,8 @@ def test_a_graph_names_what_its_signature_lets_pass(graph, kind):
         graph({name: tf.constant(x) for name, x in request.items()})
     named = {"frame size": "objects", "no frames": "rgb", "no clip": "rgb"}.get(kind, "flow")
     assert f"{named} must " in str(caught.value)
-    answer = graph({name: tf.constant(x) for name, x in clip().items()})
-    assert float(answer) == pytest.approx(51 + 2 * 2 * 16)
+    score = graph({name: tf.constant(x) for name, x in clip().items()})
+    assert float(score) == pytest.approx(51 + 2 * 2 * 16)
 
 
 def encoded(suffix):
@@ -158,18 +158,18 @@ REQUESTS = st.builds(
 def scores_or_refusal(exported, request):
     """Asks; says whether there was an answer, and checks that it was one."""
     try:
-        answer = exported(**request)
+        scores = exported(**request)
     except UserError as error:
-        said = str(error)
+        message = str(error)
     else:
-        said = ""
-    if said:
-        assert "Received:" in said
-        assert "\n" not in said
+        message = ""
+    if message:
+        assert "Received:" in message
+        assert "\n" not in message
         return False
     batch, time = request["rgb"].shape[:2]
-    assert answer["scores"].shape == (batch, 4)
-    assert answer["frame_scores"].shape == (batch, time, 4)
+    assert scores["scores"].shape == (batch, 4)
+    assert scores["frame_scores"].shape == (batch, time, 4)
     return True
 
 
@@ -180,8 +180,8 @@ def test_any_request_is_answered_or_refused_in_one_line(exported, request):
         x.dtype == clip()[name].dtype and x.ndim == clip()[name].ndim and 0 not in x.shape
         for name, x in request.items()
     )
-    answered = scores_or_refusal(exported, request)
-    assert whole or not answered
+    has_scores = scores_or_refusal(exported, request)
+    assert whole or not has_scores
 
 
 def resident_kib():

@@ -79,10 +79,10 @@ def test_windows_clip_scores_are_pooled(predictor, brightening):
 
 def test_a_window_of_ones_own(predictor, brightening):
     """Windows of 10 frames, two steps apart, see 20 frames of the video at a time."""
-    asked = predictor(PredictOptions(window=10), frame_stride=2)
-    batches = fed(asked)
-    result = asked.predict(brightening)
-    assert (asked.window_frames, asked.stride) == (20, 10)
+    predicting = predictor(PredictOptions(window=10), frame_stride=2)
+    batches = fed(predicting)
+    result = predicting.predict(brightening)
+    assert (predicting.window_frames, predicting.stride) == (20, 10)
     assert batches[0]["rgb"].shape[1] == 10
     shown = brightness(brightening)[[18, 21]]  # the last frames of windows at 0 and 3
     assert result.scores[BRIGHT] == pytest.approx(shown.mean(), abs=1e-3)
@@ -99,14 +99,14 @@ def test_what_overlapping_windows_share_is_said(predictor):
 
 def test_flow_that_the_network_computes_is_not_said_to_be_shared(predictor):
     predicting = predictor(PredictOptions(stride=1))
-    nodes, told = ("0 (rgb)", "1 (flow)", "2 (level 1)"), []
+    nodes, lines = ("0 (rgb)", "1 (flow)", "2 (level 1)"), []
     for streams in (("rgb",), ("rgb", "objects")):
         predicting.description = dataclasses.replace(
             predicting.description, streams=streams, nodes=nodes
         )
-        told.append(predicting.sharing())
-    assert ": decoding is done once per frame, the flow that the network computes" in told[0]
-    assert ": decoding and objects are done once per frame, the flow that" in told[1]
+        lines.append(predicting.sharing())
+    assert ": decoding is done once per frame, the flow that the network computes" in lines[0]
+    assert ": decoding and objects are done once per frame, the flow that" in lines[1]
 
 
 def test_what_sharing_stems_could_save_is_said(exported):
@@ -207,8 +207,8 @@ def test_a_window_holds_what_evaluation_feeds(
     video = exports.first_frames(footage["carphone_pristine"], count, tmp_path / "clip.mp4")
     clip = {"size": 24, **clip}
     views = stored(tmp_path / "split", [video], {"batch_size": 1, **clip})
-    own = {name: value for name, value in clip.items() if name != "views"}
-    predicting = predictor(PredictOptions(stride=stride), **own)
+    settings = {name: value for name, value in clip.items() if name != "views"}
+    predicting = predictor(PredictOptions(stride=stride), **settings)
     batches = fed(predicting)
     predicting.predict(video)
     windows = {

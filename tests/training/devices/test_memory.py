@@ -29,9 +29,9 @@ def test_a_part_of_a_batch_needs_its_share_of_activations():
     [({}, 1), ({"momentum": 0.0}, 0), ({"name": "adam"}, 2), ({"name": "adam_experimental"}, 2)],
 )
 def test_slots_are_the_optimizers(settings, slots):
-    found = need(**settings)
-    assert found.slots == slots * found.gradients
-    assert need(ema_decay=0.9, **{**settings, "name": "sgd"}).slots >= found.weights
+    needed = need(**settings)
+    assert needed.slots == slots * needed.gradients
+    assert need(ema_decay=0.9, **{**settings, "name": "sgd"}).slots >= needed.weights
 
 
 def test_inputs_by_hand():
