@@ -1,4 +1,4 @@
-"""Fonts for names in any script: matplotlib's own, and installed ones for the letters that it lacks."""
+"""Fonts for names in any script: matplotlib's, and installed ones for the letters that it lacks."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _reported: set[str] = set()
 
 
 def families_for(texts: Iterable[str]) -> list[str]:
-    """Returns the font families to name after matplotlib's own, so that texts are drawn in their letters.
+    """Returns the font families, besides matplotlib's, that have the letters of these texts.
 
-    What no installed font has is said on standard error, in one line, once for each letter.
+    Letters that no installed font has are reported on standard error, in one line, once each.
     """
     lacking = {c for text in texts for c in text if unicodedata.category(c) not in _DRAWN_BY_NONE}
     lacking -= _letters_of(_USUAL)
@@ -36,7 +36,7 @@ def families_for(texts: Iterable[str]) -> list[str]:
 
 @contextlib.contextmanager
 def boxes_allowed() -> Iterator[None]:
-    """Keeps matplotlib from warning of each letter that it draws as a box: `families_for` has told of it."""
+    """Keeps matplotlib from warning of each letter that it draws as a box: `families_for` has reported it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
@@ -85,7 +85,7 @@ def _families(lacking: frozenset[str]) -> tuple[str, ...]:
 
 
 def _covering(lacking: frozenset[str]) -> Mapping[str, tuple[frozenset[str], str]]:
-    """Font file -> the letters of `lacking` that it has, and its family; upright fonts first."""
+    """Returns, by font file, the letters of `lacking` that it has, and its family; upright fonts first."""
     candidates = {}
     for path in sorted(font_manager.findSystemFonts()):
         try:

@@ -40,7 +40,7 @@ class Stem:
     Attributes:
       kind: rgb, flow or object.
       channels: of its output; an object stem has Table 1's number of classes here, but the model's
-        own setting wins.
+        setting wins.
       temporal_dilation: of an rgb stem's temporal convolution, in frames.
       spatial_stride: from the input frame to the output.
     """
@@ -100,7 +100,7 @@ class Architecture:
       stem_pool_padding: of the stems' max pools: same as in the authors' code, or symmetric as in ResNets.
       downsampling: where a bottleneck block has its stride: middle (its first 3x3 convolution) or first (the
         1x1 convolution before it, as the ResNets of Keras have).
-      provenance: how and on what the graph was found; plain JSON values.
+      provenance: how and on what the graph was learned; plain JSON values.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Architecture:
 
     @property
     def kind(self) -> BlockKind:
-        """What `block_kind` names."""
+        """The kind that `block_kind` names."""
         return kind_named(self.block_kind)
 
     @property
@@ -184,7 +184,7 @@ class Architecture:
         )
 
     def with_settings(self, depth: int | None, width_multiplier: float | None) -> Architecture:
-        """Returns the same graph, with another depth or width; None keeps its own."""
+        """Returns the same graph, with another depth or width; None leaves it unchanged."""
         return dataclasses.replace(
             self,
             depth=self.depth if depth is None else depth,

@@ -40,7 +40,7 @@ def settings_of(spec: type[Spec]) -> list[Setting]:
     """Returns the settings of one spec, in its order.
 
     Raises:
-      KeyError: its docstring does not tell of a field.
+      KeyError: its docstring lacks a field.
     """
     meanings = _meanings(spec)
     hints = typing.get_type_hints(spec)
@@ -56,12 +56,12 @@ def settings_of(spec: type[Spec]) -> list[Setting]:
 
 
 def introduction_of(spec: type[Spec]) -> str:
-    """Returns what a spec's docstring says before its settings, as one paragraph."""
+    """Returns the introduction of a spec's docstring, as one paragraph."""
     return " ".join(inspect.getdoc(spec).partition("Attributes:")[0].split())
 
 
 def to_text(specs: Sequence[type[Spec]], words: Sequence[str] = ()) -> str:
-    """Returns the reference for a terminal: of all settings, or of those whose names hold one of the words."""
+    """Returns the reference for a terminal: of all settings, or of those whose names contain one of the words."""
     lines = []
     for spec in specs:
         chosen = [s for s in settings_of(spec) if not words or any(w in s.name for w in words)]

@@ -39,14 +39,14 @@ def derive(
     A connection weaker than `threshold` goes, but a block keeps its strongest one. All outputs stay, for
     the classifier reads every one of them. A node that then neither leads to an output nor is the
     chosen peer of a connection that does goes too: a chosen peer stays with all that feeds it, for its
-    gate was learned on exactly that node. Where a block loses its coarsest inputs its own stride grows,
+    gate was learned on exactly that node. Where a block loses its coarsest inputs its stride grows,
     so that every node keeps its resolution. A block left with one input passes it on as it is: without
     strength and 1x1 convolution.
 
     Args:
       architecture: the one-shot network.
       strengths: learned strengths (after the sigmoid) of each block's inputs; blocks without an
-        entry keep their own, or all their connections where they have none.
+        entry keep those of the graph, or all their connections where they have none.
       peer_distributions: of each block, a row an input: the softmax over its candidates
         (`NodePlan.candidates`). Blocks without an entry keep the peers they name.
       threshold: in [0, 1].
@@ -141,7 +141,7 @@ def _refuse(index: int, wanted: str, received: object) -> None:
 
 
 def _alive(outputs: Sequence[int], blocks: Mapping[int, Block]) -> set[int]:
-    """Nodes that reach an output through kept connections or as the peers of such."""
+    """Returns the nodes that reach an output through kept connections, or as peers of such connections."""
     alive = {*outputs}
     for index in range(max(outputs), -1, -1):
         if index in alive and index in blocks:

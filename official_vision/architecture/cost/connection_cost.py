@@ -1,4 +1,4 @@
-"""What each connection costs by itself, so that a search can weigh connections against one another."""
+"""The cost of each connection, so that a search can weigh connections against one another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Connection = tuple[int, int]  # source, consumer
 
 @dataclasses.dataclass(frozen=True)
 class ConnectionCosts:
-    """The price of each connection of a network's built blocks.
+    """The price of each connection of the blocks that are built.
 
     Attributes:
       maps: of carrying the map: its pool, scaling and 1x1 convolution.
@@ -31,7 +31,7 @@ class ConnectionCosts:
 
     @property
     def full(self) -> float:
-        """Of all connections, each gated by its dearest candidate."""
+        """The costs of all connections, each with its most expensive candidate gate."""
         return sum(
             cost + max(self.gates[connection], default=0.0)
             for connection, cost in self.maps.items()
@@ -105,9 +105,9 @@ def connection_costs(architecture: Architecture, setting: Setting) -> Connection
 
 
 def _carried(node: NodePlan, position: int, setting: Setting) -> float:
-    """Scaling a map, and its share of the 1x1 convolution to the fused width."""
+    """Counts the scaling of a map, and its share of the 1x1 convolution to the fused width."""
     fusion, positions = node.fusion, setting.positions(node.input_stride)
-    if len(fusion.inputs) == 1:  # passed on as it is, but for a gate
+    if len(fusion.inputs) == 1:  # passed on unchanged, except for a gate
         return float(positions * fusion.input_channels[0] * (setting.gate != "none"))
     width = fusion.input_channels[position]
     cost = float(positions * width)
@@ -125,7 +125,7 @@ def _pooled(node: NodePlan, position: int, setting: Setting) -> float:
 
 
 def _gate(node: NodePlan, position: int, peer: NodePlan, setting: Setting) -> float:
-    """One vector a frame: a fully connected layer (none for a static gate) and the sigmoid."""
+    """Counts one vector per frame: a fully connected layer (none for a static gate) and the sigmoid."""
     width = node.fusion.input_channels[position]
     squashing = float(setting.frames * width)
     if setting.gate == "static":

@@ -1,4 +1,4 @@
-"""What peer attention adds to a network, beside the paper's figures (supplement A.2)."""
+"""The overhead of peer attention, beside the paper's figures (supplement A.2)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PAPER_PARAMETERS_PERCENT = 1.68
 
 @dataclasses.dataclass(frozen=True)
 class Overhead:
-    """What gates add to the same network without gates, in percent.
+    """The overhead of gates against the same network without gates, in percent.
 
     Attributes:
       choice: of the gates' sources.
       flops: of convolutions and fully connected layers.
       arithmetic: of everything as built, elementwise operations included: averages are taken once
         for all gates, and a gate is multiplied with the strength before the map is scaled.
-      unshared: of everything if each gate took its own averages and scaled its own map.
+      unshared: of everything if no gates shared averages or scaled maps.
       parameters: of the gates.
       kept_nodes: nodes that only serve as peers, and are left out of a network without gates.
       parameters_with_kept: of the gates and those nodes.
@@ -84,7 +84,7 @@ _PICKS: dict[str, _Pick] = {
 
 
 def _unshared(cost: Cost) -> int:
-    """Values that the gates of all connections would average and scale, each for itself."""
+    """Counts the values that all gates would average and scale if none were shared."""
     values = 0
     for node in cost.plan:
         if node.fusion is None or node.index not in cost.alive:

@@ -1,4 +1,4 @@
-"""What a network costs, worked out from its graph before any model is built."""
+"""The cost of a network, computed from its graph before any model is built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FLOW_ITERATION, _FLOW_SETUP = 50, 14
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What a cost depends on besides the graph, for a batch of one clip.
+    """The settings besides the graph on which a cost depends, for a batch of one clip.
 
     Attributes:
       gate: none, static, self or peer, as in the model's specification.
@@ -81,10 +81,10 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """The bill of a network.
+    """The bill of a network, node by node.
 
     Attributes:
-      architecture, setting: what was asked.
+      architecture, setting: what the bill is of.
       plan: every node's numbers.
       alive: nodes that can change the output; the others are not built.
       parts: the entries.
@@ -102,21 +102,21 @@ class Cost:
         return total(part.count for part in self.parts)
 
     def of_node(self, index: int) -> Count:
-        """A node with its incoming connections and gates."""
+        """Returns the cost of a node with its incoming connections and gates."""
         return total(part.count for part in self.parts if part.node == index)
 
     def of_role(self, *roles: str) -> Count:
-        """All parts of some roles (see `Part`)."""
+        """Returns the cost of all parts of some roles (see `Part`)."""
         return total(part.count for part in self.parts if part.role in roles)
 
     def of_connection(self, source: int, consumer: int) -> Count:
-        """One connection's pool, strength, scaling and gate; 1x1 convolutions serve several."""
+        """Returns the cost of a connection's pool, strength, scaling and gate; 1x1 convolutions serve several."""
         return total(
             part.count for part in self.parts if part.node == consumer and part.source == source
         )
 
     def of_streams(self) -> dict[str, Count]:
-        """What the nodes cost that only some streams feed, e.g. rgb, flow and rgb+flow.
+        """Returns the costs of the nodes by the streams that feed them, e.g. rgb, flow and rgb+flow.
 
         Flow computed in the model counts as flow, the classifier as all outputs together.
         """

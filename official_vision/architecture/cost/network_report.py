@@ -40,7 +40,7 @@ def describe(cost: Cost, overheads: Sequence[Overhead] = (), learned: Learned | 
     Args:
       cost: of the network.
       overheads: of peer attention; empty leaves them out.
-      learned: what training made of the connections: strengths in place of given ones, and peers.
+      learned: what training made of the connections: strengths in place of the graph's, and peers.
     """
     setting, architecture = cost.setting, cost.architecture
     whole = cost.total
@@ -104,7 +104,7 @@ def to_dict(
 
 
 def _strengths(cost: Cost, learned: Learned | None) -> dict[tuple[int, int], float | None]:
-    """(source, consumer) -> strength, for every connection."""
+    """Returns the strength of every connection by (source, consumer)."""
     strengths = connection_strengths(cost.architecture, learned.strengths if learned else {})
     return {(source, consumer): strength for source, consumer, strength in strengths}
 
@@ -134,7 +134,7 @@ def _learned_to_dict(learned: Learned) -> dict[str, Any]:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """Of the values that are there; None of none."""
+    """Returns the mean of the values that are not None; None without any."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
@@ -200,7 +200,7 @@ def _what(node: Stem | Block) -> str:
 
 
 def _inputs(cost: Cost, index: int, strengths: Mapping[tuple[int, int], float | None]) -> str:
-    """Input nodes, each with its strength and its gate's peer where they are known."""
+    """Names the input nodes, each with its strength and its gate's peer where they are known."""
     node = cost.architecture.nodes[index]
     texts = []
     for position, source in enumerate(node.inputs):
@@ -233,7 +233,7 @@ def _streams(cost: Cost) -> str:
 
 
 def _learned(learned: Learned, strengths: Mapping[tuple[int, int], float | None]) -> Iterator[str]:
-    """Where the strengths come from; every one-shot connection's peers; how decided they are."""
+    """Describes the origin of the strengths, every one-shot connection's peers, and their entropies."""
     source = "".join(f", {name} {learned.source[name]}" for name in ("checkpoint", "step"))
     learnable = [strength for values in learned.strengths.values() for strength in values]
     text = f"learned{source}"
@@ -296,7 +296,7 @@ def _overheads(overheads: Sequence[Overhead]) -> str:
     )
     legend = (
         "FLOPs: convolutions and fully connected layers; operations: all, as built, with averages "
-        "shared by all gates;\nunshared: if each gate took its own averages and scaled its own map."
+        "shared by all gates;\nunshared: if no gates shared averages or scaled maps."
     )
     return _table(headings, rows, {headings[0], headings[-1]}) + "\n" + legend
 
@@ -312,7 +312,7 @@ def _extra_nodes(overhead: Overhead) -> str:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: Iterable[str]) -> str:
-    """Columns as wide as their widest entry; numbers to the right."""
+    """Aligns columns, as wide as their widest entry; numbers to the right."""
     table = [tuple(headings), *map(tuple, rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     aligned = [

@@ -46,8 +46,8 @@ def draw(
     Args:
       architecture: the network.
       path: .svg or .png.
-      strengths: of each block's inputs, in (0, 1); blocks without an entry take their own.
-      peers: of each block, the peer of each input; blocks without an entry take their own.
+      strengths: of each block's inputs, in (0, 1); blocks without an entry take the graph's.
+      peers: of each block, the peer of each input; blocks without an entry take the graph's.
 
     Raises:
       UserError: another suffix.
@@ -145,7 +145,7 @@ class _Picture:
             self._axes.plot(*gate, "o", markersize=2.6, color=colour, markeredgewidth=0)
 
     def _draw_curve(self, points: Sequence[tuple[float, float]], **style: Any) -> None:
-        """Level at every point: flat through lanes, an S between them."""
+        """Draws a curve whose tangent is horizontal at every point: flat through lanes, an S between them."""
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path as Outline
 
@@ -217,7 +217,7 @@ class _Picture:
 
 
 def node_labels(index: int, node: Stem | Block) -> tuple[str, str]:
-    """Returns what a node's box says: number and kind, and what is special, two spaces between details."""
+    """Returns the text of a node's box: number and kind, and what is special, two spaces between details."""
     if isinstance(node, Stem):
         kind = {"rgb": "RGB", "flow": "flow", "object": "objects"}[node.kind]
         has_dilation = node.kind == "rgb" and node.temporal_dilation > 1

@@ -1,4 +1,4 @@
-"""Where a drawing puts nodes and wires: columns by level, and a lane for every wire that passes one.
+"""Positions of nodes and wires in a drawing: columns by level, and a lane for every wire that passes one.
 
 A wire is everything that leaves one node in one manner: its connections, or its gates. Connections
 of a node that run far share one lane through each column between, so that none crosses a box.
@@ -26,7 +26,7 @@ _SWEEPS = 12
 
 @dataclasses.dataclass(frozen=True)
 class Wire:
-    """What leaves a node: its connections to blocks, or its gates on connections."""
+    """The wires of a node: its connections to blocks, or its gates on connections."""
 
     source: int
     is_gate: bool
@@ -153,7 +153,7 @@ def _furthest_column(
 def _neighbours(
     architecture: Architecture, peers: Mapping[int, Sequence[int]], column_of: Sequence[int]
 ) -> dict[tuple[int | Wire, int], list[tuple[int | Wire, int]]]:
-    """What each item (a node or lane in a column) is joined to in the columns beside it."""
+    """Returns the neighbours of each item (a node or lane in a column) in the columns beside it."""
     joined: dict[tuple[int | Wire, int], list[tuple[int | Wire, int]]] = {}
     for wire, consumers in _consumers(architecture, peers).items():
         start = column_of[wire.source]
@@ -174,7 +174,7 @@ def _sweep(
     neighbours: Mapping[tuple[int | Wire, int], Sequence[tuple[int | Wire, int]]],
     tallest: float,
 ) -> dict[tuple[int | Wire, int], float]:
-    """Orders each column by the mean place of what its items are joined to, left and right in turn."""
+    """Orders each column by the mean place of its items' neighbours, left and right in turn."""
     places: dict[tuple[int | Wire, int], float] = {}
     for number, column in enumerate(items):
         places.update(_stack(column, number, heights, tallest))

@@ -61,7 +61,7 @@ def find_params(checkpoint: str, path: str) -> Params | None:
 
     Args:
       checkpoint: its path prefix.
-      given: path of the file; empty looks for it.
+      path: path of the file; empty looks for it.
 
     Returns:
       None where there is none.
