@@ -1,4 +1,4 @@
-"""What a network's files cost: seconds to write, size, and seconds a clip where they are used."""
+"""The cost of exported files: seconds to write, size, and seconds per clip in inference."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ EXPORT = "export"
 _CALIBRATION_CLIPS = 2
 _MEBIBYTE = 2**20
 
-TimedScores = tuple[dict[str, np.ndarray], float]  # scores by name; seconds of a clip
+TimedScores = tuple[dict[str, np.ndarray], float]  # scores by name; seconds per clip
 
 
 @dataclasses.dataclass(frozen=True)
 class _File:
-    """A file to measure: writes itself, and answers clips in a process of its own."""
+    """A file to measure: how it is written, and how it scores clips in an isolated process."""
 
     name: str
     write: Callable[[Path], None]
@@ -53,14 +53,14 @@ def measure_exports(
     precisions: Sequence[str] = PRECISIONS,
     formats: Sequence[str] = tflite.FORMATS,
 ) -> dict[str, Any]:
-    """Writes a network's files as tools/export.py does, and asks each in a process without our code.
+    """Writes a network's files as tools/export.py does, and runs each in a process without our code.
 
-    The weights are drawn and the clips are noise: a difference says whether a file computes the same, not
+    The weights are drawn and the clips are noise: a difference shows whether a file computes the same, not
     what that does to accuracy.
 
     Args:
       config: every setting; validation/DataSpec has the clip.
-      rounds: clips that each file answers, one at a time, after one that warms up.
+      rounds: clips that each file scores, one at a time, after a warm-up clip.
       note: shows the user a line as each file is done.
       precisions: of SavedModels.
       formats: of TFLite files, which run on as many threads as there are cores.
@@ -145,7 +145,7 @@ def exports_text(result: Mapping[str, Any]) -> str:
     lines = [
         f"export, {result['rounds']} clips of {result['frames']} x {result['size']}²; "
         f"Keras model {keras:.3f} s a clip",
-        f"{'':<20} {'write':>8} {'MiB':>8} {'s a clip':>9} {'x Keras':>8} {'difference':>11}",
+        f"{'':<20} {'write':>8} {'MiB':>8} {'s/clip':>9} {'x Keras':>8} {'difference':>11}",
     ]
     return "\n".join(lines + [_line(row, keras) for row in result["rows"]])
 

@@ -21,10 +21,10 @@ _NAMES = (*_OF_DATA, _WIDTH, WORKERS)
 
 
 def parsed(text: str) -> tuple[str, list[float]]:
-    """Returns what is to grow, and its values.
+    """Returns the name of the setting that grows, and its values.
 
     Args:
-      asked: NAME=VALUE,VALUE,...: frames, size, batch, width (of ModelSpec.width_multiplier), or workers.
+      text: NAME=VALUE,VALUE,...: frames, size, batch, width (of ModelSpec.width_multiplier), or workers.
 
     Raises:
       UserError: another name, fewer than two values, or what are no such numbers.
@@ -99,7 +99,7 @@ def growth_text(result: Mapping[str, Any]) -> str:
 
 
 def draw_growth(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draws times over the values, and the time that arithmetic alone would take from the first value on."""
+    """Draws times over the values, and the time that arithmetic alone would take, scaled from the first value."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     fitted = exponents(result)

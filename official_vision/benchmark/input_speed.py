@@ -104,7 +104,7 @@ def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in datasets}
     for number in range(rounds):
         names = list(datasets)
-        # Each goes first in turn.
+        # Each reader goes first in turn.
         for name in names[number % len(names) :] + names[: number % len(names)]:
             seconds[name].append(_exhaust(datasets[name]))
     clips = batches * spec.batch_size
@@ -126,9 +126,9 @@ def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str
 
 
 def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
-    """Seconds of processor time (of all threads) and of the clock that reading a dataset takes.
+    """Returns the seconds of processor time (of all threads) and of the clock that reading a dataset takes.
 
-    Counted from the first batch on: what comes before is done once per run.
+    Counted from the first batch on: earlier work is done once per run.
     """
     iterator = iter(dataset)
     next(iterator)
@@ -139,7 +139,7 @@ def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
 
 
 def _bytes(spec: DataSpec, index: Index) -> dict[str, dict[str, float]]:
-    """Of each stream: encoded bytes of a clip in the shards, and of its tensor as it is fed."""
+    """Returns, for each stream, the encoded bytes of a clip in the shards, and those of its tensor."""
     table = record_table(spec.path, index.shards)
     stored: dict[str, list[float]] = {stream: [] for stream in index.streams}
     for position in range(min(len(table), _SAMPLED_RECORDS)):
@@ -179,7 +179,7 @@ def _counted_decodings(index: Index) -> Iterator[dict[str, int]]:
 
 
 def _decoded_per_used_frame(spec: DataSpec, index: Index) -> dict[str, float]:
-    """Decodings over the stored frames that clips show, each view and crop being a clip."""
+    """Returns decodings over the stored frames that clips show; each view and crop counts as a clip."""
     spec = dataclasses.replace(spec, views=1, crops=1)
     with _counted_decodings(index) as counts:
         for _ in build_dataset(spec, index, index.streams, training=False):
@@ -214,7 +214,7 @@ def input_text(result: dict[str, Any]) -> str:
     lines = [
         f"clips of {frames} x {height} x {width}, batches of {result['batch_size']}, "
         f"{result['rounds']} rounds of {result['clips_per_round']} clips, {result['data']} data",
-        f"{'reader':<20} {'clips/s a core':>22} {'clips/s':>9} {'x Garden':>20}",
+        f"{'reader':<20} {'clips/s per core':>22} {'clips/s':>9} {'x Garden':>20}",
     ]
     for name, speed in result["clips_per_core_second"].items():
         ratio = result["times_garden_rgb"].get(name)

@@ -1,4 +1,4 @@
-"""A network's forward pass or training step: time, arithmetic a second, share of this machine's peak.
+"""Speed of a network's forward pass or training step: time, FLOP/s, share of this machine's peak.
 
 All that is compared takes turns, round after round, with matrix products of each dtype: what else the machine
 does then touches all of them alike.
@@ -46,7 +46,7 @@ _CLASSES_SHOWN = 12
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """One thing whose time is taken.
+    """A callable to time.
 
     Attributes:
       name: for people.
@@ -77,7 +77,7 @@ def measure_networks(
       what: forward (as exported: batch norms folded) or train (a whole step: loss, gradients, optimizer).
       rounds: in each of which every contender runs once.
       precisions: of PRECISIONS, or fewer.
-      in_processes: of train, measure each in a process of its own too: its peak memory, and the time
+      in_processes: of train, measure each in a separate process too: its peak memory, and the time
         from starting that process to the end of the first step.
 
     Returns:
@@ -109,7 +109,7 @@ def measure_networks(
 
 
 def contender(name: str, config: Config, what: str, precision: str) -> Contender:
-    """Makes what is timed, without running it; of train, TrainSpec's threads an operation are set first.
+    """Makes the callable to time, without running it; for training, TrainSpec's threads per operation are set first.
 
     Args:
       name: for people.
@@ -133,7 +133,7 @@ def _is_bilevel(config: Config) -> bool:
 
 
 def data_of(config: Config, what: str) -> DataSpec:
-    """Returns the settings of the clips that a forward pass or a training step takes."""
+    """Returns the settings of the clips that a forward pass or a training step reads."""
     return config.train_data if what == TRAIN else config.validation_data
 
 
@@ -164,7 +164,7 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
     batch = (batch, batch) if _is_bilevel(config) else batch
     # Partial, not a lambda: all lambdas of this line would count as one that is traced again and again.
     replica_step = functools.partial(task.train_step, model=model, optimizer=optimizer)
-    strategy = tf.distribute.get_strategy()  # of whoever asks for the step
+    strategy = tf.distribute.get_strategy()  # of the caller of this function
     step = tf.function(functools.partial(strategy.run, replica_step))
 
     def run() -> Any:
@@ -175,7 +175,7 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
 
 
 def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
-    """Noise in the shape of clips; of object classes a dozen, as a clip shows: the others cost nothing."""
+    """Draws noise in the shape of clips, with a dozen object classes, as clips show: the others cost nothing."""
     random = np.random.default_rng(0)
     shapes = input_signature(model.streams, data.batch_size, data.frames, data.size)
     shown = random.permutation(model.spec.num_object_classes)[:_CLASSES_SHOWN].astype(np.uint8)
@@ -200,14 +200,14 @@ def matrix_product(precision: str) -> Contender:
 
 
 def row_parts(matrix: tf.Tensor) -> list[tf.Tensor]:
-    """Cuts a matrix between rows into what keeps all cores busy side by side, with the threads an operation has."""
+    """Cuts a matrix by rows into parts that keep all cores busy, with the threads that an operation has."""
     count = max(1, usable_cores() // threads_in_force())
     sizes = [len(rows) for rows in np.array_split(range(len(matrix)), count)]
     return tf.split(matrix, sizes)
 
 
 def seconds_of(run: Callable[[], Any]) -> float:
-    """Returns what one call takes."""
+    """Returns the seconds of one call."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
@@ -223,7 +223,7 @@ def in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
 
 
 def row_of(contender: Contender, seconds: Sequence[float], data: DataSpec) -> dict[str, Any]:
-    """Returns a contender's row of `measure_networks`, as far as its seconds give it."""
+    """Returns a contender's row of `measure_networks`, as far as its seconds determine it."""
     return {
         "name": contender.name,
         "precision": contender.precision,
@@ -238,7 +238,7 @@ def row_of(contender: Contender, seconds: Sequence[float], data: DataSpec) -> di
 
 
 def _alone(config: Config, precision: str) -> dict[str, float]:
-    """Peak memory and start of a training step in a process that does nothing else."""
+    """Measures peak memory and start of a training step in a separate process."""
     start = time.perf_counter()
     with Workers(_first_step, 1) as processes:
         mebibytes = processes.submit((config, precision)).result()
@@ -256,7 +256,7 @@ def _first_step(job: tuple[Config, str]) -> float:
 
 
 def _peak_mebibytes() -> float:
-    """Of this process alone: ru_maxrss begins with the peak of the process that started it."""
+    """Returns this process's peak memory; ru_maxrss begins with the peak of the process that started it."""
     status = Path("/proc/self/status")
     if status.exists():
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines())

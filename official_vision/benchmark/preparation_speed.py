@@ -1,4 +1,4 @@
-"""Preparation: video-seconds per second, by the number of workers, and the share of each of its parts."""
+"""Speed of preparation: video-seconds per second, by the number of workers, and the share of each part."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
 
 def _speed(manifest: Manifest, split: str, spec: PrepareSpec) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        # A shard a video, so that few videos keep all workers busy.
+        # One shard per video, so that few videos keep all workers busy.
         spec = dataclasses.replace(spec, output=folder, videos_per_shard=1)
         start = time.perf_counter()
         index = prepare_split(manifest, split, spec, lambda: None)
@@ -82,14 +82,14 @@ def _stored_seconds(folder: Path, index: Index) -> float:
 
 
 def part_seconds(row: VideoRow, spec: PrepareSpec) -> dict[str, float]:
-    """Seconds that each part takes for a second of video, over the first frames of one.
+    """Returns the seconds that each part takes per second of video, over the first frames of one.
 
     Args:
       row: the video.
       spec: sizes, objects and quality.
 
     Returns:
-      By part: decode (to the decoder's own pixels), resize (with the change to RGB), flow_dis,
+      By part: decode (to the decoder's pixel format), resize (with the change to RGB), flow_dis,
       flow_tvl1, objects, encode_rgb, encode_flow, encode_objects, write.
     """
     path = existing_path(spec.videos, row.path)

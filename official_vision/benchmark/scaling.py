@@ -1,4 +1,4 @@
-"""A training step over several processes of this machine, as over several machines."""
+"""Speed of a training step over several processes of this machine, as over several machines."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from official_vision.workers import Workers
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """What one process is told.
+    """The job of one process.
 
     Attributes:
       config: every setting, with this process's share of the batch.
       precision: one of PRECISIONS.
       rounds: in each of which the step and a matrix product run once.
       addresses: of all processes, on the loopback device; of a single one none.
-      index: its own place among them.
+      index: of this process among them.
       cores: that it may use.
     """
 
@@ -53,11 +53,11 @@ class _Part:
 def measure_scaling(
     config: Config, counts: Sequence[int], rounds: int, precisions: Sequence[str] = PRECISIONS
 ) -> dict[str, Any]:
-    """Times a whole training step of one batch, shared by so many processes (multi_worker_mirrored).
+    """Times a whole training step of one batch, shared by several processes (multi_worker_mirrored).
 
-    Each process keeps to cores of its own, as many as each of the greatest number of processes can have:
-    what is alike is the machine of a worker, not that of all together. One number of processes follows
-    the other; the matrix products of each row ran in its own processes, in turn with the steps.
+    Each process has separate cores, as many as each of the greatest number of processes can have:
+    a worker's machine is the same in all rows, not that of all together. One number of processes follows
+    the other; the matrix products of each row run in its processes, in turn with the steps.
 
     Args:
       config: every setting; TrainSpec.strategy is not read.
@@ -93,13 +93,13 @@ def _cores(config: Config, counts: Sequence[int]) -> list[tuple[int, ...]]:
         )
     if not hasattr(os, "sched_setaffinity"):
         raise UserError(
-            "Workers are kept to cores of their own, which Linux alone can do. Received: another system. "
+            "Workers are pinned to separate cores, which only Linux can do. Received: another system. "
             "Leave --grow=workers away."
         )
     cores, most = sorted(os.sched_getaffinity(0)), max(counts)
     if most > len(cores):
         raise UserError(
-            f"Each worker needs a core of its own. Received: {most} workers, {len(cores)} cores. Name fewer workers."
+            f"Each worker needs a separate core. Received: {most} workers, {len(cores)} cores. Name fewer workers."
         )
     share = len(cores) // most
     return [tuple(cores[i * share : (i + 1) * share]) for i in range(most)]
@@ -123,7 +123,7 @@ def _parts(
 
 
 def free_addresses(count: int) -> list[str]:
-    """Returns addresses of the loopback device, as TF_CONFIG names workers, whose ports nothing uses now."""
+    """Returns addresses of the loopback device, as TF_CONFIG names workers, whose ports are free now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for listener in sockets:
@@ -150,7 +150,7 @@ def _measured(config: Config, parts: Sequence[_Part]) -> tuple[dict[str, Any], f
 
 @dataclasses.dataclass(frozen=True)
 class _Done:
-    """What one process found: seconds of the steps and of the first one, FLOPs of a step, its matrix products."""
+    """The figures of one process: seconds of the steps and of the first one, FLOPs of a step, its matrix products."""
 
     seconds: list[float]
     first_seconds: float

@@ -1,4 +1,4 @@
-"""Generated videos that cost a decoder what footage costs: textures that pan, with grain."""
+"""Generated videos that are as costly to decode as footage: textures that pan, with grain."""
 
 from __future__ import annotations
 

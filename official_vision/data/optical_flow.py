@@ -40,7 +40,7 @@ def tvl1_flow(
     theta: float = 0.3,
     border: str = "authors",
 ) -> np.ndarray:
-    """TV-L1 flow without a pyramid (Piergiovanni & Ryoo 2019), the twin of modeling/flow.py.
+    """Computes TV-L1 flow without a pyramid (Piergiovanni & Ryoo 2019), the twin of modeling/flow.py.
 
     Args:
       first, second: grey frames, 0..255, [height, width].

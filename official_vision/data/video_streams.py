@@ -1,4 +1,4 @@
-"""All streams of a video, frame by frame: what preparation stores and prediction feeds."""
+"""All streams of a video, frame by frame, for preparation and prediction."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class FrameStreams:
 
     Attributes:
       rgb: uint8 [height, width, 3].
-      flow: float32 [height, width, 2], pixels to the next frame, x right, y down; None when not asked
-        for. The last frame repeats the flow before it; a single frame has none: zeros.
-      objects: uint8 ids [height, width]; None when not asked for.
+      flow: float32 [height, width, 2], pixels to the next frame, x right, y down; None unless requested
+        The last frame repeats the flow before it; a single frame has none: zeros.
+      objects: uint8 ids [height, width]; None unless requested.
       time_sec: seconds from the video's start.
       duration_sec: how long the frame is shown; 0 where the file does not say.
     """
@@ -46,12 +46,12 @@ def video_streams(
     broken_share: float = 0.0,
     report: DecodingReport | None = None,
 ) -> Iterator[FrameStreams]:
-    """Yields a video's streams, holding two frames at a time.
+    """Yields a video's streams, with two frames in memory at a time.
 
     Args:
       path, short_side, fps, start_sec, end_sec, broken_share, report: as in video.decode.
       flow: dis, tvl1 or none.
-      objects: gives a frame's ids; None for none. Its `check_count`, where it has one, is told the
+      objects: returns a frame's ids; None for none. Its `check_count`, where it has one, is called with the
         number of the file's frames at their end.
 
     Raises:

@@ -32,7 +32,7 @@ def test_each_process_has_cores_and_a_share_of_the_batch(config, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("counts", "rule"), [((1, 3), "share a batch"), ((1, 4), "core of its own")]
+    ("counts", "rule"), [((1, 3), "share a batch"), ((1, 4), "a separate core")]
 )
 def test_workers_that_cannot_share_are_refused(config, monkeypatch, counts, rule):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})

@@ -19,7 +19,7 @@ def config(tmp_path):
 def test_the_steps_are_of_the_given_and_the_searched_graph(config, tmp_path):
     graph = read_architecture(config.model.architecture)
     configs = search_configs(config, tmp_path)
-    names = ["given, no gates", "given, peer gates", "one-shot, joint", "one-shot, bilevel"]
+    names = ["graph, no gates", "graph, peer gates", "one-shot, joint", "one-shot, bilevel"]
     assert list(configs) == names
     graphs = [resolve_architecture(settings.model) for settings in configs.values()]
     assert graphs[0] == graphs[1] == graph
@@ -36,7 +36,7 @@ def test_the_steps_are_of_the_given_and_the_searched_graph(config, tmp_path):
 
 def test_without_gates_there_is_one_given_graph(config, tmp_path):
     ungated = dataclasses.replace(config, model=dataclasses.replace(config.model, gate="none"))
-    names = ["given, no gates", "one-shot, joint", "one-shot, bilevel"]
+    names = ["graph, no gates", "one-shot, joint", "one-shot, bilevel"]
     assert list(search_configs(ungated, tmp_path)) == names
 
 

@@ -104,7 +104,7 @@ def test_broken_videos_are_named_and_the_rest_is_prepared(broken, done_broken):
 def test_left_out_videos_can_be_fatal_and_other_settings_are_refused(broken, footage):
     refused = run(broken, footage, videos=str(broken), short_side=48)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: An output folder holds shards of one kind.")
+    assert refused.stderr.startswith("error: An output folder has shards of one kind.")
     assert "differ in short_side" in refused.stderr
     assert refused.stderr.count("\n") == 1
     fatal = run(broken, footage, "fatal", videos=str(broken), left_out_is_fatal=True)

@@ -1,4 +1,4 @@
-"""Where a network's time goes: by node, by stream and by kind of operation, beside the FLOPs of each."""
+"""Profiles of a network: time by node, by stream and by kind of operation, beside the FLOPs of each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KINDS = {
 
 
 def place_of(path: str) -> str:
-    """Returns where in the network an operation is: a node such as "node 05", FLOW, HEAD, SHARED or REST.
+    """Returns the place of an operation in the network: a node such as "node 05", FLOW, HEAD, SHARED or REST.
 
     SHARED are maps pooled once for several consumers, and averages that gates read; REST is loss, optimizer and
     whatever else is outside the network.
@@ -67,7 +67,7 @@ def measure_profiles(
     folder: str | os.PathLike,
     precisions: Sequence[str] = PRECISIONS,
 ) -> dict[str, Any]:
-    """Times each network without the profiler, then says where time goes under it.
+    """Times each network without the profiler, then profiles it.
 
     Args:
       configs: settings by name.
@@ -98,7 +98,7 @@ def measure_profiles(
 def summary(
     kernels: Sequence[Kernel], calls: int, architecture: Architecture, cost: Cost
 ) -> dict[str, Any]:
-    """Adds kernels up.
+    """Adds up the kernels' seconds by place, stream and kind.
 
     Args:
       kernels: that ran, of all calls.
@@ -106,7 +106,7 @@ def summary(
       architecture, cost: of the network that ran.
 
     Returns:
-      kernel_seconds, places, streams and kinds, as `measure_profiles` says; the most time first but for
+      kernel_seconds, places, streams and kinds, as of `measure_profiles`; the most time first except for
       places, which are in the graph's order.
     """
     fed = fed_by(architecture)

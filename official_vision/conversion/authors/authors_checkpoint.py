@@ -1,4 +1,4 @@
-"""A checkpoint of the authors' code -> a network of this package."""
+"""Converts a checkpoint of the authors' code to a network of this package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from official_vision.specs import ModelSpec
 
 _PEER = (
     "Peer attention cannot be converted exactly. Received: {path}, trained with it. In the port the weights h of a "
-    "gate's peers are random constants that no checkpoint holds; in both of the authors' programs the maps of "
+    "gate's peers are random constants that are in no checkpoint; in both of the authors' programs the maps of "
     "candidates are shared by a block's connections and have biases. Train with self attention, which converts."
 )
 
@@ -36,11 +36,11 @@ def convert(path: str, options: Options) -> Converted:
 
     Args:
       path: its prefix.
-      options: see there; the structure comes from it or from the run's params.yaml.
+      options: see ConversionOptions; the structure comes from it or from the run's params.yaml.
 
     Returns:
-      The network that computes what theirs computes: gates, pooling of frames and the scale of rgb as
-      theirs.
+      The network that computes what the authors' computes: gates, pooling of frames and the scale of rgb as
+      in their code.
 
     Raises:
       UserError: a damaged or foreign checkpoint, another network's structure, or what cannot be converted
@@ -104,7 +104,7 @@ def _without_params(
 def _fixed(
     architecture: Architecture, code: Code, params: Params | None, classes: int
 ) -> dict[str, Any]:
-    """Settings of the model that the authors' code, or the run, decides."""
+    """Returns the settings of the model that the authors' code, or the run, decides."""
     fixed: dict[str, Any] = {
         "gate": "none" if code.gates == UNGATED else "self",
         "num_classes": classes,
@@ -130,7 +130,7 @@ def _code(
     plans: tuple[NodePlan, ...],
     unread: tuple[UnreadStem, ...],
 ) -> Code:
-    """Tells the authors' program that wrote a checkpoint by params.yaml, else by the number of dense layers."""
+    """Recognises the authors' program that wrote a checkpoint, by params.yaml or the number of dense layers."""
     denses = sum(layer.kind == DENSE for layer in weights.layers)
     if params and not weights.has_scopes:
         gates = {"self": GATED, "off": SINGLE_GATED}[params.attention]

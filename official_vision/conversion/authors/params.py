@@ -1,4 +1,4 @@
-"""What of Model Garden's params.yaml tells about a network of the authors' port."""
+"""The settings in Model Garden's params.yaml that describe a network of the authors' port."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Params:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values, and the tuples that Model Garden writes as Python's; nothing that runs code."""
+    """Loads plain values, and the tuples that Model Garden writes as Python's; no tag runs code."""
 
 
 _Loader.add_constructor(
@@ -57,7 +57,7 @@ _Loader.add_constructor(
 
 
 def find_params(checkpoint: str, path: str) -> Params | None:
-    """Reads the params.yaml that was given, or else lies beside a checkpoint or one folder above.
+    """Reads the params.yaml at `path`, or beside a checkpoint or one folder above.
 
     Args:
       checkpoint: its path prefix.
@@ -146,6 +146,6 @@ def _lists(blocks: Any) -> tuple[list[list], list[list]]:
 
 def _unfit(path: Path, flaw: str) -> UserError:
     return UserError(
-        f"params.yaml must be a run's of the authors' Model Garden port. Received: {path} ({flaw}). "
+        f"params.yaml must be of a run of the authors' Model Garden port. Received: {path} ({flaw}). "
         "Name another by --params, or give --structure."
     )

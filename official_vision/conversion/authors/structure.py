@@ -25,7 +25,7 @@ _LARGEST = 65536  # far beyond any network; keeps arithmetic on channels finite
 
 @dataclasses.dataclass(frozen=True)
 class UnreadStem:
-    """A stem of the authors' network that no block reads: it has weights there, and is no part of the graph here.
+    """A stem of the authors' network that no block reads: it has weights there, but is not in our graph.
 
     Attributes:
       position: its index among the authors' nodes.
@@ -44,13 +44,13 @@ def architecture_of(
     """Builds the graph, and names the stems that it leaves out.
 
     Args:
-      weights: the checkpoint, which tells the widths and, where nothing else does, the depth.
+      weights: the checkpoint, which determines the widths and, where nothing else does, the depth.
       structure: a file, or name of the zoo, that the user gives; empty takes that of `params`.
       params: of the run, where they are known.
       depth: that the user gives.
 
     Raises:
-      UserError: no structure, one that is not a network, or widths or a depth that the checkpoint has not.
+      UserError: no structure, one that is not a network, or widths or a depth other than the checkpoint's.
     """
     lists, graph = _read_structure(structure, params)
     if graph is not None:
@@ -80,7 +80,7 @@ def _unread(rows: Sequence[Sequence]) -> tuple[UnreadStem, ...]:
 
 
 def _renumbered(rows: Sequence[Sequence], left_out: Sequence[int]) -> list[list]:
-    """Returns the rows without some of them."""
+    """Removes some rows, and renumbers the inputs of the others."""
 
     def moved(index: int) -> int:
         return index - sum(position < index for position in left_out)
@@ -98,7 +98,7 @@ def _read_structure(
     if not structure:
         if params is None:
             raise UserError(
-                "The network's structure must be known, which no checkpoint holds. Received: neither "
+                "The network's structure must be known, and is in no checkpoint. Received: neither "
                 "--structure nor a params.yaml beside the checkpoint. Give one of them."
             )
         lists = {"structure": params.structure, "edge_weights": params.edge_weights}
@@ -121,7 +121,7 @@ def _lists(values: Any, path: str) -> tuple[list, list]:
     if not isinstance(values, list) or not all(_is_row(row) for row in values) or not values:
         raise UserError(
             "A structure must be the authors' lists: [-1, dilation] of a stem, [level, inputs, channels, "
-            f"dilation, stride, 0] of a block. Received: {path}, which holds others. Correct the rows."
+            f"dilation, stride, 0] of a block. Received: {path}, which has other rows. Correct the rows."
         )
     if any(row[0] >= 0 and isinstance(row[2], list) for row in values):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Reads tensors by name from files that run nothing: .h5, .keras and .safetensors."""
+"""Reads tensors by name from files that run no code: .h5, .keras and .safetensors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
         raise _refused(path, f"which cannot be read ({flaw})") from error
     for name, tensor in tensors.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-            raise _refused(path, f"in which {name[:80]!r} holds numbers that are not finite")
+            raise _refused(path, f"in which {name[:80]!r} has numbers that are not finite")
     return tensors
 
 
@@ -85,11 +85,11 @@ def _each_once(pairs: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]
 
 
 def names_in(path: str) -> tuple[str, ...]:
-    """Returns the names of a .safetensors file's tensors; none where it is no such file. Never raises."""
+    """Returns the names of a .safetensors file's tensors; none for any other file. Never raises."""
     try:
         with safetensors.safe_open(path, framework="np") as file:
             return tuple(file.keys())
-    except Exception:  # of many kinds; what is wrong with the file is said when it is read
+    except Exception:  # of many kinds; the file's fault is reported when it is read
         return ()
 
 

@@ -91,7 +91,7 @@ _OTHERS = (
 
 
 def naming_of(names: Iterable[str], path: str) -> Naming:
-    """Tells whose names a file has.
+    """Recognises the framework whose names a file has.
 
     Args:
       names: of its tensors.

@@ -95,7 +95,7 @@ def _chosen(
         for label in labels[key]:
             lacking[split][label] -= 1
     for split in shares:
-        # Classes of one group each leave a split without any: the smallest group goes there.
+        # If every class has only one group, a split may stay empty: it gets the smallest group.
         if split not in chosen.values():
             fullest = Counter(chosen.values()).most_common(1)[0][0]
             spare = [key for key in reversed(order) if chosen[key] == fullest]
@@ -109,7 +109,7 @@ def _labels(rows: list[VideoRow]) -> set[int | None]:
 
 
 def _wanted(split: str, count: int, shares: Mapping[str, float]) -> int:
-    """Groups of a class that a split should get: at least one where there is one for every split."""
+    """Returns how many groups of a class a split should get: at least one where there is one for every split."""
     if split == TRAIN:
         return count - sum(_wanted(other, count, shares) for other in shares if other != TRAIN)
     least = 1 if count >= len(shares) else 0

@@ -52,7 +52,7 @@ def read_moments_in_time(path: str | os.PathLike, videos: str | os.PathLike = ""
 
 
 def _read_classes(file: Path) -> tuple[str, ...]:
-    """`name,index`, in any order; indices are 0, 1, 2 ..."""
+    """Reads lines `name,index` in any order; indices are 0, 1, 2 ..."""
     names: dict[int, str] = {}
     for where, line in numbered_lines(file):
         name, _, index = line.rpartition(",")

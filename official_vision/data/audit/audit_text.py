@@ -37,7 +37,7 @@ def _histogram(audit: Audit) -> Iterator[str]:
 
 def _findings(audit: Audit) -> Iterator[str]:
     if not audit.findings:
-        yield "nothing was found that needs a look"
+        yield "no problem was detected"
     for kind, meaning in KINDS.items():
         findings = [finding for finding in audit.findings if finding.kind == kind]
         if not findings:

@@ -1,4 +1,4 @@
-"""A record's clip: which frames it shows, and decoding those frames, each cut and resized at once."""
+"""A record's clip: the frames that it shows, decoded, cut and resized."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def _decode_each_once(
     flip: tf.Tensor,
     size: int,
 ) -> tf.Tensor:
-    """[time, size, size, channels] of the stored frames `numbers` [time, parts], parts summed."""
+    """Decodes the stored frames `numbers` [time, parts] to [time, size, size, channels], parts summed."""
     signature = tf.TensorSpec(
         [size, size, CHANNELS[stream]], tf.float32 if stream == "flow" else tf.uint8
     )
-    # A clip that loops or holds shows some frames several times: rows are equal where their first
+    # A clip that loops or repeats shows some frames several times: rows are equal where their first
     # parts are.
     count = numbers.shape[0]
     firsts, places = tf.unique(numbers[:, 0])

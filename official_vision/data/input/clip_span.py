@@ -1,4 +1,4 @@
-"""Which frames of a video a clip shows, and which labels it then carries."""
+"""The frames of a video that a clip shows, and its labels."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def flow_numbers(start: tf.Tensor, length: tf.Tensor, spec: DataSpec) -> tf.Tens
     """Returns the numbers [frames, frame_stride] of the stored flows between each frame of the clip and the next.
 
     Their sum approximates the flow over the whole step, pixel by pixel: right where motion is
-    smooth over a few pixels. NO_MOTION stands where nothing moves or nobody knows how: in a clip
-    that outlasts its video, once the last frame is held, and in a step from the last frames back to
+    smooth over a few pixels. NO_MOTION is used where nothing moves or the motion is unknown: in a clip
+    that outlasts its video, once the last frame is repeated, and in a step from the last frames back to
     the first. The last step of a clip that ends with its video repeats the flow stored last.
     """
     steps = tf.range(spec.frames)[:, tf.newaxis] * spec.frame_stride + tf.range(spec.frame_stride)
@@ -73,7 +73,7 @@ def clip_labels(
 
 
 def _frame_time(record: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
-    """Seconds at which a frame begins, or the last one ends; by the rate where the record has no times."""
+    """Returns the seconds at which a frame begins, or the last one ends; by the rate if the record has no times."""
     times = tf.concat([record["times"], [0.0]], axis=0)
     last = tf.size(times) - 2
     steady = tf.cast(number, tf.float32) / record["fps"]

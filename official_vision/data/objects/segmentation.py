@@ -41,7 +41,7 @@ class SegmentationNetwork:
           rgb: uint8 [height, width, 3].
 
         Returns:
-          uint8 ids [height, width], by the nearest pixel of the network's own size.
+          uint8 ids [height, width], by the nearest pixel of the network's output.
 
         Raises:
           UserError: an output that is neither scores nor ids.
@@ -94,10 +94,10 @@ class SegmentationNetwork:
 
 @functools.cache
 def network(spec: PrepareSpec) -> SegmentationNetwork:
-    """Returns the process's network: it is loaded once for all videos.
+    """Returns the process's network: loaded once for all videos.
 
     Raises:
-      UserError: the path holds no network with one input.
+      UserError: there is no network with one input at the path.
     """
     for name in ("object_mean", "object_deviation"):
         if len(getattr(spec, name)) not in (1, 3):
@@ -147,7 +147,7 @@ def _tflite(path: str) -> tuple[Runner, np.dtype]:
 
     def run(frame: np.ndarray) -> Mapping[str, np.ndarray]:
         if quantised:
-            # Wholly quantised networks name the step and the zero of the floats that they stand for.
+            # Fully quantised networks name the scale and the zero point of their integers.
             frame = np.clip(np.rint(frame / scale) + zero, -128, 127).astype(np.int8)
         if tuple(interpreter.get_input_details()[0]["shape"]) != frame.shape:
             interpreter.resize_tensor_input(fed["index"], frame.shape)

@@ -23,7 +23,7 @@ _SAMPLES = 6
 _COLUMNS = 4
 _HEIGHT = 128
 _WIDTH_INCHES, _TITLE_INCHES, _LEGEND_INCHES = 14, 0.36, 0.5
-_COLUMN_TITLE_POINTS = 12  # below a row's own title
+_COLUMN_TITLE_POINTS = 12  # below a row's title
 _MOST_KEYS = 20
 _PALETTE = matplotlib.colormaps["tab20"]
 
@@ -31,10 +31,10 @@ _PALETTE = matplotlib.colormaps["tab20"]
 def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike) -> None:
     """Draws samples spread over a split: one row per video, four frames of every stream, the objects' colours.
 
-    Each stream's frames stand below its name and their times.
+    Each stream's frames are below its name and their times.
 
     Args:
-      output: folder that holds the splits.
+      output: folder of the splits.
       split: which one.
       path: PNG to write.
     """
@@ -133,7 +133,7 @@ def _as_colours(pixels: np.ndarray, stream: str) -> np.ndarray:
 
 
 def flow_colours(flow: np.ndarray, full_scale: float | None = None) -> np.ndarray:
-    """Flow as colours: hue is the direction, saturation the speed; still is white.
+    """Draws flow as colours: hue is the direction, saturation the speed; still is white.
 
     Args:
       flow: float [height, width, 2] in pixels.
@@ -149,7 +149,7 @@ def flow_colours(flow: np.ndarray, full_scale: float | None = None) -> np.ndarra
 
 
 def object_colours(ids: np.ndarray) -> np.ndarray:
-    """Object ids as colours, 0 as black; uint8 [height, width] -> uint8 rgb [height, width, 3]."""
+    """Draws object ids as colours, 0 as black; uint8 [height, width] becomes uint8 rgb [height, width, 3]."""
     colours = (_PALETTE(np.arange(256) % 20)[:, :3] * 255).astype(np.uint8)
     colours[0] = 0
     return colours[ids]

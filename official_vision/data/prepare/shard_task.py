@@ -25,7 +25,7 @@ from official_vision.specs import PrepareSpec
 
 @dataclasses.dataclass(frozen=True)
 class ShardTask:
-    """One shard to write: everything that its content depends on."""
+    """One shard to write, with all that its content depends on."""
 
     path: str
     rows: tuple[tuple[int, VideoRow], ...]
@@ -35,15 +35,15 @@ class ShardTask:
 
 @dataclasses.dataclass(frozen=True)
 class ShardReport:
-    """What became of a shard.
+    """The result of writing a shard.
 
     Attributes:
       entry: of the index.
-      videos: ids of those it holds.
+      videos: ids of those in it.
       left_out: the videos it lacks.
       object_ids: one more than the greatest object id in it; 0 without objects.
       durations_sec: of the stored parts of `videos`.
-      notes: what to know of the videos it holds.
+      notes: on its videos.
     """
 
     entry: ShardEntry
@@ -57,7 +57,7 @@ class ShardReport:
 def write_shard(
     task: ShardTask, worker: DecodingWorker, on_video: Callable[[], None]
 ) -> ShardReport:
-    """Decodes and writes one shard, then its report: where that lies, the shard is whole.
+    """Decodes and writes one shard, then its report: if that exists, the shard is whole.
 
     Raises:
       UserError: the disk is full.
@@ -125,7 +125,7 @@ def read_report(task: ShardTask) -> ShardReport | None:
 
 
 def finished_report(task: ShardTask) -> ShardReport | None:
-    """As `read_report`, but None also for a shard that lacks a video: it may have been mended since."""
+    """Reads the report as `read_report`, but None also for a shard that lacks a video: it may be repaired by now."""
     report = read_report(task)
     return None if report and report.left_out else report
 

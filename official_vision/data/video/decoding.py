@@ -1,4 +1,4 @@
-"""Decoding video files frame by frame (PyAV), at flat memory."""
+"""Decodes video files frame by frame (PyAV), at flat memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from official_vision.data.video.source import (
 )
 from official_vision.names import existing_path
 
-# A last picture that is shown for more ticks of re-timing is held until it ends.
+# A last picture that is shown for more ticks of re-timing is repeated until it ends.
 _HELD_TICKS = 1.5
 
 
@@ -125,7 +125,7 @@ def _note(
 
 
 class _PacketReader:
-    """Packets -> pictures."""
+    """Reads packets and decodes pictures."""
 
     def __init__(
         self,

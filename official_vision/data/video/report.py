@@ -1,4 +1,4 @@
-"""What became of a file's packets and frames while it was decoded."""
+"""Reports on a file's packets and frames during decoding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass
 class DecodingReport:
-    """Filled by `decode` as it yields frames.
+    """Counts that `decode` fills as it yields frames.
 
     Attributes:
       frames: decoded so far.

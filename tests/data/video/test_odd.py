@@ -269,5 +269,5 @@ def test_frames_after_a_broken_packet_keep_their_times_in_avi(tmp_path):
 
 def test_a_cover_picture_alone_is_no_video(tmp_path):
     path = odd.song(tmp_path / "song.m4a")
-    with pytest.raises(VideoError, match="holds no video stream, only a cover picture"):
+    with pytest.raises(VideoError, match="has no video stream, only a cover picture"):
         probe(path)
