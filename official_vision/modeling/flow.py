@@ -11,11 +11,11 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.modeling.ops.cpu_kernels.compiled_loop import loop_for_xla
 from official_vision.modeling.ops.layer import Layer, register
 
 # Where the image is flat, g is 0 and any d gives d g = 0; this only keeps the division finite.
@@ -164,23 +164,9 @@ class RepresentationFlow(Layer):
         return (x - _shifted(q_x, -1, 1)) + (y - _shifted(q_y, -2, 1))
 
     def _iterated(self, iterate: Callable[..., tuple], state: tuple) -> tuple:
-        """Iterates from a state on: for XLA on CPUs two iterations per turn of the loop, the second on a condition.
-
-        A loop's result lies where its state lay. What reads and writes one place is compiled into scalar
-        code; of two iterations in computations of their own each reads one place and writes another. Without
-        the condition XLA would compute parts of the first several times over. 112 x 112 pixels: 79 to 40
-        microseconds an iteration.
-        """
-        total = self.iterations
-        if not (self.execution.compiles_flow and self.execution.cpu_kernels):
-            return tf.while_loop(lambda *_: True, iterate, state, maximum_iterations=total)
-
-        def turn(left: tf.Tensor, *state: Any) -> tuple:
-            once = iterate(*state)
-            twice = tf.cond(left > 1, lambda: iterate(*once), lambda: once)
-            return (left - 2, *twice)
-
-        return tf.while_loop(lambda left, *_: left > 0, turn, (total, *state))[1:]
+        if self.execution.compiles_flow and self.execution.cpu_kernels:
+            return loop_for_xla(iterate, state, self.iterations)
+        return tf.while_loop(lambda *_: True, iterate, state, maximum_iterations=self.iterations)
 
 
 def _unless_empty(

@@ -10,10 +10,10 @@ import tf_keras
 
 from official_vision.modeling.ops.batch_norm import ChannelBias
 from official_vision.modeling.ops.convolution import spatial_convolution
+from official_vision.modeling.ops.cpu_kernels.fused_sums import FusedSum, scale
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import PresentMap
 from official_vision.modeling.ops.elementwise import sum_of
-from official_vision.modeling.ops.fused_sums import FusedSum, scale
 from official_vision.modeling.ops.layer import Layer, build_inside, feature_maps, register
-from official_vision.modeling.ops.sparse_objects import PresentMap
 
 _INITIAL_DEVIATION = 0.01
 

@@ -18,16 +18,13 @@ from official_vision.modeling.execution import Execution, training_execution
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.head import ClassificationHead
 from official_vision.modeling.ops import frame_layout as time_axis
-from official_vision.modeling.ops.batch_norm import (
-    BatchNormalization,
-    UpdateCount,
-    rematerialised,
-)
+from official_vision.modeling.ops.batch_norm import BatchNormalization, UpdateCount
 from official_vision.modeling.ops.convolution import batch_norm, spatial_convolution
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import PresentMap, of_all_classes
 from official_vision.modeling.ops.elementwise import norm_relu
 from official_vision.modeling.ops.layer import build_inside, build_path, feature_maps, register
+from official_vision.modeling.ops.rematerialisation import rematerialised
 from official_vision.modeling.ops.shared_maps import Shared, as_one_map, mean_of_averages
-from official_vision.modeling.ops.sparse_objects import PresentMap, of_all_classes
 from official_vision.modeling.stems import make_stem
 from official_vision.specs import ModelSpec
 

@@ -16,18 +16,18 @@ from official_vision.modeling.ops.convolution import (
     batch_norm,
     spatial_convolution,
 )
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import (
+    OBJECT_POOL,
+    PresentMap,
+    counted,
+    present_map,
+)
 from official_vision.modeling.ops.elementwise import norm_relu
 from official_vision.modeling.ops.layer import Layer, build_path, register
 from official_vision.modeling.ops.recomputation import (
     convolved,
     recomputed_stem,
     recomputes_norms,
-)
-from official_vision.modeling.ops.sparse_objects import (
-    OBJECT_POOL,
-    PresentMap,
-    counted,
-    present_map,
 )
 
 _NO_CLASS = 255

@@ -1,10 +1,8 @@
-"""Batch norms, whose activations can be recomputed in the backward pass (Chen et al. 2016)."""
+"""Batch norms whose moving statistics begin with the first batch, and the bias that is left of a folded one."""
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -12,9 +10,7 @@ import tf_keras
 
 from official_vision.modeling.execution import PLAIN, Execution
 from official_vision.modeling.ops.layer import Layer, register
-
-# Of the running thread: replicas of one machine are threads.
-_recomputing = contextvars.ContextVar("recomputing", default=False)
+from official_vision.modeling.ops.rematerialisation import is_recomputing
 
 
 class NormValues(NamedTuple):
@@ -154,7 +150,7 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
 
     def add_update(self, updates: Any) -> None:
         """Runs updates of the moving averages (arguments as in Keras), except when recomputing."""
-        if not _recomputing.get():
+        if not is_recomputing():
             super().add_update(updates)
 
 
@@ -181,35 +177,3 @@ class ChannelBias(Layer):
                 "A network with folded batch norms is for inference; it can't be trained."
             )
         return tf.nn.bias_add(x, self.bias)
-
-
-def rematerialised(call: Callable[..., tf.Tensor], *tensors: Any) -> tf.Tensor:
-    """Calls a layer so that its backward pass needs its inputs and weights alone.
-
-    Args:
-      call: tensors -> tensor, without randomness: the same both times. All that gradients
-        shall reach is among its arguments or a variable.
-      *tensors: floating-point tensors, or sequences of them.
-
-    Returns:
-      What `call` returns, with the same gradients.
-    """
-    flat = tf.nest.flatten(tensors)
-    is_first = True
-
-    def once_or_again(*values: tf.Tensor) -> tf.Tensor:
-        nonlocal is_first
-        again, is_first = not is_first, False
-        with _marked(again):
-            return call(*tf.nest.pack_sequence_as(tensors, list(values)))
-
-    return tf.recompute_grad(once_or_again)(*flat)
-
-
-@contextlib.contextmanager
-def _marked(recomputing: bool) -> Iterator[None]:
-    token = _recomputing.set(recomputing)
-    try:
-        yield
-    finally:
-        _recomputing.reset(token)

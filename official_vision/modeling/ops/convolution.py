@@ -6,7 +6,6 @@ All work on [batch * time, height, width, channels], have no bias and are follow
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import tensorflow as tf
@@ -188,30 +187,8 @@ class TemporalConvolution(Layer):
 
     def lacks_gradients(self, dtype: tf.DType) -> bool:
         """Returns whether what `convolution_op` returns cannot be differentiated on this machine."""
-        return self.dilation > 1 and not has_dilated_gradients(dtype)
+        return self.dilation > 1 and dtype.name not in self.execution.differentiable_dilation
 
     def undilated_op(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         """Convolves as `convolution_op`, by a convolution without dilation of every `dilation`-th frame."""
         return tf.nn.convolution(x, kernel, 1, "SAME", dilations=[self.dilation, 1])
-
-
-@functools.cache
-def has_dilated_gradients(dtype: tf.DType) -> bool:
-    """Returns whether TensorFlow's convolution operation has gradients with dilation here.
-
-    On CPUs oneDNN computes them. TensorFlow leaves oneDNN out on processors without VNNI or AMX, and oneDNN leaves
-    bfloat16 out on those without AVX-512. No document lists the supported ones, so a tiny gradient is tried.
-    """
-    with tf.init_scope():
-        try:
-            tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=[1, 3, 1, 1],
-                filter=tf.ones([3, 1, 1, 1], dtype),
-                out_backprop=tf.ones([1, 3, 1, 1], dtype),
-                strides=[1, 1, 1, 1],
-                dilations=[1, 2, 1, 1],
-                padding="SAME",
-            )
-        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-            return False
-    return True

@@ -17,7 +17,7 @@ from official_vision.modeling.execution import Execution
 from official_vision.modeling.ops import thresholds
 from official_vision.modeling.ops.batch_norm import BatchNormalization, Normalised, NormValues
 from official_vision.modeling.ops.convolution import TemporalConvolution
-from official_vision.modeling.ops.convolution_gradients import (
+from official_vision.modeling.ops.cpu_kernels.convolution_gradients import (
     Convolution,
     convolution_gradient,
     convolve,

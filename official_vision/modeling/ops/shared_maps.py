@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import tensorflow as tf
 
 from official_vision.modeling.execution import PLAIN, Execution
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import PresentMap, of_all_classes
 from official_vision.modeling.ops.elementwise import sum_of
-from official_vision.modeling.ops.sparse_objects import PresentMap, of_all_classes
 
 
 class Shared:

@@ -6,7 +6,8 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.execution import Execution
-from official_vision.modeling.ops.batch_norm import BatchNormalization, rematerialised
+from official_vision.modeling.ops.batch_norm import BatchNormalization
+from official_vision.modeling.ops.rematerialisation import rematerialised
 from tests.modeling import small
 
 

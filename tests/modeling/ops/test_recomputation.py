@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.modeling.execution import Execution
+from official_vision.modeling.execution import Execution, training_execution
 from official_vision.modeling.ops.convolution import (
     TemporalConvolution,
     batch_norm,
@@ -87,7 +87,8 @@ def test_the_last_level_in_halves_trains_as_the_layer_does(layer, shape, halved)
 
 def graph_of(what, trainable=True):
     """Names of the operations of a training step's gradients."""
-    model = small.network(small.architecture(), execution=Execution(recomputes=what))
+    execution = training_execution(small.spec(plain_tensorflow=True), what)
+    model = small.network(small.architecture(), execution=execution)
     for block in model.blocks().values():
         for module in block.modules:
             module.middle_norm.trainable = trainable

@@ -7,8 +7,8 @@ import tensorflow as tf
 from official_vision.modeling.execution import Execution
 from official_vision.modeling.ops import thresholds
 from official_vision.modeling.ops.convolution import TemporalConvolution, spatial_convolution
-from official_vision.modeling.ops.convolution_gradients import convolution_gradient
-from official_vision.modeling.ops.matrix_products import (
+from official_vision.modeling.ops.cpu_kernels.convolution_gradients import convolution_gradient
+from official_vision.modeling.ops.cpu_kernels.matrix_products import (
     decimated,
     pointwise_by_matrices,
     pointwise_product,

@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from official_vision.modeling.execution import Execution
 from official_vision.modeling.ops import thresholds
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import PresentMap, of_all_classes
 from official_vision.modeling.ops.elementwise import sum_of, sum_to_fuse
 from official_vision.modeling.ops.frame_layout import sizes
-from official_vision.modeling.ops.sparse_objects import PresentMap, of_all_classes
 
 _Scaled = tuple[tf.Tensor | PresentMap, tf.Tensor | None]
 

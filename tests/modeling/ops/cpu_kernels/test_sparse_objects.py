@@ -15,7 +15,7 @@ from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.inference.folding import for_tflite
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.network import AssembleNet
-from official_vision.modeling.ops.sparse_objects import of_all_classes
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import of_all_classes
 from official_vision.modeling.stems import ObjectStem
 from tests.modeling import small, twins
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from official_vision.modeling.ops.convolution import SpatialConvolution, TemporalConvolution
-from official_vision.modeling.ops.matrix_products import (
+from official_vision.modeling.ops.cpu_kernels.matrix_products import (
     pointwise_by_matrices,
     pointwise_product,
     spatial_by_matrices,
