@@ -154,23 +154,17 @@ def _of_model() -> tuple[Report, VideoScores]:
 
     if _DUMP.value:
         check_dump_path(_DUMP.value)
-    from official_vision.metrics.evaluation_report import Report
-    from official_vision.training import clip_scoring as evaluate
+    from official_vision.training import clip_scoring
+    from official_vision.training.evaluation_of_run import report_of
 
     trained = _trained()
     spec = trained.config.evaluation
-    clips = evaluate.score_clips(trained, progress=_bar)
+    clips = clip_scoring.score_clips(trained, progress=_bar)
     if _DUMP.value:
         write_dump(_DUMP.value, clips, spec)
-    scored = clips.pooled(spec)
-    report = Report(
-        f"{trained.checkpoint} (step {trained.step}; {clips.pooled_as(spec)})",
-        {**clips.provenance, "pooling": spec.to_dict()},
-        scored.evaluation(),
-        scored.intervals(spec),
-        evaluate.evaluate_without(trained, _bar) if _BLANK.value else {},
-    )
-    return report, scored
+    without = clip_scoring.evaluate_without(trained, _bar) if _BLANK.value else {}
+    report = report_of(trained, clips, without)
+    return report, clips.pooled(spec)
 
 
 def _trained() -> Trained:

@@ -131,12 +131,15 @@ class Sources:
 
     def _parse(self, path: str) -> ast.Module:
         try:
-            return ast.parse((self.repository / path).read_text(encoding="utf-8"), path)
+            tree = ast.parse((self.repository / path).read_text(encoding="utf-8"), path)
         except SyntaxError as error:
             raise UserError(
                 f"BUILD is made from Python files. Received: {path}, line {error.lineno}: "
                 f"{error.msg}. Mend that file first."
             ) from error
+        if path.endswith("__init__.py"):  # which imports lazily what type checkers see imported
+            tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
+        return tree
 
     def _imports_of(self, path: str) -> set[str]:
         """Repository files and distributions that a file imports, or starts as a program."""

@@ -18,7 +18,8 @@ _FACTS = _BASE | {"architecture", "specs"}
 _TOOLS = {"workers", "fonts", "pictures"}
 # A folder or file of the package -> what of the package it may import beside itself.
 MAY_IMPORT = {
-    "__init__": {"errors"},
+    # And, for type checkers alone, whatever it offers.
+    "__init__": {"errors", "api", "layers", "specs"},
     "errors": set(),
     "plain": set(),
     "interruption": set(),
@@ -39,6 +40,8 @@ MAY_IMPORT = {
     "conversion": _FACTS | {"modeling", "training", "config", "data"},
     "serving": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
     "search": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
+    "layers": {"modeling", "specs"},
+    "api": _FACTS | {"config", "data", "modeling", "training", "serving", "metrics"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
 WITHOUT_TENSORFLOW = (

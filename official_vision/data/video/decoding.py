@@ -76,8 +76,13 @@ def decode(
     """
     report = DecodingReport() if report is None else report
     frames = _decoded(existing_path("", path), short_side, broken_share, report)
-    if fps is not None:
-        frames = _retimed(frames, fps)
+    yield from in_span(frames if fps is None else retimed(frames, fps), start_sec, end_sec)
+
+
+def in_span(
+    frames: Iterator[Frame], start_sec: float | None, end_sec: float | None
+) -> Iterator[Frame]:
+    """Yields the frames from `start_sec` on and before `end_sec`; None leaves an end open."""
     for frame in frames:
         if end_sec is not None and frame.time_sec >= end_sec:
             return
@@ -181,7 +186,7 @@ class _PacketReader:
         )
 
 
-def _retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
+def retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
     """Yields the latest frame at each tick of 1 / fps; frames repeat where the video is slower."""
     tick, previous = 0, None
     half_microsecond = 5e-7  # time stamps are rounded to microseconds

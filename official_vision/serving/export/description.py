@@ -158,7 +158,7 @@ def _described(values: Mapping[str, Any]) -> Description:
     return Description(
         tuple(values["labels"]),
         tuple(values["streams"]),
-        _preparation(values["preparation"]),
+        preparation_of(values["preparation"]),
         DataSpec(**{name: values["clip"][name] for name in _CLIP}),
         tuple(values.get("nodes", ())),
         tuple(gates_from_list(values.get("gates", []))),
@@ -167,6 +167,7 @@ def _described(values: Mapping[str, Any]) -> Description:
     )
 
 
-def _preparation(values: Mapping[str, Any]) -> PrepareSpec:
+def preparation_of(values: Mapping[str, Any]) -> PrepareSpec:
+    """Returns how videos are prepared for a network: the settings of its training data that prediction follows."""
     needed = {name: values[name] for name in _PREPARATION}
     return PrepareSpec(**needed, **{name: values[name] for name in _OBJECTS if name in values})

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_vision.data.video import DecodingReport, decode
+from official_vision.data.video import DecodingReport, FrameSequence, decode
 from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
 from official_vision.names import shown
@@ -76,12 +76,14 @@ class Predictor:
         self.stride = self._checked_stride()
 
     def predict(
-        self, video: str | os.PathLike, on_frame: Callable[[float], None] | None = None
+        self,
+        video: str | os.PathLike | FrameSequence,
+        on_frame: Callable[[float], None] | None = None,
     ) -> Prediction:
         """Classifies a video window by window, holding one batch of windows and all scores.
 
         Args:
-          video: its path.
+          video: its path, or frames.
           on_frame: called with the time of each frame that has been read, in seconds; what it raises
             ends the work.
 

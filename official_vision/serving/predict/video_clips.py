@@ -12,7 +12,7 @@ from official_vision.data.input import clip_span as span
 from official_vision.data.input.geometry import crop_and_resize, evaluation_box
 from official_vision.data.objects import object_source
 from official_vision.data.optical_flow import dequantise, quantise
-from official_vision.data.video import DecodingReport
+from official_vision.data.video import DecodingReport, FrameSequence
 from official_vision.data.video_streams import FrameStreams, video_streams
 from official_vision.errors import UserError
 from official_vision.serving.export.description import Description
@@ -42,14 +42,14 @@ class Feeder:
 
     def streams(
         self,
-        video: str | os.PathLike,
+        video: str | os.PathLike | FrameSequence,
         start_sec: float | None = None,
         report: DecodingReport | None = None,
     ) -> Iterator[FrameStreams]:
         """Yields a video's streams, frame by frame, as the training data's were made.
 
         Args:
-          video: its path.
+          video: its path, or frames.
           start_sec: the first frame's time; None for the video's start.
           report: is filled with what became of the file's frames.
 
