@@ -240,7 +240,7 @@ def test_a_finished_run_keeps_the_settings_it_was_trained_with(trained, capsys):
     assert (again.step, again.figures) == (40, result.figures)
     assert "trained to step 40 in" in summary_line(again)
     screen = capsys.readouterr().out
-    assert "stands at step 40: nothing is left to train" in screen
+    assert "is at step 40: nothing is left to train" in screen
     assert "not used, since nothing is trained: optimizer.learning_rate was 0.05, is 0.5" in screen
     assert [file.read_text() for file in files] == before
 

@@ -1,4 +1,4 @@
-"""What would stay of a one-shot network at each threshold, what that costs, and what was measured of it."""
+"""Pruning of a one-shot network: what each threshold keeps and costs, and what was measured of it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from official_vision.search.stage_figures import NETWORKS, cost_figures
 
 _MOST_THRESHOLDS = 48
 _DIGITS = 6
-CURVE_TITLE = "discrete, other shares kept"
+CURVE_TITLE = "discrete, other shares"
 
 
 def thresholds_of(learned: Learned) -> list[float]:
-    """Returns the strengths at which another connection goes, from the least; 0 keeps all of them.
+    """Returns the strengths at which one more connection is dropped, from the least; 0 keeps all.
 
     Of many, an even choice in their order.
     """

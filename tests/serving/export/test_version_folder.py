@@ -149,7 +149,7 @@ def test_a_file_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
         return scores, seconds
 
     monkeypatch.setattr(exporting, "saved_model_scores", wrong)
-    with pytest.raises(UserError, match="must answer as the model does") as caught:
+    with pytest.raises(UserError, match="must agree with the model") as caught:
         export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
     assert "Without the stream rgb the difference would be 0.0e+00" in str(caught.value)
     assert list((tmp_path / "export").iterdir()) == []

@@ -30,7 +30,7 @@ function childWords(child, metric) {
 
 function figuresChart(evolution) {
   const { children, metric, lineage } = evolution;
-  const own = new Set(lineage);
+  const ancestors = new Set(lineage);
   const scored = children.filter((child) => child.figure !== null);
   const failed = children.filter((child) => child.figure === null);
   const lowest = Math.min(...scored.map((child) => child.figure));
@@ -38,9 +38,9 @@ function figuresChart(evolution) {
     titles: list.map((child) => childWords(child, metric)), kind: "dots" });
   const series = [
     { name: "others", stroke: colour("block"), hollow: true, width: 3.5,
-      ...dots(scored.filter((child) => !own.has(child.id))) },
+      ...dots(scored.filter((child) => !ancestors.has(child.id))) },
     { name: "best", points: evolution.best_so_far, kind: "step", stroke: colour("ink"), width: 2 },
-    { name: "ancestors", stroke: colour("flow"), width: 5, ...dots(scored.filter((child) => own.has(child.id))) }];
+    { name: "ancestors", stroke: colour("flow"), width: 5, ...dots(scored.filter((child) => ancestors.has(child.id))) }];
   const entries = [
     { label: "a child", sample: sample({ stroke: colour("block"), width: 0, dot: 3.5 }) },
     { label: "best so far", sample: sample({ stroke: colour("ink"), width: 2 }) },
