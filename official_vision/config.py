@@ -241,7 +241,7 @@ def _names(parsed: Sequence[Any]) -> Iterator[str]:
 def _similar_file(file: str) -> str:
     folder = Path(file).parent
     names = [str(folder / path.name) for path in folder.glob("*.gin")] if folder.is_dir() else []
-    return nearest(file, names) if names else f"The folder {folder} holds no gin file."
+    return nearest(file, names) if names else f"The folder {folder} has no gin file."
 
 
 def _opened(times: Counter[str], path: str) -> TextIO:

@@ -118,7 +118,7 @@ def test_a_missing_file_gets_the_nearest_name(gin_file):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match="holds none"):
+    with pytest.raises(UserError, match="has none"):
         config.read(tmp_path)
 
 

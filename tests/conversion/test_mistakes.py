@@ -92,7 +92,7 @@ def test_a_structure_that_is_not_the_checkpoint_s_is_told_by_what_differs(tmp_pa
 
 
 def test_averages_that_are_not_there_are_refused():
-    assert "holds none" in refusal(convert, stored.prefix("plus_26"), Options(averaged=True))
+    assert "has none" in refusal(convert, stored.prefix("plus_26"), Options(averaged=True))
 
 
 def test_settings_against_the_checkpoint_s_are_refused():

@@ -34,7 +34,7 @@ def test_mistakes_are_answered_before_anything_starts(model, clip, tmp_path):
         ("explain", [f"--model_dir={tmp_path}", f"--video={clip}"], f"Received: {tmp_path}"),
         ("recompute_norms", [f"--model_dir={tmp_path}"], f"Received: {tmp_path}"),
         ("serve_check", [f"--model={model}"], "--address, --model and --video"),
-        ("predict", [f"--model={model}", f"--video={tmp_path}"], "which holds none"),
+        ("predict", [f"--model={model}", f"--video={tmp_path}"], "which has none"),
     ):
         assert message in error_line(commands.run(tool, *flags))
 

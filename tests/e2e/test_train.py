@@ -89,10 +89,10 @@ MISTAKES = [
     ("train", ["--gin_bindings=TrainSpec.step = 4"], "Did you mean 'steps'?"),
     ("train", ["--gin_file=nothing.gin"], "A gin file must exist"),
     ("train", ["--gin_bindings=ModelSpec.num_classes = 5"], "Set ModelSpec.num_classes = 4"),
-    ("train", ["--gin_bindings=train/DataSpec.path = '/nowhere'"], "'/nowhere', which holds none"),
+    ("train", ["--gin_bindings=train/DataSpec.path = '/nowhere'"], "'/nowhere', which has none"),
     ("train", ["--gin_bindings=TrainSpec.model_dir = ''"], "TrainSpec.model_dir must be set"),
     ("train", ["--gin_bindings=ModelSpec.architecture = 'asemblenet_50'"], "assemblenet_50"),
-    ("evaluate", ["--model_dir=/nowhere"], "which holds none"),
+    ("evaluate", ["--model_dir=/nowhere"], "which has none"),
     ("evaluate", [], "--model_dir must name"),
 ]
 

@@ -172,7 +172,7 @@ class Index:
         if not path.is_file():
             raise UserError(
                 f"A prepared split holds {INDEX_FILE}, written by tools/prepare_data.py when it has finished. "
-                f"Received: {str(folder)!r}{_place_of(folder)}, which holds none. {_splits_in(folder)}"
+                f"Received: {str(folder)!r}{_place_of(folder)}, which has none. {_splits_in(folder)}"
             )
         index = cls.from_dict(files.read_json(path), path)
         if damaged_is_fatal:

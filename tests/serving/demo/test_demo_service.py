@@ -79,7 +79,7 @@ def test_a_file_that_tells_of_no_gates_is_shown_without(known_scores, brightenin
     result = Demo(exports.with_clip(known_scores), LIMITS).predict(brightening, tmp_path, nothing)
     assert "Gates are not shown" in result.text
     assert (result.gates, result.gate_rows) == (None, [])
-    with pytest.raises(UserError, match="tells of none"):
+    with pytest.raises(UserError, match="has none"):
         Demo(known_scores, LIMITS).predictor.gates(brightening, 0)
 
 

@@ -277,7 +277,7 @@ def test_an_interruption_leaves_nothing(run, tmp_path, monkeypatch):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match="holds none"):
+    with pytest.raises(UserError, match="has none"):
         export(tmp_path, tmp_path / "export")
     assert not (tmp_path / "export").exists()
 

@@ -73,7 +73,7 @@ def test_files_of_any_name_get_outputs_that_a_disk_takes(tmp_path):
 
 
 def test_folders_and_lists_without_videos_are_mistakes(tmp_path):
-    with pytest.raises(UserError, match="holds none"):
+    with pytest.raises(UserError, match="has none"):
         find_videos([str(tmp_path)], [])
     empty, binary = tmp_path / "empty.txt", tmp_path / "binary.txt"
     empty.write_text("# nothing\n")
