@@ -211,7 +211,7 @@ def test_a_missing_or_unknown_setting():
     with pytest.raises(ArchitectureError, match=r"'dept'.*Did you mean 'depth'"):
         from_dict({**values, "dept": 50})
     del values["nodes"][5]["inputs"]
-    with pytest.raises(ArchitectureError, match="Node 5: inputs must be given"):
+    with pytest.raises(ArchitectureError, match="Node 5: inputs must be set"):
         from_dict(values)
     values["nodes"][5] = "block"
     with pytest.raises(ArchitectureError, match="Node 5: a node is an object"):

@@ -196,7 +196,7 @@ def test_classes_named_twice_are_refused(tmp_path):
         ("path,labels,split\n", r"names none"),
         ("path,labels,split\na.mp4,run\n", r"a\.csv:2: a line has a value for every column"),
         ("path,labels,split\na.mp4,run,x,y\n", r"a\.csv:2: a line has a value for every column"),
-        ("path,labels,split\n,run,x\n", r"a\.csv:2: a path must be given"),
+        ("path,labels,split\n,run,x\n", r"a\.csv:2: a path must be named"),
         ("path,labels,split\na.mp4,run@1,x\n", r"a\.csv:2: a timed label is name@start-end"),
         ("path,labels,split\na.mp4,run@4-1,x\n", r"a\.csv:2: a span needs"),
         ("path,labels,split\na.mp4,run@a-1,x\n", r"a\.csv:2: a time must be .*'a'"),

@@ -100,7 +100,7 @@ def test_averages_reach_the_folder_whole(tmp_path):
 def test_mistakes_get_one_line_and_leave_nothing(folder, tmp_path):
     checkpoint = f"--checkpoint={stored.prefix('plus_26')}"
     output = tmp_path / "run"
-    assert "must be given" in refusal("convert", checkpoint)
+    assert "must be set" in refusal("convert", checkpoint)
     assert "Did you mean 'authors-tf2'" in refusal(
         "convert", checkpoint, f"--output={output}", "--source=author-tf2"
     )

@@ -105,13 +105,13 @@ def test_mistakes_with_scores_are_one_line(folder):
         ([two, six], "alone has video"),
         ([two, "--weights=1,2"], "a weight for each of the 1 files"),
         ([two, "--weights=x"], "--weights must be numbers"),
-        ([two, "--dump=x.npz"], "--dump goes with --model_dir"),
+        ([two, "--dump=x.npz"], "--dump requires --model_dir"),
         ([two, f"--charades_submission={folder}/s.txt"], "157 classes. Received: 4"),
         ([two, f"--json={folder}"], "--json must name a file that can be written"),
         ([two, "--classes=first"], "best:N or worst:N"),
         ([f"--scores={folder}/none.npz"], "No such file"),
         ([two, f"--model_dir={folder}/run"], "Received: both"),
-        ([f"--model_dir={folder}/run", "--weights=1"], "--weights goes with --scores"),
+        ([f"--model_dir={folder}/run", "--weights=1"], "--weights requires --scores"),
         ([f"--model_dir={folder}/run", "--dump=scores.json"], "ends with .npz"),
     ):
         done = evaluate(*flags)

@@ -84,9 +84,9 @@ def test_broken_videos_are_named_and_the_others_predicted(model, broken, footage
 
 def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
     for tool, flags, message in (
-        ("predict", [], "--model and a video must be given"),
+        ("predict", [], "--model and a video must be set"),
         ("predict", [f"--model={model}"], "0 videos"),
-        ("export", [f"--output={tmp_path}"], "--model_dir and --output must be given"),
+        ("export", [f"--output={tmp_path}"], "--model_dir and --output must be set"),
         ("predict", [f"--model={tmp_path}", "--video=a.mp4"], f"Received: {tmp_path}, which is"),
         ("predict", [f"--model={model}", "--video=a.mp4", "--json=/proc/x"], "--json must name"),
         ("export", [f"--model_dir={tmp_path}", f"--output={tmp_path}"], f"Received: {tmp_path}"),

@@ -52,7 +52,7 @@ class FrameWeaver:
     """Weaves the frames of one stream; a frame can be stored when the next one, or none, is known."""
 
     def __init__(self) -> None:
-        self._held: bytes | None = None
+        self._previous: bytes | None = None
         self._checksum = bytes(_CHECKSUM_BYTES)
 
     def append(self, frame: bytes) -> bytes | None:
@@ -64,7 +64,7 @@ class FrameWeaver:
         Raises:
           ValueError: neither.
         """
-        before, self._held = self._held, frame
+        before, self._previous = self._previous, frame
         if before is None:
             return None
         form = _form_of(frame)
@@ -77,9 +77,9 @@ class FrameWeaver:
 
     def end(self) -> bytes | None:
         """Returns the last frame as it is to be stored; None when there was no frame."""
-        if self._held is None:
+        if self._previous is None:
             return None
-        stored = self._woven(self._held, None)
+        stored = self._woven(self._previous, None)
         return stored[: -len(_TAIL)] + self._checksum
 
     def _woven(self, frame: bytes, gap: bytes | None) -> bytes:

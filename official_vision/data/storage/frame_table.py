@@ -1,4 +1,4 @@
-"""Where each frame lies in a shard, so that a clip is read without the rest of its video.
+"""The place of each frame in a shard, so that a clip is read without the rest of its video.
 
 Beside a shard lies its table, a TFRecord file with a record for each of the shard's, in their order: a
 tf.train.Example of the record's context, and of each stream
@@ -51,11 +51,11 @@ def describe_shard(path: str | os.PathLike) -> ShardEntry:
     with (
         files.written_aside(table) as partial,
         open(path, "rb") as shard,
-        open(partial, "wb") as own,
+        open(partial, "wb") as writer,
     ):
         for _, length in enter_records(shard):
             example = _table_of(shard, length).SerializeToString(deterministic=True)
-            append_record(own, len(example), [example])
+            append_record(writer, len(example), [example])
     entry = _record_file(path)
     return ShardEntry(**vars(entry), count=len(entry.offsets), frames=_record_file(table))
 
@@ -96,7 +96,7 @@ class FrameTable:
     streams: tuple[str, ...]
 
     def head(self, position: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Reads what is known of a record without its frames.
+        """Reads a record without its frames.
 
         Args:
           position: of the record, a scalar int64.
@@ -113,11 +113,12 @@ class FrameTable:
         }
         features = {**CONTEXT_FEATURES, **{key: _PARTS[part] for (_, part), key in keys.items()}}
         parsed = tf.io.parse_single_example(self.tables.read(position), features)
-        own = {(name, part): parsed[key] for (name, part), key in keys.items()}
+        values = {(name, part): parsed[key] for (name, part), key in keys.items()}
         return {
             **context_values(parsed),
             **{
-                name if part == "offset" else f"{name}_{part}": x for (name, part), x in own.items()
+                name if part == "offset" else f"{name}_{part}": x
+                for (name, part), x in values.items()
             },
             "path": tf.gather(
                 tf.constant(self.shards.paths), tf.gather(tf.constant(self.shards.shard), position)
@@ -167,7 +168,7 @@ def _read(path: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
 
 
 def frame_table(folder: str | os.PathLike, index: Index, streams: Sequence[str]) -> FrameTable:
-    """The tables of a split.
+    """Reads the tables of a split.
 
     Args:
       folder: of the split.
