@@ -96,7 +96,7 @@ def test_assemblenet_50_as_in_the_port():
 
 
 @pytest.mark.parametrize("sixth", [[1], [-1], [0, 0], [None], ["x" * 300]])
-def test_a_sixth_number_that_nobody_knows(sixth):
+def test_an_unknown_sixth_number(sixth):
     structure = [*PORT_STRUCTURE[:3], [0, [0, 1], 32, 1, 1, *sixth], *PORT_STRUCTURE[4:]]
     with pytest.raises(ArchitectureError, match=r"Node 3: .*sixth.*unknown\. Received: ") as caught:
         from_lists(structure, PORT_STRENGTHS, name="port")

@@ -47,7 +47,7 @@ def test_speed_is_of_the_videos_that_were_stored(spec, monkeypatch, tmp_path):
     assert all(name in text for name in result["parts"])
 
 
-def test_a_slow_part_shows_in_its_own_figure(spec, monkeypatch):
+def test_a_slow_part_shows_in_its_figure(spec, monkeypatch):
     monkeypatch.setattr(preparation, "_FRAMES_FOR_PARTS", 5)
     row = VideoRow("x", "carphone_pristine.mp4", "train", ())
     real = preparation.tvl1_flow

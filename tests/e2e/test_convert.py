@@ -57,7 +57,7 @@ def test_inspect_and_evaluate_take_the_folder(converted, tmp_path):
     assert "assemblenet_26" in stdout
     report = tmp_path / "evaluation.json"
     status, _, stderr = command("evaluate", f"--model_dir={run}", f"--json={report}")
-    assert status == 0, stderr  # of the computed flow XLA tells that it was compiled
+    assert status == 0, stderr  # XLA reports that the computed flow was compiled
     assert len(json.loads(report.read_text())["classes"]) == 4
     # The same folder with names in another order: its classifier means other classes than the data.
     labels = run / "labels.txt"

@@ -23,7 +23,7 @@ def error_line(*flags):
     return line
 
 
-def test_mistakes_are_answered_before_anything_starts(tmp_path):
+def test_mistakes_are_reported_before_anything_starts(tmp_path):
     assert "--model must be set" in error_line()
     assert f"Received: {tmp_path}, which is none" in error_line(f"--model={tmp_path}")
 

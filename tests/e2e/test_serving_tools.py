@@ -28,7 +28,7 @@ def clip(footage, tmp_path_factory):
     return exports.first_frames(footage["carphone_pristine"], 9, path)
 
 
-def test_mistakes_are_answered_before_anything_starts(model, clip, tmp_path):
+def test_mistakes_are_reported_before_anything_starts(model, clip, tmp_path):
     for tool, flags, message in (
         ("explain", [f"--video={clip}"], "--model_dir and one of --video and --record"),
         ("explain", [f"--model_dir={tmp_path}", f"--video={clip}"], f"Received: {tmp_path}"),

@@ -1,4 +1,4 @@
-"""Two processes over loopback train one network, as TF_CONFIG tells them; and one of them is killed."""
+"""Two processes over loopback train one network, as TF_CONFIG configures them; and one of them is killed."""
 
 import json
 import signal

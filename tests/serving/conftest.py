@@ -13,7 +13,7 @@ from tests.serving import exports
 
 @pytest.fixture(scope="session")
 def known_scores(tmp_path_factory):
-    """An exported file whose answers are known; tests set the clips that it is fed with."""
+    """An exported file whose scores are known; tests set the clips that it is fed with."""
     return exports.save_known_scores(tmp_path_factory.mktemp("known_scores"))
 
 
@@ -61,5 +61,5 @@ def exported(run, tmp_path_factory):
 
 @pytest.fixture
 def predictor(known_scores):
-    """Makes predictors whose clips are as asked."""
+    """Makes predictors with these settings of clips."""
     return lambda options=None, **clip: Predictor(exports.with_clip(known_scores, **clip), options)

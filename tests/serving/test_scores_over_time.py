@@ -1,4 +1,4 @@
-"""Merged windows, segments, and what is told of them: table and JSON."""
+"""Merged windows, segments, and their report: table and JSON."""
 
 import json
 
@@ -61,7 +61,7 @@ def test_segments_name_the_seconds_in_which_a_class_is_strong(predictor, brighte
     assert segment.score == pytest.approx(shown.max(), abs=1e-3)
 
 
-def test_a_table_and_json_of_what_was_found(predictor, brightening):
+def test_a_table_and_json_of_a_prediction(predictor, brightening):
     options = PredictOptions(threshold=0.7, **PLAIN)
     result = predictor(options).predict(brightening)
     lines = predict.to_text(result, most=2).splitlines()

@@ -62,8 +62,8 @@ def test_clips_are_those_of_the_data_and_pooled_as_set(run):
         np.testing.assert_allclose(clips.pooled(spec).scores, expected, rtol=1e-6)
 
 
-def test_other_classes_are_refused_and_other_preparation_is_told(run, tmp_path):
-    """The run keeps the classes that it was trained on, whatever the data at hand call theirs."""
+def test_other_classes_are_refused_and_other_preparation_is_reported(run, tmp_path):
+    """The run keeps the classes that it was trained on, whatever the names in the current data."""
     trained = load(run)
     runs.write_split(tmp_path / "other", [0, 1], classes=("red", "Green", "blue", "grey"))
     runs.write_split(tmp_path / "fewer", [0, 1], classes=("red", "green", "blue"))

@@ -29,7 +29,7 @@ STREAMS = ("rgb", "flow", "objects")
 
 
 class FakeWorker:
-    """Encodes a video as its own name; names in `broken` fail."""
+    """Encodes a video as its name; names in `broken` fail."""
 
     broken: frozenset = frozenset()
     times_sec: tuple = (0.0, 0.04, 0.08)
@@ -264,7 +264,7 @@ def test_a_full_disk_ends_the_run_in_one_line(spec, monkeypatch):
     assert not [name for name in output_of(spec) if name.startswith((".partial-", "shard-"))]
 
 
-def test_the_index_says_how_its_own_videos_are_labelled(fake, spec, monkeypatch):
+def test_the_index_says_how_its_videos_are_labelled(fake, spec, monkeypatch):
     """Not those that were left out, nor by labels beside the stored part of a video."""
     fake.broken = frozenset(["v0"])
     monkeypatch.setattr(fake, "times_sec", (0.0, 2.0, 4.0))
@@ -365,7 +365,7 @@ def test_real_videos_become_what_they_show(footage, tmp_path):
     assert np.isclose(float(values["fps"]), 29.97, atol=0.01)
 
 
-def test_reports_tell_what_is_there(fake, spec):
+def test_reports_name_what_is_there(fake, spec):
     fake.broken = frozenset({"v1"})
     run(spec)
     task = prepare.plan_shards(manifest(), "train", spec)[0]

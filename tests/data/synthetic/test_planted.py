@@ -1,4 +1,4 @@
-"""The planted data: the objects, and nothing else, tell which half of a clip counts."""
+"""The planted data: only the objects show which half of a clip counts."""
 
 import collections
 import itertools
@@ -15,7 +15,7 @@ from official_vision.data.video import decode
 
 
 def test_halves_differ_and_each_class_counts_as_often_as_not():
-    """Else a picture or a motion would tell which half is live: each rate within 4 deviations of a half."""
+    """Otherwise a picture or a motion would show which half is live: each rate within 4 deviations of a half."""
     clips = planted.plan_clips()
     assert clips == planted.plan_clips()
     assert clips != planted.plan_clips(seed=1)

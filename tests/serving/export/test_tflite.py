@@ -31,7 +31,7 @@ def quantised(function: tf.types.experimental.GenericFunction, examples: list) -
 
 
 def test_object_maps_are_exact_in_int8() -> None:
-    """Each class weighs its own power of 2; one-hot maps of 8-bit floats were 0.5 where 1 belongs."""
+    """Each class weighs another power of 2; one-hot maps of 8-bit floats were 0.5 where 1 belongs."""
     stem = ObjectStem(CLASSES, execution=TFLITE)
     kernel = tf.constant(2.0 ** -np.arange(CLASSES), tf.float32)[:, tf.newaxis]
 

@@ -39,7 +39,7 @@ def test_a_step_is_traced_once_and_makes_no_variable(settings):
     assert sorted(before) == sorted(after)
 
 
-def test_two_optimizers_keep_state_of_their_own_weights():
+def test_two_optimizers_keep_state_of_their_weights():
     task = steps.make_task(architecture_optimizer={"name": "adam", "learning_rate": 0.05})
     _, optimizer = steps.start(task)
     (network, weights), (connections, strengths) = moving_parts(optimizer, task.trained)

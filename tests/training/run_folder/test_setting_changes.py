@@ -58,7 +58,7 @@ def test_each_change_is_of_its_kind(section, settings, kind, config):
     }
 
 
-def test_one_optimizer_is_told_once_and_two_are_told_apart(config):
+def test_one_optimizer_is_reported_once_and_two_are_distinguished(config):
     rate = changed(config, "optimizer", learning_rate=0.5)
     both = changed(rate, "architecture_optimizer", learning_rate=0.5)
     assert changes_between(config.to_dict(), both).plain == (
