@@ -163,7 +163,7 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
     """Reads config.json whole: the settings, versions and data fingerprints of a run.
 
     Raises:
-      UserError: the folder holds no configuration, or one of another program.
+      UserError: the folder has no configuration, or one of another program.
     """
     path = Path(folder) / CONFIG_JSON
     if not path.is_file():

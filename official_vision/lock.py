@@ -23,7 +23,7 @@ def folder_locked(folder: str | os.PathLike, setting: str, work: str) -> Iterato
     """Holds the lock of a folder, which is made where it isn't there, within the block.
 
     The kernel releases the lock when the process ends, however it does; the file of one that was killed stays,
-    and hinders nobody.
+    and has no effect.
 
     Args:
       folder: that one process may write to.

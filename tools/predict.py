@@ -128,7 +128,7 @@ def main(named: Sequence[str]) -> int:
     failed = 0
     try:
         failed = _predict(model, options, left, requests, done) if left else 0
-    finally:  # finished work is reported, whatever ended the rest
+    finally:  # finished work is reported, also after an error
         if _JSON.value and done:
             write_all(_JSON.value, [outputs[video] for video in outputs if video in done])
     if failed:

@@ -35,7 +35,7 @@ class VideoScores:
 
     @property
     def single_label(self) -> bool:
-        """Whether each video has exactly one class."""
+        """Returns whether each video has exactly one class."""
         return self.activation == "softmax"
 
     def evaluation(self) -> Evaluation:

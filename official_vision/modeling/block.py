@@ -110,7 +110,7 @@ def make_block(
       block: the node.
       plan: its numbers.
       widths: output channels of every earlier node.
-      architecture: the graph, whose header tells the kind of module, its padding and its downsampling.
+      architecture: the graph, whose header sets the kind of module, its padding and its downsampling.
       name: of the layer.
       execution: of the network.
     """

@@ -48,7 +48,7 @@ def make_discrete(one_shot: Trained, spec: SearchSpec, provenance: dict[str, Any
     Args:
       one_shot: the trained network.
       spec: threshold or share of connections to keep.
-      provenance: what the architecture file is to say of the search, plain JSON values.
+      provenance: the record of the search in the architecture file, plain JSON values.
 
     Raises:
       UserError: nothing has been learned, or nothing would stay.

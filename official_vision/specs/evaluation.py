@@ -9,7 +9,7 @@ from official_vision.specs.spec import Spec, setting
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSpec(Spec):
-    """How the scores of clips are pooled to a video's, and the intervals of figures.
+    """Pooling of clips' scores to a video's, and the intervals of figures.
 
     Attributes:
       pooling: over a video's clips and crops: mean, max, or top_k (mean of each class's greatest).

@@ -9,7 +9,7 @@ from official_vision.specs.spec import Spec, setting
 
 @dataclasses.dataclass(frozen=True)
 class PrepareSpec(Spec):
-    """How videos become shards.
+    """Preparation of videos as shards.
 
     Attributes:
       annotations: the annotation file (or folder) that names videos and labels.

@@ -9,7 +9,7 @@ from official_vision.specs.spec import Spec, setting
 
 @dataclasses.dataclass(frozen=True)
 class ConnectivitySpec(Spec):
-    """How connection strengths w and peer logits h are learned, in any run that trains them.
+    """Learning of connection strengths w and peer logits h, in any run that trains them.
 
     Attributes:
       updates: joint (one loss moves all weights) or bilevel (DARTS, Liu et al. 2019, first order: half
@@ -36,7 +36,7 @@ class ConnectivitySpec(Spec):
 
     @property
     def has_terms(self) -> bool:
-        """Whether any term is added to the loss."""
+        """Returns whether any term is added to the loss."""
         return any((self.peer_entropy_weight, self.strength_entropy_weight, self.cost_weight))
 
 

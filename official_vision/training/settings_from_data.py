@@ -171,7 +171,7 @@ def _notes_on_objects(
 
 def _notes_on_times(train: DataSpec, validation: DataSpec, labelling: Labelling) -> str:
     rules = {
-        "whole_video": "carry all of their video's labels, whatever the times",
+        "whole_video": "carry all of their video's labels, ignoring times",
         "any_overlap": "carry the labels that they overlap",
         "half_overlap": "carry the labels that they overlap by half",
     }

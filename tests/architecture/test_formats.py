@@ -109,7 +109,7 @@ def test_an_unknown_sixth_number(sixth):
 )
 @pytest.mark.parametrize("is_port", [False, True])
 def test_published_networks_from_a_file_of_lists(tmp_path, name, is_port):
-    """What the lists don't say is as in the authors' networks: depth 50, an rgb pool of 3."""
+    """Values that the lists lack are as in the authors' networks: depth 50, an rgb pool of 3."""
     graph = ZOO[name]()
     structure, strengths = to_lists(graph, rows_of_six=is_port, nested=is_port)
     path = tmp_path / f"{name}.json"
@@ -266,7 +266,7 @@ def test_lists_do_not_hold_peers():
 
 
 def test_files_of_the_first_version_pad_as_tensorflow_does():
-    """What wrote them had no other padding; their weights would mean something else with another."""
+    """The writer had no other padding; its weights would mean something else with another."""
     graph = ZOO["assemblenet_50"]()
     first = json.loads(to_json(graph)) | {"version": 1}
     for name in ("convolution_padding", "stem_pool_padding", "downsampling"):

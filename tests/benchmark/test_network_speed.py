@@ -66,7 +66,7 @@ def test_training_alone_has_the_threads_of_training(config, monkeypatch):
     monkeypatch.setattr(network, "set_threads", numbers.append)
     network.contender("small", config, "forward", "float32")
     assert not numbers
-    monkeypatch.setattr(network, "VideoTask", None)  # whatever computes comes later
+    monkeypatch.setattr(network, "VideoTask", None)  # all computation comes later
     with pytest.raises(TypeError, match="NoneType"):
         network.contender("small", config, "train", "bfloat16")
     (train,) = numbers

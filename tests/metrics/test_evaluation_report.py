@@ -1,4 +1,4 @@
-"""What evaluation prints and writes."""
+"""The output of an evaluation, printed and written."""
 
 import json
 import re

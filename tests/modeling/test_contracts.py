@@ -1,4 +1,4 @@
-"""What every layer promises: eager and traced, both precisions, configuration, saving."""
+"""The contract of every layer: eager and traced, both precisions, configuration, saving."""
 
 from __future__ import annotations
 

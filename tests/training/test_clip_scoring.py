@@ -160,7 +160,7 @@ def test_evaluation_is_not_in_training_mode(run):
     np.testing.assert_allclose(others, first, atol=1e-5)
 
 
-def test_no_clip_changes_the_logits_of_another_whatever_training_does():
+def test_no_clip_changes_the_logits_of_another_in_any_training():
     model = small.network(small.architecture(), flow_source="computed", flow_stretch="batch")
     clips = small.clips(size=16, streams=model.streams)
     clips["rgb"] = tf.concat([clips["rgb"][:1] // 8, clips["rgb"][1:]], axis=0)  # one is dark

@@ -1,4 +1,4 @@
-"""What a run takes from its data, and what it refuses of them."""
+"""Settings that a run takes from its data, and data that it refuses."""
 
 from __future__ import annotations
 

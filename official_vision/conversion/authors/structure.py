@@ -152,7 +152,7 @@ def _are_counts(values: Sequence[Any]) -> bool:
 
 
 def _as_theirs(graph: Architecture) -> Architecture:
-    """Returns what the authors' code computes whatever the graph: a 3x3 pool in rgb stems, and symmetric padding."""
+    """Returns settings that the authors' code fixes for every graph: a 3x3 pool in rgb stems, symmetric padding."""
     if graph.block_kind != "bottleneck":
         raise UserError(
             "Checkpoints of the -lite network cannot be converted. "

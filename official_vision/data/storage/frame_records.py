@@ -31,7 +31,7 @@ _CHUNK = _WOVEN_BYTES.to_bytes(4, "big") + _CHUNK_TYPE
 
 
 class _Form(NamedTuple):
-    """Where the framing lies in frames of a format: after `head_bytes`; `closing_bytes` follow it."""
+    """The place of the framing in frames of a format: after `head_bytes`; `closing_bytes` follow it."""
 
     head_bytes: int
     opening: bytes
@@ -95,7 +95,7 @@ class FrameWeaver:
 
 
 class Place(NamedTuple):
-    """Where a stored frame holds its TFRecord, and what of its content is the frame's.
+    """The place of a stored frame's TFRecord, and the part of its content that is the frame's.
 
     Attributes:
       head: what the frame begins with, before the content.
@@ -126,7 +126,7 @@ def place_of(stored: bytes) -> Place:
 
 
 def feature_head(size: int) -> bytes:
-    """What lies before the `size` bytes of a frame in a FeatureList: it is the value of a BytesList,
+    """Returns the bytes before the `size` bytes of a frame in a FeatureList: it is the value of a BytesList,
     that of a Feature, that of the list.
     """
     heads = b""
@@ -136,7 +136,7 @@ def feature_head(size: int) -> bytes:
 
 
 def field_head(number: int, size: int) -> bytes:
-    """What lies before the `size` bytes of a field: its number with the mark of bytes (2), its length."""
+    """Returns the bytes before the `size` bytes of a field: its number with the mark of bytes (2), its length."""
     head = bytearray([number << 3 | 2])
     while size > 0x7F:
         head.append(size & 0x7F | 0x80)

@@ -3,7 +3,7 @@
 Beside a shard lies its table, a TFRecord file with a record for each of the shard's, in their order: a
 tf.train.Example of the record's context, and of each stream
 
-    image/encoded/offset  int64 [time], the byte of the shard at which a frame's own TFRecord begins
+    image/encoded/offset  int64 [time], the byte of the shard at which a frame's TFRecord begins
                           (data/storage/frame_records.py)
     image/encoded/length  int64 [time], bytes of the frame that this TFRecord holds
     image/encoded/skip    int64 [1], bytes that come before them in it
@@ -103,7 +103,7 @@ class FrameTable:
 
         Returns:
           What data/storage/shard.py parses of a record's context; the path of its shard, a scalar string; and
-          for each stream the offsets of its frames, int64 [time], and what else the table says of it.
+          for each stream the offsets of its frames, int64 [time], and the table's other values of it.
 
         Raises:
           tf.errors.OpError: the table's record is damaged, or the table is gone.

@@ -62,7 +62,7 @@ def decode(
       path: any file that FFmpeg reads; display matrices and the shape of pixels are applied, and frames
         of another size than the first are scaled to it.
       short_side: pixels of the shorter side after resizing (area average downwards); None keeps the size.
-      fps: frames a second to re-time to, by taking the latest frame at each tick; None keeps them all.
+      fps: frames per second to re-time to, by taking the latest frame at each tick; None keeps them all.
       start_sec, end_sec: the part to yield; None for the file's start and end.
       broken_share: of the packets, those that may be undecodable; they are passed over.
       report: is filled with what became of the file's frames.

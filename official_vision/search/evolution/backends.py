@@ -57,7 +57,7 @@ class _Ray:
         self._begun = not ray.is_initialized()
         if self._begun:
             _join(ray, spec.ray_address)
-        # Ray's own log lines would interleave with ours; a graph's are in its folder.
+        # Ray's log lines would interleave with ours; those of a graph are in its folder.
         self._task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_call)
         self._evaluate = ray.put(evaluate)
 

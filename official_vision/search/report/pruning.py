@@ -74,7 +74,7 @@ def connection_table(architecture: Architecture, setting: Setting) -> list[dict[
       setting: of the costs.
 
     Returns:
-      map, operations a clip (2 a multiply-add) for pooling, scaling and the share of 1x1
+      map, operations per clip (2 per multiply-add) for pooling, scaling and the share of 1x1
       convolutions; gates, of the gate that each candidate peer would make, empty where the peer is
       named (then the map's cost has its gate in it). Connections that are not built have None.
     """

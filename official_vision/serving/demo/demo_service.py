@@ -91,9 +91,9 @@ class Demo:
         try:
             return self._predict(video, folder, progress)
         except UserError as error:
-            # A visitor knows the file by its name; where it lies on the server is nobody's business.
+            # A visitor knows the file by its name; its path on the server stays private.
             raise UserError(str(error).replace(str(video), video.name)) from error
-        except Exception as error:  # whatever an odd video provokes is its visitor's to know
+        except Exception as error:  # any error of an odd video is shown to its visitor
             reason = (str(error).strip().splitlines() or ["no reason was named"])[0]
             raise UserError(
                 f"{shown(video.name)}: {type(error).__name__}: {reason}".replace(

@@ -21,7 +21,7 @@ LEVELS = (0, 1, 2, 3, 4)
 
 @dataclasses.dataclass(frozen=True)
 class AttentionMap:
-    """Where the network looked, for one stream.
+    """A map of where the network looked, for one stream.
 
     Attributes:
       node: whose activations are weighed.

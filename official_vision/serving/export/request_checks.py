@@ -1,7 +1,7 @@
 """Checks of requests, in Python before a file is run, and in the exported graph.
 
 A graph's signature refuses a wrong dtype and, in TensorFlow, a wrong rank. Empty clips, streams of
-unequal sizes and numbers that are none would pass it: the functions for graphs name them.
+unequal sizes and NaN would pass it: the functions for graphs name them.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def run_job(job: Job) -> str:
       The table to print, and where the files are.
 
     Raises:
-      VideoError: this video could not be worked on, whatever the reason; its JSON file is not written.
+      VideoError: this video could not be processed, for any reason; its JSON file is not written.
       UserError: the disk is full: no other video would fare better.
     """
     with files.full_disk_reported("--output_dir", job.outputs.json.parent):

@@ -218,7 +218,7 @@ class _Kept:
     def __init__(self, on_frame: Callable[[float], None] | None) -> None:
         self._on_frame = on_frame
         self._times: list[float] = []
-        self._last_sec = 0.0  # that the last frame is shown; 0 where nobody knows
+        self._last_sec = 0.0  # that the last frame is shown; 0 where it is unknown
         self._samples: list[tuple[float, np.ndarray]] = []
         self._every = 1
 

@@ -111,7 +111,7 @@ def load_weights(model: AssembleNet, init_checkpoint: str, *, classifier: bool =
       classifier: whether the classifier's weights are loaded too.
 
     Returns:
-      Lines that say what was loaded, every weight that was not, with the reason, and settings of the network
+      Lines on the loaded weights, every weight that was not loaded, with the reason, and settings of the network
       that differ from those of that run.
 
     Raises:

@@ -157,7 +157,7 @@ def lost_workers_named(strategy: tf.distribute.Strategy, model_dir: str) -> Iter
         who = " ".join(others[0]) if others else "another worker"
         raise UserError(
             f"A run on several workers needs all of them. Received: no more response from {who}; its output "
-            f"may say why. Start all workers again: they go on from the newest checkpoint in {model_dir}."
+            f"may have the reason. Start all workers again: they go on from the newest checkpoint in {model_dir}."
         ) from error
 
 

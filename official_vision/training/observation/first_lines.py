@@ -20,7 +20,7 @@ def rate_line(spec: OptimizerSpec, batch_size: int) -> str:
     """Names the base learning rate, the one it is scaled to, and its schedule."""
     line = f"OptimizerSpec.learning_rate {spec.learning_rate:g}"
     if spec.reference_batch_size is None:
-        line += ", whatever the batch"
+        line += ", for any batch size"
     else:
         scaled = scaled_learning_rate(spec, batch_size)
         line += f" for {spec.reference_batch_size} clips per step, scaled to {scaled:g} for {batch_size}"

@@ -19,7 +19,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self._taken_at = time.monotonic()
         self._seconds: dict[str, float] = {}
-        # On the host and of no strategy: each process waits for its own input.
+        # On the host and of no strategy: each process waits for its input.
         with tf.device("CPU:0"):
             self.waited = tf.Variable(0.0, trainable=False, dtype=tf.float64)
 

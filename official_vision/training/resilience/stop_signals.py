@@ -15,7 +15,7 @@ _SOON = b"stopping after this loop of steps, or this batch of an evaluation; Ctr
 
 
 class StopRequest:
-    """Whether SIGTERM or Ctrl-C has arrived; the run checks it after every loop and every batch of evaluation.
+    """A flag that SIGTERM or Ctrl-C has arrived; the run checks it after every loop and every batch of evaluation.
 
     Attributes:
       arrived: this process got a request to stop.

@@ -34,7 +34,7 @@ CHANGES_FILE = "changes.json"  # settings that changed on the way, and from whic
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """How a run ended: the step reached, the last evaluation's figures, the best one's, its wall time, and the
+    """The end of a run: the step reached, the last evaluation's figures, the best one's, its wall time, and the
     figure by which the best is the best.
     """
 
@@ -47,7 +47,7 @@ class TrainingResult:
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """How a run begins or goes on.
+    """The start of a run, or its continuation.
 
     Attributes:
       config: the settings with which it does: the recorded ones where nothing is left to train.

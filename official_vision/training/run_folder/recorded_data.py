@@ -56,7 +56,7 @@ def read_run_data(model_dir: str | os.PathLike) -> dict[str, RunData]:
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(
-            f"The file must say which data a run was trained on. Received: {path} ({error!r}). "
+            f"The file must name the data that a run was trained on. Received: {path} ({error!r}). "
             "Delete it, and give --data."
         ) from error
 

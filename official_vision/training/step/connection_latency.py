@@ -28,7 +28,7 @@ def connection_latencies(
     """Returns seconds per clip for each connection's pool, scaling and 1x1 convolution.
 
     Each is timed as if it were the block's only one, the median of five calls. Gates work on one
-    vector a frame and are taken to cost nothing. The first call writes the figures into `folder`;
+    vector per frame and are taken to cost nothing. The first call writes the figures into `folder`;
     later ones read them, so that a resumed run weighs connections as before.
 
     Args:

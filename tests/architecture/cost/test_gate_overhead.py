@@ -1,4 +1,4 @@
-"""What peer attention adds, counted by hand on a small network and as a difference of whole bills."""
+"""The overhead of peer attention, counted by hand on a small network and as a difference of whole bills."""
 
 import dataclasses
 

@@ -39,7 +39,7 @@ def test_the_numbers_of_the_table_add_up():
     # The numbers that searches, their reports and --json have, under the same words.
     total = to_dict(cost)["total"]
     assert f"total: {total['parameters']:,} parameters" in text
-    assert f"{total['flops'] / 1e9:.3f} GFLOPs a clip" in text
+    assert f"{total['flops'] / 1e9:.3f} GFLOPs per clip" in text
 
 
 def test_a_row_describes_the_block():

@@ -1,4 +1,4 @@
-"""Which frames a clip shows and which labels it carries, against plain Python."""
+"""The frames and labels of clips, against plain Python."""
 
 import functools
 

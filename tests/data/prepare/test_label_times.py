@@ -16,7 +16,7 @@ def stored(times, start=None, end=None, duration=4.0):
 
 
 def test_times_count_from_the_start_of_what_is_stored():
-    """What ends before it or begins after it is dropped."""
+    """Labels that end before it or begin after it are dropped."""
     times = [(0.0, 2.0), (2.5, 3.0), (1.0, 2.5), (4.0, None), (None, 1.0), (6.0, 7.0)]
     assert stored(times, 2.0, 6.0) == [[0.5, 1.0], [0.0, 0.5], [2.0, -1.0]]
 

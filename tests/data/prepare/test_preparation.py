@@ -281,7 +281,7 @@ def test_the_index_says_how_its_videos_are_labelled(fake, spec, monkeypatch):
     )
     index = run(spec, Manifest(CLASSES, rows))
     assert index.labelling == Labelling(without="v4", several="v2", timed="v3")
-    # The shards are there already, and say how long their videos are.
+    # The shards are there already, and have their videos' lengths.
     assert run(spec, Manifest(CLASSES, rows)).labelling == index.labelling
     assert fake.log.count("v5") == 1
     assert index.num_object_ids == 0
@@ -310,7 +310,7 @@ def test_what_preparation_passed_over_is_kept_with_labels_past_the_end(spec, mon
 
 @pytest.mark.usefixtures("fake")
 def test_more_broken_packets_may_be_allowed_later(spec):
-    """Which changes nothing for videos that are prepared; one that was left out is tried again."""
+    """A larger share changes nothing for videos that are prepared; one that was left out is tried again."""
     FakeWorker.broken = frozenset({"v4"})
     assert run(spec).num_videos == 7
     FakeWorker.broken, FakeWorker.log[:] = frozenset(), []

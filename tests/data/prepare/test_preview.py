@@ -1,4 +1,4 @@
-"""The sheet of samples: colours that say what they should, and a picture of every sample."""
+"""The sheet of samples: the right colours, and a picture of every sample."""
 
 import dataclasses
 

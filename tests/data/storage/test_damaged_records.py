@@ -19,7 +19,7 @@ from official_vision.data.storage.records import record_offsets
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec
 
-VIDEOS = 6  # two a shard
+VIDEOS = 6  # two per shard
 
 
 @pytest.fixture

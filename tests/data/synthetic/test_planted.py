@@ -41,7 +41,7 @@ def sources(footage):
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_pictures_move_by_two_pixels_a_frame(sources, direction):
-    """What is seen at a pixel is seen two pixels further in the next frame, wherever the window lies."""
+    """A texture's pixel moves two pixels further in the next frame, wherever the window is."""
     for place in ((0.0, 0.0, 0.0), (0.999, 0.999, 0.999)):
         parts = tuple(planted.Part("bikes", way, place) for way in (direction, "left"))
         clip = planted.PlantedClip("it", "train", parts, 0)

@@ -107,7 +107,7 @@ def test_late_starts_are_the_start(tmp_path, name, start):
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
 def test_pictures_that_begin_after_their_sound_do_so(plain, tmp_path, name):
-    """Whoever annotated them read a player's clock, which begins with the sound."""
+    """Annotators read a player's clock, which begins with the sound."""
     path = odd.remux(plain, tmp_path / name, odd.moved(2.0), sound_sec=3.0)
     # A transport stream's sound is cut into packets of another length.
     assert_steady(path, first=seen(path)[1][0])

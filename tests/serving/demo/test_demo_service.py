@@ -125,7 +125,7 @@ def test_a_broken_video_is_named_without_its_folder(demo, footage, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
-def test_whatever_a_video_provokes_is_one_line_of_its_name(demo, tmp_path, monkeypatch):
+def test_any_error_of_a_video_is_one_line_with_its_name(demo, tmp_path, monkeypatch):
     def broken(*_):
         raise ValueError(f"no frame of {tmp_path / 'odd.mp4'}\nsecond line")
 

@@ -94,7 +94,7 @@ def test_a_whole_request_passes_as_it_is():
 
 @pytest.fixture(scope="module")
 def graph():
-    """What a server runs: compiled once, for every shape."""
+    """The graph that a server runs: compiled once, for every shape."""
 
     @tf.function(input_signature=[dict(SIGNATURE)])
     def serve(streams):

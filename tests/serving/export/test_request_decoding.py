@@ -18,7 +18,7 @@ REFUSED = tf.errors.InvalidArgumentError
 
 @pytest.fixture(scope="module")
 def frames_graph():
-    """What a server runs, for every number of frames."""
+    """The graph that a server runs, for every number of frames."""
     return tf.function(
         lambda frames: decoded_frames(frames, 32),
         input_signature=[tf.TensorSpec([None, None], tf.string)],
@@ -97,7 +97,7 @@ BAD = {
     "rgb": (lambda record: changed(record, "rgb", everywhere(hollow)), "whole frames of rgb in"),
     "flow": (lambda record: changed(record, "flow", everywhere(hollow)), "whole frames of flow"),
     "cut frames": (
-        lambda record: changed(record, "objects", everywhere(lambda own: own[: len(own) // 2])),
+        lambda record: changed(record, "objects", everywhere(lambda png: png[: len(png) // 2])),
         "whole frames of objects",
     ),
     "other size": (

@@ -1,4 +1,4 @@
-"""What TFLite's 8-bit kernels make of a network's parts, and which kinds of operations round."""
+"""TFLite's 8-bit kernels on parts of a network, and the kinds of operations that round."""
 
 from __future__ import annotations
 

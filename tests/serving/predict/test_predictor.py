@@ -165,7 +165,7 @@ def test_a_video_of_one_frame(predictor, brightening, tmp_path):
 
 @pytest.mark.parametrize("frame_stride", [1, 2, 3])
 def test_flow_is_summed_over_a_step_and_scaled_with_the_picture(predictor, drifting, frame_stride):
-    """2 pixels a frame at 64 pixels are 1 at the short side of 32 and 0.5 in clips of 16."""
+    """2 pixels per frame at 64 pixels are 1 at the short side of 32 and 0.5 in clips of 16."""
     moving = predictor(frame_stride=frame_stride)
     batches = fed(moving)
     moving.predict(drifting)

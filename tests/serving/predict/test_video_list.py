@@ -1,4 +1,4 @@
-"""Which videos are meant, where their files go, and which are done."""
+"""The list of videos, the paths of their files, and which are done."""
 
 import json
 import os

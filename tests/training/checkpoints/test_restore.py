@@ -1,4 +1,4 @@
-"""What batch norms' statistics count once they were loaded."""
+"""The count of batches behind batch norms' statistics after loading."""
 
 import pytest
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""What optimizers keep is made before the first step, which is then traced once."""
+"""An optimizer's variables are made before the first step, which is then traced once."""
 
 import pytest
 import tensorflow as tf
@@ -17,7 +17,7 @@ KINDS = {
 
 
 def traces(**settings):
-    """How often the first two steps are traced, and the optimizer's variables before and after them."""
+    """Counts the traces of the first two steps; returns the optimizer's variables before and after them."""
     task = steps.make_task(**settings)
     model, optimizer = steps.start(task)
 

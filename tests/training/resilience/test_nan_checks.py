@@ -1,4 +1,4 @@
-"""Which step broke, by what and on which videos; several replicas are distinguished."""
+"""The step that broke, the cause and the videos; several replicas are distinguished."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which changed settings a run may go on with."""
+"""The changed settings with which a run may continue."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ function frontChart(evolution, byNumber) {
   const largest = Math.max(...scored.map((child) => child.flops));
   const line = [...onFront.map(place), [largest / unit.size, onFront[onFront.length - 1].figure]];
   const inside = scored.filter((child) => !front.includes(child.id));
-  return makeChart({ title: `${metric} against cost`, x: { label: `${unit.name}FLOPs a clip` }, y: { label: metric },
+  return makeChart({ title: `${metric} against cost`, x: { label: `${unit.name}FLOPs per clip` }, y: { label: metric },
     series: [
       { name: "inside", kind: "dots", stroke: colour("block"), hollow: true, width: 3.5, points: inside.map(place),
         titles: inside.map((child) => childWords(child, metric)) },
@@ -150,7 +150,7 @@ function lineageTable({ lineage, metric }, byNumber) {
     { title: "What changed", value: (row) => row.mutation, text: (row) => row.mutation, words: true },
     { title: metric, value: (row) => row.figure, text: (row) => fixed(row.figure, 4) },
     { title: "Change", value: (row) => row.gain, text: (row) => signed(row.gain) },
-    { title: "FLOPs a clip", value: (row) => row.flops, text: (row) => scaled(row.flops) },
+    { title: "FLOPs per clip", value: (row) => row.flops, text: (row) => scaled(row.flops) },
     { title: "Parameters", value: (row) => row.parameters, text: (row) => scaled(row.parameters) }],
   rows, "The best and its ancestors").table;
 }

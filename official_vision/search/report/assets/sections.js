@@ -71,7 +71,7 @@ function showPruning({ pruning }) {
       { title: "Connections", value: (row) => row.connections, text: (row) => String(row.connections) },
       { title: "Nodes", value: (row) => row.nodes, text: (row) => String(row.nodes) },
       { title: "Parameters", value: (row) => row.parameters, text: (row) => scaled(row.parameters) },
-      { title: "FLOPs a clip", value: (row) => row.flops, text: (row) => scaled(row.flops) },
+      { title: "FLOPs per clip", value: (row) => row.flops, text: (row) => scaled(row.flops) },
       { title: "Steps", value: (row) => row.steps, text: (row) => String(row.steps) },
       { title: metric, value: (row) => row.score, text: (row) => fixed(row.score, 4) }];
     byId("pruning-table").replaceChildren(makeTable(columns, measured, "Networks that were evaluated").table);
@@ -112,6 +112,6 @@ function comparison(entries) {
     { title: "Nodes", ...number("nodes", String) },
     { title: "Connections", ...number("connections", String) },
     { title: "Parameters", ...number("parameters", scaled) },
-    { title: "FLOPs a clip", ...number("flops", scaled) }],
+    { title: "FLOPs per clip", ...number("flops", scaled) }],
   entries, "At the same depth, width and clip; a multiply-add is 2 FLOPs").table;
 }
