@@ -43,7 +43,7 @@ def test_rules_are_in_words():
     assert (
         settings["PrepareSpec.short_side"].meaning == "shorter side of the stored frames in pixels."
     )
-    assert settings["TrainSpec.seed"].meaning.startswith("of weight initialisation")
+    assert settings["TrainSpec.seed"].meaning.startswith("seed of weight initialisation")
 
 
 def test_words_choose_settings():
