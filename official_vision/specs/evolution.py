@@ -17,7 +17,8 @@ class EvolutionSpec(Spec):
       children: graphs evaluated after the first population.
       tournament: graphs drawn at random, the best of which is the parent.
       founder_changes: random changes that make a graph of the first population from ModelSpec.architecture.
-      connections_share: share of children with other connections than their parent; the others have a block split, two merged, another dilation or another peer.
+      connections_share: share of children with other connections than their parent; the others have a block
+        split, two merged, another dilation or another peer.
       guided: keep each connection with its learned strength as the probability; False for random mutation,
         which drops as many at random.
       seed: seed of all random choices; child number n draws from (seed, n).
