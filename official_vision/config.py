@@ -245,7 +245,7 @@ def _similar_file(file: str) -> str:
 
 
 def _opened(times: Counter[str], path: str) -> TextIO:
-    """A gin file, which a Windows editor may have begun with a byte order mark.
+    """Opens a gin file, which a Windows editor may have begun with a byte order mark.
 
     Args:
       times: how often each file has been read.

@@ -66,7 +66,7 @@ class FrameLists(contextlib.AbstractContextManager):
 
 
 def record_blocks(context: bytes, lists: Mapping[str, Path]) -> tuple[int, Iterator[bytes]]:
-    """A serialised SequenceExample in pieces, equal to what protobuf writes deterministically.
+    """Yields a serialised SequenceExample in pieces, equal to what protobuf writes deterministically.
 
     Args:
       context: the serialised Features of the context.

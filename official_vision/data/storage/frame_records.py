@@ -83,7 +83,7 @@ class FrameWeaver:
         return stored[: -len(_TAIL)] + self._checksum
 
     def _woven(self, frame: bytes, gap: bytes | None) -> bytes:
-        """The frame as it is stored, `gap` being what the file holds between it and the next framing."""
+        """Returns the stored form of a frame; `gap` is the content of the file between it and the next framing."""
         form = _form_of(frame)
         head, rest = frame[: form.head_bytes], frame[form.head_bytes :]
         after = b"" if gap is None else _TAIL + gap

@@ -65,7 +65,7 @@ def _record_file(path: Path) -> RecordFile:
 
 
 def _table_of(shard: BinaryIO, length: int) -> tf.train.Example:
-    """The table's record of the shard's record of `length` bytes at which the file stands."""
+    """Returns the table's record of the shard's record of `length` bytes at the file's position."""
     frames = read_frames(shard, length)
     _, _, context = next(frames)
     example = tf.train.Example(features=tf.train.Features.FromString(context))
@@ -161,7 +161,7 @@ _PARTS = {
 
 
 def _read(path: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
-    """The contents string [records] of the TFRecords at `offsets`, which follow one another in the file."""
+    """Reads the contents, string [records], of the TFRecords at `offsets`, which follow one another in the file."""
     count = tf.size(offsets, tf.int64)
     contents = records_from(path, offsets[0]).take(count).batch(count).get_single_element()
     return tf.ensure_shape(contents, [None])
