@@ -79,7 +79,7 @@ class ConvolutionalBlock(Layer):
 
         Args:
           inputs: pooled to equal sizes, each [batch * time, height, width, its channels].
-          sources: what each gate reads: one average [batch * time, channels], or one a candidate;
+          sources: what each gate reads: one average [batch * time, channels], or one per candidate;
             empty when connections are not gated.
           frames: time, a scalar.
           training: batch norm uses the batch's statistics.

@@ -143,7 +143,7 @@ function inspected(report, { node, moment }) {
   columns.push({ title: "Cost", value: (index) => costAt(report, index, moment),
     text: (index) => scaled(costAt(report, index, moment)) });
   const caption = `${inputs.length} input${inputs.length > 1 ? "s" : ""}${
-    timeline ? ` at step ${timeline.steps[moment]}` : ""}; strength 0 to 1, cost in operations a clip${
+    timeline ? ` at step ${timeline.steps[moment]}` : ""}; strength 0 to 1, cost in operations per clip${
     report.network.gate === "peer" ? ", likeliest peer with its probability" : ""}`;
   return [element("h3", {}, title), words, makeTable(columns, inputs, caption).table];
 }
