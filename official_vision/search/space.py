@@ -50,7 +50,7 @@ def one_shot_space(architecture: Architecture, candidates: str = "all") -> Archi
         "from": architecture.name,
         "candidates": candidates,
         "connections": sum(len(node.inputs) for node in nodes),
-        "given_connections": len(list(architecture.connections())),
+        "graph_connections": len(list(architecture.connections())),
     }
     return dataclasses.replace(
         architecture,

@@ -43,7 +43,7 @@ def test_every_earlier_node_by_hand():
         "from": "hand",
         "candidates": "all",
         "connections": 14,
-        "given_connections": 6,
+        "graph_connections": 6,
     }
 
 

@@ -86,8 +86,8 @@ def _middle_clip(
     for name in streams:
 
         def stream(name: str = name) -> tuple[tf.Tensor, tf.Tensor]:
-            own_height, own_width = encoded_size(record[name][start], name)
-            alike = (own_height == height) & (own_width == width)
+            stream_height, stream_width = encoded_size(record[name][start], name)
+            alike = (stream_height == height) & (stream_width == width)
             values = decode_clip(record, start, box, tf.constant(False), clip, (name,))[name]
             return values, alike & (num_frames(record, (name,)) == length)
 

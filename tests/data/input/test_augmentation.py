@@ -204,9 +204,9 @@ def test_equal_seeds_give_equal_clips(clip):
 
 
 def test_off_by_default(clip):
-    given_streams = streams(clip)
-    augmented = augment_clip(given_streams, DataSpec(), SEED)
-    assert all(augmented[name] is x for name, x in given_streams.items())
+    fed = streams(clip)
+    augmented = augment_clip(fed, DataSpec(), SEED)
+    assert all(augmented[name] is x for name, x in fed.items())
 
 
 def test_streams_are_blanked_at_their_rates(clip):

@@ -45,7 +45,7 @@ def test_scores_are_the_same_and_each_frame_is_computed_once(
     assert np.ptp(results[0].frame_scores) > 1e-3
     (sharer,) = sharers
     assert sharer.computed == 23  # the video's frames
-    assert len(sharer._held) <= sharing.window_frames
+    assert len(sharer._features) <= sharing.window_frames
 
 
 def test_a_video_shorter_than_a_window_shares_nothing(exported, brightening, sharers):
