@@ -28,7 +28,7 @@ from official_vision.serving.export.request_checks import check_streams
 GATES_SIGNATURE = "gates"
 STEMS_SIGNATURE, FROM_STEMS_SIGNATURE = "frame_stems", "from_stems"
 Inference = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
-_ANSWERS = ("scores", "frame_scores")
+_OUTPUTS = ("scores", "frame_scores")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +146,7 @@ def load_exported_model(path: str | os.PathLike) -> ExportedModel:
     description = read_description(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
-        infer = _signature_function(loaded, STREAMS_SIGNATURE, _ANSWERS)
+        infer = _signature_function(loaded, STREAMS_SIGNATURE, _OUTPUTS)
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise _not_whole(folder, error) from error
     infer_gates, gates = None, [gate_name(gate) for gate in description.gates]
@@ -158,7 +158,7 @@ def load_exported_model(path: str | os.PathLike) -> ExportedModel:
     return dataclasses.replace(
         model,
         infer_stems=lambda fed: loaded.signatures[STEMS_SIGNATURE](**fed),
-        infer_from_stems=_signature_function(loaded, FROM_STEMS_SIGNATURE, _ANSWERS),
+        infer_from_stems=_signature_function(loaded, FROM_STEMS_SIGNATURE, _OUTPUTS),
     )
 
 
@@ -200,7 +200,7 @@ def _tflite(path: Path) -> ExportedModel:
             runner(**{name: streams[name][[number]] for name in shapes})
             for number in range(len(next(iter(streams.values()))))
         ]
-        return {name: np.concatenate([output[name] for output in outputs]) for name in _ANSWERS}
+        return {name: np.concatenate([output[name] for output in outputs]) for name in _OUTPUTS}
 
     return ExportedModel(path, description, int(next(iter(shapes.values()))[1]), infer, None)
 

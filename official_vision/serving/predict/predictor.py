@@ -89,7 +89,7 @@ class Predictor:
           VideoError: the video can't be decoded.
         """
         labels, options = self.description.labels, self.options
-        recorder, report = _Kept(on_frame), DecodingReport()
+        recorder, report = _FrameRecorder(on_frame), DecodingReport()
         merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
         sharer = StemSharer(self._serve) if self._shares_stems else None
         frames = recorder.noting(self.feeder.streams(video, report=report))
@@ -212,7 +212,7 @@ class Predictor:
         return stride
 
 
-class _Kept:
+class _FrameRecorder:
     """Records every frame's time, and a few frames to show."""
 
     def __init__(self, on_frame: Callable[[float], None] | None) -> None:

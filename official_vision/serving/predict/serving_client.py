@@ -18,7 +18,7 @@ from official_vision.errors import UserError
 from official_vision.serving.export.description import STREAMS_SIGNATURE
 
 Prediction = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
-_ANSWERS = ("scores", "frame_scores")
+_OUTPUTS = ("scores", "frame_scores")
 _MOST_BYTES = 64 << 20  # of a response: an address that sends without end must not fill the memory
 
 
@@ -91,7 +91,7 @@ def _message(content: bytes) -> str:
 def _scores(url: str, content: bytes) -> dict[str, np.ndarray]:
     try:
         outputs = json.loads(content)["outputs"]
-        scores = {name: np.asarray(outputs[name], np.float32) for name in _ANSWERS}
+        scores = {name: np.asarray(outputs[name], np.float32) for name in _OUTPUTS}
     except (ValueError, KeyError, TypeError) as error:
         raise _refused(url, f"a response without scores and frame_scores ({error!r})") from error
     return scores
@@ -126,10 +126,10 @@ def _grpc(target: str, timeout_sec: float, model_name: str) -> Prediction:
             except grpc.RpcError as error:
                 reason = f"{error.code().name}: {' '.join(error.details().split())[:500]}"
                 raise _refused(f"grpc://{target}", reason) from error
-        lacking = [name for name in _ANSWERS if name not in outputs]
+        lacking = [name for name in _OUTPUTS if name not in outputs]
         if lacking:
             raise _refused(f"grpc://{target}", f"a response without {' and '.join(lacking)}")
-        return {name: tf.make_ndarray(outputs[name]) for name in _ANSWERS}
+        return {name: tf.make_ndarray(outputs[name]) for name in _OUTPUTS}
 
     return predict
 
@@ -150,7 +150,7 @@ def greatest_difference(
       UserError: the scores have other shapes, or are NaN.
     """
     greatest = 0.0
-    for name in _ANSWERS:
+    for name in _OUTPUTS:
         if expected[name].shape != actual[name].shape:
             raise UserError(
                 f"Both must return {name} of one shape. Received: {list(actual[name].shape)} of the "
