@@ -26,7 +26,7 @@ from official_vision.data.video.source import (
 from official_vision.names import existing_path
 
 # A last picture that is shown for more ticks of re-timing is repeated until it ends.
-_HELD_TICKS = 1.5
+_MOST_TICKS = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
     if tick / fps <= end:
         yield at_tick()
         tick += 1
-    if previous.duration_sec * fps > _HELD_TICKS:
+    if previous.duration_sec * fps > _MOST_TICKS:
         while tick / fps < previous.time_sec + previous.duration_sec - half_microsecond:
             yield at_tick()
             tick += 1

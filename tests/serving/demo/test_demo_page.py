@@ -17,7 +17,7 @@ from official_vision.serving.demo import demo_page
 
 pytestmark = pytest.mark.slow
 FIELD = "#video input[type=file]"
-SAID = "#text textarea"
+TEXT = "#text textarea"
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +47,9 @@ def drop(page, path, begins):
     """Uploads a file as a drop does, and returns the text about it."""
     page.set_input_files(FIELD, str(path))
     page.wait_for_function(
-        f"document.querySelector('{SAID}').value.startsWith({begins!r})", timeout=60_000
+        f"document.querySelector('{TEXT}').value.startsWith({begins!r})", timeout=60_000
     )
-    return page.input_value(SAID)
+    return page.input_value(TEXT)
 
 
 def test_a_dropped_video_is_shown_and_kept_nowhere(served, browser, clip):
