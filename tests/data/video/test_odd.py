@@ -132,7 +132,7 @@ def test_times_below_zero_that_a_container_cannot_hold(plain, tmp_path):
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
 def test_a_last_picture_may_last_long(plain, tmp_path, name):
-    path = odd.remux(plain, tmp_path / name, odd.held(5.0, COUNT - 1))
+    path = odd.remux(plain, tmp_path / name, odd.held_until(5.0, COUNT - 1))
     report = assert_steady(path)
     assert report.end_sec == pytest.approx(5.96, abs=2e-3)
     numbers, times, _ = seen(path, fps=5)
