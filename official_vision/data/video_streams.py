@@ -60,7 +60,7 @@ def video_streams(
     """
     solver = _flow_solver(flow)
     previous: Frame | None = None
-    held_flow = None
+    last_flow = None
     report = DecodingReport() if report is None else report
     if isinstance(source, FrameSequence):
         frames = source.decoded(short_side, fps, start_sec, end_sec, report)
@@ -70,13 +70,13 @@ def video_streams(
         )
     for frame in frames:
         if previous is not None:
-            held_flow = solver(grey(previous.rgb), grey(frame.rgb)) if solver else None
-            yield _streams(previous, held_flow, objects)
+            last_flow = solver(grey(previous.rgb), grey(frame.rgb)) if solver else None
+            yield _streams(previous, last_flow, objects)
         previous = frame
     if previous is not None:
-        if solver and held_flow is None:
-            held_flow = np.zeros((*previous.rgb.shape[:2], 2), np.float32)
-        yield _streams(previous, held_flow, objects)
+        if solver and last_flow is None:
+            last_flow = np.zeros((*previous.rgb.shape[:2], 2), np.float32)
+        yield _streams(previous, last_flow, objects)
     if report.ended and hasattr(objects, "check_count"):
         objects.check_count(report.frames)
 

@@ -161,7 +161,7 @@ class AssembleNet(tf_keras.Model):
           dropout_seeds: int32 [batch, 2], of each clip's dropout; None leaves it to TensorFlow's state.
           stems: outputs of stems that are known already, as `endpoints` names and shapes them; streams that
             these alone read may be missing from the features.
-          clip_by_clip: no clip's flow depends on others of its batch, whatever the ModelSpec's flow_stretch is.
+          clip_by_clip: no clip's flow depends on others of its batch, with any ModelSpec.flow_stretch.
 
         Returns:
           logits, float32 [batch, num_classes], and frame_logits, float32 [batch, time, num_classes].

@@ -67,7 +67,7 @@ def package_files() -> list[Path]:
 
 
 def part_of(path: Path) -> str:
-    """The folder or file directly below official_vision that holds a file."""
+    """The folder or file directly below official_vision of a file."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -112,7 +112,7 @@ def test_nothing_imports_keras_3() -> None:
         assert "keras" not in tops(path), path
         names = imported(ast.parse(path.read_text()))
         assert not any(name.startswith("tensorflow.keras") for name in names), path
-        # The package itself tells who has used it.
+        # The package records who has used it.
         assert "tf.keras" not in path.read_text() or path == PACKAGE / "__init__.py", path
 
 

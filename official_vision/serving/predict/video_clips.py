@@ -1,4 +1,4 @@
-"""Videos -> clips, as the network's training data was made."""
+"""Cuts clips of videos, as the network's training data was made."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Feeder:
         """Args:
         description: of the network: its streams and its data's preparation.
         clip: frames, step, size and filling of the clips; None takes those of the description.
-        broken_packet_share: of a video's packets, those that may be undecodable.
+        broken_packet_share: share of a video's packets that may be undecodable.
         """
         self.description = description
         self.clip = clip or description.clip
         self._broken_share = broken_packet_share
-        # The flow of a clip's last frame leads a whole step on.
+        # The flow of a clip's last frame spans a whole step.
         self.window_frames = self.clip.frames * self.clip.frame_stride
 
     def streams(
@@ -71,7 +71,7 @@ class Feeder:
     def clips(
         self, cut: Iterator[tuple[int, list[FrameStreams]]]
     ) -> Iterator[tuple[np.ndarray, dict[str, tf.Tensor]]]:
-        """Windows -> (frame numbers, features), as evaluation cuts and fills them."""
+        """Yields (frame numbers, features) of windows, as evaluation cuts and fills them."""
         for start, window in cut:
             length = tf.constant(len(window))
             positions = span.frame_numbers(tf.constant(0), length, self.clip).numpy()
@@ -99,7 +99,7 @@ class Feeder:
     def _features(
         self, window: Sequence[FrameStreams], positions: np.ndarray, flow_positions: np.ndarray
     ) -> dict[str, tf.Tensor]:
-        """Streams of one clip as data/input/pipeline.py makes them, but for the loss of JPEG."""
+        """Makes the streams of one clip as data/input/pipeline.py does, but without the loss of JPEG."""
         features, wanted = {}, self.description.streams
         if "rgb" in wanted:
             features["rgb"] = np.stack([window[i].rgb for i in positions])

@@ -285,7 +285,7 @@ def test_sound_alone_is_no_video(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_video(footage):
-    """110 more frames of 1280 x 720 would take 300 MB if they were kept; half of that is too much."""
+    """110 more frames of 1280 x 720 would take 300 MB in memory; half of that is too much."""
     command = [
         sys.executable,
         "-m",
