@@ -32,7 +32,7 @@ def test_logits_stay(settings: dict) -> None:
     expected, found = small.logits(model, small.clips()), small.logits(answer, small.clips())
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
     norms = tf_keras.layers.BatchNormalization
-    assert not any(isinstance(layer, norms) for layer in answer._flatten_layers())
+    assert not any(isinstance(layer, norms) for layer in answer.submodules)
 
 
 def test_the_network_itself_is_left_as_it_is() -> None:
