@@ -106,11 +106,11 @@ def _audit(manifest: "Manifest", spec: "PrepareSpec") -> int:
     from official_vision.data.audit.audit import audit
     from official_vision.data.audit.audit_text import report
 
-    found = audit(manifest, spec, decode=_DECODE.value, progress=tracked)
-    print(report(found))
+    findings = audit(manifest, spec, decode=_DECODE.value, progress=tracked)
+    print(report(findings))
     if _JSON.value:
-        files.write_json(_JSON.value, found.to_dict())
-    return cli.SOME_LEFT_OUT if found.findings else 0
+        files.write_json(_JSON.value, findings.to_dict())
+    return cli.SOME_LEFT_OUT if findings.findings else 0
 
 
 if __name__ == "__main__":

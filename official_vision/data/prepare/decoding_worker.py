@@ -2,7 +2,7 @@
 
 A broken file can kill a decoder (or make it loop) in ways that no exception handler sees. So each
 video is decoded here, in a child that is killed and replaced when that happens. The child writes
-frames to files and tells the parent only where they are, and while it is at work that it lives.
+frames to files and sends the parent only their paths, and signs of life while it works.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MODULE = "official_vision.data.prepare.decoding_worker"
 
 
 class DecodingFailedError(Exception):
-    """The video can't be prepared; the text says why."""
+    """The video can't be prepared; the text is the reason."""
 
 
 class WorkerStoppedError(Exception):
@@ -45,7 +45,7 @@ class DecodingWorker:
         self.child = WatchedChild(_MODULE)
 
     def encode(self, row: VideoRow, spec: PrepareSpec, folder: Path) -> EncodedVideo:
-        """frame_encoding.encode_video in the child.
+        """Calls frame_encoding.encode_video in the child.
 
         Raises:
           DecodingFailedError: the video is broken, crashed the child or gave no frame for too long.
@@ -55,7 +55,7 @@ class DecodingWorker:
         return self._call("encode_video", row, spec, folder)
 
     def survey(self, row: VideoRow, spec: PrepareSpec, decode: bool) -> Survey:
-        """survey.survey in the child; errors as of `encode`."""
+        """Calls file_survey.survey in the child; errors as of `encode`."""
         return self._call("survey", row, spec, decode)
 
     def close(self) -> None:
