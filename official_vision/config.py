@@ -288,7 +288,8 @@ def _check_scopes() -> None:
 def _check_macros() -> None:
     """Refuses `steps = 100`, which gin takes for the macro %steps: it would change nothing."""
     text = gin.config_str()
-    for name in re.findall(r"^([\w./]+) =", text.split("\n# Parameters for ")[0], re.MULTILINE):
+    macros = re.split(r"^# Parameters for ", text, maxsplit=1, flags=re.MULTILINE)[0]
+    for name in re.findall(r"^([\w./]+) =", macros, flags=re.MULTILINE):
         if re.search(rf"%{re.escape(name)}\b", text):
             continue
         meant = [f"{spec}.{name}" for spec, fields in _CLASSES.items() if name in _names_of(fields)]
