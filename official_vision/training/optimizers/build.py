@@ -95,7 +95,7 @@ def _two_optimizers(
     optimizer = SplitOptimizer(*parts, spec.gradient_clip_norm)
     if spec.ema_decay is None:
         return optimizer
-    return ExactMovingAverage(optimizer, trainable_weights_only=False, average_decay=spec.ema_decay)
+    return ExactMovingAverage(optimizer, spec.ema_decay)
 
 
 def _built(
@@ -115,7 +115,7 @@ def _built(
             "OptimizerSpec.ema_decay works with Keras's legacy optimizers. "
             f"Received: {spec.ema_decay} with name {spec.name!r}. Name one without _experimental."
         )
-    return ExactMovingAverage(optimizer, trainable_weights_only=False, average_decay=spec.ema_decay)
+    return ExactMovingAverage(optimizer, spec.ema_decay)
 
 
 def _checked_name(name: str) -> str:

@@ -90,7 +90,9 @@ def test_scores_that_differ_are_measured():
     scores = {"scores": np.zeros((1, 3)), "frame_scores": np.zeros((1, 2, 3))}
     moved = {**scores, "frame_scores": scores["frame_scores"] + [0, 0.25, -0.5]}
     assert greatest_difference(scores, moved) == 0.5
-    with pytest.raises(UserError, match=r"scores of one shape. Received: \[1, 2\] of the server, \[1, 3\]"):
+    with pytest.raises(
+        UserError, match=r"scores of one shape. Received: \[1, 2\] of the server, \[1, 3\]"
+    ):
         greatest_difference(scores, {**scores, "scores": np.zeros((1, 2))})
     with pytest.raises(UserError, match="NaN"):
         greatest_difference(scores, {**scores, "scores": np.full((1, 3), np.nan)})
