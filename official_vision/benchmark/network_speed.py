@@ -141,7 +141,7 @@ def _forward_pass(config: Config, precision: str, data: DataSpec) -> Callable[[]
     model = build_model(config.model)
     network = inference_network(model, discrete=False, precision=precision, compiled_flow=True)
     features = noise_clips(network, data)
-    answer = tf.function(lambda given: network(given, training=False)["logits"])
+    answer = tf.function(lambda given: network(given, training=False)["logits"], autograph=False)
     return lambda: answer(features).numpy()
 
 
@@ -165,7 +165,7 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
     # Partial, not a lambda: all lambdas of this line would count as one that is traced again and again.
     own = functools.partial(task.train_step, model=model, optimizer=optimizer)
     strategy = tf.distribute.get_strategy()  # of whoever asks for the step
-    step = tf.function(functools.partial(strategy.run, own))
+    step = tf.function(functools.partial(strategy.run, own), autograph=False)
 
     def run() -> Any:
         with graph_passes.left_out():  # as our trainer does

@@ -75,7 +75,7 @@ def network_scores(model: AssembleNet, clips: HeldOutClips) -> dict[str, np.ndar
     """Returns the network's scores [clips, classes] and frame_scores [clips, time, classes]."""
     # On the CPU, as the file is run: an accelerator rounds otherwise.
     with tf.device("/CPU:0"):
-        forward = tf.function(lambda streams: model(streams, training=False))
+        forward = tf.function(lambda streams: model(streams, training=False), autograph=False)
         answers = [
             forward({name: tf.constant(x) for name, x in clips.clip(number).items()})
             for number in range(len(clips))

@@ -18,7 +18,7 @@ class ExactMovingAverage(optimization.ExponentialMovingAverage):
     rounding error, and a run that was resumed past an evaluation parts from one that was not.
     """
 
-    @tf.function
+    @tf.function(autograph=False)
     def _swap_weights(self) -> None:
         strategy = tf.distribute.get_strategy()
         pairs = list(zip(self._average_weights, self._model_weights, strict=True))
