@@ -68,8 +68,8 @@ def write_stage(folder: Path, config: Config, stage: str, figures: Mapping[str, 
     done = stages_of(folder)
     if done.get(stage) == figures:
         return
-    kept = STAGES[: STAGES.index(stage)]
-    stages = {name: done[name] for name in kept if name in done} | {stage: dict(figures)}
+    earlier = STAGES[: STAGES.index(stage)]
+    stages = {name: done[name] for name in earlier if name in done} | {stage: dict(figures)}
     record = {
         "format": _FORMAT,
         "version": _VERSION,

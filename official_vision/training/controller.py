@@ -12,7 +12,7 @@ from official_vision import files
 from official_vision.errors import StoppedError
 from official_vision.metrics.figures import scalars, with_nan, without_nan
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named
-from official_vision.training.optimizers.hyperparameters import settings_kept
+from official_vision.training.optimizers.hyperparameters import settings_preserved
 from official_vision.training.resilience.stop_signals import StopRequest
 
 EVALUATED_FILE = "evaluated.json"  # step and figures of the newest evaluation
@@ -67,7 +67,7 @@ class Controller(orbit.Controller):
         path = checkpoint_path or self._resume_from
         with self.strategy.scope():
             if path:
-                with settings_kept(self.trainer.optimizer):
+                with settings_preserved(self.trainer.optimizer):
                     self.checkpoint_manager.checkpoint.restore(path)
                 self._saved_step = self._step()
             else:

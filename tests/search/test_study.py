@@ -99,13 +99,13 @@ def test_a_failed_run_stops_no_other_and_finished_ones_stay(tmp_path, monkeypatc
 
 def test_the_table_by_hand():
     outcomes = [
-        Outcome("a", 0, 0.5, found=(True, True)),
-        Outcome("a", 1, 0.75, found=(True, False)),
-        Outcome("a", 2, 0.625, found=(True, True)),
+        Outcome("a", 0, 0.5, peers_match=(True, True)),
+        Outcome("a", 1, 0.75, peers_match=(True, False)),
+        Outcome("a", 2, 0.625, peers_match=(True, True)),
         Outcome("b", 0, failure="broke"),
     ]
     rows = study_report.rows_of([Variant("a"), Variant("b")], outcomes)
-    assert (rows[0].mean, rows[0].found, rows[0].failed) == (0.625, 2, 0)
+    assert (rows[0].mean, rows[0].runs_that_match, rows[0].failed) == (0.625, 2, 0)
     assert rows[0].deviation == pytest.approx(0.125)  # squares .125, .125 and 0 over n - 1
     assert rows[0].deviation == statistics.stdev(rows[0].values)
     assert (rows[1].mean, rows[1].deviation, rows[1].failed) == (None, None, 1)

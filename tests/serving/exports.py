@@ -27,7 +27,7 @@ LABELS = ("bright", "late", "rightwards", "labelled")
 NEUTRAL = 0  # the object id of nothing found
 
 
-class KnownAnswers(tf.Module):
+class KnownScores(tf.Module):
     """Scores that anyone can work out from a clip, a class each.
 
     bright: a frame's mean colour / 255; late: its place in the clip, 0 to less than 1; rightwards: its
@@ -64,7 +64,7 @@ class KnownAnswers(tf.Module):
 
 
 def description(**clip):
-    """The model.json of KnownAnswers, fed with clips as `clip` says."""
+    """The model.json of KnownScores, fed with clips as `clip` says."""
     return {
         "labels": list(LABELS),
         "streams": ["rgb", "flow", "objects"],
@@ -79,11 +79,11 @@ def description(**clip):
     }
 
 
-def save_known_answers(folder):
+def save_known_scores(folder):
     """Writes `folder`/1 as export would."""
     path = folder / "model.json"
     path.write_text(json.dumps(description()))
-    module = KnownAnswers([path])
+    module = KnownScores([path])
     tf.saved_model.save(module, str(folder / "1"), signatures={"streams": module.serve})
     path.unlink()
     return folder

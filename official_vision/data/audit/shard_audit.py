@@ -1,4 +1,4 @@
-"""What an audit finds in prepared splits: damage, streams of unequal length, other annotations."""
+"""The audit of prepared splits: damage, streams of unequal length, other annotations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from official_vision.specs import PrepareSpec
 def shard_findings(
     manifest: Manifest, spec: PrepareSpec, missing: Collection[str], progress: Progress
 ) -> list[Finding]:
-    """Looks at the splits that have been prepared; of the others there is nothing to say.
+    """Audits the splits that have been prepared; the others are passed over.
 
     Args:
       manifest: all videos.
@@ -55,9 +55,9 @@ def _split_findings(
     sound = []
     for shard in index.shards:
         changed = [
-            str(folder / own.file)
-            for own in shard.files
-            if files.sha256(folder / own.file) != own.sha256
+            str(folder / entry.file)
+            for entry in shard.files
+            if files.sha256(folder / entry.file) != entry.sha256
         ]
         for path in changed:
             yield Finding("shards", path, "its content has changed since it was written")
@@ -68,12 +68,14 @@ def _split_findings(
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{count} of {name}" for name, count in lengths.items())
             yield Finding(
-                "frame_count", video, f"its record holds frames of unequal number: {counts}"
+                "frame_count",
+                video,
+                f"the streams of its record have different numbers of frames: {counts}",
             )
 
 
 def _difference(manifest: Manifest, split: str, index: Index) -> str:
-    """How the annotations differ from those that the shards were made of; empty if they don't."""
+    """Returns the difference of the annotations from those of the shards; empty if they don't."""
     if index.classes != manifest.classes:
         return "the shards have other classes than the annotations"
     known = {*index.videos, *(item.id for item in index.left_out)}
@@ -85,9 +87,9 @@ def _difference(manifest: Manifest, split: str, index: Index) -> str:
 
 
 def _lengths(shards: Iterable[str], streams: Iterable[str]) -> Iterator[tuple[str, dict[str, int]]]:
-    """(id, stream -> frames) of every record."""
+    """Yields (id, frames by stream) of every record."""
     for record in tf.data.TFRecordDataset(list(shards)):
         example = tf.train.SequenceExample.FromString(record.numpy())
         video = example.context.feature["clip/id"].bytes_list.value[0].decode()
-        found = example.feature_lists.feature_list
-        yield video, {name: len(found[ENCODED_KEYS[name]].feature) for name in streams}
+        lists = example.feature_lists.feature_list
+        yield video, {name: len(lists[ENCODED_KEYS[name]].feature) for name in streams}

@@ -1,6 +1,6 @@
-"""Shards -> batches with tf.data.
+"""Batches of clips, read from shards with tf.data.
 
-    positions of records in a seeded order -- from the step that the run stands at
+    positions of records in a seeded order -- from the step that the run has reached
         -- look up where a record's frames lie -- choose a span and a box
         -- read and decode only their frames and, of JPEGs, only the box -- resize, flip
         -- change colours, blank streams -- batch -- mix
@@ -41,7 +41,7 @@ _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 def read_index(
     spec: DataSpec, streams: Sequence[str], num_classes: int | None, where: str
 ) -> Index:
-    """Reads the split's index and checks that it serves the model.
+    """Reads the split's index and checks that it suits the model.
 
     Args:
       spec: of the data.
@@ -60,7 +60,7 @@ def read_index(
     missing = [stream for stream in streams if stream not in index.streams]
     if missing:
         raise UserError(
-            f"{where}: the model asks for {', '.join(streams)}. Received: {spec.path}, which lacks "
+            f"{where}: the model reads {', '.join(streams)}. Received: {spec.path}, which lacks "
             f"{', '.join(missing)}. Prepare the data with it, or change ModelSpec."
         )
     if num_classes is not None:
@@ -109,7 +109,7 @@ def build_dataset(
         that is filled with masked rows.
       input_context: this pipeline's number and the number of replicas; None for a single one.
       start_step: training steps to pass over, at no cost.
-      skipped: told of damaged records where `spec.damaged` is skip.
+      skipped: notified of damaged records where `spec.damaged` is skip.
       half: of the training records (see data/input/training_order.py); the other half's clips are cut otherwise.
 
     Returns:
@@ -155,7 +155,7 @@ def _numbered(
     start_step: int,
     half: int | None,
 ) -> tf.data.Dataset:
-    """One pipeline's share of (number, position) in the order of training."""
+    """Returns one pipeline's share of (number, position) in the order of training."""
     if half is not None and index.num_videos < 2:
         raise UserError(
             f"Two halves need at least 2 records. Received: {spec.path}, which has {index.num_videos}. "
@@ -169,7 +169,7 @@ def _numbered(
 
 
 class _Reader:
-    """Reads of records what a clip needs, and cuts it; a damaged record gives a masked row, or ends the run."""
+    """Reads the parts of records that a clip needs, and cuts it; a damaged one gives a masked row or raises."""
 
     def __init__(
         self, spec: DataSpec, index: Index, streams: Sequence[str], skipped: Skipped | None
@@ -181,28 +181,28 @@ class _Reader:
         self._skipped = skipped
 
     def head(self, position: tf.Tensor) -> Record:
-        """The record at a position without its frames."""
+        """Returns the record at a position without its frames."""
         return self._table.head(position)
 
     def frames(self, head: Record, start: tf.Tensor) -> Record:
-        """The record with those frames alone that a clip from `start` on can need."""
-        # The stored flow between a clip's last frame and the next is a frame step's as well.
+        """Returns the record with only those frames that a clip from `start` on can need."""
+        # The flow from a clip's last frame to the next belongs to a frame step too.
         return self._table.window(head, start, self.spec.frames * self.spec.frame_stride)
 
     def report(self, mask: tf.Tensor, positions: tf.Tensor) -> None:
-        """Tells of the records [records] whose mask is 0."""
+        """Reports the records [records] whose mask is 0."""
         report_damage(mask == 0, positions, self.spec.path, self._skipped)
 
     def size(self, frames: Record) -> tuple[tf.Tensor, tf.Tensor]:
-        """Height and width of the frames, scalars int32."""
+        """Returns the height and width of the frames, scalars int32."""
         return frame_size(frames, tf.constant(0), self.streams)
 
     def clip(self, frames: Record, box: tf.Tensor, flip: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The streams of the clip that begins with the first of the frames."""
+        """Returns the streams of the clip that begins with the first of the frames."""
         return decode_clip(frames, tf.constant(0), box, flip, self.spec, self.streams)
 
     def targets(self, record: Record, start: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The labels of one clip, and what tells it from others."""
+        """Returns the labels of one clip, and what identifies it."""
         return {
             "labels": span.clip_labels(record, start, len(self.index.classes), self.spec),
             "mask": tf.constant(1.0),
@@ -227,8 +227,8 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
         features, targets = rows_or_blank(cut, batch, numbers, positions)
         reader.report(targets["mask"], positions)
         # No other random choice about a clip has a seed that begins with a negative number.
-        own = tf.stack([tf.fill([batch], -1 - spec.seed), tf.cast(numbers, tf.int32)], axis=1)
-        targets = {**targets, "dropout_seed": own}
+        seeds = tf.stack([tf.fill([batch], -1 - spec.seed), tf.cast(numbers, tf.int32)], axis=1)
+        targets = {**targets, "dropout_seed": seeds}
         if spec.mixup_alpha or spec.cutmix_alpha:
             return mix_batch(features, targets, spec, _seeds(spec, numbers[0])[4])
         return features, targets
@@ -240,7 +240,7 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
 
 
 def _seeds(spec: DataSpec, number: tf.Tensor) -> tf.Tensor:
-    """Seeds int [5, 2] of a record number: of span, crop, flip, changed values, and the batch it opens."""
+    """Returns seeds int [5, 2] of a record number: for span, crop, flip, changed values, and the batch it opens."""
     return tf.random.split(tf.stack([tf.constant(spec.seed, tf.int64), number]), 5)
 
 
@@ -267,17 +267,17 @@ def _evaluation_examples(
         reader.report(targets["mask"][tf.newaxis], position[tf.newaxis])
         return features, targets
 
-    pipelines, own_number = context.num_input_pipelines, context.input_pipeline_id
-    positions = tf.data.Dataset.range(num_videos).shard(pipelines, own_number)
+    pipelines, pipeline_number = context.num_input_pipelines, context.input_pipeline_id
+    positions = tf.data.Dataset.range(num_videos).shard(pipelines, pipeline_number)
     # A head is read once for all cuts; an unreadable one is empty, and then so is each cut.
     heads = positions.map(
         lambda position: (position, or_blank(lambda: reader.head(position))), **_PARALLEL
     )
     examples = heads.flat_map(every_cut).map(example, **_PARALLEL)
     # Every pipeline and replica gets as many batches as the fullest one, the rest filled and masked.
-    own = len(range(own_number, num_videos, pipelines)) * len(cuts)
+    num_clips = len(range(pipeline_number, num_videos, pipelines)) * len(cuts)
     most = -(-num_videos // pipelines) * len(cuts)
     step = batch * max(1, context.num_replicas_in_sync // pipelines)
-    filling = -(-most // step) * step - own
+    filling = -(-most // step) * step - num_clips
     blank = tf.nest.map_structure(lambda s: tf.zeros(s.shape, s.dtype), examples.element_spec)
     return examples.concatenate(tf.data.Dataset.from_tensors(blank).repeat(filling))

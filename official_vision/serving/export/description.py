@@ -89,12 +89,12 @@ def gates_from_list(values: list[Mapping[str, Any]]) -> list[Gate]:
     """Reads what `gates_to_list` made, also after a way through JSON, which has no tuples."""
     return [
         Gate(
-            int(own["source"]),
-            int(own["target"]),
-            tuple((int(node), float(share)) for node, share in own["peers"]),
-            float(own["strength"]),
+            int(entry["source"]),
+            int(entry["target"]),
+            tuple((int(node), float(share)) for node, share in entry["peers"]),
+            float(entry["strength"]),
         )
-        for own in values
+        for entry in values
     ]
 
 

@@ -66,7 +66,7 @@ def run_job(job: Job) -> str:
       VideoError: this video could not be worked on, whatever the reason; its JSON file is not written.
       UserError: the disk is full: no other video would fare better.
     """
-    with files.full_disk_told("--output_dir", job.outputs.json.parent):
+    with files.full_disk_reported("--output_dir", job.outputs.json.parent):
         try:
             return _done(job)
         except VideoError:
@@ -75,22 +75,22 @@ def run_job(job: Job) -> str:
             if files.full_disk_reason(error):
                 raise
             what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-            said = (str(error).strip().splitlines() or ["no reason was named"])[0]
-            raise VideoError(f"{shown(job.video)}: {what}{said}") from error
+            reason = (str(error).strip().splitlines() or ["no reason was named"])[0]
+            raise VideoError(f"{shown(job.video)}: {what}{reason}") from error
 
 
 def _done(job: Job) -> str:
     predictor, outputs = load(job.model, job.options), job.outputs
     prediction = predictor.predict(job.video)
     _draw_timeline(outputs.timeline, prediction)
-    said = f"{to_text(prediction)}\ntimeline drawn in {outputs.timeline}"
+    text = f"{to_text(prediction)}\ntimeline drawn in {outputs.timeline}"
     if outputs.overlay:
         # Scores of a frame are known when its last window is: the video is read a second time.
         annotation = Annotation(prediction.labels, prediction.frame_scores, prediction.times_sec)
         write_overlay(outputs.overlay, predictor.shown_frames(job.video), annotation)
-        said += f"\nannotated video in {outputs.overlay}"
+        text += f"\nannotated video in {outputs.overlay}"
     files.write_text(outputs.json, _as_json(job.request, to_dict(prediction)))
-    return said
+    return text
 
 
 def _as_json(request: dict[str, Any], prediction: dict[str, Any]) -> str:

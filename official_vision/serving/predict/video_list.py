@@ -72,8 +72,8 @@ def write_all(path: str | os.PathLike, outputs: Sequence[Outputs]) -> None:
         files.written_aside(path) as partial,
         open(partial, "w", encoding="utf-8", errors="backslashreplace") as file,
     ):
-        for number, own in enumerate(outputs):
-            prediction = files.read_json(own.json)["prediction"]
+        for number, files_of_video in enumerate(outputs):
+            prediction = files.read_json(files_of_video.json)["prediction"]
             file.write("[\n" if number == 0 else ",\n")
             file.write(json.dumps(prediction, ensure_ascii=False, allow_nan=False))
         file.write("\n]\n" if outputs else "[]\n")
@@ -91,12 +91,12 @@ def find_videos(paths: Sequence[str], lists: Sequence[str]) -> list[str]:
     Raises:
       UserError: a list can't be read, or a folder or a list names no video.
     """
-    found: list[str] = []
+    videos: list[str] = []
     for path in paths:
-        found += _in_folder(Path(path)) if os.path.isdir(path) else [str(existing_path("", path))]
+        videos += _in_folder(Path(path)) if os.path.isdir(path) else [str(existing_path("", path))]
     for path in lists:
-        found += _listed(Path(path))
-    return list(dict.fromkeys(found))
+        videos += _listed(Path(path))
+    return list(dict.fromkeys(videos))
 
 
 def _in_folder(folder: Path) -> list[str]:

@@ -92,6 +92,9 @@ def _tell_in_records(model_dir: Path, which: str, figures: Mapping[str, float]) 
         files.write_json(result, {**record, name: _with(record[name], figures)})
 
 
-def _with(kept: Mapping[str, float], figures: Mapping[str, float]) -> dict[str, float]:
-    """Kept figures, those that are known anew replaced."""
-    return {**kept, **without_nan({name: own for name, own in figures.items() if name in kept})}
+def _with(recorded: Mapping[str, float], figures: Mapping[str, float]) -> dict[str, float]:
+    """Returns the recorded figures with the new ones in place of the old."""
+    return {
+        **recorded,
+        **without_nan({name: value for name, value in figures.items() if name in recorded}),
+    }

@@ -33,8 +33,10 @@ class History:
         self._sign = -1.0 if "loss" in metric else 1.0
         self._lines = JsonLines(folder / HISTORY_FILE, start_step)
         self._step = start_step
-        kept = [_figure(r, metric) for r in self._lines.kept if r["kind"] == "evaluation"]
-        self._best = max((self._sign * value for value in kept if value is not None), default=None)
+        figures = [_figure(r, metric) for r in self._lines.records if r["kind"] == "evaluation"]
+        self._best = max(
+            (self._sign * value for value in figures if value is not None), default=None
+        )
         if start_step:
             seconds = sum(sum(record["seconds"].values()) for record in self._lines.dropped)
             self._lines.append(

@@ -86,7 +86,7 @@ def _value(
 
 
 def _thinned(points: Sequence[tuple[int, float | None]]) -> list[list[float]]:
-    """At most _MOST_POINTS (step, value): means of neighbours; NaN values are left out."""
+    """Returns at most _MOST_POINTS (step, value): means of neighbours; NaN values are left out."""
     known = [(step, value) for step, value in points if value is not None]
     size = -(-len(known) // _MOST_POINTS) or 1
     groups = [known[start : start + size] for start in range(0, len(known), size)]

@@ -34,7 +34,7 @@ def read_skipped(model_dir: Path) -> list[SkippedBatch]:
     """Reads which batches a run leaves out, in the order in which they broke it."""
     path = model_dir / SKIPPED_FILE
     rows = files.read_json(path) if path.is_file() else []
-    with files.damage_told(path):
+    with files.damage_reported(path):
         return [SkippedBatch(**{**row, "videos": tuple(row["videos"])}) for row in rows]
 
 

@@ -103,14 +103,14 @@ def start_of(
             f"A run goes on with the model, clips and data it began with. Received: {model_dir}, in which "
             f"{'; '.join([*refused, *meaning])}. Choose another TrainSpec.model_dir or the old settings{remedy}."
         )
-    told = (*meaning, *changes.plain)
+    notes = (*meaning, *changes.plain)
     if step >= config.train.steps:
-        lines = (f"{model_dir} stands at step {step}: nothing is left to train", *_unused(told))
+        lines = (f"{model_dir} stands at step {step}: nothing is left to train", *_unused(notes))
         recorded = _as_trained(configuration.read(model_dir), config, step)
         return Start(recorded, lines, is_new=False, step=step, is_done=True)
     line = f"resuming {model_dir} at step {step} of {config.train.steps}"
-    lines = tuple(f"changed: {change}" for change in told)
-    return Start(config, (line, *lines), told, is_new=False, step=step)
+    lines = tuple(f"changed: {change}" for change in notes)
+    return Start(config, (line, *lines), notes, is_new=False, step=step)
 
 
 def begin(
@@ -138,7 +138,7 @@ def _unused(changes: Sequence[str]) -> list[str]:
 
 
 def _as_trained(recorded: Config, now: Config, step: int) -> Config:
-    """The recorded settings, here and on these devices, ended at the step that was reached."""
+    """Returns the recorded settings, here and on these devices, ended at the step that was reached."""
     devices = ("model_dir", "strategy", "num_gpus", "tpu", "threads_per_operation")
     train = dataclasses.replace(
         recorded.train, steps=step, **{name: getattr(now.train, name) for name in devices}

@@ -51,8 +51,8 @@ def read_run_data(model_dir: str | os.PathLike) -> dict[str, RunData]:
     record = files.read_json(path)
     try:
         return {
-            name: RunData(str(own[_PATH]), Index.from_dict(own[_INDEX], path))
-            for name, own in record.items()
+            name: RunData(str(entry[_PATH]), Index.from_dict(entry[_INDEX], path))
+            for name, entry in record.items()
         }
     except (AttributeError, KeyError, TypeError) as error:
         raise UserError(

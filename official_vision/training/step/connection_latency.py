@@ -49,7 +49,7 @@ def connection_latencies(
         ]
         files.write_json(path, rows)
     rows = files.read_json(path)
-    with files.damage_told(path):
+    with files.damage_reported(path):
         maps = {(row["source"], row["consumer"]): float(row["seconds"]) for row in rows}
     if maps.keys() != routes.keys():
         raise UserError(
@@ -63,15 +63,15 @@ def _routes(architecture: Architecture, setting: Setting) -> dict[tuple[int, int
     plan = make_plan(architecture, setting.num_object_classes)
     alive = architecture.live_nodes(gated_by_peers=setting.gate == "peer")
     routes = {}
-    for own in plan:
-        if own.fusion is None or own.index not in alive:
+    for node in plan:
+        if node.fusion is None or node.index not in alive:
             continue
         for source, width, ratio in zip(
-            own.fusion.inputs, own.fusion.input_channels, own.fusion.pool_ratios, strict=True
+            node.fusion.inputs, node.fusion.input_channels, node.fusion.pool_ratios, strict=True
         ):
-            target = own.fusion.target_channels if width in own.fusion.convolved_widths else 0
+            target = node.fusion.target_channels if width in node.fusion.convolved_widths else 0
             side = -(-setting.size // plan[source].stride)
-            routes[source, own.index] = (setting.frames, side, width, ratio, target)
+            routes[source, node.index] = (setting.frames, side, width, ratio, target)
     return routes
 
 

@@ -98,12 +98,12 @@ def test_videos_lie_in_shards_in_the_order_of_the_file(spec):
     assert index.shards[0].file == "shard-00000-of-00003.tfrecord"
     assert index.videos == tuple(f"v{n}" for n in range(8))
     assert index == Index.read(prepare.Path(spec.output) / "train")
-    found = records(spec)
-    assert [int(record["video"]) for record in found] == list(range(8))
-    assert [[original(frame) for frame in record["rgb"].numpy()] for record in found] == [
+    stored = records(spec)
+    assert [int(record["video"]) for record in stored] == list(range(8))
+    assert [[original(frame) for frame in record["rgb"].numpy()] for record in stored] == [
         [b"\xff\xd8v%d" % n] * 2 for n in range(8)
     ]
-    assert [record["label_index"].numpy().tolist() for record in found] == [
+    assert [record["label_index"].numpy().tolist() for record in stored] == [
         [n % 2] for n in range(8)
     ]
 
@@ -276,7 +276,9 @@ def test_the_index_says_how_its_own_videos_are_labelled(fake, spec, monkeypatch)
         "v4": (Label(1, 5.0, 6.0),),
         "v5": (Label(1, 0.0, 3.95),),
     }
-    rows = tuple(VideoRow(n, f"{n}.mp4", "train", own, 0.0, 4.0) for n, own in labels.items())
+    rows = tuple(
+        VideoRow(n, f"{n}.mp4", "train", row_labels, 0.0, 4.0) for n, row_labels in labels.items()
+    )
     index = run(spec, Manifest(CLASSES, rows))
     assert index.labelling == Labelling(without="v4", several="v2", timed="v3")
     # The shards are there already, and say how long their videos are.

@@ -55,10 +55,10 @@ def test_tensorflow_reads_a_run_of_frames_from_any_of_them_on(tmp_path_factory, 
     for first, begin in enumerate(begins):
         run = records_from(tf.constant(path), tf.constant(begin, tf.int64))
         left = len(frames) - first
-        found = run.take(left).batch(left).get_single_element().numpy()
+        frames_read = run.take(left).batch(left).get_single_element().numpy()
         rest = [
-            place.head + own[place.skip : place.skip + place.length]
-            for own, place in zip(found, places[first:], strict=True)
+            place.head + framed[place.skip : place.skip + place.length]
+            for framed, place in zip(frames_read, places[first:], strict=True)
         ]
         assert rest == frames[first:]
 
@@ -69,9 +69,9 @@ def test_every_decoder_sees_the_same_pixels(suffix):
     for frame, stored in zip(frames, woven(frames), strict=True):
         assert original(stored) == frame
         for decode in (
-            lambda own: tf.io.decode_image(own).numpy(),
-            lambda own: cv2.imdecode(np.frombuffer(own, np.uint8), cv2.IMREAD_COLOR),
-            lambda own: np.asarray(Image.open(io.BytesIO(own))),
+            lambda content: tf.io.decode_image(content).numpy(),
+            lambda content: cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR),
+            lambda content: np.asarray(Image.open(io.BytesIO(content))),
         ):
             np.testing.assert_array_equal(decode(stored), decode(frame))
 

@@ -70,9 +70,9 @@ def test_the_rest_of_the_shard_is_not_read(tmp_path, make_split_in):
     table = frame_table(folder, index, ("rgb",))
     position, start = tf.constant(1), tf.constant(490)
     before = bytes_read()
-    found = table.window(table.head(position), start, 8)["rgb"]
+    window = table.window(table.head(position), start, 8)["rgb"]
     assert bytes_read() - before < 8 * 20_000 + 500_000
-    assert found.numpy().tolist() == frames[490:498]
+    assert window.numpy().tolist() == frames[490:498]
 
 
 def test_shards_of_other_writers_are_refused(tmp_path, stored_videos):

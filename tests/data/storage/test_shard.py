@@ -56,19 +56,19 @@ def test_what_is_written_piece_by_piece_is_what_protobuf_and_tensorflow_write(
 ):
     folder = tmp_path_factory.mktemp("shard")
     frames = {
-        name: [b"\xff\xd8" + bytes([number]) * size for number, size in enumerate(own)]
-        for name, own in sizes.items()
+        name: [b"\xff\xd8" + bytes([number]) * size for number, size in enumerate(counts)]
+        for name, counts in sizes.items()
     }
     video = StoredVideo(video_id, 3, 29.97, labels, 20.0, frames)
     write_shard(folder / "found", [video, video])
-    (found, again) = tf.data.TFRecordDataset(str(folder / "found")).as_numpy_iterator()
-    assert found == again
-    lists = tf.train.SequenceExample.FromString(found).feature_lists.feature_list
+    (stored_example, again) = tf.data.TFRecordDataset(str(folder / "found")).as_numpy_iterator()
+    assert stored_example == again
+    lists = tf.train.SequenceExample.FromString(stored_example).feature_lists.feature_list
     stored = {
         name: [feature.bytes_list.value[0] for feature in lists[ENCODED_KEYS[name]].feature]
         for name in frames
     }
-    assert {name: list(map(original, own)) for name, own in stored.items()} == frames
+    assert {name: list(map(original, encoded)) for name, encoded in stored.items()} == frames
     with tf.io.TFRecordWriter(str(folder / "expected")) as writer:
         for _ in range(2):
             writer.write(encode(dataclasses.replace(video, frames=stored)))
@@ -101,9 +101,9 @@ def test_frames_are_decoded_as_opencv_does(texture, graph):
     rgb = np.stack([texture(21, 34, seed) for seed in range(3)], -1)
     jpeg = cv2.imencode(".jpg", rgb[..., ::-1])[1]
     expected = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1]
-    found = decode(tf.constant(jpeg.tobytes()), "rgb", tf.constant(1.0)).numpy()
-    assert np.abs(found - expected.astype(int)).max() <= 4
-    assert np.abs(found - expected.astype(int)).mean() < 0.5
+    actual = decode(tf.constant(jpeg.tobytes()), "rgb", tf.constant(1.0)).numpy()
+    assert np.abs(actual - expected.astype(int)).max() <= 4
+    assert np.abs(actual - expected.astype(int)).mean() < 0.5
 
     codes = np.random.default_rng(0).integers(1, 256, (2, 21, 34), dtype=np.uint8)
     png = tf.constant(cv2.imencode(".png", np.concatenate(codes))[1].tobytes())

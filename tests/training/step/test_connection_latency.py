@@ -35,20 +35,20 @@ def test_figures_are_of_every_connection_and_kept(tmp_path):
 
 
 def test_equal_connections_are_timed_once(tmp_path, monkeypatch):
-    asked = []
+    shapes = []
 
     def numbered(shape):
-        asked.append(shape)
-        return float(len(asked))
+        shapes.append(shape)
+        return float(len(shapes))
 
     monkeypatch.setattr("official_vision.training.step.connection_latency.measure", numbered)
     costs = connection_latencies(assemblenet_50(), SETTING, tmp_path)
     assert len(costs.maps) == 30
-    assert len(asked) == len(set(asked)) == len(set(costs.maps.values())) < 30
+    assert len(shapes) == len(set(shapes)) == len(set(costs.maps.values())) < 30
     # Flow's two stems feed nodes 6 and 7 alike; node 0 reaches node 8 at half the resolution.
     assert costs.maps[2, 6] == costs.maps[3, 6] == costs.maps[2, 7]
-    assert (2, 8, 32, 1, 0) in asked
-    assert (2, 8, 32, 1, 128) in asked
+    assert (2, 8, 32, 1, 0) in shapes
+    assert (2, 8, 32, 1, 128) in shapes
 
 
 def test_a_hundred_times_the_work_takes_longer():
