@@ -46,6 +46,17 @@ class Trainer(base_trainer.Trainer):
         with graph_passes.left_out():
             return super().train(num_steps)
 
+    # AutoGraph would read the source of all that a step calls: nothing there is a Python condition on a tensor.
+    @tf.autograph.experimental.do_not_convert
+    def train_step(self, iterator: Any) -> None:
+        """Takes one step on every replica; see Model Garden's trainer."""
+        super().train_step(iterator)
+
+    @tf.autograph.experimental.do_not_convert
+    def eval_step(self, iterator: Any) -> Any:
+        """Scores one batch on every replica; see Model Garden's trainer."""
+        return super().eval_step(iterator)
+
     def train_loop_begin(self) -> None:
         """Starts the clock of a loop."""
         super().train_loop_begin()
@@ -115,7 +126,7 @@ class Trainer(base_trainer.Trainer):
         self._precise_at = step
         self.stopwatch.add(activities.EVALUATION, time.monotonic() - began)
 
-    @tf.function
+    @tf.function(autograph=False)
     def _forward(self, inputs: Any) -> None:
         """Computes a batch for batch norm's statistics; averaged weights, if any, are in place by then."""
         self.strategy.run(lambda batch: self.model(batch[0], training=True), args=(inputs,))

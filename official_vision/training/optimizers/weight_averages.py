@@ -48,7 +48,7 @@ class ExactMovingAverage(optimization.ExponentialMovingAverage):
         """Exchanges weights and averages; the second time back. Outside of replicas, within the strategy's scope."""
         tf.distribute.get_strategy().run(self.exchange)
 
-    @tf.function
+    @tf.function(autograph=False)
     def exchange(self) -> None:
         """Exchanges weights and averages within a replica."""
         strategy = tf.distribute.get_strategy()
