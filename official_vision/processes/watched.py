@@ -145,13 +145,13 @@ def reply_of(
     Returns:
       The message about its end.
     """
-    told = time.monotonic()
+    last_message = time.monotonic()
 
     def on_step() -> None:
-        nonlocal told
-        if time.monotonic() > told + _TELL_INTERVAL_SEC:
+        nonlocal last_message
+        if time.monotonic() > last_message + _TELL_INTERVAL_SEC:
             send((_AT_WORK, None))
-            told = time.monotonic()
+            last_message = time.monotonic()
 
     try:
         return _DONE, function(*arguments, on_step=on_step)

@@ -1,4 +1,4 @@
-"""Programs and functions in processes of their own: how they end, and what is said of it."""
+"""Programs and functions in separate processes: their ends, and the messages about them."""
 
 from __future__ import annotations
 
