@@ -16,7 +16,7 @@ PACKAGE = REPOSITORY / "official_vision"
 
 _BASE = {"errors", "files", "interruption", "names", "plain", "private_apis", "progress"}
 _FACTS = _BASE | {"architecture", "specs"}
-_TOOLS = {"processes", "fonts", "pictures"}
+_TOOLS = {"processes", "presentation"}
 # A folder or file of the package -> what of the package it may import beside itself.
 MAY_IMPORT = {
     "__init__": {"errors"},
@@ -29,16 +29,15 @@ MAY_IMPORT = {
     "lock": {"errors"},
     "names": {"errors"},
     "cli": _BASE | {"specs"},
-    "fonts": _BASE,
-    "pictures": _BASE | {"fonts"},
+    "presentation": _BASE,
     "processes": {"errors"},
     "specs": _BASE,
-    "architecture": _BASE,
+    "architecture": _BASE | {"presentation"},
     "config": _BASE | {"specs"},
     "metrics": _BASE | {"specs"},
     "modeling": _FACTS,
-    "data": _FACTS | {"lock", "pictures", "processes"},
-    "training": _FACTS | {"lock", "pictures", "metrics", "modeling", "data", "config"},
+    "data": _FACTS | {"lock", "presentation", "processes"},
+    "training": _FACTS | {"lock", "presentation", "metrics", "modeling", "data", "config"},
     "conversion": _FACTS | {"modeling", "training", "config", "data"},
     "serving": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
     "search": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
