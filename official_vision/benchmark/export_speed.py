@@ -106,7 +106,7 @@ def _first(clips: HeldOutClips) -> HeldOutClips:
 
 
 def _keras_seconds(model: AssembleNet, clips: HeldOutClips) -> float:
-    forward = tf.function(lambda streams: model(streams, training=False)["logits"])
+    forward = tf.function(lambda streams: model(streams, training=False)["logits"], autograph=False)
     fed = [{k: tf.constant(x) for k, x in clips.clip(n).items()} for n in range(len(clips))]
     forward(fed[0])
     return statistics.median(seconds_of(lambda clip=clip: forward(clip).numpy()) for clip in fed)
@@ -144,7 +144,7 @@ def exports_text(result: Mapping[str, Any]) -> str:
     keras = result["keras_seconds"]
     lines = [
         f"export, {result['rounds']} clips of {result['frames']} x {result['size']}²; "
-        f"Keras model {keras:.3f} s a clip",
+        f"Keras model {keras:.3f} s per clip",
         f"{'':<20} {'write':>8} {'MiB':>8} {'s/clip':>9} {'x Keras':>8} {'difference':>11}",
     ]
     return "\n".join(lines + [_line(row, keras) for row in result["rows"]])

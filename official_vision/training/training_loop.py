@@ -1,4 +1,4 @@
-"""The training loop of a run: from its newest whole checkpoint to its last step, or to where it breaks."""
+"""The training loop of a run: from its newest whole checkpoint to its last step, or to the step that breaks."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ class Runner:
 
 
 def _check_common_start(strategy: tf.distribute.Strategy, start_step: int) -> None:
-    """Workers that don't see the same folder would train different weights, and then wait for ever."""
+    """Refuses workers that don't see the same folder: they would train different weights, and wait for ever."""
     start = strategy.run(lambda: tf.constant([start_step]))
     steps = sorted(set(strategy.gather(start, axis=0).numpy().tolist()))
     if len(steps) > 1:

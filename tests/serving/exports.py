@@ -1,4 +1,4 @@
-"""Small exported files, videos and runs whose answers are known."""
+"""Small exported files, videos and runs whose scores are known."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from official_vision.modeling.builder import build_model
 from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec
 
 LABELS = ("bright", "late", "rightwards", "labelled")
-NEUTRAL = 0  # the object id of nothing found
+NEUTRAL = 0  # the object id of nothing detected
 
 
 class KnownScores(tf.Module):
@@ -64,7 +64,7 @@ class KnownScores(tf.Module):
 
 
 def description(**clip):
-    """The model.json of KnownScores, fed with clips as `clip` says."""
+    """The model.json of KnownScores, fed with clips as `clip` sets."""
     return {
         "labels": list(LABELS),
         "streams": ["rgb", "flow", "objects"],
@@ -112,7 +112,7 @@ def write_video(path, frames, fps=25):
 
 
 def first_frames(source, count, path):
-    """Writes the first frames of a real video as a video of its own."""
+    """Writes the first frames of a real video as a separate video."""
     frames = []
     with av.open(str(source)) as container:
         for picture in container.decode(video=0):

@@ -93,8 +93,11 @@ def write_data(folder, classes=CLASSES):
     return folder
 
 
-def architecture(name="small", last=8):
-    """One block a stem and one that joins them."""
+def architecture(name="small", last=8, streams=STREAMS):
+    """One block a stem and one that joins them; of one stream alone two blocks, traced in half the time."""
+    if streams == ("rgb",):
+        nodes = (Stem("rgb", 4), Block(1, (0,), 4), Block(2, (0, 1), last, 1, 2))
+        return Architecture(name, nodes, depth=26)
     nodes = (
         Stem("rgb", 4),
         Stem("flow", 4),
@@ -144,7 +147,7 @@ def config(data, model_dir, graph, **settings):
     for section, spec in sections.items():
         names = {f.name for f in dataclasses.fields(spec)}
         taken = {name: changed.pop(name) for name in list(changed) if name in names}
-        if section == "train_data":  # both splits take what is given for data
+        if section == "train_data":  # both splits take the settings of data
             both = {name: value for name, value in taken.items() if name != "path"}
             sections["validation_data"] = dataclasses.replace(sections["validation_data"], **both)
         sections[section] = dataclasses.replace(sections[section], **taken)

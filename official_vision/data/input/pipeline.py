@@ -86,6 +86,8 @@ def check_num_classes(num_classes: int, index: Index, path: str) -> None:
         )
 
 
+# AutoGraph would read the source of all that is mapped: nothing there is a Python condition on a tensor.
+@tf.autograph.experimental.do_not_convert
 def build_dataset(
     spec: DataSpec,
     index: Index,
@@ -112,7 +114,7 @@ def build_dataset(
 
     Returns:
       A dataset of (features, targets). features: rgb uint8 [batch, time, size, size, 3], flow
-      float32 [batch, time, size, size, 2] in pixels a frame step, objects uint8 [batch, time, size,
+      float32 [batch, time, size, size, 2] in pixels per frame step, objects uint8 [batch, time, size,
       size]. targets: labels float32 [batch, classes], mask float32 [batch] (0 for filling and
       damaged records), video int32 [batch] (row of the video in its split); in training also
       dropout_seed int32 [batch, 2].

@@ -1,4 +1,4 @@
-"""CRC-32C, the checksum of TFRecords, of content that comes piece by piece; and what it frames them with."""
+"""CRC-32C, the checksum of TFRecords, of content that comes piece by piece; and the framing with it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ HEADER_BYTES = (
 
 
 def crc32c(data: bytes, before: int = 0) -> int:
-    """The checksum of what has the checksum `before` followed by `data`."""
+    """Extends the checksum `before` by `data`."""
     return google_crc32c.extend(before, data)
 
 
 def masked(checksum: int) -> int:
-    """The form in which TFRecords hold a checksum: rotated by 15 bits, plus a constant."""
+    """Returns the form of a checksum in TFRecords: rotated by 15 bits, plus a constant."""
     return ((checksum >> 15 | checksum << 17) + _MASK_DELTA) & _ALL_ONES
 
 
 def packed(checksum: int) -> bytes:
-    """A checksum as a TFRecord holds it: masked, 4 bytes."""
+    """Returns the bytes of a checksum in a TFRecord: masked, 4 bytes."""
     return masked(checksum).to_bytes(4, "little")
 
 
 def record_header(length: int) -> bytes:
-    """What a TFRecord begins with whose content has `length` bytes."""
+    """Returns the head of a TFRecord whose content has `length` bytes."""
     size = length.to_bytes(8, "little")
     return size + packed(crc32c(size))

@@ -35,29 +35,29 @@ class Skipped:
         self.positions: set[int] = set()
         self._folder = folder
         self._index = index
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
 
     def note(self, positions: Iterable[int]) -> None:
         """Remembers records by their positions."""
         self.positions.update(map(int, positions))
 
     def news(self) -> list[str]:
-        """A line for each record since the last call, with the reason, then one with the count."""
-        fresh = sorted(self.positions - self._told)
+        """Returns a line for each record since the last call, with the reason, then one with the count."""
+        fresh = sorted(self.positions - self._reported)
         if not fresh:
             return []
-        self._told |= set(fresh)
+        self._reported |= set(fresh)
         table = frame_table(self._folder, self._index, self._index.streams)
         lines = [
             f"skipped {_described(table, self._index, position, diagnose(table, self._index, position))}"
             for position in fresh
         ]
-        count = f"{len(self._told)} of {self._index.num_videos} records"
+        count = f"{len(self._reported)} of {self._index.num_videos} records"
         return [*lines, f"skipped {count} of {self._folder} so far"]
 
 
 def or_blank(make: Callable[[], Any]) -> Any:
-    """What `make` returns, in a graph; zeros in its shapes (0 for open sizes) where it fails."""
+    """Returns what `make` returns, in a graph; zeros in its shapes (0 for open sizes) where it fails."""
     # A dataset whose source fails would fail again and again; a map's element fails once.
     made = tf.data.Dataset.from_tensors(0).map(lambda _: make())
     blank = tf.nest.map_structure(
@@ -68,7 +68,7 @@ def or_blank(make: Callable[[], Any]) -> Any:
 
 
 def rows_or_blank(make: Callable[..., Any], count: int, *columns: tf.Tensor) -> Any:
-    """What `make` returns for each row of the columns, stacked, in a graph; zeros in rows where it fails.
+    """Returns what `make` returns for each row of the columns, stacked, in a graph; zeros in rows where it fails.
 
     Rows are made side by side, and one guard serves all: each sets up its function anew, a fifteenth of
     the time that a clip takes.
@@ -105,7 +105,7 @@ def rows_or_blank(make: Callable[..., Any], count: int, *columns: tf.Tensor) -> 
 def report_damage(
     damaged: tf.Tensor, positions: tf.Tensor, folder: str, skipped: Skipped | None
 ) -> None:
-    """To be called in a graph for all records that were read.
+    """Raises or counts damaged records; called in a graph for all records that were read.
 
     Args:
       damaged: bool [records]; nothing happens to the others.
@@ -128,7 +128,7 @@ def report_damage(
 
 @contextlib.contextmanager
 def damage_named(folder: str | os.PathLike, index: Index) -> Iterator[None]:
-    """Wraps the reading of a split: what `report_damage` raised becomes a UserError that says what is wrong.
+    """Wraps the reading of a split, so that an error of `report_damage` becomes a UserError with the reason.
 
     Args:
       folder: of the split, DataSpec.path.
@@ -140,12 +140,12 @@ def damage_named(folder: str | os.PathLike, index: Index) -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(
+        match = re.search(
             rf"{re.escape(f'[{_MARK}]')} \[{re.escape(str(folder))}\] \[(\d+)\]", str(error)
         )
-        if not found:
+        if not match:
             raise
-        table, position = frame_table(folder, index, index.streams), int(found[1])
+        table, position = frame_table(folder, index, index.streams), int(match[1])
         reason = diagnose(table, index, position)
         raise UserError(
             "A record must be as tools/prepare_data.py wrote it. "
@@ -155,7 +155,7 @@ def damage_named(folder: str | os.PathLike, index: Index) -> Iterator[None]:
 
 
 def diagnose(table: FrameTable, index: Index, position: int) -> str:
-    """What is wrong with a record, in words."""
+    """Describes what is wrong with a record."""
     path, offset = table.shards.place(position)
     table_path, _ = table.tables.place(position)
     if not Path(path).is_file():

@@ -1,4 +1,4 @@
-"""Frames of every stream -> the bytes that shards hold. No TensorFlow: decoding workers start quickly."""
+"""Encodes frames of every stream for shards. No TensorFlow: decoding workers start quickly."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGEST_RECORD_BYTES = 2**31 - 2**24
 
 
 class EncodedVideo(NamedTuple):
-    """What is stored of a video.
+    """The stored form of a video.
 
     Attributes:
       fps: frames per second, on average.
@@ -47,7 +47,7 @@ class EncodedVideo(NamedTuple):
 def encode_video(
     row: VideoRow, spec: PrepareSpec, folder: Path, on_frame: Callable[[], None] = lambda: None
 ) -> EncodedVideo:
-    """Decodes a video and writes its streams, encoded, into a folder; holds two frames at a time.
+    """Decodes a video and writes its streams, encoded, into a folder; two frames are in memory at a time.
 
     Args:
       row: the video, its path relative to `spec.videos`.

@@ -3,7 +3,7 @@
 A record is a SequenceExample; protocol buffers put the number and the length of each field before it:
 
     SequenceExample  1: context             2: FeatureLists
-    FeatureLists     1: an entry a stream   1: its key, 2: its FeatureList
+    FeatureLists     1: an entry per stream, of 1: its key, 2: its FeatureList
     FeatureList      1: Features            each of 1: a BytesList of 1: the bytes of a frame
 
 The bytes of a frame are as data/storage/frame_records.py weaves them.
@@ -66,7 +66,7 @@ class FrameLists(contextlib.AbstractContextManager):
 
 
 def record_blocks(context: bytes, lists: Mapping[str, Path]) -> tuple[int, Iterator[bytes]]:
-    """A serialised SequenceExample in pieces, equal to what protobuf writes deterministically.
+    """Yields a serialised SequenceExample in pieces, equal to what protobuf writes deterministically.
 
     Args:
       context: the serialised Features of the context.
@@ -89,7 +89,7 @@ def read_frames(record: BinaryIO, length: int) -> Iterator[tuple[str, int, bytes
     """Goes through a record as `record_blocks` gives it, and holds a frame at a time.
 
     Args:
-      record: a file that stands at the record's first byte.
+      record: a file, positioned at the record's first byte.
       length: of the record in bytes.
 
     Yields:

@@ -31,7 +31,7 @@ _CHUNK = _WOVEN_BYTES.to_bytes(4, "big") + _CHUNK_TYPE
 
 
 class _Form(NamedTuple):
-    """Where the framing lies in frames of a format: after `head_bytes`; `closing_bytes` follow it."""
+    """The place of the framing in frames of a format: after `head_bytes`; `closing_bytes` follow it."""
 
     head_bytes: int
     opening: bytes
@@ -52,7 +52,7 @@ class FrameWeaver:
     """Weaves the frames of one stream; a frame can be stored when the next one, or none, is known."""
 
     def __init__(self) -> None:
-        self._held: bytes | None = None
+        self._previous: bytes | None = None
         self._checksum = bytes(_CHECKSUM_BYTES)
 
     def append(self, frame: bytes) -> bytes | None:
@@ -64,7 +64,7 @@ class FrameWeaver:
         Raises:
           ValueError: neither.
         """
-        before, self._held = self._held, frame
+        before, self._previous = self._previous, frame
         if before is None:
             return None
         form = _form_of(frame)
@@ -77,13 +77,13 @@ class FrameWeaver:
 
     def end(self) -> bytes | None:
         """Returns the last frame as it is to be stored; None when there was no frame."""
-        if self._held is None:
+        if self._previous is None:
             return None
-        stored = self._woven(self._held, None)
+        stored = self._woven(self._previous, None)
         return stored[: -len(_TAIL)] + self._checksum
 
     def _woven(self, frame: bytes, gap: bytes | None) -> bytes:
-        """The frame as it is stored, `gap` being what the file holds between it and the next framing."""
+        """Returns the stored form of a frame; `gap` is the content of the file between it and the next framing."""
         form = _form_of(frame)
         head, rest = frame[: form.head_bytes], frame[form.head_bytes :]
         after = b"" if gap is None else _TAIL + gap
@@ -95,7 +95,7 @@ class FrameWeaver:
 
 
 class Place(NamedTuple):
-    """Where a stored frame holds its TFRecord, and what of its content is the frame's.
+    """The place of a stored frame's TFRecord, and the part of its content that is the frame's.
 
     Attributes:
       head: what the frame begins with, before the content.
@@ -126,7 +126,7 @@ def place_of(stored: bytes) -> Place:
 
 
 def feature_head(size: int) -> bytes:
-    """What lies before the `size` bytes of a frame in a FeatureList: it is the value of a BytesList,
+    """Returns the bytes before the `size` bytes of a frame in a FeatureList: it is the value of a BytesList,
     that of a Feature, that of the list.
     """
     heads = b""
@@ -136,7 +136,7 @@ def feature_head(size: int) -> bytes:
 
 
 def field_head(number: int, size: int) -> bytes:
-    """What lies before the `size` bytes of a field: its number with the mark of bytes (2), its length."""
+    """Returns the bytes before the `size` bytes of a field: its number with the mark of bytes (2), its length."""
     head = bytearray([number << 3 | 2])
     while size > 0x7F:
         head.append(size & 0x7F | 0x80)

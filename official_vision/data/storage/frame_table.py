@@ -1,9 +1,9 @@
-"""Where each frame lies in a shard, so that a clip is read without the rest of its video.
+"""The place of each frame in a shard, so that a clip is read without the rest of its video.
 
 Beside a shard lies its table, a TFRecord file with a record for each of the shard's, in their order: a
 tf.train.Example of the record's context, and of each stream
 
-    image/encoded/offset  int64 [time], the byte of the shard at which a frame's own TFRecord begins
+    image/encoded/offset  int64 [time], the byte of the shard at which a frame's TFRecord begins
                           (data/storage/frame_records.py)
     image/encoded/length  int64 [time], bytes of the frame that this TFRecord holds
     image/encoded/skip    int64 [1], bytes that come before them in it
@@ -51,11 +51,11 @@ def describe_shard(path: str | os.PathLike) -> ShardEntry:
     with (
         files.written_aside(table) as partial,
         open(path, "rb") as shard,
-        open(partial, "wb") as own,
+        open(partial, "wb") as writer,
     ):
         for _, length in enter_records(shard):
             example = _table_of(shard, length).SerializeToString(deterministic=True)
-            append_record(own, len(example), [example])
+            append_record(writer, len(example), [example])
     entry = _record_file(path)
     return ShardEntry(**vars(entry), count=len(entry.offsets), frames=_record_file(table))
 
@@ -65,7 +65,7 @@ def _record_file(path: Path) -> RecordFile:
 
 
 def _table_of(shard: BinaryIO, length: int) -> tf.train.Example:
-    """The table's record of the shard's record of `length` bytes at which the file stands."""
+    """Returns the table's record of the shard's record of `length` bytes at the file's position."""
     frames = read_frames(shard, length)
     _, _, context = next(frames)
     example = tf.train.Example(features=tf.train.Features.FromString(context))
@@ -96,14 +96,14 @@ class FrameTable:
     streams: tuple[str, ...]
 
     def head(self, position: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Reads what is known of a record without its frames.
+        """Reads a record without its frames.
 
         Args:
           position: of the record, a scalar int64.
 
         Returns:
           What data/storage/shard.py parses of a record's context; the path of its shard, a scalar string; and
-          for each stream the offsets of its frames, int64 [time], and what else the table says of it.
+          for each stream the offsets of its frames, int64 [time], and the table's other values of it.
 
         Raises:
           tf.errors.OpError: the table's record is damaged, or the table is gone.
@@ -113,11 +113,12 @@ class FrameTable:
         }
         features = {**CONTEXT_FEATURES, **{key: _PARTS[part] for (_, part), key in keys.items()}}
         parsed = tf.io.parse_single_example(self.tables.read(position), features)
-        own = {(name, part): parsed[key] for (name, part), key in keys.items()}
+        values = {(name, part): parsed[key] for (name, part), key in keys.items()}
         return {
             **context_values(parsed),
             **{
-                name if part == "offset" else f"{name}_{part}": x for (name, part), x in own.items()
+                name if part == "offset" else f"{name}_{part}": x
+                for (name, part), x in values.items()
             },
             "path": tf.gather(
                 tf.constant(self.shards.paths), tf.gather(tf.constant(self.shards.shard), position)
@@ -160,14 +161,14 @@ _PARTS = {
 
 
 def _read(path: tf.Tensor, offsets: tf.Tensor) -> tf.Tensor:
-    """The contents string [records] of the TFRecords at `offsets`, which follow one another in the file."""
+    """Reads the contents, string [records], of the TFRecords at `offsets`, which follow one another in the file."""
     count = tf.size(offsets, tf.int64)
     contents = records_from(path, offsets[0]).take(count).batch(count).get_single_element()
     return tf.ensure_shape(contents, [None])
 
 
 def frame_table(folder: str | os.PathLike, index: Index, streams: Sequence[str]) -> FrameTable:
-    """The tables of a split.
+    """Reads the tables of a split.
 
     Args:
       folder: of the split.

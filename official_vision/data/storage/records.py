@@ -1,4 +1,4 @@
-"""Where each record lies in the shards, and reading or writing one record by itself.
+"""The place of each record in the shards; reads and writes single records.
 
 A TFRecord file is a row of records, each: length uint64, checksum of the length uint32, content,
 checksum of the content uint32. So a shuffle needs no buffer of records: positions are shuffled, and
@@ -27,7 +27,7 @@ _READ_BUFFER = 1 << 16
 
 @dataclasses.dataclass(frozen=True)
 class RecordTable:
-    """Where the records of files lie; a record's place in these rows is its position.
+    """The places of the records of files; a record's row number is its position.
 
     Attributes:
       paths: of the files.
@@ -43,7 +43,7 @@ class RecordTable:
         return len(self.shard)
 
     def place(self, position: int) -> tuple[str, int]:
-        """The path of a record's file, and the byte at which the record begins."""
+        """Returns the path of a record's file, and the byte at which the record begins."""
         return self.paths[self.shard[position]], int(self.offset[position])
 
     def read(self, position: tf.Tensor) -> tf.Tensor:
@@ -64,7 +64,7 @@ class RecordTable:
 
 
 def records_from(path: tf.Tensor, offset: tf.Tensor) -> tf.data.Dataset:
-    """The contents of the TFRecords of a file from a byte on; what lies before it is not read.
+    """Yields the contents of the TFRecords of a file from a byte on; what is before it is not read.
 
     Args:
       path: a scalar string.
@@ -80,7 +80,7 @@ def records_from(path: tf.Tensor, offset: tf.Tensor) -> tf.data.Dataset:
 
 
 def record_table(folder: str | os.PathLike, entries: Sequence[RecordFile]) -> RecordTable:
-    """The table of the records of a split's shards, or of other files beside its index."""
+    """Returns the table of the records of a split's shards, or of other files beside its index."""
     shard = np.repeat(np.arange(len(entries)), [len(entry.offsets) for entry in entries])
     offsets = [np.array(entry.offsets, np.int64) for entry in entries]
     paths = tuple(str(Path(folder) / entry.file) for entry in entries)
@@ -104,13 +104,13 @@ def append_record(file: BinaryIO, length: int, blocks: Iterable[bytes]) -> None:
 
 
 def record_offsets(path: str | os.PathLike) -> tuple[int, ...]:
-    """The byte at which each whole record of a shard begins; contents are not read."""
+    """Returns the byte at which each whole record of a shard begins; contents are not read."""
     with open(path, "rb") as file:
         return tuple(offset for offset, _ in enter_records(file))
 
 
 def enter_records(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Goes through the whole records of an open file.
+    """Iterates over the whole records of an open file.
 
     Yields:
       The byte at which a record begins, and the length of its content in bytes; the file then stands
@@ -124,13 +124,13 @@ def enter_records(file: BinaryIO) -> Iterator[tuple[int, int]]:
 
 
 def is_cut_short(path: str | os.PathLike, offset: int) -> bool:
-    """Whether a shard ends before the record that begins at `offset` does."""
+    """Returns whether a shard ends before the record that begins at `offset` does."""
     with open(path, "rb") as file:
         return _record_end(file, offset, os.path.getsize(path)) is None
 
 
 def _record_end(file: BinaryIO, position: int, size: int) -> int | None:
-    """The byte after a record's last, with the file at its content; None when the file ends before."""
+    """Returns the byte after a record's last, with the file at its content; None when the file ends before."""
     if position + _FRAME > size:
         return None
     file.seek(position)

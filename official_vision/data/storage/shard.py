@@ -1,14 +1,14 @@
 """The shard format, written and read side by side: TFRecords of SequenceExamples.
 
-The keys are a superset of Model Garden's, whose own video reader takes these shards (rgb and labels).
+The keys are a superset of Model Garden's, whose video reader reads these shards (rgb and labels).
 
     context        clip/id, clip/video (row of the split), clip/fps,
                    clip/label/index, clip/label/text, clip/label/start, clip/label/end (seconds; -1 = whole),
                    clip/times (seconds: when each frame begins, and the last one ends),
                    flow/bound (pixels)
-    feature lists  image/encoded    a JPEG a frame
+    feature lists  image/encoded    a JPEG per frame
                    flow/encoded     a grey PNG per frame, x codes above y codes: [2 * height, width]
-                   objects/encoded  a grey PNG of ids a frame
+                   objects/encoded  a grey PNG of ids per frame
 
 Frames are encoded by data/storage/frame_encoding.py, in processes without TensorFlow. For every decoder they are
 plain JPEGs and PNGs; each also carries what lets it be read by itself (data/storage/frame_records.py).
@@ -36,7 +36,7 @@ _BLOCK = 16  # columns that a JPEG of half-width colours codes together
 
 
 class JpegWindow(NamedTuple):
-    """What to decode of a JPEG for a box of it.
+    """The part of a JPEG to decode for a box of it.
 
     Attributes:
       decoded: int32 [top, left, height, width] in the JPEG.
@@ -50,13 +50,13 @@ class JpegWindow(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class StoredVideo:
-    """A video as it is stored.
+    """A stored video.
 
     Attributes:
       id, video: its name and its row number in the split.
       fps: frames per second.
       labels: (class index, class name, start, end) with seconds, WHOLE_VIDEO for both ends of a
-        label that holds throughout.
+        label that applies throughout.
       flow_bound: greatest stored displacement in pixels.
       frames: for each stream the file of its encoded frames, as data/storage/frame_lists.py writes it.
       times_sec: [frames + 1], when each frame begins and the last one ends; empty where frames come at
@@ -83,7 +83,7 @@ def write(video: StoredVideo, file: BinaryIO) -> None:
     feature["clip/video"].int64_list.value.append(video.video)
     feature["clip/fps"].float_list.value.append(video.fps)
     feature["flow/bound"].float_list.value.append(video.flow_bound)
-    # An empty feature still has a kind; readers of variable length ask for it.
+    # An empty feature still has a kind; readers of variable length need it.
     feature["clip/label/index"].int64_list.value.extend(label[0] for label in video.labels)
     feature["clip/label/text"].bytes_list.value.extend(label[1].encode() for label in video.labels)
     feature["clip/label/start"].float_list.value.extend(label[2] for label in video.labels)
@@ -93,7 +93,7 @@ def write(video: StoredVideo, file: BinaryIO) -> None:
     append_record(file, *record_blocks(context.SerializeToString(deterministic=True), lists))
 
 
-# Of a record's context, what readers ask for.
+# The features of a record's context that readers parse.
 CONTEXT_FEATURES = {
     "clip/id": tf.io.FixedLenFeature([], tf.string),
     "clip/video": tf.io.FixedLenFeature([], tf.int64),
@@ -131,7 +131,7 @@ def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]
 
 
 def context_values(context: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """What `parse` returns besides streams, of parsed CONTEXT_FEATURES."""
+    """Returns what `parse` returns besides streams, from parsed CONTEXT_FEATURES."""
     return {
         "id": context["clip/id"],
         "video": context["clip/video"],
@@ -182,7 +182,7 @@ def decode_frame(
 
 
 def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """Height and width of an encoded frame, scalars int32, from its header alone."""
+    """Returns the height and width of an encoded frame, scalars int32, from its header alone."""
     if stream == "rgb":
         size = tf.cond(are_jpegs(encoded), lambda: _jpeg_size(encoded), lambda: _png_size(encoded))
         return size[0], size[1]
@@ -191,7 +191,7 @@ def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]
 
 
 def are_jpegs(encoded: tf.Tensor) -> tf.Tensor:
-    """Whether all frames are JPEGs, as rgb is stored; other writers may have chosen PNGs, which lose nothing."""
+    """Returns whether all frames are JPEGs, as rgb is stored; other writers may have chosen PNGs."""
     return tf.reduce_all(tf.strings.substr(encoded, 0, 1) == b"\xff")
 
 
@@ -205,7 +205,7 @@ def _png_size(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def jpeg_window(whole_width: tf.Tensor, box: tf.Tensor) -> JpegWindow:
-    """What to decode of JPEGs of a width for a box.
+    """Returns the part of JPEGs of a width to decode for a box.
 
     A column more on either side is decoded and dropped: colours are stored at half the width, and
     interpolating them at a border of the decoded part would differ from the whole picture. Of very

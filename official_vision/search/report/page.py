@@ -1,4 +1,4 @@
-"""Writes the page: its data as JSON within a template, with its own style and scripts, and nothing from elsewhere."""
+"""Writes the page: its data as JSON within a template, with all styles and scripts in the file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def describe(folder: Path) -> dict[str, Any]:
     raise UserError(
         f"A report shows the folder of a run ({CONFIG_JSON}), a one-shot search "
         f"({search_folder.SEARCH_FOLDER}/{CONFIG_JSON}) or an evolution ({POPULATION_FILE}). Received: {folder}, "
-        "which holds none of them. Name the folder that tools/search.py or tools/train.py wrote to."
+        "which has none of them. Name the folder that tools/search.py or tools/train.py wrote to."
     )
 
 

@@ -1,7 +1,7 @@
-"""What travels with an exported file, so that videos can be fed to it as its training data was.
+"""The description of an exported file, by which videos are fed to it as its training data was.
 
 assets/model.json is written by export and read by predict; both know it from here. Without TensorFlow:
-a wrong folder is answered at once.
+a wrong folder is refused at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from official_vision.specs import DataSpec, PrepareSpec
 
 ASSETS_FOLDER = "assets"  # TensorFlow's name
 MODEL_FILE = "model.json"
-# Of a SavedModel: clients that have a video alone ask the first, those that have every stream the second.
+# Of a SavedModel: the first is for clients that have only a video, the second for those that have every stream.
 DEFAULT_SIGNATURE, STREAMS_SIGNATURE = "serving_default", "streams"
 LABELS_FILE = "labels.txt"
 _PREPARATION = ("short_side", "fps", "flow", "flow_bound", "objects")
@@ -46,14 +46,14 @@ class Gate:
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """How an exported network is fed, and what its scores mean.
+    """The inputs of an exported network, and the meaning of its scores.
 
     Attributes:
       labels: class names, in the order of the scores.
       streams: rgb, flow, objects: those that are fed.
       preparation: short side, frame rate, flow and objects of the training data.
       clip: frames, step, size and filling of the clips that it was evaluated on.
-      nodes: each node's name, for people; empty in files that were exported before these were told.
+      nodes: each node's name, for people; empty in files without them.
       gates: of the network, likewise.
       stem_share: of a clip's arithmetic, in [0, 1], that those stems do whose output overlapping windows
         don't share; None in those files.
@@ -86,7 +86,7 @@ def gates_to_list(gates: list[Gate]) -> list[dict[str, Any]]:
 
 
 def gates_from_list(values: list[Mapping[str, Any]]) -> list[Gate]:
-    """Reads what `gates_to_list` made, also after a way through JSON, which has no tuples."""
+    """Reads what `gates_to_list` made, also from JSON, which has no tuples."""
     return [
         Gate(
             int(entry["source"]),
@@ -149,7 +149,7 @@ def description_of_run(
     preparation: Mapping[str, Any],
     clip: DataSpec,
 ) -> Description:
-    """Returns what an export of a run would hold: arguments as in Description and feeding_to_dict."""
+    """Returns the description that an export of a run would have: arguments as in Description and feeding_to_dict."""
     feeding = feeding_to_dict(preparation, clip)
     return _described({"labels": labels, "streams": streams, **feeding})
 
@@ -158,7 +158,7 @@ def _described(values: Mapping[str, Any]) -> Description:
     return Description(
         tuple(values["labels"]),
         tuple(values["streams"]),
-        _preparation(values["preparation"]),
+        preparation_of(values["preparation"]),
         DataSpec(**{name: values["clip"][name] for name in _CLIP}),
         tuple(values.get("nodes", ())),
         tuple(gates_from_list(values.get("gates", []))),
@@ -167,6 +167,7 @@ def _described(values: Mapping[str, Any]) -> Description:
     )
 
 
-def _preparation(values: Mapping[str, Any]) -> PrepareSpec:
+def preparation_of(values: Mapping[str, Any]) -> PrepareSpec:
+    """Returns how videos are prepared for a network: the settings of its training data that prediction follows."""
     needed = {name: values[name] for name in _PREPARATION}
     return PrepareSpec(**needed, **{name: values[name] for name in _OBJECTS if name in values})

@@ -37,7 +37,7 @@ class BestExporter:
     def maybe_export_checkpoint(
         self, checkpoint: tf.train.Checkpoint, eval_logs: Mapping, global_step: int, **_: object
     ) -> bool:
-        """Keeps the checkpoint when its figures are the best so far; returns whether it did."""
+        """Saves the checkpoint if its figures are the best so far; returns whether it did."""
         figures = {**scalars(eval_logs), STEP_KEY: float(global_step)}
         if not self._is_best(figures):
             return False

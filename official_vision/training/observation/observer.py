@@ -1,4 +1,4 @@
-"""What is shown and kept of a run while it goes on: progress, history, connections and pictures."""
+"""Shows and records a run in progress: progress, history, connections and pictures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from official_vision.training.trainer import Trainer
 
 
 class Observer:
-    """Is told of every loop and evaluation, and tells the user, the run's folder and TensorBoard."""
+    """Gets every loop and evaluation, and reports it to the user, the run's folder and TensorBoard."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Observer:
         self._validation: tuple[pictures.Sample, ...] = ()
 
     def begin(self) -> None:
-        """Keeps the connections, the graph and clips as training feeds them, of a new run."""
+        """Records the connections, the graph and training clips of a new run."""
         if self._step:
             return
         learned = self._keep_connections()
@@ -60,7 +60,7 @@ class Observer:
             self._write_samples("train", self._samples("train"), {})
 
     def after_loop(self, output: Mapping[str, Any]) -> None:
-        """Takes in a loop of steps: the trainer's output."""
+        """Records a loop of steps: the trainer's output."""
         step = int(self._trainer.global_step.numpy())
         loop = Loop.of(output, step, step - self._step)
         self._step = step
@@ -70,7 +70,7 @@ class Observer:
             self._keep_connections()
 
     def after_evaluation(self, output: Mapping[str, Any]) -> None:
-        """Takes in an evaluation of the weights at this step: the trainer's output."""
+        """Records an evaluation of the weights at this step: the trainer's output."""
         figures = scalars(output)
         self._progress.note(_evaluation_line(figures))
         scores, evaluation = self._trainer.task.evaluated

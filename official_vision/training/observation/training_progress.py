@@ -13,7 +13,7 @@ _ADDED = ("weight_decay", "search_terms")
 
 @dataclasses.dataclass(frozen=True)
 class Loop:
-    """What a loop of steps came to.
+    """The result of a loop of steps.
 
     Attributes:
       step: reached at its end.
@@ -49,7 +49,7 @@ class Loop:
 
     @property
     def pace(self) -> float:
-        """Seconds a step."""
+        """Returns the seconds per step."""
         return self.seconds / self.steps
 
 
@@ -94,7 +94,7 @@ class TrainingProgress:
         )
 
     def _pace(self, loop: Loop) -> float:
-        """Seconds a step over the whole run, without its first loop, in which TensorFlow traces."""
+        """Returns the seconds per step over the whole run, without its first loop, in which TensorFlow traces."""
         if self._first is None:
             self._first = loop
             return loop.pace

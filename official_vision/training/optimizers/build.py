@@ -1,8 +1,9 @@
-"""OptimizerSpec -> Model Garden's optimizer."""
+"""Makes Model Garden's optimizer of an OptimizerSpec."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import tf_keras
 from official.modeling import optimization, performance
@@ -16,7 +17,7 @@ from official_vision.training.optimizers.weight_averages import ExactMovingAvera
 
 LearningRateSchedule = tf_keras.optimizers.schedules.LearningRateSchedule
 ADDONS_PREFIX = "tfa:"
-# Decoupled decay is the optimizer's own; these exclude everything but kernels by variable name.
+# Decoupled decay is a feature of the optimizer; these exclude everything but kernels by variable name.
 _NOT_KERNELS = ["gamma", "beta", "bias", "logits"]
 _DECOUPLED = ("adamw", "lamb", "lars")
 _STEPWISE_DROP = 0.1
@@ -70,7 +71,7 @@ def _one_optimizer(
     is_addon = spec.name.startswith(ADDONS_PREFIX)
     # Of an addon, Model Garden makes the schedule alone.
     garden = dataclasses.replace(spec, name="sgd", decay="l2") if is_addon else spec
-    factory = optimization.OptimizerFactory(_config(garden, train, batch_size))
+    factory = optimization.OptimizerFactory(_config(garden, train.steps, batch_size))
     rate = factory.build_learning_rate()
     return _addon(spec, rate) if is_addon else _built(factory, rate, spec)
 
@@ -78,7 +79,7 @@ def _one_optimizer(
 def _two_optimizers(
     spec: OptimizerSpec, architecture: OptimizerSpec, train: TrainSpec, batch_size: int
 ) -> tf_keras.optimizers.Optimizer:
-    """Clipping and the moving average cover both, around them; kernels, which decay, are the network's."""
+    """Makes both optimizers, with clipping and the moving average around them; decay is only of kernels."""
     for name in _OF_ALL_WEIGHTS:
         if getattr(architecture, name) != getattr(spec, name):
             raise UserError(
@@ -128,18 +129,19 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _config(
-    spec: OptimizerSpec, train: TrainSpec, batch_size: int
-) -> optimization.OptimizationConfig:
+# A run makes its optimizer three times: for checks, for the memory that it takes, and to train. Model Garden
+# makes every optimizer's settings, half a second's work, to have those of one.
+@functools.lru_cache(maxsize=8)
+def _config(spec: OptimizerSpec, steps: int, batch_size: int) -> optimization.OptimizationConfig:
     name = _checked_name(spec.name)
-    if spec.warmup_steps >= train.steps:
+    if spec.warmup_steps >= steps:
         raise UserError(
             "OptimizerSpec.warmup_steps must end within TrainSpec.steps. "
-            f"Received: {spec.warmup_steps} of {train.steps}. Make the warm-up shorter, or train for longer."
+            f"Received: {spec.warmup_steps} of {steps}. Make the warm-up shorter, or train for longer."
         )
     settings = {
         "optimizer": {"type": name, name: _optimizer_settings(spec, name)},
-        "learning_rate": _schedule(spec, train.steps, scaled_learning_rate(spec, batch_size)),
+        "learning_rate": _schedule(spec, steps, scaled_learning_rate(spec, batch_size)),
     }
     if spec.warmup_steps:
         settings["warmup"] = {
@@ -155,7 +157,7 @@ def _optimizer_settings(spec: OptimizerSpec, name: str) -> dict:
     if "momentum" in known:
         settings["momentum"] = spec.momentum
     if name == "adamw":
-        # Its own clipping comes before replicas are summed, and not at all where losses are scaled.
+        # The optimizer's clipping comes before replicas are summed, and not at all where losses are scaled.
         settings["gradient_clip_norm"] = 0.0
     if spec.decay == "decoupled":
         if name not in _DECOUPLED:

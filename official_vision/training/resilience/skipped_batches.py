@@ -1,4 +1,4 @@
-"""Batches that a run leaves out after they broke it, so that it can go back and go on."""
+"""Batches that a run skips after they broke it, so that it can go back and continue."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SkippedBatch:
 
 
 def read_skipped(model_dir: Path) -> list[SkippedBatch]:
-    """Reads which batches a run leaves out, in the order in which they broke it."""
+    """Reads the batches that a run skips, in the order in which they broke it."""
     path = model_dir / SKIPPED_FILE
     rows = files.read_json(path) if path.is_file() else []
     with files.damage_reported(path):
@@ -54,7 +54,7 @@ def batch_after(steps: int, skipped: Sequence[SkippedBatch]) -> int:
 def without_skipped(
     batches: tf.data.Dataset, first: int, skipped: Sequence[SkippedBatch]
 ) -> tf.data.Dataset:
-    """Passes over the skipped ones of `batches`, whose first one has the number `first`."""
+    """Skips those of `batches`, whose first one has the number `first`."""
     numbers = sorted({row.batch for row in skipped if row.batch >= first})
     if not numbers:
         return batches

@@ -1,4 +1,4 @@
-"""A decoder that crashes or hangs costs its own video and no other."""
+"""A decoder that crashes or hangs costs its video and no other."""
 
 import dataclasses
 import functools
@@ -163,7 +163,7 @@ def test_closing_ends_the_child_and_a_call_in_another_thread(spec, tmp_path):
 
 
 def test_the_child_ends_with_its_parent():
-    """Were the parent killed, nobody would be left to end the child."""
+    """If the parent were killed, no process would be left to end the child."""
     script = (
         "import sys, os\n"
         "from official_vision.data.prepare.decoding_worker import DecodingWorker\n"

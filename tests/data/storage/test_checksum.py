@@ -1,4 +1,4 @@
-"""CRC-32C: published values, TensorFlow's own files, and content in pieces."""
+"""CRC-32C: published values, TensorFlow's files, and content in pieces."""
 
 import struct
 

@@ -19,7 +19,7 @@ from official_vision.data.storage.records import record_offsets
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec
 
-VIDEOS = 6  # two a shard
+VIDEOS = 6  # two per shard
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_damage_is_named(split, damage, training):
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_skipped_records_are_masked_and_told(split, damage):
+def test_skipped_records_are_masked_and_reported(split, damage):
     folder, index = split
     spoil, lost, reason = DAMAGE[damage]
     path = folder / index.shards[1].file

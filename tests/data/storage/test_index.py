@@ -1,4 +1,4 @@
-"""The index keeps what it is told, and notices shards that are not as it says."""
+"""The index stores its values, and notices shards that differ from it."""
 
 import dataclasses
 import json
@@ -118,7 +118,7 @@ def test_other_json_is_refused(split):
         Index.read(folder)
 
 
-def test_entries_tell_the_truth(split):
+def test_entries_are_right(split):
     folder, index = split
     assert [shard.count for shard in index.shards] == [2, 1]
     assert all(isinstance(shard, ShardEntry) for shard in Index.read(folder).shards)

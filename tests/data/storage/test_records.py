@@ -1,4 +1,4 @@
-"""Records are found by their framing, and read one by one whatever lies beside them."""
+"""Records are found by their framing, and read one by one whatever is beside them."""
 
 import dataclasses
 

@@ -60,8 +60,8 @@ def test_what_is_written_piece_by_piece_is_what_protobuf_and_tensorflow_write(
         for name, counts in sizes.items()
     }
     video = StoredVideo(video_id, 3, 29.97, labels, 20.0, frames)
-    write_shard(folder / "found", [video, video])
-    (stored_example, again) = tf.data.TFRecordDataset(str(folder / "found")).as_numpy_iterator()
+    write_shard(folder / "actual", [video, video])
+    (stored_example, again) = tf.data.TFRecordDataset(str(folder / "actual")).as_numpy_iterator()
     assert stored_example == again
     lists = tf.train.SequenceExample.FromString(stored_example).feature_lists.feature_list
     stored = {
@@ -72,7 +72,7 @@ def test_what_is_written_piece_by_piece_is_what_protobuf_and_tensorflow_write(
     with tf.io.TFRecordWriter(str(folder / "expected")) as writer:
         for _ in range(2):
             writer.write(encode(dataclasses.replace(video, frames=stored)))
-    assert (folder / "found").read_bytes() == (folder / "expected").read_bytes()
+    assert (folder / "actual").read_bytes() == (folder / "expected").read_bytes()
 
 
 def test_equal_videos_give_equal_bytes(tmp_path):
@@ -87,7 +87,7 @@ def test_equal_videos_give_equal_bytes(tmp_path):
     assert contents[0] == contents[1]
 
 
-def test_only_the_streams_asked_for_are_read(stored_videos):
+def test_only_the_requested_streams_are_read(stored_videos):
     (video,) = stored_videos(1)
     record = parse(tf.constant(encode(video)), ("flow",))
     assert record["flow"].numpy().tolist() == video.frames["flow"]
