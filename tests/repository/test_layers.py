@@ -25,7 +25,7 @@ _BASE = {
     "progress",
 }
 _FACTS = _BASE | {"architecture", "specs"}
-_TOOLS = {"processes", "fonts", "pictures"}
+_TOOLS = {"processes", "presentation"}
 # A folder or file of the package -> what of the package it may import beside itself.
 MAY_IMPORT = {
     # And, for type checkers alone, whatever it offers.
@@ -41,16 +41,15 @@ MAY_IMPORT = {
     "lock": {"errors"},
     "names": {"errors"},
     "cli": _BASE | {"specs", "extras"},
-    "fonts": _BASE,
-    "pictures": _BASE | {"fonts"},
+    "presentation": _BASE,
     "processes": {"errors"},
     "specs": _BASE,
-    "architecture": _BASE,
+    "architecture": _BASE | {"presentation"},
     "config": _BASE | {"specs"},
     "metrics": _BASE | {"specs"},
     "modeling": _FACTS,
-    "data": _FACTS | {"lock", "pictures", "processes"},
-    "training": _FACTS | {"lock", "pictures", "metrics", "modeling", "data", "config"},
+    "data": _FACTS | {"lock", "presentation", "processes"},
+    "training": _FACTS | {"lock", "presentation", "metrics", "modeling", "data", "config"},
     "conversion": _FACTS | {"modeling", "training", "config", "data"},
     "serving": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
     "search": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
@@ -59,7 +58,7 @@ MAY_IMPORT = {
     "commands": _FACTS
     | _TOOLS
     | {"lock", "metrics", "modeling", "data", "config", "training", "search", "serving"}
-    | {"benchmark", "conversion", "cli", "progress", "__init__"},
+    | {"benchmark", "conversion", "cli", "__init__", "__version__"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
 WITHOUT_TENSORFLOW = (

@@ -17,7 +17,7 @@ from matplotlib.patches import Patch
 from official_vision.data.storage.index import Index
 from official_vision.data.storage.records import record_table
 from official_vision.data.storage.shard import decode_frame, parse
-from official_vision.pictures import names_readable, save_png
+from official_vision.presentation.pictures import names_readable, save_png
 
 _SAMPLES = 6
 _COLUMNS = 4

@@ -12,8 +12,8 @@ from typing import Any
 from official_vision import files
 from official_vision.data.video import VideoError
 from official_vision.errors import UserError
-from official_vision.fonts import families_for
 from official_vision.names import shown
+from official_vision.presentation.fonts import families_for
 from official_vision.serving.predict.annotated_video import Annotation, write_overlay
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.predictor import Prediction, Predictor, to_dict, to_text
