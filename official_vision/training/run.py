@@ -10,7 +10,7 @@ from pathlib import Path
 
 from official_vision import files
 from official_vision.config import Config
-from official_vision.data.storage.damaged_records import damage_named
+from official_vision.data.storage.damaged_segments import damage_named
 from official_vision.errors import UserError, nearest
 from official_vision.lock import folder_locked
 from official_vision.metrics.charades_map import is_charades

@@ -16,9 +16,9 @@ from official_vision.config import Config
 from official_vision.data.annotations.manifest import VideoRow
 from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES
 from official_vision.data.storage.frame_encoding import encode_video
-from official_vision.data.storage.frame_table import describe_shard
+from official_vision.data.storage.frame_file import read_frames
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.shard import StoredVideo, write
+from official_vision.data.storage.shard_writer import ShardWriter, StoredVideo
 from official_vision.files import scratch_folder
 from official_vision.modeling.builder import build_model
 from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec
@@ -123,10 +123,10 @@ def first_frames(source, count, path):
 
 
 def write_split(folder, videos, spec, classes=LABELS):
-    """Writes a prepared split of one shard from whole videos."""
+    """Writes a prepared split of one shard from whole videos, each one segment as far as 32 frames."""
     folder.mkdir(parents=True)
     shard = folder / "shard-00000-of-00001.tfrecord"
-    with open(shard, "wb") as file:
+    with ShardWriter(shard, 32) as writer:
         for number, path in enumerate(videos):
             row = VideoRow(Path(path).stem, str(path), "validation", ())
             with scratch_folder(folder) as scratch:
@@ -138,11 +138,11 @@ def write_split(folder, videos, spec, classes=LABELS):
                     video.fps,
                     labels,
                     spec.flow_bound,
-                    video.frames,
+                    read_frames(video.frames),
                     video.times_sec,
                 )
-                write(stored, file)
-    entry = describe_shard(shard)
+                writer.append(stored)
+    entry = writer.entry(shard.name)
     ids = tuple(Path(path).stem for path in videos)
     streams = ("rgb", "flow", "objects")
     index = Index(
@@ -150,6 +150,7 @@ def write_split(folder, videos, spec, classes=LABELS):
         tuple(classes),
         streams,
         (entry,),
+        32,
         ids,
         spec.flow,
         spec.flow_bound,

@@ -25,7 +25,7 @@ def training_order(
       half: 0 or 1 of `halves`, whose records alone are gone through; None for all.
 
     Returns:
-      A dataset of two scalars int64. Positions are rows of data/storage/records.py's table; nothing but an
+      A dataset of two scalars int64. Positions are those of data/storage/segments.py; nothing but an
       epoch's positions is held in memory.
     """
     chosen = None if half is None else halves(num_records, seed)[half]

@@ -22,6 +22,7 @@ from official_vision.data.prepare.label_times import stored_labels
 from official_vision.data.prepare.shard_task import ShardReport, ShardTask
 from official_vision.data.storage.index import INDEX_FILE, Index
 from official_vision.data.storage.label_summary import labelling_of
+from official_vision.data.storage.shard_writer import SEGMENT_FRAMES
 from official_vision.errors import UserError
 from official_vision.lock import folder_locked
 from official_vision.specs import PrepareSpec
@@ -157,6 +158,7 @@ def _index(
         classes=manifest.classes,
         streams=streams,
         shards=tuple(report.entry for report in reports if report.entry.count),
+        segment_frames=SEGMENT_FRAMES,
         videos=tuple(video for report in reports for video in report.videos),
         flow_method=spec.flow,
         flow_bound=spec.flow_bound,

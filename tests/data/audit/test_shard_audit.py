@@ -44,7 +44,7 @@ def test_streams_of_unequal_length_are_named_with_their_lengths(look):
         return videos
 
     found = look(shorten)[1]()
-    text = "its record holds frames of unequal number: {} of rgb, {} of flow, {} of objects"
+    text = "its segments hold frames of unequal number: {} of rgb, {} of flow, {} of objects"
     assert found == [
         Finding("frame_count", "v1", text.format(8, 7, 8)),
         Finding("frame_count", "v2", text.format(8, 8, 2)),
