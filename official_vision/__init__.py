@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 
 def _choose_keras() -> None:
-    """Has `tf.keras` be tf_keras, which Model Garden is built on; TensorFlow decides when it is first used."""
+    """Makes `tf.keras` be tf_keras, on which Model Garden is built; TensorFlow decides when it is first used."""
     setting = os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     # Once used, the loader that TensorFlow puts there is replaced by the module that it chose.
     keras = vars(sys.modules.get("tensorflow", object)).get("keras", object)

@@ -1,4 +1,4 @@
-"""What every command in tools/ shares: its flags, quiet start, and one clear line on failure."""
+"""The common part of the commands in tools/: flags, quiet start, and one clear line on failure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-# TensorFlow reads this when it is imported: without it a user's own output drowns in start-up notes,
+# TensorFlow reads this when it is imported: without it a command's output drowns in start-up notes,
 # an "error" about the missing GPU of every CPU machine among them. Failures are raised all the same.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -21,19 +21,19 @@ from official_vision import files, interruption
 from official_vision.errors import StoppedError, UserError
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
-TERMINATED = 143  # likewise for SIGTERM: a run has saved itself before it left
+TERMINATED = 143  # likewise for SIGTERM: a run has saved its state before it ends
 PIPE_CLOSED = 141  # likewise for SIGPIPE
 SOME_LEFT_OUT = 3  # the work is done, but for the items that were named
 
 
-# Python looks for garbage after every 700 new objects unless told otherwise. Importing TensorFlow and tracing a
+# Python looks for garbage after every 700 new objects by default. Importing TensorFlow and tracing a
 # network make millions that stay: a twentieth of the processor time to the first training step went into looking.
 _GARBAGE_THRESHOLDS = (100_000, 50, 50)
 
 # What the machine refuses, whatever a command does: a line is all there is to say.
 _REFUSED = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EIO, errno.ELOOP),
-    # Another kind of file than the name says, and files that went away or came meanwhile.
+    # Files of another kind than the name says, and files that were removed or added meanwhile.
     *(errno.EISDIR, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ESTALE),
     *(errno.EMFILE, errno.ENFILE, errno.EBUSY, errno.ETXTBSY, errno.ENXIO),
 )
@@ -41,7 +41,7 @@ _HELP = ("-h", "--help", "-help", "--helpshort", "-helpshort", "--helpfull", "-h
 
 
 def define_gin_flags() -> None:
-    """Defines --gin_file and --gin_bindings, which can be given several times, and --settings."""
+    """Defines --gin_file and --gin_bindings, which can be repeated, and --settings."""
     flags.DEFINE_multi_string(
         "gin_file", [], "Gin file to read; later files win over earlier ones."
     )
@@ -54,7 +54,7 @@ def define_gin_flags() -> None:
 
 
 def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
-    """Runs a command: `main` returns its exit status (None is 0).
+    """Runs a command, whose `main` returns its exit status (None is 0).
 
     A `UserError` becomes one line on standard error and status 1, and so does a full disk or a file that the
     system refuses; Ctrl-C becomes status 130; SIGTERM, where a command saves its work, 143 (training saves upon
@@ -69,11 +69,11 @@ def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names that the terminal has no letters for
             stream.reconfigure(errors="backslashreplace")
-    asked = [
+    help_flags = [
         word for word in itertools.takewhile(lambda x: x != "--", sys.argv[1:]) if word in _HELP
     ]
-    if asked:
-        app.usage(shorthelp="full" not in asked[0], writeto_stdout=True)
+    if help_flags:
+        app.usage(shorthelp="full" not in help_flags[0], writeto_stdout=True)
         sys.exit(0)
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow arguments
     app.run(lambda argv: _guarded(main, argv, arguments))
@@ -132,7 +132,7 @@ def _check_numbers() -> None:
 
 
 def _refusal(error: Exception) -> str:
-    """What the system refused, and why; empty for any other error."""
+    """Returns the refused operation and the reason; empty for any other error."""
     reason = files.full_disk_reason(error)
     if isinstance(error, OSError) and error.errno in _REFUSED:
         reason = error.strerror
@@ -142,5 +142,5 @@ def _refusal(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    """Prints on standard error; a message of several lines becomes one."""
+    """Prints on standard error, where a message of several lines becomes one."""
     print(" ".join(text.split("\n")), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Gin files and bindings -> specs, and specs <-> a run's folder. The only file that imports gin."""
+"""Reads gin files and bindings into specs, and writes specs to a run's folder. The only file that imports gin."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 import gin
 
-from official_vision import files, specs
+from official_vision import files, formats, specs
 from official_vision.errors import UserError, nearest
 from official_vision.specs import mistakes
 
@@ -31,7 +31,7 @@ _PACKAGES = (
     "gin-config",
 )
 # gin lets the errors of its tokenizer, parser, file readers and references through as they are.
-# Two files may include a third; one that is read so often includes itself.
+# Two files may include a third; a file that is read more often includes itself.
 _MOST_READINGS = 20
 _GIN_ERRORS = (
     ValueError,
@@ -43,7 +43,7 @@ _GIN_ERRORS = (
     KeyError,
     tokenize.TokenError,
 )
-# Settings that None leaves to the data; a run's folder holds what the data said.
+# Settings whose value None comes from the data; a run's folder records that value.
 _BY_DATA = ("num_classes", "num_object_classes", "activation", "label_rule")
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -74,7 +74,7 @@ for _name, _class in _CLASSES.items():
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Every setting of one experiment.
+    """All settings of one experiment.
 
     `architecture_optimizer` moves connection strengths and peer logits; None is as `optimizer`.
     """
@@ -96,7 +96,7 @@ class Config:
             object.__setattr__(self, "architecture_optimizer", self.optimizer)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Returns all settings as plain JSON values, a dict a section."""
+        """Returns all settings as plain JSON values, one dict per section."""
         return {section: getattr(self, section).to_dict() for section in _SECTIONS}
 
     def to_gin(self) -> str:
@@ -117,7 +117,7 @@ class Config:
             "versions": versions(),
             "data_fingerprints": dict(data_fingerprints or {}),
         }
-        files.write_json(Path(folder) / CONFIG_JSON, record)
+        formats.RUN.write(Path(folder) / CONFIG_JSON, record)
         files.write_text(Path(folder) / CONFIG_GIN, self.to_gin())
 
 
@@ -148,13 +148,11 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> Config:
 def read(folder: str | os.PathLike) -> Config:
     """Reads the configuration that `Config.save` wrote into a run's folder."""
     record = read_record(folder)
-    with files.damage_told(Path(folder) / CONFIG_JSON):
+    with files.damage_reported(Path(folder) / CONFIG_JSON):
         return Config(
             **{
-                section: spec_class.from_dict(record["config"].get(section, {}))
-                for section, (spec_class, scope) in _SECTIONS.items()
-                # A run of before this section had one optimizer for all.
-                if section in record["config"] or scope != "architecture"
+                section: spec_class.from_dict(record["config"][section])
+                for section, (spec_class, _) in _SECTIONS.items()
             }
         )
 
@@ -163,23 +161,20 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
     """Reads config.json whole: the settings, versions and data fingerprints of a run.
 
     Raises:
-      UserError: the folder holds no configuration, or one that is not ours.
+      UserError: the folder holds no configuration, or one of another program.
     """
     path = Path(folder) / CONFIG_JSON
     if not path.is_file():
         raise UserError(
-            f"A run's folder holds {CONFIG_JSON}, written by tools/train.py. Received: {folder}, which holds none."
+            f"A run's folder holds {CONFIG_JSON}, written by tools/train.py. Received: {folder}, which has none."
         )
-    record = files.read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
-        raise UserError(f"The file must hold a run's settings under 'config'. Received: {path}.")
-    return record
+    return formats.RUN.read(path, {"config": dict, "data_fingerprints": dict})
 
 
 def differences(
     before: Mapping[str, Mapping[str, Any]], now: Config, sections: Iterable[str]
 ) -> list[str]:
-    """Compares settings with those that a run began with.
+    """Compares settings with those at a run's start.
 
     Args:
       before: a dict a section, as of `Config.to_dict`.
@@ -266,10 +261,10 @@ def _opened(times: Counter[str], path: str) -> TextIO:
 
 
 def _one_line(error: Exception) -> str:
-    """Gin's message as one line, with the nearest right name where a name is wrong."""
+    """Returns gin's message as one line, with the nearest right name where a name is wrong."""
     text = " ".join(str(error).split())
     if "Expected newline" in text or "Couldn't parse statement" in text:
-        text += " A setting is written Spec.name = value, each on a line."
+        text += " A setting is written Spec.name = value, one per line."
     if match := re.search(r"No configurable matching '([^']*)'", text):
         text += f" {nearest(match[1].split('/')[-1], _CLASSES)}"
     if match := re.search(r"Configurable '([^']*)' doesn't have a parameter named '([^']*)'", text):
@@ -295,7 +290,7 @@ def _check_macros() -> None:
     for name, kind in gin.config._CONFIG:
         if kind != "gin.macro" or re.search(rf"%{re.escape(name)}\b", text):
             continue
-        meant = [f"{spec}.{name}" for spec, own in _CLASSES.items() if name in _names_of(own)]
+        meant = [f"{spec}.{name}" for spec, fields in _CLASSES.items() if name in _names_of(fields)]
         remedy = f"Did you mean {' or '.join(meant)}?" if meant else "Remove it."
         raise UserError(
             f"A setting is written Spec.name = value. Received: {name} = ..., which nothing uses. {remedy}"
@@ -326,25 +321,25 @@ def _where(setting: str, gin_files: Sequence[str], gin_bindings: Sequence[str]) 
         if pattern.match(binding):
             return f" Set by --gin_bindings={binding!r}."
     for file in reversed(gin_files):
-        lines = _found(file, gin_files).read_text(encoding="utf-8-sig").splitlines()
+        lines = _path_of(file, gin_files).read_text(encoding="utf-8-sig").splitlines()
         for number, line in enumerate(lines, start=1):
             if pattern.match(line):
                 return f" Set by {file}, line {number}."
     return ""
 
 
-def _found(file: str, gin_files: Sequence[str]) -> Path:
-    """The path of a file that gin found by its search path."""
+def _path_of(file: str, gin_files: Sequence[str]) -> Path:
+    """Returns the path of a file that gin reads by its search path."""
     beside = (Path(including).parent / file for including in gin_files)
     return next(path for path in (Path(file), _REPOSITORY / file, *beside) if path.is_file())
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of this package and of those that decide what it computes."""
-    found = {}
+    """Returns the versions of this package and of those that influence its results."""
+    versions_by_package = {}
     for package in _PACKAGES:
         try:
-            found[package] = importlib.metadata.version(package)
+            versions_by_package[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            versions_by_package[package] = "not installed"
+    return versions_by_package

@@ -1,4 +1,4 @@
-"""The one error a user's mistake raises, what ends work on request, and the nearest right name for a misspelt one."""
+"""Errors: a user's mistake, and work that ends on request; and the nearest right name for a misspelt one."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """A mistake that the user can mend: one line with the rule, what was received and the remedy.
+    """A mistake that the user can correct: one line with the rule, what was received and the remedy.
 
     The commands print the message without a traceback and exit with status 1.
     """
 
 
 class StoppedError(Exception):
-    """Work was stopped on request (SIGTERM or Ctrl-C) at a place from which it can go on; says where.
+    """Work that was stopped on request (SIGTERM or Ctrl-C) at a place from which it can go on.
 
     The commands print the message and exit with status 143, or 130 where it was Ctrl-C.
     """
 
     def __init__(self, message: str, *, by_user: bool = False):
         """Args:
-        message: where the work stands.
+        message: how far the work is.
         by_user: the request was Ctrl-C.
         """
         super().__init__(message)

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from official_vision import interruption
 from official_vision.errors import UserError
 
 PARTIAL = ".partial-"  # what names begin with until they are whole
-# Of operations that failed since a disk, its quota or the limit of a file's size holds no more.
+# # Errors of operations that failed because a disk, its quota or the limit of a file's size is full.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -45,7 +45,7 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def folder_written_aside(path: str | os.PathLike) -> Iterator[Path]:
-    """As `written_aside`, for a folder that does not exist yet."""
+    """Yields a temporary folder as `written_aside` does, for a folder that does not exist yet."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=PARTIAL))
@@ -60,7 +60,7 @@ def folder_written_aside(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def scratch_folder(parent: str | os.PathLike) -> Iterator[Path]:
-    """Yields an empty folder in `parent`, on its disk, for what is needed within the block alone."""
+    """Yields an empty folder in `parent`, on its disk, which is removed after the block."""
     with tempfile.TemporaryDirectory(
         dir=parent, prefix=PARTIAL, ignore_cleanup_errors=True
     ) as name:
@@ -68,7 +68,7 @@ def scratch_folder(parent: str | os.PathLike) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: str | os.PathLike) -> None:
-    """Removes what processes that were killed left of the functions above in a folder."""
+    """Removes from a folder what killed processes left of the functions above."""
     for leftover in Path(folder).glob(f"{PARTIAL}*"):
         if leftover.is_dir():  # in which a child may write that outlives its parent by a second
             shutil.rmtree(leftover, ignore_errors=True)
@@ -77,14 +77,14 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
 
 
 def is_disk_full(error: BaseException) -> bool:
-    """Whether an operation failed because a disk, its quota or a limit of file sizes holds no more."""
+    """Returns whether an operation failed because a disk, its quota or a limit of file sizes is full."""
     return isinstance(error, OSError) and error.errno in DISK_FULL
 
 
 def full_disk_reason(error: BaseException) -> str:
     """Returns the system's words for a full disk where that is why an operation failed, else an empty text.
 
-    TensorFlow has errors of its own, which repeat the words.
+    TensorFlow has other error classes, which repeat the words.
     """
     if isinstance(error, OSError):
         return os.strerror(error.errno) if is_disk_full(error) else ""
@@ -92,8 +92,8 @@ def full_disk_reason(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def full_disk_told(flag: str, place: str | os.PathLike) -> Iterator[None]:
-    """Turns a full disk, met in the block, into one line.
+def full_disk_reported(flag: str, place: str | os.PathLike) -> Iterator[None]:
+    """Turns a full disk in the block into one line.
 
     Args:
       flag: or setting that named the place.
@@ -115,7 +115,7 @@ def full_disk_told(flag: str, place: str | os.PathLike) -> Iterator[None]:
 
 
 def check_writable(path: str | os.PathLike, flag: str) -> None:
-    """Refuses a file that could not be written, before the work of which it is to hold the result.
+    """Refuses a file that could not be written, before the work whose result it will contain.
 
     Args:
       path: of a file that may exist; missing folders are made.
@@ -139,7 +139,7 @@ def check_writable(path: str | os.PathLike, flag: str) -> None:
 
 
 def check_folder_writable(path: str | os.PathLike, flag: str) -> None:
-    """As `check_writable`, for a folder that gets files. Nothing is made: of a folder to come, the next one above
+    """Refuses, as `check_writable`, a folder for files. Nothing is made: of a folder to come, the next one above
     is tried.
 
     Raises:
@@ -159,7 +159,7 @@ def check_folder_writable(path: str | os.PathLike, flag: str) -> None:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes `text` as UTF-8; bytes of a path that are no UTF-8 become escapes, which JSON reads back."""
+    """Writes `text` as UTF-8; bytes of a path that are not UTF-8 become escapes, which JSON reads back."""
     with written_aside(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
@@ -183,31 +183,9 @@ def read_json(path: str | os.PathLike) -> Any:
         raise UserError(f"The file must be JSON. Received: {path} ({error}).") from error
 
 
-def read_object(
-    path: str | os.PathLike, fields: Mapping[str, type | tuple[type, ...]] | None = None
-) -> dict[str, Any]:
-    """Reads a JSON file that this program wrote as an object.
-
-    Args:
-      path: of the file.
-      fields: that the object must have, each with its type or types.
-
-    Raises:
-      UserError: the file is missing, is not JSON, or is of another form.
-    """
-    values = read_json(path)
-    with damage_told(path):
-        if not isinstance(values, dict):
-            raise TypeError(f"no object, but {type(values).__name__}")
-        for name, kind in (fields or {}).items():
-            if not isinstance(values[name], kind):
-                raise TypeError(f"{name!r} is {values[name]!r}")
-    return values
-
-
 @contextlib.contextmanager
-def damage_told(path: str | os.PathLike) -> Iterator[None]:
-    """Turns what breaks in the block, since a file's content has another form, into one line.
+def damage_reported(path: str | os.PathLike) -> Iterator[None]:
+    """Turns errors in the block into one line: the file's content has another form.
 
     Args:
       path: of the file, which this program wrote and the block takes apart.
@@ -239,7 +217,7 @@ def sha256(path: str | os.PathLike) -> str:
 def size_bytes(path: str | os.PathLike) -> int:
     """Returns the size of a file, or of all files below a folder."""
     path = Path(path)
-    return sum(own.stat().st_size for own in (path, *path.rglob("*")) if own.is_file())
+    return sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
 
 
 def sha256_of_folder(path: str | os.PathLike) -> str:

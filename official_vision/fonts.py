@@ -1,4 +1,4 @@
-"""Fonts for names in any script: matplotlib's own, and installed ones for the letters that it lacks."""
+"""Fonts for names in any script: matplotlib's, and installed ones for the letters that it lacks."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _USUAL = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 _MOST_NAMED = 20  # of missing letters
 _UPRIGHT = ("regular", "book", "normal", "medium")
 _DRAWN_BY_NONE = ("Cc", "Cf", "Zs", "Zl", "Zp", "Mn")
-_told: set[str] = set()
+_reported: set[str] = set()
 
 
 def families_for(texts: Iterable[str]) -> list[str]:
-    """Returns the font families to name after matplotlib's own, so that texts are drawn in their letters.
+    """Returns the font families, besides matplotlib's, that have the letters of these texts.
 
-    What no installed font has is said on standard error, in one line, once for each letter.
+    Letters that no installed font has are reported on standard error, in one line, once each.
     """
     lacking = {c for text in texts for c in text if unicodedata.category(c) not in _DRAWN_BY_NONE}
     lacking -= _letters_of(_USUAL)
@@ -36,7 +36,7 @@ def families_for(texts: Iterable[str]) -> list[str]:
 
 @contextlib.contextmanager
 def boxes_allowed() -> Iterator[None]:
-    """Keeps matplotlib from warning of each letter that it draws as a box: `families_for` has told of it."""
+    """Keeps matplotlib from warning of each letter that it draws as a box: `families_for` has reported it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         yield
@@ -59,11 +59,11 @@ def text_mask(text: str, height: int, width: int) -> np.ndarray:
     size, families = 0.7 * height, families_for([text])
     drawn = figure.text(0, 0.25, text, fontsize=size, color="white", parse_math=False)
     drawn.set_fontfamily([*drawn.get_fontfamily(), *families])
-    kept = len(text)
+    length = len(text)
     with boxes_allowed():
-        while kept > 1 and drawn.get_window_extent(canvas.get_renderer()).width > width:
-            kept -= 1
-            drawn.set_text(f"{text[:kept]}…")
+        while length > 1 and drawn.get_window_extent(canvas.get_renderer()).width > width:
+            length -= 1
+            drawn.set_text(f"{text[:length]}…")
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., 3].copy()
 
@@ -85,8 +85,8 @@ def _families(lacking: frozenset[str]) -> tuple[str, ...]:
 
 
 def _covering(lacking: frozenset[str]) -> Mapping[str, tuple[frozenset[str], str]]:
-    """Font file -> the letters of `lacking` that it has, and its family; upright fonts first."""
-    found = {}
+    """Returns, by font file, the letters of `lacking` that it has, and its family; upright fonts first."""
+    candidates = {}
     for path in sorted(font_manager.findSystemFonts()):
         try:
             font = FT2Font(path)
@@ -95,8 +95,8 @@ def _covering(lacking: frozenset[str]) -> Mapping[str, tuple[frozenset[str], str
             continue
         if letters and font.scalable:
             upright = font.style_name.lower() in _UPRIGHT
-            found[path] = (not upright, letters, font.family_name)
-    ordered = sorted(found.items(), key=lambda item: item[1][0])
+            candidates[path] = (not upright, letters, font.family_name)
+    ordered = sorted(candidates.items(), key=lambda item: item[1][0])
     return {path: (letters, family) for path, (_, letters, family) in ordered}
 
 
@@ -105,8 +105,8 @@ def _letters_of(path: Path) -> set[str]:
 
 
 def _tell(lacking: set[str]) -> None:
-    new = sorted(lacking - _told)
-    _told.update(new)
+    new = sorted(lacking - _reported)
+    _reported.update(new)
     if new:
         named = "".join(new[:_MOST_NAMED]) + ("..." if len(new) > _MOST_NAMED else "")
         print(

@@ -1,4 +1,4 @@
-"""Ctrl-C that can't be lost: Python drops exceptions that are raised in finalisers, and some libraries catch all."""
+"""Handling of Ctrl-C that can't be lost: Python drops exceptions in finalisers, and some libraries catch all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _pressed = threading.Event()
 
 
 def interrupt(*_: object) -> None:
-    """Handles SIGINT: remembers it and raises.
+    """The handler of SIGINT, which remembers it and raises.
 
     Raises:
       KeyboardInterrupt: always.
@@ -42,7 +42,7 @@ def interruptible() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raises what was lost; called before results are put in their place.
+    """Raises a lost interruption; called before results are moved to their place.
 
     Raises:
       KeyboardInterrupt: Ctrl-C was pressed.
@@ -52,5 +52,5 @@ def check() -> None:
 
 
 def forget() -> None:
-    """Declares Ctrl-C handled, by a command that it ends in the regular way."""
+    """Marks Ctrl-C as handled, for a command that it ends in the regular way."""
     _pressed.clear()

@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a lock that ends with its holder."""
+"""A lock that admits one process at a time to a folder, and ends with its holder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from official_vision.errors import UserError
 
 LOCK_FILE = ".lock"
 _HELD = (errno.EAGAIN, errno.EACCES)
-# File systems without locks; there nothing can be told apart.
+# File systems without locks; there a holder can't be recognised.
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -50,12 +50,12 @@ def folder_locked(folder: str | os.PathLike, setting: str, work: str) -> Iterato
 
 
 def _opened(path: Path, setting: str, work: str) -> TextIO:
-    """The lock's file, locked, with its holder's name in it."""
+    """Opens and locks the lock's file, with its holder's name in it."""
     while True:
         file = open(path, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115 - the caller closes it
         try:
             _take(file, path.parent, setting, work)
-            # Whoever held it may have removed it meanwhile: then a newer file is the lock.
+            # The previous holder may have removed it meanwhile: then a newer file is the lock.
             if _is_at(path, file):
                 file.truncate(0)
                 file.write(f"process {os.getpid()} on {os.uname().nodename} ({work})\n")

@@ -1,4 +1,4 @@
-"""Texts of files as names: shown safely, compared in one spelling, and used in paths only where they are plain."""
+"""Names in files: shown safely, compared in one spelling, and used in paths only where they are plain."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def shown(text: str | os.PathLike) -> str:
 
 
 def one_spelling(text: str) -> str:
-    """Returns the text without blanks around it, composed (Unicode NFC): equal names look and are equal."""
+    """Returns the text without surrounding blanks, composed (Unicode NFC): equal names look and are equal."""
     return unicodedata.normalize("NFC", text.strip())
 
 
@@ -42,7 +42,7 @@ def checked_name(text: str, what: str, where: str) -> str:
       where: file and line, for the error.
 
     Raises:
-      UserError: it is empty, or holds a line end, another control character or bytes that are no UTF-8.
+      UserError: it is empty, or has a line end, another control character or bytes that are not UTF-8.
     """
     name = one_spelling(text)
     if not name or any(unicodedata.category(c) in _UNSHOWABLE for c in name):
@@ -53,10 +53,10 @@ def checked_name(text: str, what: str, where: str) -> str:
 
 
 def checked_folder_name(text: str, what: str, where: str) -> str:
-    r"""As `checked_name`, for a name that a folder gets: it must not lead out of the folder that holds it.
+    r"""Checks, as `checked_name`, a folder's name, which must not lead out of its parent.
 
     Raises:
-      UserError: it is no plain name: it holds / or \, begins with a point, or is too long.
+      UserError: it is no plain name: it contains / or \, begins with a point, or is too long.
     """
     name = checked_name(text, what, where)
     too_long = len(os.fsencode(name)) > MOST_NAME_BYTES
@@ -81,10 +81,10 @@ def differing_by_case(names: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def file_stem(name: str, room: int) -> str:
-    """Returns a name that leaves room for an ending, shortened where it must be and then told apart by a hash.
+    """Returns a name that leaves room for an ending, shortened where it must be and then made unique by a hash.
 
     Args:
-      name: of a file, without its ending; it may hold bytes that are no UTF-8.
+      name: of a file, without its ending; it may have bytes that are not UTF-8.
       room: bytes that follow.
     """
     name = shown(name)
@@ -92,8 +92,8 @@ def file_stem(name: str, room: int) -> str:
     if len(encoded) + room <= MOST_NAME_BYTES:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:_HASH_LETTERS]
-    kept = encoded[: MOST_NAME_BYTES - room - len(digest) - 1].decode("utf-8", "ignore")
-    return f"{kept}-{digest}"
+    beginning = encoded[: MOST_NAME_BYTES - room - len(digest) - 1].decode("utf-8", "ignore")
+    return f"{beginning}-{digest}"
 
 
 def existing_path(root: str | os.PathLike, path: str | os.PathLike) -> Path:

@@ -1,4 +1,4 @@
-"""Drawn figures as PNG files."""
+"""Figures as PNG files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from official_vision.fonts import boxes_allowed, families_for
 
 @contextlib.contextmanager
 def names_readable(figure: Figure | None = None) -> Iterator[None]:
-    """Draws names in the letters of installed fonts, and what none of them has as boxes, without a warning each.
+    """Draws names with installed fonts, and as boxes where none has a letter, without a warning each.
 
     Args:
       figure: whose texts look for fonts; None where it is still to be made.
@@ -33,7 +33,7 @@ def names_readable(figure: Figure | None = None) -> Iterator[None]:
 
 
 def save_png(figure: Figure, path: str | os.PathLike) -> None:
-    """Writes a figure whole or not at all, the same bytes for the same drawing.
+    """Writes a figure whole or not at all; equal drawings give equal bytes.
 
     Args:
       figure: made without pyplot, which would keep it in memory.

@@ -1,4 +1,4 @@
-"""Python's own numbers in place of NumPy's, which type checks and JSON know."""
+"""Conversion of NumPy's numbers to Python's, which type checks and JSON know."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Returns NumPy scalars as numbers of Python and arrays as tuples, in tuples and lists too; all else as it is."""
+    """Returns NumPy scalars as Python numbers and arrays as tuples, inside tuples and lists too; others unchanged."""
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
         value = value.tolist()
         return _tuples(value) if isinstance(value, list) else value
@@ -17,7 +17,7 @@ def plain(value: Any) -> Any:
 
 
 def make_fields_plain(instance: Any) -> None:
-    """Puts `plain` values in the place of a frozen dataclass's; for its `__post_init__`."""
+    """Replaces a frozen dataclass's values by `plain` ones; called by its `__post_init__`."""
     for field in dataclasses.fields(instance):
         object.__setattr__(instance, field.name, plain(getattr(instance, field.name)))
 

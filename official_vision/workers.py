@@ -1,4 +1,4 @@
-"""Work spread over processes, of which each may crash without taking the others along."""
+"""Work spread over processes, any of which may crash without ending the others."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Result = TypeVar("Result")
 
 
 class WorkerCrashedError(UserError):
-    """A worker's process ended without a result, killed by a signal or by a library."""
+    """A worker process ended without a result, killed by a signal or by a library."""
 
 
 def spread(
     work: Callable[[Item], Result], items: Sequence[Item], workers: int
 ) -> Iterator[tuple[Item, Result | UserError]]:
-    """Yields (item, result) as results come; a UserError takes the place of the result that failed.
+    """Yields (item, result) as results arrive; of a failed item, a UserError in place of the result.
 
     Args:
       work: a function at the top level of a module; other exceptions than UserError are raised here.
@@ -45,7 +45,7 @@ def spread(
     with Workers(work, min(workers, len(items))) as processes:
         for item in items:
             future = processes.submit(item)
-            future.add_done_callback(lambda done, own=item: results.put((own, done)))
+            future.add_done_callback(lambda done, item=item: results.put((item, done)))
         for _ in items:
             item, done = results.get()
             try:
@@ -55,20 +55,20 @@ def spread(
 
 
 class Workers(Generic[Item, Result]):
-    """Processes that stay warm between items; one that crashes is replaced, at the cost of its item alone.
+    """Processes that stay warm between items; one that crashes is replaced, at the cost of only its item.
 
     As a context manager it ends them: what is being worked on is interrupted, what waits is dropped.
     """
 
-    def __init__(self, work: Callable[[Item], Result], count: int, items_a_process: int = 0):
+    def __init__(self, work: Callable[[Item], Result], count: int, items_per_process: int = 0):
         """
         Args:
           work: is pickled, and called in the processes.
           count: of processes.
-          items_a_process: after which a process is replaced; 0 for never.
+          items_per_process: after which a process is replaced; 0 for never.
         """
         self._work = work
-        self._items_a_process = items_a_process
+        self._items_per_process = items_per_process
         self._waiting: queue.SimpleQueue[tuple[Item, Future[Result]] | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._working: set[int] = set()  # process ids
@@ -94,12 +94,12 @@ class Workers(Generic[Item, Result]):
                 os.kill(process, signal.SIGTERM)
 
     def _tend(self) -> None:
-        """Keeps one process after the other busy."""
+        """Keeps one process of the pool busy, and replaces it when it ends."""
         while not self._stopped.is_set() and (taken := self._waiting.get()) is not None:
             self._live(taken)
 
     def _live(self, taken: tuple[Item, Future[Result]] | None) -> None:
-        """Begins a process, and gives it items until it has done its share, crashes or isn't wanted."""
+        """Begins a process, and gives it items until it has done its share, crashes or is stopped."""
         # Not forked: TensorFlow's threads would be missing in the copy.
         context, done = multiprocessing.get_context("spawn"), 0
         pool = ProcessPoolExecutor(1, context, _begin_process)
@@ -107,7 +107,7 @@ class Workers(Generic[Item, Result]):
             while taken is not None:
                 self._do(pool, *taken)
                 done += 1
-                if done == self._items_a_process or self._stopped.is_set():
+                if done == self._items_per_process or self._stopped.is_set():
                     return
                 taken = self._waiting.get()
         except BrokenProcessPool:
@@ -136,21 +136,21 @@ class Workers(Generic[Item, Result]):
 
 
 def _begin_process() -> None:
-    """A process cleans up after itself when told to end, and doesn't outlive its caller."""
+    """Begins a process that cleans up when it is ended and doesn't outlive its caller."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_quietly)
     threading.Thread(target=_end_with_caller, daemon=True).start()
 
 
 def _end_quietly(*_: object) -> None:
-    # Ctrl-C reaches workers and caller alike, and the caller tells them besides: once is enough.
+    # Ctrl-C reaches workers and caller alike, and the caller ends them besides: once is enough.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # SIG_IGN would print that a signal raced with it
     sys.exit(1)
 
 
 def _end_with_caller() -> None:
-    """A killed caller leaves the pipe of its items open in the worker, which would wait for ever."""
+    """Ends the process with its caller: a killed one leaves the pipe of its items open, which would wait for ever."""
     # Python runs handlers in the main thread, whose sleep a signal to another thread doesn't end.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     caller = multiprocessing.parent_process()

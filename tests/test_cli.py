@@ -115,12 +115,12 @@ def test_a_wrong_argument_is_refused(flag):
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
 def test_a_flag_takes_finite_numbers(text, monkeypatch):
     """NaN is neither below a bound nor above it, so that no comparison with it would ever refuse a result."""
-    own = flags.FlagValues()
-    flags.DEFINE_float("limit", 1.0, "", flag_values=own)
-    monkeypatch.setattr(cli.flags, "FLAGS", own)
-    own(["command", "--limit=1e300"])
+    values = flags.FlagValues()
+    flags.DEFINE_float("limit", 1.0, "", flag_values=values)
+    monkeypatch.setattr(cli.flags, "FLAGS", values)
+    values(["command", "--limit=1e300"])
     cli._check_numbers()
-    own(["command", f"--limit={text}"])
+    values(["command", f"--limit={text}"])
     with pytest.raises(UserError, match=rf"^--limit must be a finite number\. Received: {text}"):
         cli._check_numbers()
 

@@ -84,7 +84,7 @@ def test_a_folder_to_come_is_tried_and_not_made(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "is_reported"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), True),
         (OSError(errno.EFBIG, "File too large", "x"), True),
@@ -93,13 +93,13 @@ def test_a_folder_to_come_is_tried_and_not_made(tmp_path):
         (RuntimeError("another"), False),
     ],
 )
-def test_a_full_disk_is_told_with_its_place(error, told):
+def test_a_full_disk_is_told_with_its_place(error, is_reported):
     with (
-        pytest.raises(UserError if told else type(error)) as raised,
-        files.full_disk_told("--output", "out"),
+        pytest.raises(UserError if is_reported else type(error)) as raised,
+        files.full_disk_reported("--output", "out"),
     ):
         raise error
-    assert ("Received: out (" in str(raised.value)) == told
+    assert ("Received: out (" in str(raised.value)) == is_reported
 
 
 def test_json_holds_any_name_and_may_begin_with_a_mark(tmp_path):
@@ -111,28 +111,11 @@ def test_json_holds_any_name_and_may_begin_with_a_mark(tmp_path):
     assert files.read_json(tmp_path / "b.json") == [1]
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("[]", "no object, but list"),
-        ("{}", "no 'step'"),
-        ('{"step": "3"}', "'step' is '3'"),
-        ('{"step": null}', "'step' is None"),
-    ],
-)
-def test_a_file_of_ours_with_another_form_is_one_line(tmp_path, content, words):
-    path = tmp_path / "a.json"
-    path.write_text(content)
-    with pytest.raises(UserError) as raised:
-        files.read_object(path, {"step": int})
-    assert f"Received: {path} ({words})" in str(raised.value)
-
-
 def test_what_breaks_over_a_file_of_ours_names_it(tmp_path):
     for broken in (lambda: {}["a"], lambda: [][0], lambda: None.x, lambda: int("x"), lambda: 1 / 0):
-        with pytest.raises(UserError, match=r"^A file must have"), files.damage_told(tmp_path):
+        with pytest.raises(UserError, match=r"^A file must have"), files.damage_reported(tmp_path):
             broken()
-    with pytest.raises(UserError, match=r"^this$"), files.damage_told(tmp_path):
+    with pytest.raises(UserError, match=r"^this$"), files.damage_reported(tmp_path):
         raise UserError("this")
 
 

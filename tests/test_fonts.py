@@ -36,12 +36,12 @@ def write_font(path, letter, family):
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """A machine with one more font, and a damaged one; nothing of an earlier search is remembered."""
-    found = [write_font(tmp_path / "square.ttf", RUN, "Square Test")]
+    installed_fonts = [write_font(tmp_path / "square.ttf", RUN, "Square Test")]
     (tmp_path / "damaged.ttf").write_bytes(b"no font")
     monkeypatch.setattr(
-        font_manager, "findSystemFonts", lambda: [*found, str(tmp_path / "damaged.ttf")]
+        font_manager, "findSystemFonts", lambda: [*installed_fonts, str(tmp_path / "damaged.ttf")]
     )
-    monkeypatch.setattr(fonts, "_told", set())
+    monkeypatch.setattr(fonts, "_reported", set())
     fonts._families.cache_clear()
     yield
     fonts._families.cache_clear()
@@ -71,9 +71,9 @@ def test_figures_and_their_ticks_name_the_font(tmp_path):
 @pytest.mark.usefixtures("installed")
 def test_what_no_font_has_is_told_once_in_one_line(capfd):
     assert fonts.families_for([f"{JUMP}{RUN} and {JUMP}"]) == ["Square Test"]
-    said = capfd.readouterr().err
-    assert said.startswith(f"note: no installed font has {JUMP}: ")
-    assert said.count("\n") == 1
+    printed = capfd.readouterr().err
+    assert printed.startswith(f"note: no installed font has {JUMP}: ")
+    assert printed.count("\n") == 1
     assert fonts.families_for([JUMP]) == []
     assert capfd.readouterr().err == ""
 

@@ -11,7 +11,7 @@ UNTOUCHED = "import tensorflow as tf; import official_vision; assert 'tf_keras' 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("script", "setting", "said"),
+    ("script", "setting", "message"),
     [
         (TOUCHED, None, "Received: Keras 3, used already. Import official_vision before"),
         (TOUCHED, "1", ""),
@@ -19,12 +19,12 @@ UNTOUCHED = "import tensorflow as tf; import official_vision; assert 'tf_keras' 
         ("import official_vision", "0", "Received: TF_USE_LEGACY_KERAS=0. Import"),
     ],
 )
-def test_keras_3_is_told(script, setting, said, monkeypatch):
+def test_keras_3_is_told(script, setting, message, monkeypatch):
     monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
     if setting:
         monkeypatch.setenv("TF_USE_LEGACY_KERAS", setting)
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    assert done.returncode == bool(said), done.stderr
-    assert said in (done.stderr.strip().splitlines() or [""])[-1]
+    assert done.returncode == bool(message), done.stderr
+    assert message in (done.stderr.strip().splitlines() or [""])[-1]

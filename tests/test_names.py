@@ -61,8 +61,8 @@ def test_paths_are_found_in_the_spelling_of_the_disk(tmp_path):
     folder = tmp_path / DECOMPOSED
     folder.mkdir()
     (folder / f"{COMPOSED}.mp4").touch()
-    for asked in (f"{COMPOSED}/{DECOMPOSED}.mp4", f"{DECOMPOSED}/{COMPOSED}.mp4"):
-        assert existing_path(tmp_path, asked) == folder / f"{COMPOSED}.mp4"
+    for spelling in (f"{COMPOSED}/{DECOMPOSED}.mp4", f"{DECOMPOSED}/{COMPOSED}.mp4"):
+        assert existing_path(tmp_path, spelling) == folder / f"{COMPOSED}.mp4"
     assert existing_path("", f"{tmp_path}/{COMPOSED}/{COMPOSED}.mp4") == folder / f"{COMPOSED}.mp4"
     # What is not there stays as it was written, and of two that look alike the very one is taken.
     assert existing_path(tmp_path, f"{COMPOSED}/no.mp4") == tmp_path / COMPOSED / "no.mp4"

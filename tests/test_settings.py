@@ -31,15 +31,19 @@ def test_every_setting_is_named_once_with_its_default():
 
 
 def test_rules_are_in_words():
-    found = {s.name: s for spec in ALL for s in reference.settings_of(spec)}
-    assert found["PrepareSpec.short_side"].values == "whole number, at least 16"
-    assert found["PrepareSpec.fps"].values == "number, more than 0 and at most 1000; or None"
-    assert found["DataSpec.flip"].values == "True or False"
-    assert found["TrainSpec.frozen"].values == "list of texts"
-    assert found["SearchSpec.curve_shares"].values == "list of numbers, more than 0 and at most 1"
-    assert found["ModelSpec.gate"].values == "'none', 'static', 'self', 'peer'"
-    assert found["PrepareSpec.short_side"].meaning == "shorter side of the stored frames in pixels."
-    assert found["TrainSpec.seed"].meaning.startswith("of weight initialisation")
+    settings = {s.name: s for spec in ALL for s in reference.settings_of(spec)}
+    assert settings["PrepareSpec.short_side"].values == "whole number, at least 16"
+    assert settings["PrepareSpec.fps"].values == "number, more than 0 and at most 1000; or None"
+    assert settings["DataSpec.flip"].values == "True or False"
+    assert settings["TrainSpec.frozen"].values == "list of texts"
+    assert (
+        settings["SearchSpec.curve_shares"].values == "list of numbers, more than 0 and at most 1"
+    )
+    assert settings["ModelSpec.gate"].values == "'none', 'static', 'self', 'peer'"
+    assert (
+        settings["PrepareSpec.short_side"].meaning == "shorter side of the stored frames in pixels."
+    )
+    assert settings["TrainSpec.seed"].meaning.startswith("of weight initialisation")
 
 
 def test_words_choose_settings():
@@ -77,10 +81,10 @@ def test_words_choose_settings():
     ],
 )
 def test_a_value_without_quotes_is_told_how_to_be_written(line, remedy):
-    said = of_value(line, "here", SPECS)
-    assert said.startswith("A setting's value is a number, True, False, None, a text in quotes")
-    assert said.endswith(remedy)
-    assert f"Received: {line.strip()} (here)." in said
+    message = of_value(line, "here", SPECS)
+    assert message.startswith("A setting's value is a number, True, False, None, a text in quotes")
+    assert message.endswith(remedy)
+    assert f"Received: {line.strip()} (here)." in message
 
 
 @pytest.mark.parametrize("line", ["", "x", "NoSpec.x = y", "ModelSpec.no = y", "ModelSpec.gate ="])

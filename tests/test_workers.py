@@ -79,10 +79,10 @@ def test_an_interrupt_ends_all_workers_in_one_line(tmp_path):
     while not all(path.exists() for path in working) and time.monotonic() < last:
         time.sleep(0.1)
     os.killpg(command.pid, signal.SIGINT)
-    _, said = command.communicate(timeout=30)
+    _, message = command.communicate(timeout=30)
     assert command.returncode == 130
-    assert said.startswith("interrupted: ")
-    assert said.count("\n") == 1
+    assert message.startswith("interrupted: ")
+    assert message.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["command.py"]
 
 

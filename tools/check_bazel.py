@@ -183,7 +183,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _stubs(requirements: str) -> dict[str, str]:
-    """Path -> text of each file of the stub repositories."""
+    """Returns the text of each file of the stub repositories, by path."""
     native = [f"cc_{rule}" for rule in _CC_RULES] + list(_OTHER_RULES)
     texts = {
         "rules_python/BUILD": _TOOLCHAIN.format(python=os.path.realpath(sys.executable)),

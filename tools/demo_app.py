@@ -70,11 +70,11 @@ def main() -> None:
 def _check_port(port: int | None) -> None:
     if port is None:
         return
-    with socket.socket() as own:
+    with socket.socket() as listener:
         # As the server does: what a server before this one has left does not hold the port.
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            own.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", port))
         except OSError as error:
             raise UserError(
                 f"--port must be free. Received: {port} ({error.strerror}). "

@@ -112,9 +112,9 @@ def _check_flags() -> None:
 
 
 def _changed(spec: EvaluationSpec) -> EvaluationSpec:
-    """The settings with those that flags name in place of the run's."""
-    given = (_POOLING, _TOP_K, _POOLED_VALUES, _RESAMPLES)
-    return dataclasses.replace(spec, **{f.name: f.value for f in given if f.value is not None})
+    """Returns the settings with those that flags name in place of the run's."""
+    of_flags = (_POOLING, _TOP_K, _POOLED_VALUES, _RESAMPLES)
+    return dataclasses.replace(spec, **{f.name: f.value for f in of_flags if f.value is not None})
 
 
 def _of_scores() -> tuple[Report, VideoScores]:
@@ -123,19 +123,19 @@ def _of_scores() -> tuple[Report, VideoScores]:
     from official_vision.metrics.run_fusion import fuse
 
     spec = _changed(EvaluationSpec())
-    kept = [read_dump(path) for path in _SCORES.value]
-    scored = fuse([scores.pooled(spec) for scores in kept], _SCORES.value, _weights())
+    dumps = [read_dump(path) for path in _SCORES.value]
+    scored = fuse([scores.pooled(spec) for scores in dumps], _SCORES.value, _weights())
     source = {
         "scores": [
             {"file": path, "provenance": scores.provenance}
-            for path, scores in zip(_SCORES.value, kept, strict=True)
+            for path, scores in zip(_SCORES.value, dumps, strict=True)
         ],
         "weights": _weights(),
         "pooling": spec.to_dict(),
     }
     heading = " + ".join(
         f"{path} ({scores.pooled_as(spec)})"
-        for path, scores in zip(_SCORES.value, kept, strict=True)
+        for path, scores in zip(_SCORES.value, dumps, strict=True)
     )
     return Report(heading, source, scored.evaluation(), scored.intervals(spec)), scored
 
@@ -174,15 +174,15 @@ def _of_model() -> tuple[Report, VideoScores]:
 
 
 def _trained() -> Trained:
-    """The run's network, with the settings that flags change."""
+    """Returns the run's network, with the settings that flags change."""
     from official_vision.training import clip_scoring as evaluate
 
     strategy = evaluate.all_devices() if _ALL_DEVICES.value else None
     trained = evaluate.load_trained(_MODEL_DIR.value, _CHECKPOINT.value, strategy, _DATA.value)
-    given = {flag.name: flag.value for flag in _OF_CLIPS}
+    of_flags = {flag.name: flag.value for flag in _OF_CLIPS}
     data = dataclasses.replace(
         trained.config.validation_data,
-        **{name: value for name, value in given.items() if value is not None},
+        **{name: value for name, value in of_flags.items() if value is not None},
     )
     evaluation = _changed(trained.config.evaluation)
     changed = dataclasses.replace(trained.config, validation_data=data, evaluation=evaluation)

@@ -93,7 +93,7 @@ def main() -> None:
         threads=_THREADS.value,
         compiled_flow=_COMPILED_FLOW.value,
     )
-    with files.full_disk_told("--output", _OUTPUT.value):
+    with files.full_disk_reported("--output", _OUTPUT.value):
         exported = export(
             _MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value, options, data=_DATA.value
         )

@@ -60,24 +60,24 @@ def _define_flags() -> None:
 
 def _check_flags() -> None:
     """Refuses flags that the others would leave unread."""
-    asked = flags.FLAGS
-    given = [name for name in (*_OF_RUNS, *_OF_SETTINGS) if asked[name].present]
-    for name in given:
-        if name in _OF_SETTINGS and asked.model_dir:
+    options = flags.FLAGS
+    named = [name for name in (*_OF_RUNS, *_OF_SETTINGS) if options[name].present]
+    for name in named:
+        if name in _OF_SETTINGS and options.model_dir:
             raise UserError(
                 f"A run's folder holds its network and settings. Received: --model_dir and --{name}. "
                 "Leave one of them out."
             )
-        if name in _OF_RUNS and not asked.model_dir:
+        if name in _OF_RUNS and not options.model_dir:
             raise UserError(
                 f"--{name} reads a training run. Received: no --model_dir. Add --model_dir=DIR."
             )
-    if asked["threshold"].present and not asked.derive:
+    if options["threshold"].present and not options.derive:
         raise UserError(
             "--threshold prunes what --derive writes. Received: no --derive. Add --derive=PATH."
         )
     for name in ("derive", "save"):
-        path = asked[name].value
+        path = options[name].value
         if path and not path.endswith(".json"):
             raise UserError(
                 f"An architecture file ends in .json. Received: --{name}={path}. Change its suffix."
@@ -85,17 +85,17 @@ def _check_flags() -> None:
 
 
 def _network() -> tuple[Config, Architecture, Learned | None]:
-    """The settings, the graph as it is built, and what a run has learned."""
-    asked = flags.FLAGS
-    if asked.model_dir:
-        settings = config.read(asked.model_dir)
+    """Returns the settings, the graph as it is built, and what a run has learned."""
+    options = flags.FLAGS
+    if options.model_dir:
+        settings = config.read(options.model_dir)
         # Imported late: TensorFlow is needed to read checkpoints, and for nothing else here.
         from official_vision.training.checkpoints.learned_connectivity import learned_connectivity
 
-        learned = learned_connectivity(asked.model_dir, asked.checkpoint)
+        learned = learned_connectivity(options.model_dir, options.checkpoint)
         return settings, learned.architecture, learned
-    settings = config.load(asked.gin_file, asked.gin_bindings)
-    graph = zoo.load_architecture(asked.architecture or settings.model.architecture)
+    settings = config.load(options.gin_file, options.gin_bindings)
+    graph = zoo.load_architecture(options.architecture or settings.model.architecture)
     return (
         settings,
         graph.with_settings(settings.model.depth, settings.model.width_multiplier),
@@ -104,12 +104,12 @@ def _network() -> tuple[Config, Architecture, Learned | None]:
 
 
 def _setting(settings: Config) -> Setting:
-    """What the costs depend on besides the graph."""
+    """Returns what the costs depend on besides the graph."""
     from official_vision.training.cost_setting import setting_of
 
-    asked = {name: flags.FLAGS[name].value for name in ("frames", "size")}
-    given = {name: value for name, value in asked.items() if value is not None}
-    return dataclasses.replace(setting_of(settings.model, settings.validation_data), **given)
+    sizes = {name: flags.FLAGS[name].value for name in ("frames", "size")}
+    changed = {name: value for name, value in sizes.items() if value is not None}
+    return dataclasses.replace(setting_of(settings.model, settings.validation_data), **changed)
 
 
 def _derive(learned: Learned, threshold: float, path: str) -> None:
@@ -127,24 +127,24 @@ def _derive(learned: Learned, threshold: float, path: str) -> None:
 
 def main() -> None:
     """Prints the report and writes what was asked for."""
-    asked = flags.FLAGS
+    options = flags.FLAGS
     _check_flags()
     for name in ("json", "save", "draw", "derive"):
-        if asked[name].value:
-            files.check_writable(asked[name].value, f"--{name}")
+        if options[name].value:
+            files.check_writable(options[name].value, f"--{name}")
     settings, graph, learned = _network()
     setting = _setting(settings)
     bill, overheads = cost.estimate(graph, setting), overhead.peer_overheads(graph, setting)
     print(report.describe(bill, overheads, learned), end="")
-    if asked.json:
-        files.write_json(asked.json, report.to_dict(bill, overheads, learned))
-    if asked.save:
-        formats.save_architecture(graph, asked.save)
-    if asked.draw:
+    if options.json:
+        files.write_json(options.json, report.to_dict(bill, overheads, learned))
+    if options.save:
+        formats.save_architecture(graph, options.save)
+    if options.draw:
         strengths = learned.strengths if learned else None
-        draw.draw(graph, asked.draw, strengths, learned.likeliest_peers() if learned else None)
-    if asked.derive:
-        _derive(learned, asked.threshold, asked.derive)
+        draw.draw(graph, options.draw, strengths, learned.likeliest_peers() if learned else None)
+    if options.derive:
+        _derive(learned, options.threshold, options.derive)
 
 
 if __name__ == "__main__":

@@ -119,10 +119,10 @@ def main(named: Sequence[str]) -> int:
     _check_json(outputs)
     requests = {video: _request(model, video, options) for video in outputs}
     done = set() if _OVERWRITE.value else {v for v in outputs if outputs[v].done(requests[v])}
-    left = {video: own for video, own in outputs.items() if video not in done}
+    left = {video: paths for video, paths in outputs.items() if video not in done}
     if not _OVERWRITE.value:
-        for own in left.values():
-            own.check_replaceable()
+        for paths in left.values():
+            paths.check_replaceable()
     if done:
         print(f"{len(done)} of {len(outputs)} videos are done already; --overwrite does them again")
     failed = 0
@@ -140,20 +140,20 @@ def _check_json(outputs: dict[str, Outputs]) -> None:
     if not _JSON.value:
         return
     files.check_writable(_JSON.value, "--json")
-    if any(own.json.absolute() == Path(_JSON.value).absolute() for own in outputs.values()):
+    if any(paths.json.absolute() == Path(_JSON.value).absolute() for paths in outputs.values()):
         raise UserError(
             f"--json must not be a video's own file. Received: {_JSON.value}. Name another."
         )
 
 
 def _model() -> str:
-    """The very file that is asked: what is newest must not change while videos are worked on."""
+    """Returns the model's path, fixed at the start: a newer version must not replace it in the middle."""
     path = Path(_MODEL.value)
     return str(path if path.suffix == ".tflite" else version_folder(path))
 
 
 def _request(model: str, video: str, options: PredictOptions) -> dict[str, Any]:
-    """What a video's outputs depend on besides our code: its file, the model's, and the settings."""
+    """Returns what a video's outputs depend on besides our code: its file, the model's, and the settings."""
     weights = Path(model)
     if weights.is_dir():
         weights = weights / "variables" / "variables.index"
@@ -205,7 +205,7 @@ def _predict(
     # Settings that the file can't follow are said once, before the first video.
     if note := load(model, options).sharing():
         print(note)
-    jobs = [Job(model, options, video, own, requests[video]) for video, own in outputs.items()]
+    jobs = [Job(model, options, video, paths, requests[video]) for video, paths in outputs.items()]
     # None shows the bar on a terminal only.
     bar = tqdm(total=len(jobs), unit="video", disable=None if len(jobs) > 1 else True)
     failed = 0

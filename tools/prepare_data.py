@@ -107,11 +107,11 @@ def _audit(manifest: "Manifest", spec: "PrepareSpec") -> int:
     from official_vision.data.audit.audit import audit
     from official_vision.data.audit.audit_text import report
 
-    found = audit(manifest, spec, decode=_DECODE.value, progress=_progress)
-    print(report(found))
+    findings = audit(manifest, spec, decode=_DECODE.value, progress=_progress)
+    print(report(findings))
     if _JSON.value:
-        files.write_json(_JSON.value, found.to_dict())
-    return cli.SOME_LEFT_OUT if found.findings else 0
+        files.write_json(_JSON.value, findings.to_dict())
+    return cli.SOME_LEFT_OUT if findings.findings else 0
 
 
 def _progress(items: Iterable, length: int, name: str) -> Iterable:

@@ -33,38 +33,38 @@ flags.DEFINE_string("picture", "", "With --compare: PNG file, figures by graphs 
 
 def main() -> None:
     """Searches, or tells about searches that were made."""
-    asked = flags.FLAGS
-    if asked.picture:
-        files.check_writable(asked.picture, "--picture")
-    if asked.report:
-        files.check_folder_writable(asked.report, "--report")
+    options = flags.FLAGS
+    if options.picture:
+        files.check_writable(options.picture, "--picture")
+    if options.report:
+        files.check_folder_writable(options.report, "--report")
         from official_vision.search.report import write_report
 
-        print(write_report(asked.report))
+        print(write_report(options.report))
         return
-    if asked.agreement:
+    if options.agreement:
         from official_vision.search.agreement import describe_agreement
 
-        print(describe_agreement(asked.agreement))
+        print(describe_agreement(options.agreement))
         return
-    if asked.compare:
+    if options.compare:
         from official_vision.search.evolution.comparison import compare_evolutions
 
-        print(compare_evolutions(asked.compare, asked.picture))
+        print(compare_evolutions(options.compare, options.picture))
         return
-    settings = config.load(asked.gin_file, asked.gin_bindings)
+    settings = config.load(options.gin_file, options.gin_bindings)
     if settings.search.output:
         files.check_folder_writable(settings.search.output, "SearchSpec.output")
     # Imported after the settings are checked: a mistake is answered before TensorFlow starts.
     if settings.search.method == "evolution":
-        _refuse_stage(asked.stage)
+        _refuse_stage(options.stage)
         from official_vision.search.evolution.evolution_search import evolve
 
         print(evolve(settings))
         return
     from official_vision.search.one_shot import one_shot
 
-    print(one_shot(settings, asked.stage))
+    print(one_shot(settings, options.stage))
 
 
 def _refuse_stage(stage: str) -> None:

@@ -35,18 +35,18 @@ def main() -> None:
     if not _MODEL.value.endswith(".tflite"):
         version_folder(_MODEL.value)
     # Imported late: --help and mistakes are answered before TensorFlow starts.
-    from official_vision.serving.export.exported_model import load_answerer
+    from official_vision.serving.export.exported_model import load_exported_model
     from official_vision.serving.predict.serving_client import greatest_difference, server
     from official_vision.serving.predict.video_clips import Feeder
 
-    ask = server(_ADDRESS.value, _TIMEOUT_SEC.value, _MODEL_NAME.value)
-    here = load_answerer(_MODEL.value)
+    predict = server(_ADDRESS.value, _TIMEOUT_SEC.value, _MODEL_NAME.value)
+    here = load_exported_model(_MODEL.value)
     features = Feeder(here.description).first_clip(_VIDEO.value, _START_SEC.value)
     clip = {name: x.numpy()[None] for name, x in features.items()}
-    found, expected = ask(clip), here(**clip)
-    difference = greatest_difference(expected, found)
-    label = here.description.labels[int(found["scores"][0].argmax())]
-    print(f"{_ADDRESS.value} answers {label} ({found['scores'].max():.3f})")
+    actual, expected = predict(clip), here(**clip)
+    difference = greatest_difference(expected, actual)
+    label = here.description.labels[int(actual["scores"][0].argmax())]
+    print(f"{_ADDRESS.value} answers {label} ({actual['scores'].max():.3f})")
     if difference > _LIMIT.value:
         raise UserError(
             f"The server must answer as the file does, within {_LIMIT.value:g}. "

@@ -78,7 +78,7 @@ def _write(
 
 
 def _bar(runs: Sequence[study.Run]) -> Iterable[study.Run]:
-    """A bar with the time left on a terminal, a line a run elsewhere."""
+    """Shows a progress bar on a terminal, and one line per run elsewhere."""
     bar = tqdm(runs, "training", unit="run", disable=None)
     for number, run in enumerate(bar):
         if bar.disable:

@@ -150,7 +150,7 @@ class Sources:
         return needed - {path}
 
     def _resolve(self, module: str) -> set[str]:
-        """The file of a dotted module name, or the distribution of one from elsewhere."""
+        """Returns the file of a dotted module name, or the distribution of one from elsewhere."""
         base = module.replace(".", "/")
         for path in (f"{base}.py", f"{base}/__init__.py"):
             if path in self._known:
@@ -185,7 +185,7 @@ class Targets:
                 paths.append(init)
 
     def _grouped(self) -> dict[str, str]:
-        """Path -> target; a module that its package's __init__ needs belongs to the package's target."""
+        """Groups files into targets; a module that its package's __init__ needs belongs to the package's target."""
         target_of = {}
         for path in map(PurePosixPath, self.sources.paths):
             needed = reach(self.sources.imported, str(path))
@@ -235,7 +235,7 @@ def _distribution(top: str) -> str:
 
 
 def _imported_names(tree: ast.Module) -> Iterator[str]:
-    """Module names; "a.b.c a.b" where c is either a module of the package a.b or a name in it."""
+    """Yields module names; "a.b.c a.b" where c is either a module of the package a.b or a name in it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -246,7 +246,7 @@ def _imported_names(tree: ast.Module) -> Iterator[str]:
 
 
 def _path_of(text: str) -> str:
-    """The file that `python -m` runs, of a test's program."""
+    """Returns the file that `python -m` runs, of a test's program."""
     return f"{text.replace('.', '/')}.py" if text.startswith("tests.") else ""
 
 
@@ -341,7 +341,7 @@ def _test_fields(targets: Targets, target: str) -> dict[str, object]:
 
 
 def _labels(targets: Iterable[str], folder: str) -> list[str]:
-    """Labels as they stand in the BUILD file of `folder`, in their shortest form."""
+    """Returns labels as they are written in the BUILD file of `folder`, in their shortest form."""
     labels = []
     for target in targets:
         home, _, name = target.partition(":")

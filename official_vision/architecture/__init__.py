@@ -1,1 +1,1 @@
-"""What a network is: nodes, rules, the zoo, files, cost, drawings. Never imports TensorFlow."""
+"""What a network is: nodes, rules, the zoo, files, costs and drawings. Never imports TensorFlow."""

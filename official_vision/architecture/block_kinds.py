@@ -1,4 +1,4 @@
-"""Kinds of blocks: each says what it accepts, what its layers are and what they cost.
+"""Kinds of blocks; each states what it accepts, which layers it has and what they cost.
 
 A layer of modeling/ reads its numbers from the plan that is made here, and so does the cost model. CONTRIBUTING.md
 lists what a new kind takes.
@@ -33,7 +33,7 @@ _OBJECT_POOL = 4
 
 @dataclasses.dataclass(frozen=True)
 class BlockShape:
-    """What a kind makes a block's modules of.
+    """The form of a block's modules, by kind.
 
     Attributes:
       channels: of the block, after the width multiplier.
@@ -55,10 +55,10 @@ class BlockShape:
 
 
 class BlockKind(abc.ABC):
-    """A kind of block, with the stems and the head of the networks that are made of it.
+    """A kind of block, and the stems and the head of networks of such blocks.
 
     Attributes:
-      numbers: how many numbers a block's channels are.
+      numbers: number of channel counts that a block has.
       channel_sums: what the channels of each level sum to in the paper's networks; empty where it has no rule.
       head: between the last block and the classifier.
     """
@@ -105,7 +105,7 @@ class BlockKind(abc.ABC):
         return tuple(plans)
 
     def cost(self, module: ModulePlan, stride: int, positions: Callable[[int], int]) -> Count:
-        """Counts a module; a kind whose modules have more than convolutions and norms adds the rest.
+        """Counts a module; a kind with more than convolutions and norms in its modules adds the rest.
 
         Args:
           module: its plan.

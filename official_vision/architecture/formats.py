@@ -16,9 +16,8 @@ from official_vision.architecture.block_kinds import (
 )
 from official_vision.architecture.graph import Architecture, ArchitectureError, Block, Stem
 from official_vision.errors import nearest
+from official_vision.formats import ARCHITECTURE
 
-_FORMAT = "official_vision.architecture"
-_VERSION = 2
 _HEADER = (
     "name",
     "depth",
@@ -30,8 +29,6 @@ _HEADER = (
     "downsampling",
     "provenance",
 )
-# What files of earlier versions mean by leaving a setting out.
-_UNSAID = {1: {"convolution_padding": "same"}, _VERSION: {}}
 # The authors' lists mark a stem by a negative level and count block levels from 0.
 _STEM_CODES = {"rgb": -1, "flow": -2, "object": -3}
 _AUTHORS_STEM_CHANNELS = 128
@@ -42,9 +39,8 @@ _AUTHORS_RGB_POOL = 3
 
 
 def to_json(architecture: Architecture) -> str:
-    """Returns the architecture as JSON text, one node a line."""
-    header = {"format": _FORMAT, "version": _VERSION}
-    header |= {name: getattr(architecture, name) for name in _HEADER}
+    """Returns the architecture as JSON text, one node per line."""
+    header = ARCHITECTURE.header | {name: getattr(architecture, name) for name in _HEADER}
     lines = [f" {json.dumps(name)}: {json.dumps(value)}," for name, value in header.items()]
     nodes = [
         f"  {json.dumps({'index': index, **_node_to_dict(node)})}"
@@ -57,7 +53,7 @@ def from_json(text: str, source: str = "the text") -> Architecture:
     """Reads what `to_json` wrote, or the authors' lists.
 
     The lists are a structure alone, as `from_lists` takes it, or an object with structure, strengths and
-    any of name, depth, block_kind, width_multiplier, ... of the Architecture. What is not said is as in
+    any of name, depth, block_kind, width_multiplier, ... of the Architecture. Missing values are as in
     the authors' networks: depth 50, and an rgb pool of 3; blocks of three widths are inverted bottlenecks.
 
     Args:
@@ -84,16 +80,15 @@ def from_json(text: str, source: str = "the text") -> Architecture:
 
 def from_dict(values: Any) -> Architecture:
     """Builds an architecture from parsed JSON; see `from_json`."""
-    if not isinstance(values, Mapping) or values.get("format") != _FORMAT:
+    if not isinstance(values, Mapping) or values.get("format") != ARCHITECTURE.name:
         raise ArchitectureError(
-            f'An architecture file says "format": "{_FORMAT}", or holds the authors\' lists as '
-            f'"{_STRUCTURE}". Received: none such. Write it with tools/inspect_network.py --save.'
+            f'An architecture file has "format": "{ARCHITECTURE.name}", or holds the authors\' lists as '
+            f'"{_STRUCTURE}". Received: none such. {ARCHITECTURE.remedy}'
         )
-    unsaid = _UNSAID.get(values["version"]) if type(values.get("version")) is int else None
-    if unsaid is None:
+    if values.get("version") != ARCHITECTURE.version:
         raise ArchitectureError(
-            f"Versions 1 to {_VERSION} of the format are known. Received: {values.get('version')!r}. "
-            "Update official_vision."
+            f"Version {ARCHITECTURE.version} of the format is known. Received: {values.get('version')!r}. "
+            f"{ARCHITECTURE.remedy}"
         )
     nodes = values.get("nodes")
     if not isinstance(nodes, list):
@@ -101,7 +96,7 @@ def from_dict(values: Any) -> Architecture:
             f'"nodes" must be a list. Received: {nodes!r}. List stems, then blocks.'
         )
     _refuse_unknown(values, {"format", "version", "nodes", *_HEADER}, "The architecture")
-    header = unsaid | {name: values[name] for name in _HEADER if name in values}
+    header = {name: values[name] for name in _HEADER if name in values}
     return Architecture(
         nodes=tuple(map(_node_from_dict, range(len(nodes)), nodes)), **{"name": "", **header}
     )
@@ -116,7 +111,7 @@ def read_architecture(path: str | os.PathLike) -> Architecture:
     """Reads a JSON file that `save_architecture` wrote, or one of the authors' lists; see `from_json`.
 
     Raises:
-      ArchitectureError: the file is missing or does not hold a network; one line naming the file.
+      ArchitectureError: the file is missing or has no network in it; one line naming the file.
     """
     try:
         with open(path, encoding="utf-8-sig") as file:
@@ -135,7 +130,7 @@ def to_lists(
 
     A stem is [-1 rgb | -2 flow | -3 object, dilation] with its width added where it is not 128
     shared among the stems (151 for objects); a block is [level - 1, inputs, C, dilation, stride].
-    A node without given strengths has an empty row. Depth, peers and the other settings are not
+    A node without strengths has an empty row. Depth, peers and the other settings are not
     part of the lists: `from_lists` takes all but peers by name.
 
     Args:
@@ -161,8 +156,8 @@ def to_lists(
                 node.spatial_stride,
             ]
             structure.append([*row, 0] if rows_of_six else row)
-            given = list(node.strengths or ())
-            strengths.append([given] if nested and given else given)
+            weights = list(node.strengths or ())
+            strengths.append([weights] if nested and weights else weights)
     return structure, strengths
 
 
@@ -183,13 +178,13 @@ def from_lists(
     try:
         structure, strengths = _parsed(structure), _parsed(strengths)
         stems = sum(row[0] < 0 for row in structure)
-        given = list(strengths) or [()] * len(structure)
+        rows = list(strengths) or [()] * len(structure)
         kind = kind_named(settings.get("block_kind", Architecture.block_kind))
         nodes = [
             _stem_from_row(row, weights, stems, kind)
             if row[0] < 0
             else _block_from_row(index, row, weights)
-            for index, (row, weights) in enumerate(zip(structure, given, strict=True))
+            for index, (row, weights) in enumerate(zip(structure, rows, strict=True))
         ]
     except ArchitectureError:
         raise
@@ -207,7 +202,7 @@ def _parsed(lists: Any) -> Any:
 
 
 def _from_lists_file(values: Mapping[str, Any]) -> Architecture:
-    """The network of parsed lists, with what the file does not say as the authors have it."""
+    """Returns the network of parsed lists, with the authors' values where the file has none."""
     _refuse_unknown(values, {_STRUCTURE, _STRENGTHS, *_HEADER}, "The authors' lists")
     settings = {name: values[name] for name in _HEADER if name in values}
     settings.setdefault("rgb_pool_size", _AUTHORS_RGB_POOL)
@@ -277,7 +272,7 @@ def _node_from_dict(index: int, values: Any) -> Stem | Block:
     for field in fields:
         if field.default is dataclasses.MISSING and field.name not in settings:
             raise ArchitectureError(
-                f"Node {index}: {field.name} must be given. Received: none. Add it."
+                f"Node {index}: {field.name} must be set. Received: none. Add it."
             )
     return node_class(**settings)
 

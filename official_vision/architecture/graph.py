@@ -40,7 +40,7 @@ class Stem:
     Attributes:
       kind: rgb, flow or object.
       channels: of its output; an object stem has Table 1's number of classes here, but the model's
-        own setting wins.
+        setting wins.
       temporal_dilation: of an rgb stem's temporal convolution, in frames.
       spatial_stride: from the input frame to the output.
     """
@@ -100,7 +100,7 @@ class Architecture:
       stem_pool_padding: of the stems' max pools: same as in the authors' code, or symmetric as in ResNets.
       downsampling: where a bottleneck block has its stride: middle (its first 3x3 convolution) or first (the
         1x1 convolution before it, as the ResNets of Keras have).
-      provenance: how and on what the graph was found; plain JSON values.
+      provenance: how and on what the graph was learned; plain JSON values.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Architecture:
 
     @property
     def kind(self) -> BlockKind:
-        """What `block_kind` names."""
+        """The kind that `block_kind` names."""
         return kind_named(self.block_kind)
 
     @property
@@ -144,7 +144,7 @@ class Architecture:
         return tuple(stream for kind, stream in STREAM_OF_STEM.items() if kind in kinds)
 
     def modules(self, level: int) -> int:
-        """Residual modules of a block at `level`."""
+        """Returns the number of residual modules of a block at `level`."""
         return MODULES_BY_DEPTH[self.depth][level - 1]
 
     def connections(self) -> Iterator[tuple[int, int]]:
@@ -154,7 +154,7 @@ class Architecture:
                 yield source, index
 
     def strides(self) -> tuple[int, ...]:
-        """Each node's stride from the input frame, in height and width."""
+        """Returns each node's stride from the input frame, in height and width."""
         return _strides(self.nodes)
 
     def live_nodes(self, gated_by_peers: bool) -> frozenset[int]:
@@ -184,7 +184,7 @@ class Architecture:
         )
 
     def with_settings(self, depth: int | None, width_multiplier: float | None) -> Architecture:
-        """Returns the same graph, with another depth or width; None keeps its own."""
+        """Returns the same graph, with another depth or width; None leaves it unchanged."""
         return dataclasses.replace(
             self,
             depth=self.depth if depth is None else depth,
@@ -194,7 +194,7 @@ class Architecture:
         )
 
     def is_discrete(self) -> bool:
-        """Whether every block names the peers of its connections."""
+        """Returns whether every block names the peers of its connections."""
         return all(node.peers is not None for node in self.nodes if isinstance(node, Block))
 
     def warnings(self) -> tuple[str, ...]:
@@ -255,7 +255,7 @@ def _check_header(graph: Architecture) -> None:
 
 
 def _is_json(value: Any) -> bool:
-    """Whether JSON keeps the value as it is: no tuples, no numbers as keys, nothing infinite."""
+    """Returns whether JSON keeps the value as it is: no tuples, no numbers as keys, nothing infinite."""
     try:
         return json.loads(json.dumps(value, allow_nan=False)) == value
     except (TypeError, ValueError, RecursionError):

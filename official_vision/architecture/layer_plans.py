@@ -1,4 +1,4 @@
-"""Numbers of a network's layers: a stem's, a residual module's and the head's."""
+"""Sizes of a network's layers: a stem's, a residual module's and the head's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class StemPlan:
-    """A stem is a spatial convolution, a temporal one and a max pool, of which some are missing.
+    """A stem: a spatial convolution, a temporal one and a max pool, of which some may be missing.
 
     Attributes:
       channels: of the output.
@@ -35,7 +35,7 @@ class StemPlan:
 
 @dataclasses.dataclass(frozen=True)
 class ConvolutionPlan:
-    """A convolution without bias, and what follows it.
+    """A convolution without bias, and the layers that follow it.
 
     Attributes:
       inputs, outputs: channels.
@@ -57,7 +57,7 @@ class ConvolutionPlan:
 
 @dataclasses.dataclass(frozen=True)
 class ModulePlan:
-    """A residual module is convolutions beside a shortcut, their sum and a ReLU.
+    """A residual module: convolutions beside a shortcut, their sum and a ReLU.
 
     Attributes:
       convolutions: from the input to the sum.
@@ -90,7 +90,7 @@ class ModulePlan:
 
 @dataclasses.dataclass(frozen=True)
 class HeadPlan:
-    """What lies between the last block and the classifier; 0 for nothing.
+    """The layers between the last block and the classifier; 0 for none.
 
     Attributes:
       final_channels: of a 1x1 convolution with batch norm and ReLU before the spatial average.

@@ -1,4 +1,4 @@
-"""The input streams' values that say nothing, which stand in for a stream that is taken away."""
+"""Neutral values of the input streams, which stand in for a stream that is taken away."""
 
 UNLABELLED = 255  # the object id that lights no channel
 # The mean grey of natural video (0.45 of 255), no motion, unlabelled pixels.

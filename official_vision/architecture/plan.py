@@ -1,4 +1,4 @@
-"""Every number of every node of an architecture: layers, the cost model and the tables read it here."""
+"""The sizes of all nodes of an architecture, which the layers, the cost model and the tables read here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIDDLE_CHANNELS = {1: 64, 2: 128, 3: 256, 4: 512}
 
 
 class GateSource(NamedTuple):
-    """What a gate reads the average of.
+    """The nodes whose average opens a gate.
 
     Attributes:
       nodes: one node, or the candidates of a one-shot gate.
@@ -32,7 +32,7 @@ class GateSource(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class FusionPlan:
-    """How a block's inputs become one map.
+    """The fusion of a block's inputs into one map.
 
     Attributes:
       inputs: node indices.
@@ -48,20 +48,20 @@ class FusionPlan:
 
     @property
     def convolved_widths(self) -> tuple[int, ...]:
-        """Widths that pass a 1x1 convolution: all unlike the target; none if the input is alone."""
+        """Widths that pass a 1x1 convolution: those that differ from the target; none if there is one input."""
         if len(self.inputs) == 1:
             return ()
         return tuple(w for w in dict.fromkeys(self.input_channels) if w != self.target_channels)
 
     @property
     def output_channels(self) -> int:
-        """Width of the fused map; a single input keeps its own."""
+        """Width of the fused map; a single input keeps its width."""
         return self.input_channels[0] if len(self.inputs) == 1 else self.target_channels
 
 
 @dataclasses.dataclass(frozen=True)
 class NodePlan:
-    """A node's numbers.
+    """The sizes of a node.
 
     Attributes:
       index, level: as in the architecture.
@@ -90,7 +90,7 @@ class NodePlan:
     stem: StemPlan | None = None
 
     def gate_sources(self, mode: str) -> list[GateSource]:
-        """Returns what the gate of each connection reads; nothing without gates.
+        """Returns the source of each connection's gate; nothing without gates.
 
         A self gate reads its input as it is pooled for the connection; peers are read unpooled.
 

@@ -11,7 +11,7 @@ LARGEST_COUNT = 65536
 
 
 class ArchitectureError(UserError):
-    """A graph that is not a network: one line naming the node and the rule it breaks."""
+    """A graph that is not a network; the line names the node and the rule that it breaks."""
 
 
 def fail(rule: str, received: Any, remedy: str, index: int | None = None) -> NoReturn:
@@ -31,12 +31,12 @@ def fail(rule: str, received: Any, remedy: str, index: int | None = None) -> NoR
 
 
 def is_count(value: Any) -> bool:
-    """Tells whether a value is a whole number from 1 to LARGEST_COUNT."""
+    """Returns whether a value is a whole number from 1 to LARGEST_COUNT."""
     return type(value) is int and 1 <= value <= LARGEST_COUNT
 
 
 def _shown(value: Any) -> str:
-    """A value on one line and not endless, whatever it is."""
+    """Returns any value's text on one line, shortened."""
     try:
         text = " ".join(repr(value).split())
     except (ValueError, RecursionError):  # an int of thousands of digits, a nested list of lists

@@ -1,4 +1,4 @@
-"""The published networks and two hand-designed baselines, one visible table of them all.
+"""The published networks and two hand-designed baselines, in one visible table.
 
 Rows are (inputs, C, temporal dilation, spatial stride); numbers come from Table 1 of the
 AssembleNet++ supplement (arXiv 2008.08072) and from the authors' published structures (also Ryoo et
@@ -20,18 +20,18 @@ _OBJECTS = 151  # ADE20K's 150 classes and none
 def _blocks(
     level_rows: Mapping[int, Sequence[tuple]], strengths: Sequence[Sequence[float]] = ()
 ) -> tuple[Block, ...]:
-    """Rows of each level -> blocks; `strengths` are of the blocks with several inputs, in order."""
+    """Returns the blocks of each level's rows; `strengths` belong to blocks with several inputs, in order."""
     remaining = iter(strengths)
     blocks = []
     for level, rows in level_rows.items():
         for inputs, channels, dilation, stride in rows:
-            given = tuple(next(remaining)) if strengths and len(inputs) > 1 else None
-            blocks.append(Block(level, tuple(inputs), channels, dilation, stride, given))
+            weights = tuple(next(remaining)) if strengths and len(inputs) > 1 else None
+            blocks.append(Block(level, tuple(inputs), channels, dilation, stride, weights))
     return tuple(blocks)
 
 
 def _stems(rows: Sequence[tuple[str, int, int]], stride: int = 4) -> tuple[Stem, ...]:
-    """Rows of (kind, channels, temporal dilation)."""
+    """Returns the stems of rows (kind, channels, temporal dilation)."""
     return tuple(Stem(kind, channels, dilation, stride) for kind, channels, dilation in rows)
 
 
@@ -54,7 +54,7 @@ _PLUS_PLUS_ROWS = {
 
 
 def assemblenet_plus_plus_50() -> Architecture:
-    """AssembleNet++-50 exactly as in Table 1 of the supplement."""
+    """Returns AssembleNet++-50 exactly as in Table 1 of the supplement."""
     stems = [
         ("rgb", 32, 2),
         ("rgb", 32, 4),
@@ -70,7 +70,7 @@ def assemblenet_plus_plus_50() -> Architecture:
 
 
 def assemblenet_plus_plus_50_authors() -> Architecture:
-    """The authors' file: stems share 128 channels, node 2 dilates by 2, block 14 lacks objects."""
+    """Returns the authors' network: stems share 128 channels, node 2 dilates by 2, block 14 lacks objects."""
     stems = [
         ("rgb", 25, 2),
         ("rgb", 25, 4),
@@ -110,17 +110,17 @@ def _assemblenet(name: str, depth: int, level_3: int, level_4: int) -> Architect
 
 
 def assemblenet_50() -> Architecture:
-    """AssembleNet-50 with its published strengths."""
+    """Returns AssembleNet-50 with its published strengths."""
     return _assemblenet("assemblenet_50", 50, 256, 512)
 
 
 def assemblenet_101() -> Architecture:
-    """AssembleNet-101 with its published strengths; narrower at levels 3 and 4."""
+    """Returns AssembleNet-101 with its published strengths; narrower at levels 3 and 4."""
     return _assemblenet("assemblenet_101", 101, 192, 256)
 
 
 def assemblenet_plus_plus_lite() -> Architecture:
-    """AssembleNet++-lite; the width of its stems is not published: 24 is our choice."""
+    """Returns AssembleNet++-lite; the width of its stems is not published: 24 is our choice."""
     first, second, third, fourth = (27, 27, 12), (54, 54, 24), (152, 152, 68), (432, 432, 192)
     early, middle = [0, 1, 2, 3], [0, 1, 2, 3, 4, 5, 6, 7]
     rows = {
@@ -140,7 +140,7 @@ def assemblenet_plus_plus_lite() -> Architecture:
 
 
 def two_stream_r2plus1d_50() -> Architecture:
-    """Hand-designed baseline: rgb and flow (2+1)-D ResNets that meet in the last block."""
+    """Returns a hand-designed baseline: rgb and flow (2+1)-D ResNets that meet in the last block."""
     rows = {
         1: [([0], 64, 1, 1), ([1], 64, 1, 1)],
         2: [([2], 128, 1, 2), ([3], 128, 1, 2)],
@@ -155,7 +155,7 @@ def two_stream_r2plus1d_50() -> Architecture:
 
 
 def slowfast_50() -> Architecture:
-    """Hand-designed baseline shaped as SlowFast: a thin fast stream feeds a slow one at each level.
+    """Returns a hand-designed baseline shaped as SlowFast: a thin fast stream feeds a slow one at each level.
 
     Blocks have no temporal stride: the slow stream looks far (dilation 8), the fast one near.
     """

@@ -1,4 +1,4 @@
-"""What a network's files cost: seconds to write, size, and seconds a clip where they are used."""
+"""The cost of exported files: seconds to write, size, and seconds per clip in inference."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from official_vision.modeling.network import AssembleNet
 from official_vision.serving.export import parity, tflite
 from official_vision.serving.export.held_out_clips import HeldOutClips, network_scores
 from official_vision.serving.export.isolated_process import (
-    StrangerFailedError,
-    fastest_tflite_answers,
-    saved_model_answers,
+    IsolatedProcessError,
+    fastest_tflite_scores,
+    saved_model_scores,
 )
 from official_vision.serving.export.signatures import ServingModule
 
@@ -34,16 +34,16 @@ EXPORT = "export"
 _CALIBRATION_CLIPS = 2
 _MEBIBYTE = 2**20
 
-Answers = tuple[dict[str, np.ndarray], float]  # scores by name; seconds of a clip
+TimedScores = tuple[dict[str, np.ndarray], float]  # scores by name; seconds per clip
 
 
 @dataclasses.dataclass(frozen=True)
 class _File:
-    """A file to measure: writes itself, and answers clips in a process of its own."""
+    """A file to measure: how it is written, and how it scores clips in an isolated process."""
 
     name: str
     write: Callable[[Path], None]
-    answers: Callable[[Path, HeldOutClips], Answers]
+    scores_of: Callable[[Path, HeldOutClips], TimedScores]
 
 
 def measure_exports(
@@ -53,14 +53,14 @@ def measure_exports(
     precisions: Sequence[str] = PRECISIONS,
     formats: Sequence[str] = tflite.FORMATS,
 ) -> dict[str, Any]:
-    """Writes a network's files as tools/export.py does, and asks each in a process without our code.
+    """Writes a network's files as tools/export.py does, and runs each in a process without our code.
 
-    The weights are drawn and the clips are noise: a difference says whether a file computes the same, not
+    The weights are drawn and the clips are noise: a difference shows whether a file computes the same, not
     what that does to accuracy.
 
     Args:
       config: every setting; validation/DataSpec has the clip.
-      rounds: clips that each file answers, one at a time, after one that warms up.
+      rounds: clips that each file scores, one at a time, after a warm-up clip.
       note: shows the user a line as each file is done.
       precisions: of SavedModels.
       formats: of TFLite files, which run on as many threads as there are cores.
@@ -83,14 +83,14 @@ def measure_exports(
             module = ServingModule(network, labels, [], data)
             tf.saved_model.save(module, str(path), signatures=module.signatures())
 
-        return _File(f"SavedModel {precision}", write, saved_model_answers)
+        return _File(f"SavedModel {precision}", write, saved_model_scores)
 
     def lite(format_name: str) -> _File:
         def write(path: Path) -> None:
             network = inference_network(model, discrete=False)
             path.write_bytes(tflite.convert(network, format_name, _first(clips)))
 
-        return _File(f"TFLite {format_name}", write, _lite_answers)
+        return _File(f"TFLite {format_name}", write, _lite_scores)
 
     rows = []
     for file in [*map(saved_model, precisions), *map(lite, formats)]:
@@ -112,9 +112,9 @@ def _keras_seconds(model: AssembleNet, clips: HeldOutClips) -> float:
     return statistics.median(seconds_of(lambda clip=clip: forward(clip).numpy()) for clip in fed)
 
 
-def _lite_answers(path: Path, clips: HeldOutClips) -> Answers:
-    found, seconds, _ = fastest_tflite_answers(path, clips, threads=os.cpu_count() or 1)
-    return found, seconds
+def _lite_scores(path: Path, clips: HeldOutClips) -> TimedScores:
+    scores, seconds, _ = fastest_tflite_scores(path, clips, threads=os.cpu_count() or 1)
+    return scores, seconds
 
 
 def _measured(
@@ -126,26 +126,26 @@ def _measured(
         try:
             file.write(path)
             written = time.perf_counter() - start
-            found, seconds = file.answers(path, clips)
-        except (UserError, StrangerFailedError) as error:
+            scores, seconds = file.scores_of(path, clips)
+        except (UserError, IsolatedProcessError) as error:
             return {"refused": str(error)}
         size = files.size_bytes(path)
-    own = parity.compare(expected, found, clips, size_bytes=size, seconds_a_clip=seconds)
+    figures = parity.compare(expected, scores, clips, size_bytes=size, seconds_per_clip=seconds)
     return {
         "write_seconds": written,
-        "mebibytes": own.size_bytes / _MEBIBYTE,
-        "seconds": own.seconds_a_clip,
-        "difference": own.difference,
+        "mebibytes": figures.size_bytes / _MEBIBYTE,
+        "seconds": figures.seconds_per_clip,
+        "difference": figures.difference,
     }
 
 
 def exports_text(result: Mapping[str, Any]) -> str:
-    """The figures as a table for the screen; ratios are to the Keras model."""
+    """Returns the figures as a table for the screen; ratios are to the Keras model."""
     keras = result["keras_seconds"]
     lines = [
         f"export, {result['rounds']} clips of {result['frames']} x {result['size']}²; "
         f"Keras model {keras:.3f} s a clip",
-        f"{'':<20} {'write':>8} {'MiB':>8} {'s a clip':>9} {'x Keras':>8} {'difference':>11}",
+        f"{'':<20} {'write':>8} {'MiB':>8} {'s/clip':>9} {'x Keras':>8} {'difference':>11}",
     ]
     return "\n".join(lines + [_line(row, keras) for row in result["rows"]])
 

@@ -20,23 +20,23 @@ WORKERS = "workers"
 _NAMES = (*_OF_DATA, _WIDTH, WORKERS)
 
 
-def parsed(asked: str) -> tuple[str, list[float]]:
-    """Returns what is to grow, and its values.
+def parsed(text: str) -> tuple[str, list[float]]:
+    """Returns the name of the setting that grows, and its values.
 
     Args:
-      asked: NAME=VALUE,VALUE,...: frames, size, batch, width (of ModelSpec.width_multiplier), or workers.
+      text: NAME=VALUE,VALUE,...: frames, size, batch, width (of ModelSpec.width_multiplier), or workers.
 
     Raises:
       UserError: another name, fewer than two values, or what are no such numbers.
     """
-    name, _, values = asked.partition("=")
+    name, _, values = text.partition("=")
     try:
         numbers = [float(v) if name == _WIDTH else int(v) for v in values.split(",")]
     except ValueError:
         numbers = []
     if name not in _NAMES or len({*numbers}) < 2:
         raise UserError(
-            f"--grow is NAME=VALUE,VALUE,... of {', '.join(_NAMES)}. Received: {asked!r}. "
+            f"--grow is NAME=VALUE,VALUE,... of {', '.join(_NAMES)}. Received: {text!r}. "
             "Write for instance --grow=frames=8,16,32."
         )
     return name, numbers
@@ -73,15 +73,15 @@ def exponents(result: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     Returns:
       By precision: seconds and gflop, the two exponents.
     """
-    found = {}
+    fitted = {}
     for precision in result["gemm_gflops"]:
         rows = [row for row in result["rows"] if row["precision"] == precision]
         values = np.log([float(row["name"].split()[1]) for row in rows])
-        found[precision] = {
+        fitted[precision] = {
             "seconds": _slope(values, [row["seconds"]["median"] for row in rows]),
             "gflop": _slope(values, [row["gflop"] for row in rows]),
         }
-    return found
+    return fitted
 
 
 def _slope(logarithms: np.ndarray, figures: list[float]) -> float:
@@ -89,16 +89,17 @@ def _slope(logarithms: np.ndarray, figures: list[float]) -> float:
 
 
 def growth_text(result: Mapping[str, Any]) -> str:
-    """A line a precision."""
+    """Returns one line per precision."""
     name = result["rows"][0]["name"].split()[0]
     return "\n".join(
-        f"{precision}: time grows as {name} ** {own['seconds']:.2f}, arithmetic as {name} ** {own['gflop']:.2f}"
-        for precision, own in exponents(result).items()
+        f"{precision}: time grows as {name} ** {exponent['seconds']:.2f}, arithmetic as"
+        f" {name} ** {exponent['gflop']:.2f}"
+        for precision, exponent in exponents(result).items()
     )
 
 
 def draw_growth(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draws times over the values, and the time that arithmetic alone would take from the first value on."""
+    """Draws times over the values, and the time that arithmetic alone would take, scaled from the first value."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     fitted = exponents(result)

@@ -60,8 +60,8 @@ def measure_input(config: Config, rounds: int, batches: int) -> dict[str, Any]:
             "clip": [spec.frames, spec.size, spec.size],
             "batch_size": spec.batch_size,
             **_speeds(spec, index, rounds, batches),
-            "bytes_a_clip": _bytes(spec, index),
-            "decoded_a_used_frame": _decoded_a_used_frame(spec, index),
+            "bytes_per_clip": _bytes(spec, index),
+            "decoded_per_used_frame": _decoded_per_used_frame(spec, index),
             "grey_levels_from_garden": _difference(spec, index),
         }
 
@@ -104,21 +104,21 @@ def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in datasets}
     for number in range(rounds):
         names = list(datasets)
-        # Each goes first in turn.
+        # Each reader goes first in turn.
         for name in names[number % len(names) :] + names[: number % len(names)]:
             seconds[name].append(_exhaust(datasets[name]))
     clips = batches * spec.batch_size
     speeds = {name: [clips / core for core, _ in pairs] for name, pairs in seconds.items()}
     ratios = {
-        name: [own / other for own, other in zip(of_one, speeds["garden_rgb"], strict=True)]
+        name: [rate / other for rate, other in zip(of_one, speeds["garden_rgb"], strict=True)]
         for name, of_one in speeds.items()
         if name != "garden_rgb"
     }
     return {
         "rounds": rounds,
-        "clips_a_round": clips,
-        "clips_a_core_second": {name: spread(values) for name, values in speeds.items()},
-        "clips_a_second": {
+        "clips_per_round": clips,
+        "clips_per_core_second": {name: spread(values) for name, values in speeds.items()},
+        "clips_per_second": {
             name: spread([clips / wall for _, wall in pairs]) for name, pairs in seconds.items()
         },
         "times_garden_rgb": {name: spread(values) for name, values in ratios.items()},
@@ -126,9 +126,9 @@ def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str
 
 
 def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
-    """Seconds of processor time (of all threads) and of the clock that reading a dataset takes.
+    """Returns the seconds of processor time (of all threads) and of the clock that reading a dataset takes.
 
-    Counted from the first batch on: what comes before is done once per run.
+    Counted from the first batch on: earlier work is done once per run.
     """
     iterator = iter(dataset)
     next(iterator)
@@ -139,7 +139,7 @@ def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
 
 
 def _bytes(spec: DataSpec, index: Index) -> dict[str, dict[str, float]]:
-    """Of each stream: encoded bytes of a clip in the shards, and of its tensor as it is fed."""
+    """Returns, for each stream, the encoded bytes of a clip in the shards, and those of its tensor."""
     segments = segments_of(spec.path, index)
     stored: dict[str, list[float]] = {stream: [] for stream in index.streams}
     for position in range(min(len(segments), _SAMPLED_VIDEOS)):
@@ -180,8 +180,8 @@ def _counted_decodings(index: Index) -> Iterator[dict[str, int]]:
         clip.decode_frame = decode
 
 
-def _decoded_a_used_frame(spec: DataSpec, index: Index) -> dict[str, float]:
-    """Decodings over the stored frames that clips show, each view and crop being a clip."""
+def _decoded_per_used_frame(spec: DataSpec, index: Index) -> dict[str, float]:
+    """Returns decodings over the stored frames that clips show; each view and crop counts as a clip."""
     spec = dataclasses.replace(spec, views=1, crops=1)
     with _counted_decodings(index) as counts:
         for _ in build_dataset(spec, index, index.streams, training=False):
@@ -198,34 +198,34 @@ def _decoded_a_used_frame(spec: DataSpec, index: Index) -> dict[str, float]:
 
 
 def _difference(spec: DataSpec, index: Index) -> float:
-    """Mean difference of rgb from Model Garden's, of the middle clip of the first segment, in grey levels."""
+    """Returns the mean difference of rgb from Model Garden's, of the first segment's middle clip, in grey levels."""
     spec, streams = dataclasses.replace(spec, views=1, crops=1), ("rgb",)
     segments = segments_of(spec.path, index)
     first = segments.window(tf.constant(0), tf.constant(0), segments.segment_frames, streams)
     start = span.evaluation_start(clip.num_frames(first, streams), spec, tf.constant(0))
     box = evaluation_box(*clip.frame_size(first, start, streams), tf.constant(0.5))
-    own = clip.decode_clip(first, start, box, tf.constant(False), spec, streams)["rgb"]
+    ours = clip.decode_clip(first, start, box, tf.constant(False), spec, streams)["rgb"]
     small = dataclasses.replace(spec, batch_size=1)
     garden = garden_dataset(small, segments.paths[:1], len(index.classes), training=False)
     theirs, _ = next(iter(garden))
-    return float(np.abs(own.numpy() - 255 * theirs["image"][0].numpy()).mean())
+    return float(np.abs(ours.numpy() - 255 * theirs["image"][0].numpy()).mean())
 
 
 def input_text(result: dict[str, Any]) -> str:
-    """The figures as a table for the screen."""
+    """Returns the figures as a table for the screen."""
     frames, height, width = result["clip"]
     lines = [
         f"clips of {frames} x {height} x {width}, batches of {result['batch_size']}, "
-        f"{result['rounds']} rounds of {result['clips_a_round']} clips, {result['data']} data",
-        f"{'reader':<20} {'clips/s a core':>22} {'clips/s':>9} {'x Garden':>20}",
+        f"{result['rounds']} rounds of {result['clips_per_round']} clips, {result['data']} data",
+        f"{'reader':<20} {'clips/s per core':>22} {'clips/s':>9} {'x Garden':>20}",
     ]
-    for name, speed in result["clips_a_core_second"].items():
+    for name, speed in result["clips_per_core_second"].items():
         ratio = result["times_garden_rgb"].get(name)
-        wall = result["clips_a_second"][name]["median"]
+        wall = result["clips_per_second"][name]["median"]
         lines.append(f"{name:<20} {_shown(speed):>22} {wall:9.1f} {_shown(ratio):>20}")
     lines.append(f"{'stream':<20} {'stored bytes/clip':>22} {'fed':>12} {'decoded/used':>14}")
-    for stream, size in result["bytes_a_clip"].items():
-        decoded = result["decoded_a_used_frame"][stream]
+    for stream, size in result["bytes_per_clip"].items():
+        decoded = result["decoded_per_used_frame"][stream]
         lines.append(f"{stream:<20} {size['stored']:22.0f} {size['fed']:12d} {decoded:14.2f}")
     lines.append(
         f"rgb differs from Garden's by {result['grey_levels_from_garden']:.2f} grey levels on average"

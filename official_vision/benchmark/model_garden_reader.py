@@ -1,4 +1,4 @@
-"""Model Garden's own video reader, set to give what ours gives."""
+"""Model Garden's video reader, set to return what ours does."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from official_vision.specs import DataSpec
 def garden_dataset(
     spec: DataSpec, paths: Sequence[str], num_classes: int, *, training: bool
 ) -> tf.data.Dataset:
-    """Batches of ({"image": float32 [batch, time, size, size, 3] in 0..1}, labels) from our shards.
+    """Builds batches of ({"image": float32 [batch, time, size, size, 3] in 0..1}, labels) from our shards.
 
     Each segment is a record to it, of which it takes a clip.
 

@@ -1,4 +1,4 @@
-"""A network's forward pass or training step: time, arithmetic a second, share of this machine's peak.
+"""Speed of a network's forward pass or training step: time, FLOP/s, share of this machine's peak.
 
 All that is compared takes turns, round after round, with matrix products of each dtype: what else the machine
 does then touches all of them alike.
@@ -46,7 +46,7 @@ _CLASSES_SHOWN = 12
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """One thing whose time is taken.
+    """A callable to time.
 
     Attributes:
       name: for people.
@@ -77,12 +77,12 @@ def measure_networks(
       what: forward (as exported: batch norms folded) or train (a whole step: loss, gradients, optimizer).
       rounds: in each of which every contender runs once.
       precisions: of PRECISIONS, or fewer.
-      in_processes: of train, measure each in a process of its own too: its peak memory, and the time
+      in_processes: of train, measure each in a separate process too: its peak memory, and the time
         from starting that process to the end of the first step.
 
     Returns:
       JSON values: gemm_gflops by precision; rows, each of name, precision, frames, size, batch_size, gflop,
-      seconds and clips_a_second and gflops (median, least and most), share_of_gemm, first_call_seconds,
+      seconds and clips_per_second and gflops (median, least and most), share_of_gemm, first_call_seconds,
       and with `in_processes` peak_mebibytes and start_to_first_step_seconds.
     """
     contenders = [
@@ -91,25 +91,25 @@ def measure_networks(
         for precision in precisions
     ]
     peaks = [matrix_product(precision) for precision in precisions]
-    first = [seconds_of(own.run) for own in contenders]
+    first = [seconds_of(contender.run) for contender in contenders]
     seconds = in_turn([*peaks, *contenders], rounds)
     gemm = {
-        peak.precision: peak.flops / statistics.median(own) / 1e9
-        for peak, own in zip(peaks, seconds, strict=False)
+        peak.precision: peak.flops / statistics.median(times) / 1e9
+        for peak, times in zip(peaks, seconds, strict=False)
     }
     rows = []
-    for own, times, begun in zip(contenders, seconds[len(peaks) :], first, strict=True):
-        data = data_of(configs[own.name], what)
-        row = row_of(own, times, data) | {"first_call_seconds": begun}
-        row["share_of_gemm"] = row["gflops"]["median"] / gemm[own.precision]
+    for contender, times, begun in zip(contenders, seconds[len(peaks) :], first, strict=True):
+        data = data_of(configs[contender.name], what)
+        row = row_of(contender, times, data) | {"first_call_seconds": begun}
+        row["share_of_gemm"] = row["gflops"]["median"] / gemm[contender.precision]
         if what == TRAIN and in_processes:
-            row |= _alone(configs[own.name], own.precision)
+            row |= _alone(configs[contender.name], contender.precision)
         rows.append(row)
     return {"what": what, "rounds": rounds, "gemm_gflops": gemm, "rows": rows}
 
 
 def contender(name: str, config: Config, what: str, precision: str) -> Contender:
-    """Makes what is timed, without running it; of train, TrainSpec's threads an operation are set first.
+    """Makes the callable to time, without running it; for training, TrainSpec's threads per operation are set first.
 
     Args:
       name: for people.
@@ -133,7 +133,7 @@ def _is_bilevel(config: Config) -> bool:
 
 
 def data_of(config: Config, what: str) -> DataSpec:
-    """Returns the settings of the clips that a forward pass or a training step takes."""
+    """Returns the settings of the clips that a forward pass or a training step reads."""
     return config.train_data if what == TRAIN else config.validation_data
 
 
@@ -141,8 +141,8 @@ def _forward_pass(config: Config, precision: str, data: DataSpec) -> Callable[[]
     model = build_model(config.model)
     network = inference_network(model, discrete=False, precision=precision, compiled_flow=True)
     features = noise_clips(network, data)
-    answer = tf.function(lambda given: network(given, training=False)["logits"])
-    return lambda: answer(features).numpy()
+    logits = tf.function(lambda streams: network(streams, training=False)["logits"])
+    return lambda: logits(features).numpy()
 
 
 def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[], Any]:
@@ -163,9 +163,9 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
     batch = (noise_clips(model, data), labels)
     batch = (batch, batch) if _is_bilevel(config) else batch
     # Partial, not a lambda: all lambdas of this line would count as one that is traced again and again.
-    own = functools.partial(task.train_step, model=model, optimizer=optimizer)
-    strategy = tf.distribute.get_strategy()  # of whoever asks for the step
-    step = tf.function(functools.partial(strategy.run, own))
+    replica_step = functools.partial(task.train_step, model=model, optimizer=optimizer)
+    strategy = tf.distribute.get_strategy()  # of the caller of this function
+    step = tf.function(functools.partial(strategy.run, replica_step))
 
     def run() -> Any:
         with graph_passes.left_out():  # as our trainer does
@@ -175,7 +175,7 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
 
 
 def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
-    """Noise in the shape of clips; of object classes a dozen, as a clip shows: the others cost nothing."""
+    """Draws noise in the shape of clips, with a dozen object classes, as clips show: the others cost nothing."""
     random = np.random.default_rng(0)
     shapes = input_signature(model.streams, data.batch_size, data.frames, data.size)
     shown = random.permutation(model.spec.num_object_classes)[:_CLASSES_SHOWN].astype(np.uint8)
@@ -184,7 +184,7 @@ def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
         "flow": lambda shape: random.normal(0, 2, shape).astype(np.float32),
         "objects": lambda shape: random.choice(shown, shape),
     }
-    return {name: tf.constant(drawn[name](tuple(own.shape))) for name, own in shapes.items()}
+    return {name: tf.constant(drawn[name](tuple(shape.shape))) for name, shape in shapes.items()}
 
 
 def matrix_product(precision: str) -> Contender:
@@ -200,14 +200,14 @@ def matrix_product(precision: str) -> Contender:
 
 
 def row_parts(matrix: tf.Tensor) -> list[tf.Tensor]:
-    """Cuts a matrix between rows into what keeps all cores busy side by side, with the threads an operation has."""
+    """Cuts a matrix by rows into parts that keep all cores busy, with the threads that an operation has."""
     count = max(1, usable_cores() // threads_in_force())
-    sizes = [len(own) for own in np.array_split(range(len(matrix)), count)]
+    sizes = [len(rows) for rows in np.array_split(range(len(matrix)), count)]
     return tf.split(matrix, sizes)
 
 
 def seconds_of(run: Callable[[], Any]) -> float:
-    """Returns what one call takes."""
+    """Returns the seconds of one call."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
@@ -217,28 +217,28 @@ def in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
     """Runs contenders in turn, round after round; returns the seconds of each one's calls."""
     seconds: list[list[float]] = [[] for _ in contenders]
     for _ in range(rounds):
-        for own, contender_ in zip(seconds, contenders, strict=True):
-            own.append(seconds_of(contender_.run))
+        for times, contender_ in zip(seconds, contenders, strict=True):
+            times.append(seconds_of(contender_.run))
     return seconds
 
 
-def row_of(own: Contender, seconds: Sequence[float], data: DataSpec) -> dict[str, Any]:
-    """Returns a contender's row of `measure_networks`, as far as its seconds give it."""
+def row_of(contender: Contender, seconds: Sequence[float], data: DataSpec) -> dict[str, Any]:
+    """Returns a contender's row of `measure_networks`, as far as its seconds determine it."""
     return {
-        "name": own.name,
-        "precision": own.precision,
+        "name": contender.name,
+        "precision": contender.precision,
         "frames": data.frames,
         "size": data.size,
-        "batch_size": own.clips,
-        "gflop": own.flops / 1e9,
+        "batch_size": contender.clips,
+        "gflop": contender.flops / 1e9,
         "seconds": spread(seconds),
-        "clips_a_second": spread([own.clips / s for s in seconds]),
-        "gflops": spread([own.flops / s / 1e9 for s in seconds]),
+        "clips_per_second": spread([contender.clips / s for s in seconds]),
+        "gflops": spread([contender.flops / s / 1e9 for s in seconds]),
     }
 
 
 def _alone(config: Config, precision: str) -> dict[str, float]:
-    """Peak memory and start of a training step in a process that does nothing else."""
+    """Measures peak memory and start of a training step in a separate process."""
     start = time.perf_counter()
     with Workers(_first_step, 1) as processes:
         mebibytes = processes.submit((config, precision)).result()
@@ -248,15 +248,15 @@ def _alone(config: Config, precision: str) -> dict[str, float]:
         }
 
 
-def _first_step(asked: tuple[Config, str]) -> float:
+def _first_step(job: tuple[Config, str]) -> float:
     """Takes a training step; returns the process's greatest memory so far, in MiB."""
-    config, precision = asked
+    config, precision = job
     contender("alone", config, TRAIN, precision).run()
     return _peak_mebibytes()
 
 
 def _peak_mebibytes() -> float:
-    """Of this process alone: ru_maxrss begins with the peak of the process that started it."""
+    """Returns this process's peak memory; ru_maxrss begins with the peak of the process that started it."""
     status = Path("/proc/self/status")
     if status.exists():
         lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
@@ -265,8 +265,8 @@ def _peak_mebibytes() -> float:
 
 
 def network_text(result: Mapping[str, Any]) -> str:
-    """The figures as a table for the screen; ratios are to the first network, in the same precision."""
-    gemm = ", ".join(f"{name} {own:.0f}" for name, own in result["gemm_gflops"].items())
+    """Returns the figures as a table for the screen; ratios are to the first network, in the same precision."""
+    gemm = ", ".join(f"{name} {rate:.0f}" for name, rate in result["gemm_gflops"].items())
     width = max(len(row["name"]) for row in result["rows"])
     lines = [
         f"{result['what']}, {result['rounds']} rounds; GEMM of this run, GFLOP/s: {gemm}",
@@ -282,7 +282,7 @@ def network_text(result: Mapping[str, Any]) -> str:
         peak, start = row.get("peak_mebibytes"), row.get("start_to_first_step_seconds")
         lines.append(
             f"{row['name']:<{width}} {row['precision']:<9} {clip:>15} {spread:>21} "
-            f"{row['clips_a_second']['median']:8.2f} {row['gflops']['median']:8.1f} "
+            f"{row['clips_per_second']['median']:8.2f} {row['gflops']['median']:8.1f} "
             f"{row['share_of_gemm']:8.1%} {ratio:8.2f} {row['first_call_seconds']:9.1f} s "
             f"{'' if peak is None else format(peak, '.0f'):>9} "
             f"{'' if start is None else format(start, '.1f') + ' s':>11}"

@@ -1,4 +1,4 @@
-"""Preparation: video-seconds per second, by the number of workers, and the share of each of its parts."""
+"""Speed of preparation: video-seconds per second, by the number of workers, and the share of each part."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
       videos: how many of the first split.
 
     Returns:
-      JSON values: "video_seconds_a_second" by number of workers (text), of the whole command's work
+      JSON values: "video_seconds_per_second" by number of workers (text), of the whole command's work
       with its processes' start; "parts": seconds for each second of video, in one thread, of every
       part (flow by both methods); "shares": of the parts that `spec` asks for, together 1.
 
@@ -60,7 +60,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
     return {
         "videos": len(rows),
         "short_side": spec.short_side,
-        "video_seconds_a_second": speeds,
+        "video_seconds_per_second": speeds,
         "parts": parts,
         "shares": _shares(parts, spec),
     }
@@ -68,7 +68,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
 
 def _speed(manifest: Manifest, split: str, spec: PrepareSpec) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        # A shard a video, so that few videos keep all workers busy.
+        # One shard per video, so that few videos keep all workers busy.
         spec = dataclasses.replace(spec, output=folder, videos_per_shard=1)
         start = time.perf_counter()
         index = prepare_split(manifest, split, spec, lambda: None)
@@ -83,14 +83,14 @@ def _stored_seconds(folder: Path, index: Index) -> float:
 
 
 def part_seconds(row: VideoRow, spec: PrepareSpec) -> dict[str, float]:
-    """Seconds that each part takes for a second of video, over the first frames of one.
+    """Returns the seconds that each part takes per second of video, over the first frames of one.
 
     Args:
       row: the video.
       spec: sizes, objects and quality.
 
     Returns:
-      By part: decode (to the decoder's own pixels), resize (with the change to RGB), flow_dis,
+      By part: decode (to the decoder's pixel format), resize (with the change to RGB), flow_dis,
       flow_tvl1, objects, encode_rgb, encode_flow, encode_objects, write.
     """
     path = existing_path(spec.videos, row.path)
@@ -181,7 +181,7 @@ def preparation_text(result: dict[str, Any]) -> str:
     ]
     lines += [
         f"  {workers} workers{speed:10.2f}"
-        for workers, speed in result["video_seconds_a_second"].items()
+        for workers, speed in result["video_seconds_per_second"].items()
     ]
     lines.append("seconds for a second of video, in one thread, and the part's share")
     for name, seconds in result["parts"].items():

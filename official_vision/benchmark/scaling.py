@@ -1,4 +1,4 @@
-"""A training step over several processes of this machine, as over several machines."""
+"""Speed of a training step over several processes of this machine, as over several machines."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from official_vision.workers import Workers
 
 @dataclasses.dataclass(frozen=True)
 class _Part:
-    """What one process is told.
+    """The job of one process.
 
     Attributes:
       config: every setting, with this process's share of the batch.
       precision: one of PRECISIONS.
       rounds: in each of which the step and a matrix product run once.
       addresses: of all processes, on the loopback device; of a single one none.
-      index: its own place among them.
+      index: of this process among them.
       cores: that it may use.
     """
 
@@ -53,11 +53,11 @@ class _Part:
 def measure_scaling(
     config: Config, counts: Sequence[int], rounds: int, precisions: Sequence[str] = PRECISIONS
 ) -> dict[str, Any]:
-    """Times a whole training step of one batch, shared by so many processes (multi_worker_mirrored).
+    """Times a whole training step of one batch, shared by several processes (multi_worker_mirrored).
 
-    Each process keeps to cores of its own, as many as each of the greatest number of processes can have:
-    what is alike is the machine of a worker, not that of all together. One number of processes follows
-    the other; the matrix products of each row ran in its own processes, in turn with the steps.
+    Each process has separate cores, as many as each of the greatest number of processes can have:
+    a worker's machine is the same in all rows, not that of all together. One number of processes follows
+    the other; the matrix products of each row run in its processes, in turn with the steps.
 
     Args:
       config: every setting; TrainSpec.strategy is not read.
@@ -84,7 +84,7 @@ def measure_scaling(
 
 
 def _cores(config: Config, counts: Sequence[int]) -> list[tuple[int, ...]]:
-    """Equal sets of cores, one a process."""
+    """Returns equal sets of cores, one per process."""
     batch = config.train_data.batch_size
     if any(count < 1 or batch % count for count in counts):
         raise UserError(
@@ -93,16 +93,16 @@ def _cores(config: Config, counts: Sequence[int]) -> list[tuple[int, ...]]:
         )
     if not hasattr(os, "sched_setaffinity"):
         raise UserError(
-            "Workers are kept to cores of their own, which Linux alone can do. Received: another system. "
+            "Workers are pinned to separate cores, which only Linux can do. Received: another system. "
             "Leave --grow=workers away."
         )
-    own, most = sorted(os.sched_getaffinity(0)), max(counts)
-    if most > len(own):
+    cores, most = sorted(os.sched_getaffinity(0)), max(counts)
+    if most > len(cores):
         raise UserError(
-            f"Each worker needs a core of its own. Received: {most} workers, {len(own)} cores. Name fewer workers."
+            f"Each worker needs a separate core. Received: {most} workers, {len(cores)} cores. Name fewer workers."
         )
-    share = len(own) // most
-    return [tuple(own[i * share : (i + 1) * share]) for i in range(most)]
+    share = len(cores) // most
+    return [tuple(cores[i * share : (i + 1) * share]) for i in range(most)]
 
 
 def _parts(
@@ -117,39 +117,40 @@ def _parts(
     )
     addresses = tuple(free_addresses(len(cores))) if len(cores) > 1 else ()
     return [
-        _Part(config, precision, rounds, addresses, index, own) for index, own in enumerate(cores)
+        _Part(config, precision, rounds, addresses, index, core_set)
+        for index, core_set in enumerate(cores)
     ]
 
 
 def free_addresses(count: int) -> list[str]:
-    """Returns addresses of the loopback device, as TF_CONFIG names workers, whose ports nothing uses now."""
+    """Returns addresses of the loopback device, as TF_CONFIG names workers, whose ports are free now."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for own in sockets:
-            own.bind(("127.0.0.1", 0))
-        return [f"127.0.0.1:{own.getsockname()[1]}" for own in sockets]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [f"127.0.0.1:{listener.getsockname()[1]}" for listener in sockets]
 
 
 def _measured(config: Config, parts: Sequence[_Part]) -> tuple[dict[str, Any], float]:
-    """The row of all processes together, and the GFLOP/s of all their matrix products."""
+    """Returns the row of all processes together, and the GFLOP/s of all their matrix products."""
     with Workers(_work, len(parts)) as processes:
         begun = [processes.submit(part) for part in parts]
         # One that fails leaves the others waiting for it.
         futures.wait(begun, return_when=futures.FIRST_EXCEPTION)
-        done = [own.result() for own in begun if own.done()]
+        done = [future.result() for future in begun if future.done()]
     # A step ends when its slowest process does.
-    seconds = [max(own) for own in zip(*(own.seconds for own in done), strict=True)]
-    flops, products = sum(own.flops for own in done), sum(own.gemm_gflops for own in done)
+    seconds = [max(times) for times in zip(*(part.seconds for part in done), strict=True)]
+    flops, products = sum(part.flops for part in done), sum(part.gemm_gflops for part in done)
     clips = config.train_data.batch_size
     step = Contender(f"workers {len(parts)}", parts[0].precision, clips, flops, lambda: None)
     row = row_of(step, seconds, config.train_data)
     row["share_of_gemm"] = row["gflops"]["median"] / products
-    return row | {"first_call_seconds": max(own.first_seconds for own in done)}, products
+    return row | {"first_call_seconds": max(part.first_seconds for part in done)}, products
 
 
 @dataclasses.dataclass(frozen=True)
 class _Done:
-    """What one process found: seconds of the steps and of the first one, FLOPs of a step, its matrix products."""
+    """The figures of one process: seconds of the steps and of the first one, FLOPs of a step, its matrix products."""
 
     seconds: list[float]
     first_seconds: float

@@ -1,4 +1,4 @@
-"""Generated videos that cost a decoder what footage costs: textures that pan, with grain."""
+"""Generated videos that are as costly to decode as footage: textures that pan, with grain."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write_scenes(folder: Path, count: int, frames: int, height: int, width: int)
 
 
 def _scene(seed: int, frames: int, height: int, width: int) -> list[np.ndarray]:
-    """uint8 [height, width, 3] frames: coarse and fine texture, moved by some pixels per frame."""
+    """Generates uint8 [height, width, 3] frames: coarse and fine texture that moves some pixels per frame."""
     random = np.random.default_rng(seed)
     room = 2 * frames
     picture = np.zeros((height + room, width + room, 3))

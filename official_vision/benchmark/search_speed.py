@@ -1,4 +1,4 @@
-"""What a search costs a step: the given graph without and with gates, and the over-connected one."""
+"""The cost of a search step: the graph without and with gates, and the over-connected one."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ SEARCH = "search"
 
 
 def measure_search(config: Config, rounds: int) -> dict[str, Any]:
-    """Times training steps of all that a one-shot search adds up to, in turn, in the precision of TrainSpec.
+    """Times, in turn, training steps from the plain graph to the whole one-shot search, in TrainSpec's precision.
 
     Args:
-      config: every setting; SearchSpec.candidates says which connections are searched.
+      config: every setting; SearchSpec.candidates sets which connections are searched.
       rounds: in each of which every step is taken once.
 
     Returns:
@@ -41,20 +41,20 @@ def search_configs(config: Config, folder: str | os.PathLike) -> dict[str, Confi
 
     Args:
       config: every setting.
-      folder: that exists; the over-connected graph is kept there.
+      folder: that exists; the over-connected graph is written there.
     """
     # Latencies, which cost a step what FLOPs do, would be measured first.
     connectivity = dataclasses.replace(config.connectivity, cost="flops")
     config = dataclasses.replace(config, connectivity=connectivity)
     space = one_shot_space(resolve_architecture(config.model), config.search.candidates)
     save_architecture(space, Path(folder) / SPACE_FILE)
-    given = _updated(config, "joint")
+    fixed = _updated(config, "joint")
     placed = dataclasses.replace(config.search, output=str(folder))
-    searched = search_config(dataclasses.replace(given, search=placed))
-    ungated = dataclasses.replace(given, model=dataclasses.replace(config.model, gate="none"))
-    configs = {"given, no gates": ungated}
+    searched = search_config(dataclasses.replace(fixed, search=placed))
+    ungated = dataclasses.replace(fixed, model=dataclasses.replace(config.model, gate="none"))
+    configs = {"graph, no gates": ungated}
     if config.model.gate != "none":
-        configs[f"given, {config.model.gate} gates"] = given
+        configs[f"graph, {config.model.gate} gates"] = fixed
     return configs | {
         "one-shot, joint": searched,
         "one-shot, bilevel": _updated(searched, "bilevel"),

@@ -1,4 +1,4 @@
-"""What is told of a figure that was measured several times."""
+"""The spread of a figure that was measured several times."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from collections.abc import Sequence
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Returns median, least and most."""
+    """Returns the median, the least and the greatest."""
     return {"median": statistics.median(values), "least": min(values), "most": max(values)}

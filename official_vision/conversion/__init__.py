@@ -1,1 +1,1 @@
-"""Weights of other programs: reading their files and fitting them into networks of this package."""
+"""Conversion of other programs' weights to networks of this package."""

@@ -1,4 +1,4 @@
-"""What every converter of weights takes and returns."""
+"""The arguments and the result of every converter of weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from official_vision.specs import ModelSpec
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What a user says about a file besides its path.
+    """The user's settings of a conversion, besides the path.
 
     Attributes:
       spec: the model's settings as the user's gin files and bindings give them.
@@ -25,7 +25,7 @@ class Options:
       averaged: takes the moving averages of the weights (EMA).
       depth: 26 to 101; None leaves it to the file.
       num_classes: of the network; None leaves it to the file.
-      labels: class names; None where they are not given.
+      labels: class names; None where they are unknown.
     """
 
     spec: ModelSpec = dataclasses.field(default_factory=ModelSpec)
@@ -60,7 +60,7 @@ def with_fixed(spec: ModelSpec, fixed: Mapping[str, Any], source: str) -> ModelS
     """Returns the user's settings with those that a file fixes.
 
     Args:
-      spec: of the user; a setting at its default counts as not given.
+      spec: of the user; a setting at its default counts as unset.
       fixed: settings by name.
       source: what fixes them, for the error.
 
@@ -69,10 +69,10 @@ def with_fixed(spec: ModelSpec, fixed: Mapping[str, Any], source: str) -> ModelS
     """
     usual = ModelSpec()
     for name, value in fixed.items():
-        given = getattr(spec, name)
-        if given not in (getattr(usual, name), value):
+        value_set = getattr(spec, name)
+        if value_set not in (getattr(usual, name), value):
             raise UserError(
-                f"ModelSpec.{name} must be what {source} was trained with, {value!r}. Received: {given!r}. "
+                f"ModelSpec.{name} must be what {source} was trained with, {value!r}. Received: {value_set!r}. "
                 "Leave it out."
             )
     return dataclasses.replace(spec, **fixed)

@@ -1,4 +1,4 @@
-"""What a conversion did with every weight of a network and with every tensor of the other program's file."""
+"""Reports on every weight of a network and on every tensor of the other program's file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMNS = ("node", "parameters", *STATUSES)
 
 @dataclasses.dataclass(frozen=True)
 class Weight:
-    """Where one variable of the network got its values.
+    """The origin of a variable's values.
 
     Attributes:
       variable: name of the variable, e.g. node_05/module_0/first/kernel.
@@ -64,7 +64,7 @@ class Coverage:
     notes: tuple[str, ...] = ()
 
     def parameters(self, status: str) -> int:
-        """Returns how many numbers of the network have a status."""
+        """Returns the number of parameters with a status."""
         return _parameters(self.weights, status)
 
     def share(self, status: str) -> float:
@@ -73,8 +73,10 @@ class Coverage:
         return self.parameters(status) / total if total else 0.0
 
     def lacks_statistics(self) -> bool:
-        """Tells whether a batch norm has a new network's means and variances."""
-        return any("/moving_" in own.variable and own.status == INITIAL for own in self.weights)
+        """Returns whether a batch norm has a new network's means and variances."""
+        return any(
+            "/moving_" in weight.variable and weight.status == INITIAL for weight in self.weights
+        )
 
     def by_node(self) -> dict[str, dict[str, int]]:
         """Returns the parameters of each node by status, nodes in the network's order."""
@@ -137,11 +139,11 @@ def _table(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def _by_reason(what: str, entries: Iterable[tuple[str, str]]) -> list[str]:
-    """One line per reason: how many there are and the first of their names."""
+    """Yields one line per reason: how many there are and the first of their names."""
     names: dict[str, list[str]] = {}
     for reason, name in entries:
         names.setdefault(reason, []).append(name)
     return [
-        f"{what}: {len(own)} ({reason}): {', '.join(own[:3])}{', ...' if len(own) > 3 else ''}"
-        for reason, own in names.items()
+        f"{what}: {len(variables)} ({reason}): {', '.join(variables[:3])}{', ...' if len(variables) > 3 else ''}"
+        for reason, variables in names.items()
     ]

@@ -1,4 +1,4 @@
-"""Which file a user means by --checkpoint."""
+"""Finds the weights that --checkpoint names."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def weights_at(path: str) -> str:
         (or only file of weights) is taken.
 
     Raises:
-      UserError: there is nothing, or a folder holds several files of weights.
+      UserError: there is nothing, or a folder has several files of weights.
     """
-    given = Path(path)
-    if given.is_dir():
-        return _newest(given)
+    location = Path(path)
+    if location.is_dir():
+        return _newest(location)
     prefix = _PART.sub("", path).removesuffix(_INDEX)
     if Path(prefix + _INDEX).is_file():
         return prefix
-    if given.is_file() and prefix == path:
+    if location.is_file() and prefix == path:
         return path
     raise UserError(
-        "--checkpoint must be a file of weights, a checkpoint's path prefix or a folder that holds one. "
+        "--checkpoint must be a file of weights, a checkpoint's path prefix or a folder with one. "
         f"Received: {path}, where there is none. Correct the path."
     )
 
@@ -54,7 +54,7 @@ def _newest(folder: Path) -> str:
 
 
 def _listed(folder: Path, prefixes: list[str]) -> str:
-    """The newest of the folder's checkpoints by TensorFlow's list of them; empty where that does not say."""
+    """Returns the newest of the folder's checkpoints by TensorFlow's list of them; empty where there is no list."""
     try:
         listed = _LISTED.search((folder / "checkpoint").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):

@@ -33,7 +33,7 @@ def write_run(
 ) -> None:
     """Writes a run's folder, whole or not at all.
 
-    It holds what a trained run's holds: settings, graph, and a checkpoint of step 0 that is both the
+    It contains what a trained run's does: settings, graph, and a checkpoint of step 0 that is both the
     latest and the best; and besides coverage.json, coverage.txt and, where they are known, labels.txt.
 
     Args:
@@ -52,7 +52,7 @@ def write_run(
     if labels is not None:
         check_labels(labels, config.model.num_classes, "--labels")
     config = _of_folder(config, output)
-    # Fine-tuning goes on from trained statistics; where a norm has initial ones, its first batch replaces all.
+    # Fine-tuning goes on from trained statistics; where a norm has initial ones, its first batch replaces them.
     model.update_count.set_loaded(0.0 if coverage.lacks_statistics() else LOADED_BATCHES)
     try:
         with files.folder_written_aside(output) as partial:
@@ -72,7 +72,7 @@ def write_run(
 
 
 def check_output(output: Path) -> None:
-    """Refuses a folder in which something lies, before the work of which it is to hold the result.
+    """Refuses a folder that is not empty, before the work whose result it will contain.
 
     Raises:
       UserError: it is a file, or not empty.
@@ -88,7 +88,7 @@ def check_output(output: Path) -> None:
 
 
 def _of_folder(config: Config, output: Path) -> Config:
-    """The settings with which training goes on from the folder's graph, as it was converted."""
+    """Returns the settings with which training goes on from the folder's graph, as it was converted."""
     graph = str(output / ARCHITECTURE_FILE)
     return dataclasses.replace(
         config,
@@ -100,7 +100,7 @@ def _of_folder(config: Config, output: Path) -> Config:
 
 
 def _save_checkpoint(model: AssembleNet, folder: Path) -> None:
-    """The weights under the keys that the trainer's checkpoints have, at step 0."""
+    """Writes the weights under the keys that the trainer's checkpoints have, at step 0."""
     checkpoint = tf.train.Checkpoint(model=model, global_step=tf.Variable(0, dtype=tf.int64))
     # A manager names the checkpoint relative to its folder: the list stays right when that is moved.
     tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=1).save(checkpoint_number=0)

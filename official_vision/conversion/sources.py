@@ -71,7 +71,7 @@ def _convert_r2plus1d(path: str, options: Options) -> Converted:
 
 
 def _is_resnet(path: str) -> bool:
-    """By the file's kind alone, so that damaged and foreign ones get a line that says what is wrong."""
+    """Recognises a ResNet by the file's kind alone, so that damaged and foreign ones get a precise message."""
     return path.lower().endswith((".h5", ".hdf5", ".keras", ".safetensors"))
 
 

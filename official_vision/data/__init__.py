@@ -1,1 +1,1 @@
-"""From annotation files and videos to batches."""
+"""Annotation files and videos, their shards, and the batches that are read from them."""

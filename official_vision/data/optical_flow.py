@@ -40,7 +40,7 @@ def tvl1_flow(
     theta: float = 0.3,
     border: str = "authors",
 ) -> np.ndarray:
-    """TV-L1 flow without a pyramid (Piergiovanni & Ryoo 2019), the twin of modeling/flow.py.
+    """Computes TV-L1 flow without a pyramid (Piergiovanni & Ryoo 2019), the twin of modeling/flow.py.
 
     Args:
       first, second: grey frames, 0..255, [height, width].
@@ -72,7 +72,7 @@ def tvl1_flow(
 
 
 def quantise(flow: np.ndarray, bound: float) -> np.ndarray:
-    """float [...] in pixels -> uint8 codes 1..255, 128 for zero; beyond `bound` it is clipped.
+    """Converts float [...] pixels to uint8 codes 1..255, 128 for zero; values beyond `bound` are clipped.
 
     Within the bound the round trip errs by at most half a step, bound / 254.
     """
@@ -81,7 +81,7 @@ def quantise(flow: np.ndarray, bound: float) -> np.ndarray:
 
 
 def dequantise(codes: np.ndarray, bound: float) -> np.ndarray:
-    """uint8 codes -> float32 pixels."""
+    """Converts uint8 codes to float32 pixels."""
     return (codes.astype(np.float32) - ZERO_CODE) * np.float32(bound / CODES)
 
 

@@ -1,4 +1,4 @@
-"""All streams of a video, frame by frame: what preparation stores and prediction feeds."""
+"""All streams of a video, frame by frame, for preparation and prediction."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class FrameStreams:
 
     Attributes:
       rgb: uint8 [height, width, 3].
-      flow: float32 [height, width, 2], pixels to the next frame, x right, y down; None when not asked
-        for. The last frame repeats the flow before it; a single frame has none: zeros.
-      objects: uint8 ids [height, width]; None when not asked for.
+      flow: float32 [height, width, 2], pixels to the next frame, x right, y down; None unless requested
+        The last frame repeats the flow before it; a single frame has none: zeros.
+      objects: uint8 ids [height, width]; None unless requested.
       time_sec: seconds from the video's start.
       duration_sec: how long the frame is shown; 0 where the file does not say.
     """
@@ -46,33 +46,33 @@ def video_streams(
     broken_share: float = 0.0,
     report: DecodingReport | None = None,
 ) -> Iterator[FrameStreams]:
-    """Yields a video's streams, holding two frames at a time.
+    """Yields a video's streams, with two frames in memory at a time.
 
     Args:
       path, short_side, fps, start_sec, end_sec, broken_share, report: as in video.decode.
       flow: dis, tvl1 or none.
-      objects: gives a frame's ids; None for none. Its `check_count`, where it has one, is told the
+      objects: returns a frame's ids; None for none. Its `check_count`, where it has one, is called with the
         number of the file's frames at their end.
 
     Raises:
       VideoError: see video.decode.
     """
     solver = _flow_solver(flow)
-    held: Frame | None = None
+    previous: Frame | None = None
     held_flow = None
     report = DecodingReport() if report is None else report
     frames = decode(
         path, short_side, fps, start_sec, end_sec, broken_share=broken_share, report=report
     )
     for frame in frames:
-        if held is not None:
-            held_flow = solver(grey(held.rgb), grey(frame.rgb)) if solver else None
-            yield _streams(held, held_flow, objects)
-        held = frame
-    if held is not None:
+        if previous is not None:
+            held_flow = solver(grey(previous.rgb), grey(frame.rgb)) if solver else None
+            yield _streams(previous, held_flow, objects)
+        previous = frame
+    if previous is not None:
         if solver and held_flow is None:
-            held_flow = np.zeros((*held.rgb.shape[:2], 2), np.float32)
-        yield _streams(held, held_flow, objects)
+            held_flow = np.zeros((*previous.rgb.shape[:2], 2), np.float32)
+        yield _streams(previous, held_flow, objects)
     if report.ended and hasattr(objects, "check_count"):
         objects.check_count(report.frames)
 
@@ -89,5 +89,5 @@ def _flow_solver(method: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray] 
 
 
 def grey(rgb: np.ndarray) -> np.ndarray:
-    """The grey frame that flow is found in: uint8 [height, width, 3] -> uint8 [height, width]."""
+    """Converts a uint8 [height, width, 3] frame to the grey uint8 [height, width] that flow is computed from."""
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)

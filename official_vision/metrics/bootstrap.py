@@ -83,9 +83,9 @@ def draw_counts(random: np.random.Generator, videos: int, draws: int) -> np.ndar
 
 
 def _figures_of(figures: Figures, counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Every figure [draws] by name, and under no name the classes' average precision."""
-    found, precisions = figures.of(counts)
-    return {**found, "": precisions}
+    """Returns every figure [draws] by name, and under no name the classes' average precision."""
+    values, precisions = figures.of(counts)
+    return {**values, "": precisions}
 
 
 def _interval(

@@ -20,7 +20,7 @@ CLASSES = 157
 
 
 def is_charades(class_names: Sequence[str]) -> bool:
-    """Whether classes are those of Charades_v1_classes.txt: c000 and its text, to c156."""
+    """Returns whether classes are those of Charades_v1_classes.txt: c000 and its text, to c156."""
     return len(class_names) == CLASSES and all(
         name.split(" ")[0] == f"c{number:03d}" for number, name in enumerate(class_names)
     )

@@ -48,7 +48,7 @@ def average_precision(scores: np.ndarray, positives: np.ndarray) -> float:
 
 
 def right_within(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Bool [videos]: is a right class among the k greatest scores; [videos, classes] both.
+    """Returns whether a right class is among the k greatest scores, bool [videos]; arguments are [videos, classes].
 
     Of equal scores the earlier class is taken first. A video without labels is never right.
     """
@@ -102,7 +102,7 @@ class Figures:
             self._official_rankings = _rankings(ranks, self._positives)
 
     def recalls(self, counts: np.ndarray) -> np.ndarray:
-        """Share of each class's videos whose greatest score is right, float64 [classes, draws].
+        """Returns the share of each class's videos whose greatest score is right, float64 [classes, draws].
 
         NaN for a class that has no video; `counts` as for `of`.
         """
@@ -124,18 +124,18 @@ class Figures:
         """
         positives = self._positives.T @ counts
         precisions = _precisions(self._rankings, counts)
-        found = {
+        values = {
             "mAP": _mean(precisions),
             "weighted_mAP": _weighted_mean(precisions, positives),
             **{name: right @ counts / counts.sum(axis=0) for name, right in self._right.items()},
         }
         if self._single_label:
-            found["mean_class_accuracy"] = _mean(self.recalls(counts))
+            values["mean_class_accuracy"] = _mean(self.recalls(counts))
         if self._charades:
             official = _precisions(self._official_rankings, counts)
-            found["charades_mAP"] = _mean(official)
-            found["charades_weighted_mAP"] = _weighted_mean(official, positives)
-        return found, precisions
+            values["charades_mAP"] = _mean(official)
+            values["charades_weighted_mAP"] = _weighted_mean(official, positives)
+        return values, precisions
 
 
 def _rankings(scores: np.ndarray, positives: np.ndarray) -> list[Ranking]:
@@ -151,7 +151,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """Mean over classes of those that are known."""
+    """Returns the mean over classes of those that are known."""
     return _weighted_mean(values, np.ones_like(values))
 
 
@@ -222,7 +222,7 @@ def evaluate_scores(
     charades = is_charades(class_names)
     figures = Figures(scores, labels, single_label=single_label, charades=charades)
     once = np.ones((len(scores), 1))
-    found, precisions = figures.of(once)
+    values, precisions = figures.of(once)
     recalls = figures.recalls(once)[:, 0] if single_label else None
     positives = (labels > 0).sum(axis=0)
     rows = tuple(
@@ -237,7 +237,7 @@ def evaluate_scores(
     )
     return Evaluation(
         rows,
-        {name: float(value[0]) for name, value in found.items()},
+        {name: float(value[0]) for name, value in values.items()},
         len(scores),
         confusion_matrix(scores, labels) if single_label else None,
     )

@@ -65,7 +65,7 @@ class ClassChoice:
         )
 
     def rows(self, classes: Sequence[ClassResult]) -> list[tuple[int, ClassResult]]:
-        """The chosen classes with their place in the data's order."""
+        """Returns the chosen classes with their place in the data's order."""
         sign = 1 if self.order == "worst" else -1
         known = [pair for pair in enumerate(classes) if pair[1].positives]
         known.sort(key=lambda pair: sign * pair[1].average_precision)
@@ -170,7 +170,7 @@ def _table(report: Report, rows: Sequence[tuple[int, ClassResult]]) -> list[str]
 
 
 def _confusions(evaluation: Evaluation) -> list[str]:
-    """The matrix where it fits a terminal, else the commonest mistakes; nothing for several labels."""
+    """Returns the matrix where it fits a terminal, else the commonest mistakes; nothing for several labels."""
     counts = evaluation.confusion
     if counts is None:
         return []

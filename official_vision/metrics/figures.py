@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 def scalars(output: Mapping) -> dict[str, float]:
-    """The figures of an evaluation without its tables, as Python's floats."""
+    """Returns the figures of an evaluation without its tables, as Python's floats."""
     return {name: float(value) for name, value in output.items() if not isinstance(value, Mapping)}
 
 
@@ -19,5 +19,5 @@ def without_nan(value: object) -> object:
 
 
 def with_nan(figures: Mapping[str, float | None]) -> dict[str, float]:
-    """The inverse of `without_nan` for a record of figures."""
+    """Returns the inverse of `without_nan` for a record of figures."""
     return {name: math.nan if value is None else float(value) for name, value in figures.items()}

@@ -8,7 +8,7 @@ from official_vision.specs import EvaluationSpec
 
 
 def probabilities(logits: np.ndarray, activation: str) -> np.ndarray:
-    """Sigmoid or softmax over the last axis, in float64.
+    """Computes the sigmoid, or the softmax over the last axis, in float64.
 
     In float32 the sigmoid of every logit above 17 is 1: clips that the network tells apart would tie.
     """
@@ -44,7 +44,7 @@ def pool_logits(
 
 
 def pool_labels(labels: np.ndarray, owner: np.ndarray) -> np.ndarray:
-    """A video's labels: the union over its clips, bool [videos, classes]; arguments as above."""
+    """Returns a video's labels: the union over its clips, bool [videos, classes]; arguments as above."""
     merged = np.zeros((owner.max() + 1, labels.shape[1]), bool)
     np.logical_or.at(merged, owner, labels > 0)
     return merged

@@ -46,7 +46,7 @@ def _shares(names: Sequence[str], weights: Sequence[float] | None) -> np.ndarray
 
 
 def _aligned(first: VideoScores, other: VideoScores, first_name: str, name: str) -> np.ndarray:
-    """The other's scores with its videos in the first's order."""
+    """Returns the other's scores with its videos in the first's order."""
     if difference := _difference(first, other):
         raise UserError(
             f"Scores that are fused must be for the same classes, videos and labels. Received: {first_name} and "
@@ -67,7 +67,7 @@ def _aligned(first: VideoScores, other: VideoScores, first_name: str, name: str)
 
 
 def _difference(first: VideoScores, other: VideoScores) -> str:
-    """The first difference in activation, classes or videos, in words; empty when there is none."""
+    """Returns the first difference in activation, classes or videos, in words; empty when there is none."""
     if first.activation != other.activation:
         return f"whose activations are {first.activation} and {other.activation}"
     if len(first.classes) != len(other.classes):

@@ -25,7 +25,7 @@ from official_vision.modeling.residual import make_bottleneck
 
 @register
 class ConvolutionalBlock(Layer):
-    """One node of levels 1 to 4.
+    """A node of levels 1 to 4.
 
     pooled inputs ---------------------- fusion -- module 0 -- module 1 -- ... --> output
     averages of sources -- gate each ----+

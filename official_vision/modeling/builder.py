@@ -1,4 +1,4 @@
-"""ModelSpec -> tf_keras.Model."""
+"""Builds the Keras model of a ModelSpec."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""How a network computes: decided once, when it is built. What it computes is the same under every Execution."""
+"""How a network computes, decided once, when it is built. Every Execution computes the same values."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator
 
 import tensorflow as tf
@@ -26,6 +27,8 @@ class Execution:
       cpu_kernels: operations of modeling/ops that are quicker on CPUs take the place of TensorFlow's.
       compiles_flow: XLA compiles the flow that the network computes.
       one_thread_per_operation: TensorFlow gives each operation one thread, so that others run beside it.
+      differentiable_dilation: names of the dtypes whose dilated convolutions TensorFlow differentiates on this
+        machine; gradients of others go by convolutions of every n-th frame.
     """
 
     target: str = TRAIN
@@ -33,6 +36,7 @@ class Execution:
     cpu_kernels: bool = False
     compiles_flow: bool = False
     one_thread_per_operation: bool = False
+    differentiable_dilation: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for value, choices in (
@@ -73,6 +77,9 @@ def training_execution(spec: ModelSpec, recomputes: str = "nothing") -> Executio
         _has_cpu_kernels(spec),
         spec.flow_compiled and not spec.plain_tensorflow,
         tf.config.threading.get_intra_op_parallelism_threads() == 1,
+        tuple(
+            name for name in ("float32", "bfloat16", "float16") if _differentiates_dilation(name)
+        ),
     )
 
 
@@ -86,15 +93,37 @@ def inference_execution(spec: ModelSpec, compiles_flow: bool = False) -> Executi
 
 
 def _has_cpu_kernels(spec: ModelSpec) -> bool:
-    """CPU kernels, unless there is a GPU or TPU to compute on or the user wants TensorFlow's operations."""
+    """Returns whether to use CPU kernels: not with a GPU or TPU, nor where the user wants TensorFlow's operations."""
     on_tpu = isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
     accelerated = on_tpu or bool(tf.config.get_visible_devices("GPU"))
     return not (spec.plain_tensorflow or accelerated)
 
 
+@functools.cache
+def _differentiates_dilation(dtype: str) -> bool:
+    """Whether TensorFlow's convolution operation has gradients with dilation here.
+
+    On CPUs oneDNN computes them. TensorFlow leaves oneDNN out on processors without VNNI or AMX, and oneDNN leaves
+    bfloat16 out on those without AVX-512. What is there no document says, so a tiny gradient is tried.
+    """
+    with tf.init_scope():
+        try:
+            tf.raw_ops.Conv2DBackpropInput(
+                input_sizes=[1, 3, 1, 1],
+                filter=tf.ones([3, 1, 1, 1], dtype),
+                out_backprop=tf.ones([1, 3, 1, 1], dtype),
+                strides=[1, 1, 1, 1],
+                dilations=[1, 2, 1, 1],
+                padding="SAME",
+            )
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            return False
+    return True
+
+
 @contextlib.contextmanager
 def in_precision(name: str) -> Iterator[None]:
-    """Sets Keras's global policy for the networks that are built inside; they keep it afterwards."""
+    """Sets Keras's global policy for the networks that are built inside; they stay with it afterwards."""
     before = tf_keras.mixed_precision.global_policy()
     logger = tf.get_logger()
     level = logger.level

@@ -11,11 +11,11 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from typing import Any
 
 import tensorflow as tf
 
 from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.modeling.ops.cpu_kernels.compiled_loop import loop_for_xla
 from official_vision.modeling.ops.layer import Layer, register
 
 # Where the image is flat, g is 0 and any d gives d g = 0; this only keeps the division finite.
@@ -51,7 +51,8 @@ class RepresentationFlow(Layer):
         border: authors: as in the authors' TensorFlow code u is 0 beyond the last row and column, and div(p)
           never reads p there; textbook: the difference beyond them is 0 (TV-L1, Zach et al. 2007).
         stretch: clip: grey values are stretched to 0..255 by the least and the greatest of each clip; batch: by
-          those of the whole batch, as in the authors' code, so that a clip's flow depends on the clips beside it.
+          those of the whole batch, as in the authors' code, so that a clip's flow depends on the other clips of its
+          batch.
         """
         # Differences of near-equal grey values: half precision would leave nothing of them.
         super().__init__(**{"dtype": "float32", **kwargs})
@@ -99,7 +100,7 @@ class RepresentationFlow(Layer):
         return tf.gather(padded, steps, axis=1)
 
     def _solve_one_by_one(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-        """As `_solve`."""
+        """Solves as `_solve`, pair by pair."""
         by_pair = tf.map_fn(
             lambda pair: self._solve(*pair),
             (first, second),
@@ -111,7 +112,7 @@ class RepresentationFlow(Layer):
     def _solve(self, first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
         """Solves pairs of images, all [..., height, width].
 
-        Each component of a field is a map of its own: next to each other pixel by pixel, products of a map
+        Each component of a field is a separate map: interleaved pixel by pixel, products of a map
         and a field would be broadcasts along the innermost axis; stacked, XLA's loops take a fifth longer.
 
         Returns:
@@ -129,8 +130,8 @@ class RepresentationFlow(Layer):
             shift = constant + factors[0] * u[0] + factors[1] * u[1]
             shift = tf.clip_by_value(shift, -bound, bound)
             moved = [
-                own + shift * g + self._divergence(*dual)
-                for own, g, dual in zip(u, gradient, q, strict=True)
+                component + shift * g + self._divergence(*dual)
+                for component, g, dual in zip(u, gradient, q, strict=True)
             ]
             return tuple(moved), tuple(map(pulled, moved, q))
 
@@ -138,14 +139,17 @@ class RepresentationFlow(Layer):
             # One dual pair for each component of the flow: |grad| is taken component by component.
             slope = self._forward_differences(u)
             scale = 1.0 / (1.0 + ratio * tf.sqrt(slope[0] ** 2 + slope[1] ** 2))
-            return tuple((own + self.step_tau * s) * scale for own, s in zip(q, slope, strict=True))
+            return tuple(
+                (component + self.step_tau * s) * scale
+                for component, s in zip(q, slope, strict=True)
+            )
 
         zero = (tf.zeros_like(constant),) * 2
         u, _ = self._iterated(iterate, (zero, (zero, zero)))
         return tf.stack(u)
 
     def _forward_differences(self, u: tf.Tensor) -> _Field:
-        """x and y differences to the next pixel; [..., height, width]."""
+        """Returns the x and y differences to the next pixel; [..., height, width]."""
         if self.border == "authors":
             return _shifted(u, -1, -1) - u, _shifted(u, -2, -1) - u
         x = _padded(u[..., 1:] - u[..., :-1], -1, 0, 1)
@@ -153,36 +157,22 @@ class RepresentationFlow(Layer):
         return x, y
 
     def _divergence(self, q_x: tf.Tensor, q_y: tf.Tensor) -> tf.Tensor:
-        """Backward differences, the adjoint of the textbook's forward ones; [..., height, width]."""
+        """Returns backward differences, the adjoint of the textbook's forward ones; [..., height, width]."""
         x, y = q_x, q_y
         if self.border == "authors":
             x, y = _padded(q_x[..., :-1], -1, 0, 1), _padded(q_y[..., :-1, :], -2, 0, 1)
         return (x - _shifted(q_x, -1, 1)) + (y - _shifted(q_y, -2, 1))
 
     def _iterated(self, iterate: Callable[..., tuple], state: tuple) -> tuple:
-        """Iterates from a state on: for XLA on CPUs two iterations a turn of the loop, the second on a condition.
-
-        A loop's result lies where its state lay. What reads and writes one place is compiled into scalar
-        code; of two iterations in computations of their own each reads one place and writes another. Without
-        the condition XLA would compute parts of the first several times over. 112 x 112 pixels: 79 to 40
-        microseconds an iteration.
-        """
-        total = self.iterations
-        if not (self.execution.compiles_flow and self.execution.cpu_kernels):
-            return tf.while_loop(lambda *_: True, iterate, state, maximum_iterations=total)
-
-        def turn(left: tf.Tensor, *state: Any) -> tuple:
-            once = iterate(*state)
-            twice = tf.cond(left > 1, lambda: iterate(*once), lambda: once)
-            return (left - 2, *twice)
-
-        return tf.while_loop(lambda left, *_: left > 0, turn, (total, *state))[1:]
+        if self.execution.compiles_flow and self.execution.cpu_kernels:
+            return loop_for_xla(iterate, state, self.iterations)
+        return tf.while_loop(lambda *_: True, iterate, state, maximum_iterations=self.iterations)
 
 
 def _unless_empty(
     solve: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], first: tf.Tensor, second: tf.Tensor
 ) -> tf.Tensor:
-    """As `solve`, also of no pair: a clip of one frame has none, and a loop needs one to know its shape."""
+    """Solves as `solve`, also without any pair: one frame has none, and a loop needs one to know its shape."""
     return tf.cond(
         tf.shape(first)[0] > 0,
         lambda: solve(first, second),
@@ -198,17 +188,17 @@ def _stretched(grey: tf.Tensor, stretch: str) -> tf.Tensor:
 
 
 def _central_differences(image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """x and y gradients by [-.5, 0, .5] with zeros outside; [..., height, width]."""
+    """Returns x and y gradients by [-.5, 0, .5] with zeros outside; [..., height, width]."""
     x = 0.5 * (_shifted(image, -1, -1) - _shifted(image, -1, 1))
     y = 0.5 * (_shifted(image, -2, -1) - _shifted(image, -2, 1))
     return x, y
 
 
 def _shifted(x: tf.Tensor, axis: int, step: int) -> tf.Tensor:
-    """Moves the content one pixel on (step 1) or back (-1) along an axis, with zeros coming in."""
-    kept = slice(None, -1) if step > 0 else slice(1, None)
-    own = x[..., kept] if axis == -1 else x[..., kept, :]
-    return _padded(own, axis, int(step > 0), int(step < 0))
+    """Moves the content one pixel on (step 1) or back (-1) along an axis, and fills with zeros."""
+    inner = slice(None, -1) if step > 0 else slice(1, None)
+    differences = x[..., inner] if axis == -1 else x[..., inner, :]
+    return _padded(differences, axis, int(step > 0), int(step < 0))
 
 
 def _padded(x: tf.Tensor, axis: int, before: int, after: int) -> tf.Tensor:

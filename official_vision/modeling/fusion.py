@@ -10,17 +10,17 @@ import tf_keras
 
 from official_vision.modeling.ops.batch_norm import ChannelBias
 from official_vision.modeling.ops.convolution import spatial_convolution
+from official_vision.modeling.ops.cpu_kernels.fused_sums import FusedSum, scale
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import PresentMap
 from official_vision.modeling.ops.elementwise import sum_of
-from official_vision.modeling.ops.fused_sums import FusedSum, scale
 from official_vision.modeling.ops.layer import Layer, build_inside, feature_maps, register
-from official_vision.modeling.ops.sparse_objects import PresentMap
 
 _INITIAL_DEVIATION = 0.01
 
 
 @register
 class WeightedFusion(Layer):
-    """sum over widths of conv1x1(sum over inputs j of that width of sigmoid(w_j) * gate_j * x_j).
+    """Sums conv1x1(sum over inputs j of a width of sigmoid(w_j) * gate_j * x_j) over the widths.
 
     x_0 (pooled) -- * sigmoid(w_0) gate_0 --+
     x_1 (pooled) -- * sigmoid(w_1) gate_1 --(+)-- 1x1 to the target width --+
@@ -71,8 +71,8 @@ class WeightedFusion(Layer):
     def _initializer(self) -> tf_keras.initializers.Initializer:
         if self.strengths is None:
             return tf_keras.initializers.TruncatedNormal(stddev=_INITIAL_DEVIATION)
-        given = np.asarray(self.strengths, np.float64)
-        return tf_keras.initializers.Constant(np.log(given) - np.log1p(-given))
+        strengths = np.asarray(self.strengths, np.float64)
+        return tf_keras.initializers.Constant(np.log(strengths) - np.log1p(-strengths))
 
     def learned_strengths(self) -> tf.Tensor:
         """Returns sigmoid(w), [inputs]; ones for a single input."""
@@ -111,13 +111,13 @@ class WeightedFusion(Layer):
         inputs: Sequence[tf.Tensor | PresentMap],
         multipliers: Sequence[tf.Tensor | None],
     ) -> tf.Tensor:
-        """The same as `call` computes, quicker on CPUs."""
-        kernels = {int(width): own.kernel for width, own in self.convolutions.items()}
+        """Computes what `call` does, quicker on CPUs."""
+        kernels = {int(width): layer.kernel for width, layer in self.convolutions.items()}
         fused = FusedSum(self.groups, kernels, self.target_channels, self.execution, self.zero_bias)
         return fused(inputs, multipliers, self.compute_dtype)
 
     def _multipliers(self, gates: Sequence[tf.Tensor]) -> list[tf.Tensor | None]:
-        """Strength times gate for each input: both are tiny beside the maps that they scale.
+        """Returns strength times gate for each input: both are tiny beside the maps that they scale.
 
         In the variables' precision, so that kernels that they scale are rounded once, and their gradients
         are added up unrounded.
@@ -132,7 +132,7 @@ class WeightedFusion(Layer):
 
 
 def _equal_widths(widths: Sequence[int]) -> tuple[tuple[int, tuple[int, ...]], ...]:
-    """(width, positions of the inputs so wide), in order of first appearance."""
+    """Yields (width, positions of the inputs of that width), in order of first appearance."""
     return tuple(
         (width, tuple(position for position, other in enumerate(widths) if other == width))
         for width in dict.fromkeys(widths)

@@ -1,4 +1,4 @@
-"""Channel gates: what opens each channel of a connection, frame by frame (AssembleNet++, arXiv 2008.08072).
+"""Gates, which scale each channel of a connection in each frame (AssembleNet++, arXiv 2008.08072).
 
 A gate returns multipliers in (0, 1), one a channel of the connection's input; the fusion applies
 them. Sources are spatial averages of whole nodes, which all consumers share.
@@ -31,7 +31,7 @@ def _initializer() -> tf_keras.initializers.Initializer:
 
 @register
 class StaticGate(Layer):
-    """A learned multiplier a channel, the same for every clip and frame."""
+    """A learned multiplier per channel, the same for every clip and frame."""
 
     def __init__(self, channels: int, **kwargs):
         """Args:
@@ -85,7 +85,7 @@ class ChannelGate(Layer):
 
 
 class OneShotGate(Layer):
-    """What one-shot peer gates have in common: candidates, a softmax over them, a fully connected layer."""
+    """The common part of one-shot peer gates: candidates, a softmax over them, a fully connected layer."""
 
     def __init__(self, channels: int, candidate_channels: Sequence[int], **kwargs):
         """Args:
@@ -115,7 +115,7 @@ class PeerAttentionGate(OneShotGate):
     """One-shot peer attention: all candidates at once, weighted by a softmax that learns which matters.
 
     Candidates of equal width are the widest ones; narrower ones pass a linear map first. One matrix
-    holds the maps, as the weighted sum of mapped candidates is the product of the weighted
+    stores the maps, as the weighted sum of mapped candidates is the product of the weighted
     candidates side by side with their maps one below the other.
     """
 
@@ -167,7 +167,7 @@ class PeerAttentionGate(OneShotGate):
 
 
 def is_merged_quicker(channels: int, candidate_channels: Sequence[int]) -> bool:
-    """Tells whether a dozen operations less outweigh the numbers that `MergedPeerGate` reads more.
+    """Returns whether saving a dozen operations outweighs the extra numbers that `MergedPeerGate` reads.
 
     Args:
       channels: of the gated input.

@@ -1,4 +1,4 @@
-"""From the last block to logits: a classifier for every frame, pooled over time (supplement A.3)."""
+"""The classifier: logits for every frame of the last blocks, pooled over time (supplement A.3)."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class ClassificationHead(Layer):
           average: spatial average of the last block, [batch * time, channels].
           frames: time, a scalar.
           training: dropout is on.
-          dropout_seeds: int32 [batch, 2]; each clip's features are dropped by its own seed, whatever
+          dropout_seeds: int32 [batch, 2]; each clip's features are dropped by that clip's seed, whatever
             its batch, replica or run. None draws from TensorFlow's state, which no checkpoint keeps.
 
         Returns:
@@ -95,7 +95,7 @@ class ClassificationHead(Layer):
         return {"logits": self._pool(features, frame_logits), "frame_logits": frame_logits}
 
     def _dropped(self, features: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-        """[batch, time, channels] with features set to 0, clip by clip, and the others scaled up."""
+        """Sets random features of [batch, time, channels] to 0, clip by clip, and scales the others up."""
         return tf.map_fn(
             lambda clip: tf.nn.experimental.stateless_dropout(clip[0], self.dropout_rate, clip[1]),
             (features, seeds),

@@ -1,4 +1,4 @@
-"""What the network is fed: the streams, their shapes, normalisation and neutral values."""
+"""The network's inputs: the streams, their shapes, normalisation and neutral values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHAPES = {"rgb": (3, tf.uint8), "flow": (2, tf.float32), "objects": (None, tf.u
 def streams_of(architecture: Architecture, spec: ModelSpec) -> tuple[str, ...]:
     """Returns the streams that the model must be fed, in the order rgb, flow, objects.
 
-    Flow that the model computes itself is not fed, and asks for rgb.
+    Flow that the model computes is not fed, and requires rgb.
     """
     wanted = set(architecture.streams)
     if spec.flow_source == "computed" and "flow" in wanted:
@@ -98,7 +98,7 @@ def _rgb_as_fed(x: tf.Tensor) -> tf.Tensor:
     if not (low >= 0 and high <= 255) or scaled:
         remedy = "Multiply it by 255." if scaled and low >= 0 else "Undo what scaled it."
         raise UserError(
-            f"rgb must be 0 to 255: the network scales it itself. Received: {low:g} to {high:g}. {remedy}"
+            f"rgb must be 0 to 255: the network scales it. Received: {low:g} to {high:g}. {remedy}"
         )
     return x
 

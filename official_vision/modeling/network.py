@@ -18,23 +18,20 @@ from official_vision.modeling.execution import Execution, training_execution
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.head import ClassificationHead
 from official_vision.modeling.ops import frame_layout as time_axis
-from official_vision.modeling.ops.batch_norm import (
-    BatchNormalization,
-    UpdateCount,
-    rematerialised,
-)
+from official_vision.modeling.ops.batch_norm import BatchNormalization, UpdateCount
 from official_vision.modeling.ops.convolution import batch_norm, spatial_convolution
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import PresentMap, of_all_classes
 from official_vision.modeling.ops.elementwise import norm_relu
 from official_vision.modeling.ops.layer import build_inside, build_path, feature_maps, register
+from official_vision.modeling.ops.rematerialisation import rematerialised
 from official_vision.modeling.ops.shared_maps import Shared, as_one_map, mean_of_averages
-from official_vision.modeling.ops.sparse_objects import PresentMap, of_all_classes
 from official_vision.modeling.stems import make_stem
 from official_vision.specs import ModelSpec
 
 
 @register
 class AssembleNet(tf_keras.Model):
-    """A multi-stream network: stems, gated and weighted connections, blocks, a classifier a frame.
+    """A multi-stream network: stems, gated and weighted connections, blocks, a classifier per frame.
 
         rgb  -- stems --+-- level 1 --+-- level 2 --+-- level 3 --+-- level 4 -- average -- logits
         flow -- stems --+             |             |             |
@@ -53,7 +50,7 @@ class AssembleNet(tf_keras.Model):
         """Args:
         architecture: the graph, with the depth and width that will be built.
         spec: every other setting of the network.
-        execution: how it computes, which no configuration holds; None takes training on this machine.
+        execution: how it computes, which is in no configuration; None takes training on this machine.
         """
         # In half precision Keras would round float frames to whole grey values before the flow sees them.
         super().__init__(**{"autocast": False, **kwargs})
@@ -104,7 +101,7 @@ class AssembleNet(tf_keras.Model):
         return make_stem(plan.stem, self.architecture, name, self.execution)
 
     def _read_by_gates(self) -> frozenset[tuple[int, int]]:
-        """The (node, pooling ratio) of each map whose average gates read."""
+        """Returns the (node, pooling ratio) of each map whose average gates read."""
         read: set[tuple[int, int]] = set()
         for plan in self.plan:
             if plan.index in self._alive and plan.fusion is not None:
@@ -129,7 +126,7 @@ class AssembleNet(tf_keras.Model):
         )
 
     def _count_updates(self) -> None:
-        """Gives all batch norms one count of batches, which checkpoints hold and `weights` don't."""
+        """Gives all batch norms one count of batches, which is in checkpoints but not in `weights`."""
         self.update_count = UpdateCount()
         self._track_trackable(self.update_count.variable, "norm_updates")
         for layer in self._flatten_layers():
@@ -180,7 +177,7 @@ class AssembleNet(tf_keras.Model):
         training: bool | None = None,
         dropout_seeds: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """From the outputs of the highest level's blocks to logits: `call` without the walk.
+        """Computes logits from the outputs of the highest level's blocks: `call` without the walk.
 
         Each output is averaged over height and width first, so that sizes may differ, then the averages
         over outputs.
@@ -197,7 +194,7 @@ class AssembleNet(tf_keras.Model):
         return self.head(average, frames, training=training, dropout_seeds=dropout_seeds)
 
     def _final_map(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-        """The -lite network's last convolution."""
+        """Applies the -lite network's last convolution."""
         return norm_relu(self.final(x), self.final_norm, training)
 
     @tf.autograph.experimental.do_not_convert
@@ -207,7 +204,7 @@ class AssembleNet(tf_keras.Model):
         training: bool | None = None,
         stems: Mapping[str, tf.Tensor] | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Walks the graph once; arguments as in `call`.
+        """Computes every node's output in one walk over the graph; arguments as in `call`.
 
         Returns:
           Every live node's output by its index as text, [batch * time, height, width, channels].
@@ -227,7 +224,7 @@ class AssembleNet(tf_keras.Model):
         stems: Mapping[str, tf.Tensor] | None,
         clip_by_clip: bool = False,
     ) -> dict[str, tf.Tensor | PresentMap]:
-        """`endpoints`; an object map may be one of the present classes alone."""
+        """Walks as `endpoints`; an object map may have only the channels of classes that are present."""
         if training:
             self.update_count.add()
         streams, frames = self._prepared(features, clip_by_clip), self._frames(features)
@@ -264,7 +261,7 @@ class AssembleNet(tf_keras.Model):
         return rematerialised(lambda *again: layer(*again, frames, training=training), *tensors)
 
     def framewise_stems(self) -> tuple[str, ...]:
-        """Returns the stems of which overlapping clips could share a frame's output, as `endpoints` names them.
+        """Returns the stems whose outputs for a frame overlapping clips could share, as `endpoints` names them.
 
         They see one frame of flow that is fed, and nothing over time. Object stems do so too: pooling ids
         anew costs less than handing on a channel per class. Empty where no other stream is fed.
@@ -272,7 +269,9 @@ class AssembleNet(tf_keras.Model):
         if not {"flow"} < {*self.streams}:
             return ()
         nodes = self.architecture.nodes
-        layers = {i: own for i, own in self.node_layers.items() if isinstance(nodes[int(i)], Stem)}
+        layers = {
+            i: stem for i, stem in self.node_layers.items() if isinstance(nodes[int(i)], Stem)
+        }
         return tuple(
             index
             for index, layer in layers.items()
@@ -292,14 +291,14 @@ class AssembleNet(tf_keras.Model):
         }
 
     def _frames(self, features: Mapping[str, tf.Tensor]) -> int | tf.Tensor:
-        """Time, a scalar."""
+        """Returns the number of frames, a scalar."""
         fed = next(name for name in self.streams if name in features)
         return time_axis.sizes(features[fed])[1]
 
     def _prepared(
         self, features: Mapping[str, tf.Tensor], clip_by_clip: bool
     ) -> dict[str, tf.Tensor]:
-        """Each stem kind's input, [batch * time, height, width, ...]."""
+        """Prepares each stem kind's input, [batch * time, height, width, ...]."""
         streams: dict[str, tf.Tensor] = {}
         if "rgb" in features:
             streams["rgb"] = model_inputs.normalise_rgb(
@@ -325,7 +324,7 @@ class AssembleNet(tf_keras.Model):
 
     def kernels(self) -> list[tf.Variable]:
         """Returns the kernels of convolutions and dense layers: what weight decay may touch."""
-        return [v for v in self.trainable_variables if _own_name(v) == "kernel"]
+        return [v for v in self.trainable_variables if _last_name(v) == "kernel"]
 
     def architecture_variables(self) -> list[tf.Variable]:
         """Returns the connection strengths w and the peer logits h, before sigmoid and softmax."""
@@ -354,19 +353,19 @@ class AssembleNet(tf_keras.Model):
 
 
 def is_architecture_variable(variable: tf.Variable) -> bool:
-    """Tells connection strengths w and peer logits h by name; a replica's end in /replica_1."""
+    """Recognises connection strengths w and peer logits h by name; a replica's end in /replica_1."""
     return not {"strength_logits", "peer_logits"}.isdisjoint(re.split("[/:]", variable.name))
 
 
 def weights_and_connections(
     variables: Iterable[tf.Variable],
 ) -> tuple[list[tf.Variable], list[tf.Variable]]:
-    """Parts variables: the network's weights, and w and h."""
+    """Separates the network's weights from w and h."""
     groups: tuple[list[tf.Variable], list[tf.Variable]] = ([], [])
     for variable in variables:
         groups[is_architecture_variable(variable)].append(variable)
     return groups
 
 
-def _own_name(variable: tf.Variable) -> str:
+def _last_name(variable: tf.Variable) -> str:
     return variable.name.split("/")[-1].split(":")[0]

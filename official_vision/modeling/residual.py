@@ -30,9 +30,9 @@ def _as_it_is(x: tf.Tensor) -> tf.Tensor:
 
 
 class ResidualModule(Layer):
-    """What all residual modules share: a shortcut, and the 1x1 convolution that ends the other path.
+    """The common part of residual modules: a shortcut, and the 1x1 convolution that ends the other path.
 
-    x --+-- the module's own convolutions ---------------- 1x1 -- BN --(+)-- ReLU
+    x --+-- the module's other convolutions -------------- 1x1 -- BN --(+)-- ReLU
         |                                                               |
         +-- identity, or 1x1 / stride and BN where `projects` ----------+
     """
@@ -77,14 +77,14 @@ class ResidualModule(Layer):
         )
 
     def shortcut(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
-        """Returns what is added to the last convolution's result; arguments as of `call`."""
+        """Returns the summand of the last convolution's result; arguments as of `call`."""
         if not self.projects:
             return x
         return self.projection_norm(convolved(self.projection, x, training), training=training)
 
 
 class _Bottleneck(ResidualModule):
-    """x -- first, to C -- BN, ReLU -- 3x3 / stride, to M -- BN, ReLU -- (1x1, to 4C)."""
+    """A bottleneck: x -- first, to C -- BN, ReLU -- 3x3 / stride, to M -- BN, ReLU -- (1x1, to 4C)."""
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class _Bottleneck(ResidualModule):
         training: bool | None,
         then: Callable[[tf.Tensor], tf.Tensor] = _as_it_is,
     ) -> tf.Tensor:
-        """Applies the first convolution, and `then` what follows it channel by channel; else as `call`."""
+        """Applies the first convolution, and `then` what follows it channel by channel; otherwise as `call`."""
         del frames  # frames are independent of each other in a 2-D module
         return then(convolved(self.first, x, training))
 

@@ -16,18 +16,18 @@ from official_vision.modeling.ops.convolution import (
     batch_norm,
     spatial_convolution,
 )
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import (
+    OBJECT_POOL,
+    PresentMap,
+    counted,
+    present_map,
+)
 from official_vision.modeling.ops.elementwise import norm_relu
 from official_vision.modeling.ops.layer import Layer, build_path, register
 from official_vision.modeling.ops.recomputation import (
     convolved,
     recomputed_stem,
     recomputes_norms,
-)
-from official_vision.modeling.ops.sparse_objects import (
-    OBJECT_POOL,
-    PresentMap,
-    counted,
-    present_map,
 )
 
 _NO_CLASS = 255
@@ -122,7 +122,7 @@ class ConvolutionalStem(Layer):
         return tf.nn.max_pool2d(padded, self.pool_size, 2, "VALID")
 
     def _pool_margins(self) -> tuple[int, int]:
-        """Pixels that symmetric padding adds in front and behind, so that ceil(size / 2) windows fit."""
+        """Returns pixels that symmetric padding adds in front and behind, so that ceil(size / 2) windows fit."""
         return (self.pool_size - 1) // 2, self.pool_size // 2
 
     def pool_attributes(self) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class ConvolutionalStem(Layer):
 
 @register
 class ObjectStem(Layer):
-    """Max pool 4x4 / 4 of one channel per class, without ever holding those channels at full size.
+    """Max pool 4x4 / 4 of one channel per class, without those channels ever being in memory at full size.
 
     A class is 1 where any pixel of the 4x4 window has its id: the maximum of 16 one-hot maps, all of them at the
     pooled size. At full size, 151 float channels would be 604 times the bytes of the ids.
@@ -166,7 +166,7 @@ class ObjectStem(Layer):
         return tf.cast(pooled, self.compute_dtype)
 
     def present(self, ids: tf.Tensor) -> PresentMap:
-        """What `call` returns, less the channels of classes that no frame shows; ids as of `call`."""
+        """Computes `call` without the channels of classes that no frame shows; ids as of `call`."""
         with tf.name_scope(self.name):  # as a call of the layer has
             return present_map(_padded(ids), self.num_object_classes, self.compute_dtype)
 
@@ -206,7 +206,7 @@ def make_stem(plan: StemPlan, architecture: Architecture, name: str, execution: 
 
 
 def _padded(ids: tf.Tensor) -> tf.Tensor:
-    """To whole windows, with ids of no class."""
+    """Pads to whole windows, with ids of no class."""
     _, height, width = time_axis.sizes(ids)
     padding = [[0, 0], [0, -height % OBJECT_POOL], [0, -width % OBJECT_POOL]]
     return tf.pad(ids, padding, constant_values=_NO_CLASS)

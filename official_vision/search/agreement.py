@@ -19,7 +19,7 @@ Connection = tuple[int, int]  # source, consumer
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class DerivedPeers:
     """What a one-shot search kept, by the node numbers of the over-connected network.
 
     Attributes:
@@ -52,7 +52,7 @@ class Agreement:
     equal_peers_by_chance: float | None
 
 
-def read_found(folder: str | os.PathLike) -> Found:
+def read_derived(folder: str | os.PathLike) -> DerivedPeers:
     """Reads what a one-shot search found.
 
     Raises:
@@ -71,10 +71,10 @@ def read_found(folder: str | os.PathLike) -> Found:
         for position, source in enumerate(node.inputs):
             chosen = None if node.peers is None else original[node.peers[position]]
             peers[original[source], original[index]] = chosen
-    return Found(str(folder), space, peers)
+    return DerivedPeers(str(folder), space, peers)
 
 
-def compare(one: Found, other: Found) -> Agreement:
+def compare(one: DerivedPeers, other: DerivedPeers) -> Agreement:
     """Compares two searches among the same connections.
 
     Raises:
@@ -107,14 +107,14 @@ def agreements(folders: Sequence[str | os.PathLike]) -> list[Agreement]:
     """Compares each pair of several searches.
 
     Raises:
-      UserError: fewer than two folders, or what `read_found` and `compare` refuse.
+      UserError: fewer than two folders, or what `read_derived` and `compare` refuse.
     """
     if len(folders) < 2:
         raise UserError(
             f"Agreement is between searches. Received: {len(folders)} folder. Name two or more."
         )
-    found = [read_found(folder) for folder in folders]
-    return [compare(one, other) for one, other in itertools.combinations(found, 2)]
+    networks = [read_derived(folder) for folder in folders]
+    return [compare(one, other) for one, other in itertools.combinations(networks, 2)]
 
 
 def describe_agreement(folders: Sequence[str | os.PathLike]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.config import Config
 from official_vision.errors import UserError, nearest
@@ -88,8 +88,8 @@ def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = pri
 
 def _search(config: Config, output: Path, note: Callable[[str], None]) -> dict[str, Any]:
     """Trains the over-connected network."""
-    given = resolve_architecture(config.model)
-    space = one_shot_space(given, config.search.candidates)
+    architecture = resolve_architecture(config.model)
+    space = one_shot_space(architecture, config.search.candidates)
     path = output / layout.SPACE_FILE
     if path.is_file() and read_architecture(path) != space:
         raise UserError(
@@ -98,7 +98,9 @@ def _search(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
         )
     save_architecture(space, path)
     count = len(list(space.connections()))
-    note(f"{count} connections where {given.name} has {len(list(given.connections()))}")
+    note(
+        f"{count} connections where {architecture.name} has {len(list(architecture.connections()))}"
+    )
     result = _trained(search_config(config))
     metric, setting = config.train.best_metric, setting_of(config.model, config.validation_data)
     return {
@@ -121,7 +123,7 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
     recompute_norms(trained.model, trained)  # as the run's own evaluations do
     before = _figures(trained)
     fingerprints = configuration.read_record(output / layout.SEARCH_FOLDER)["data_fingerprints"]
-    found = make_discrete(
+    discrete = make_discrete(
         trained,
         spec,
         {
@@ -131,22 +133,22 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
             metric: without_nan(before)[metric],
         },
     )
-    if emptied := emptied_blocks(found.learned, found.threshold):
+    if emptied := emptied_blocks(discrete.learned, discrete.threshold):
         note(
-            f"no input of node {', '.join(map(str, emptied))} reaches {found.threshold:g}: the strongest stays"
+            f"no input of node {', '.join(map(str, emptied))} reaches {discrete.threshold:g}: the strongest stays"
         )
-    after = _figures(dataclasses.replace(trained, model=found.model))
-    tf.train.Checkpoint(model=found.model).write(str(output / layout.WEIGHTS))
-    save_architecture(found.architecture, output / layout.DERIVED_FILE)
+    after = _figures(dataclasses.replace(trained, model=discrete.model))
+    tf.train.Checkpoint(model=discrete.model).write(str(output / layout.WEIGHTS))
+    save_architecture(discrete.architecture, output / layout.DERIVED_FILE)
     setting = setting_of(config.model, config.validation_data)
     figures = {
         "settings": _derivation(config, output),
-        "threshold": found.threshold,
+        "threshold": discrete.threshold,
         "one_shot_figures": before,
         "one_shot_step": trained.step,
-        "connectivity": connection_figures(found.learned, setting),
+        "connectivity": connection_figures(discrete.learned, setting),
         "derived": {
-            **cost_figures(found.architecture, setting),
+            **cost_figures(discrete.architecture, setting),
             "steps": trained.step,
             "score": after.get(metric),
             "figures": after,
@@ -154,25 +156,25 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
     }
     if spec.curve_shares:
         figures["curve"] = [_curve_point(trained, config, s, note) for s in spec.curve_shares]
-    if found.architecture.is_discrete() and config.model.gate == "peer":
-        figures["attention"] = attention_figures(found.architecture, setting)
+    if discrete.architecture.is_discrete() and config.model.gate == "peer":
+        figures["attention"] = attention_figures(discrete.architecture, setting)
     return figures
 
 
 def _curve_point(
     trained: Trained, config: Config, share: float, note: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Figures of the network that keeps a share of its connections, not trained again."""
+    """Returns figures of the network that keeps a share of its connections, not trained again."""
     metric = config.train.best_metric
-    found = make_discrete(trained, dataclasses.replace(config.search, keep_share=share), {})
-    score = _figures(dataclasses.replace(trained, model=found.model)).get(metric)
-    cost = cost_figures(found.architecture, setting_of(config.model, config.validation_data))
+    discrete = make_discrete(trained, dataclasses.replace(config.search, keep_share=share), {})
+    score = _figures(dataclasses.replace(trained, model=discrete.model)).get(metric)
+    cost = cost_figures(discrete.architecture, setting_of(config.model, config.validation_data))
     note(f"{cost['connections']} connections: {metric} {score:.4f}")
     return {"share": share, **cost, "steps": trained.step, "score": score}
 
 
 def _derivation(config: Config, output: Path) -> dict[str, Any]:
-    """What decides how a network is derived."""
+    """Returns the settings that decide how a network is derived."""
     spec = config.search
     checkpoint = find_checkpoint(output / layout.SEARCH_FOLDER, spec.checkpoint)
     return {
@@ -197,9 +199,9 @@ def _retrain(config: Config, output: Path, note: Callable[[str], None]) -> dict[
             f"A discrete network is retrained in a folder of its own. Received: {begun.parent}, which trains the "
             "network of another derivation. Delete it, or choose another SearchSpec.output."
         )
-    own = retrain_config(config)
-    note(f"from {own.train.init_checkpoint or 'fresh weights'}")
-    result = _trained(own)
+    settings = retrain_config(config)
+    note(f"from {settings.train.init_checkpoint or 'fresh weights'}")
+    result = _trained(settings)
     metric = config.train.best_metric
     stages = layout.stages_of(output)
     reference = with_nan(stages["derive"]["one_shot_figures"])[metric]
@@ -262,19 +264,19 @@ def retrain_config(config: Config) -> Config:
 
 
 def _trained(config: Config) -> Mapping[str, Any]:
-    """What result.json says of a run, after it has been trained as far as it wasn't yet."""
+    """Trains a run as far as it isn't yet, and returns its result.json."""
     path = Path(config.train.model_dir) / RESULT_FILE
     if not _is_finished(config, path):
         train(config)
-    result = files.read_object(path, {"step": int, "figures": dict, "best": dict})
+    result = formats.RESULT.read(path, {"step": int, "figures": dict, "best": dict})
     return {**result, "figures": with_nan(result["figures"]), "best": with_nan(result["best"])}
 
 
 def _is_finished(config: Config, result: Path) -> bool:
-    """Whether a run came to its end with exactly these settings; `train` tells of what doesn't fit."""
+    """Returns whether a run came to its end with exactly these settings; `train` reports what doesn't fit."""
     if (
         not result.is_file()
-        or files.read_object(result, {"step": int})["step"] != config.train.steps
+        or formats.RESULT.read(result, {"step": int})["step"] != config.train.steps
     ):
         return False
     before, now = configuration.read(result.parent).to_dict(), config.to_dict()

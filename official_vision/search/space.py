@@ -41,7 +41,7 @@ def one_shot_space(architecture: Architecture, candidates: str = "all") -> Archi
             node = dataclasses.replace(
                 node,
                 inputs=wanted[index],
-                spatial_stride=_own_stride(index, wanted[index], strides),
+                spatial_stride=_stride_from_inputs(index, wanted[index], strides),
                 strengths=None,
                 peers=None,
             )
@@ -77,14 +77,16 @@ def read_candidates(path: str, architecture: Architecture) -> dict[int, tuple[in
     values = files.read_json(path)
     if not isinstance(values, dict):
         raise _unfit(path, values)
-    given = {index: node.inputs for index, node in enumerate(architecture.nodes) if _is_block(node)}
+    candidates = {
+        index: node.inputs for index, node in enumerate(architecture.nodes) if _is_block(node)
+    }
     for name, inputs in values.items():
         index = int(name) if name.isdecimal() else None
         is_list = isinstance(inputs, list) and all(type(source) is int for source in inputs)
-        if index not in given or not is_list:
+        if index not in candidates or not is_list:
             raise _unfit(path, {name: inputs})
-        given[index] = tuple(inputs)
-    return given
+        candidates[index] = tuple(inputs)
+    return candidates
 
 
 def _unfit(path: str, received: Any) -> UserError:
@@ -113,10 +115,10 @@ def _wanted(architecture: Architecture, candidates: str) -> Mapping[int, tuple[i
     return wanted
 
 
-def _own_stride(index: int, inputs: Sequence[int], strides: Sequence[int]) -> int:
-    """What is left of a block's stride after its coarsest input; other mistakes are the graph's to refuse."""
+def _stride_from_inputs(index: int, inputs: Sequence[int], strides: Sequence[int]) -> int:
+    """Returns a block's stride from its coarsest input; other mistakes are refused by the graph's check."""
     known = {source: strides[source] for source in inputs if 0 <= source < index}
-    coarse = {source: own for source, own in known.items() if strides[index] % own}
+    coarse = {source: stride for source, stride in known.items() if strides[index] % stride}
     if coarse:
         raise ArchitectureError(
             f"Node {index}: strides of candidates must divide the block's own, {strides[index]}. "

@@ -37,7 +37,7 @@ def cost_figures(architecture: Architecture, setting: Setting) -> dict[str, floa
 
 
 def attention_figures(architecture: Architecture, setting: Setting) -> dict[str, float]:
-    """What peer attention adds to a discrete network, in percent, beside section A.2's figures."""
+    """Returns the cost that peer attention adds to a discrete network, in percent, beside section A.2's figures."""
     (named,) = (
         row for row in peer_overheads(architecture, setting) if row.choice == "discrete, as named"
     )
@@ -53,7 +53,7 @@ def attention_figures(architecture: Architecture, setting: Setting) -> dict[str,
 
 
 def connection_figures(learned: Learned, setting: Setting) -> dict[str, float | None]:
-    """How decided a one-shot network is, and the share of its connections' cost that it would keep."""
+    """Returns the entropies of a one-shot network's choices, and the share of its connections' cost that stays."""
     strengths = [strength for row in learned.strengths.values() for strength in row]
     costs = connection_costs(learned.architecture, setting)
     return {

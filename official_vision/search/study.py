@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import files, formats
 from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.search.training_process import train_in_child
@@ -154,7 +154,7 @@ class Outcome:
       value: TrainSpec.best_metric at the end of training; None of a run that failed.
       best: its greatest value in any evaluation (of a loss, the least).
       seconds: that the last start of the run took.
-      found: for each `ExpectedPeers`, whether the connection's likeliest peer is among them.
+      peers_match: for each `ExpectedPeers`, whether the connection's likeliest peer is among them.
       failure: why there is no value; else empty.
     """
 
@@ -163,7 +163,7 @@ class Outcome:
     value: float | None = None
     best: float | None = None
     seconds: float | None = None
-    found: tuple[bool, ...] = ()
+    peers_match: tuple[bool, ...] = ()
     failure: str = ""
 
 
@@ -185,14 +185,14 @@ def _outcome(run: Run, expected: Sequence[ExpectedPeers], failure: str) -> Outco
     if failure:
         return Outcome(run.variant.name, run.seed, failure=failure)
     path, metric = run.folder / _RESULT_FILE, run.config.train.best_metric
-    result = files.read_object(path)
-    with files.damage_told(path):
+    result = formats.RESULT.read(path)
+    with files.damage_reported(path):
         figures = result["figures"][metric], result["best"][metric], float(result["seconds"])
-    peers = tuple(_is_found(run.folder, wanted) for wanted in expected)
+    peers = tuple(_is_chosen(run.folder, wanted) for wanted in expected)
     return Outcome(run.variant.name, run.seed, *figures, peers)
 
 
-def _is_found(folder: Path, wanted: ExpectedPeers) -> bool:
+def _is_chosen(folder: Path, wanted: ExpectedPeers) -> bool:
     # Imported late: settings are checked and mistakes answered before TensorFlow starts.
     from official_vision.training.checkpoints.learned_connectivity import learned_connectivity
 

@@ -22,13 +22,13 @@ class Row:
       variant: its name.
       values: of the runs that came to their end, in the order of seeds.
       failed: runs that did not.
-      found: runs in which all expected peers were found.
+      runs_that_match: runs whose peers are all among the expected ones.
     """
 
     variant: str
     values: tuple[float, ...]
     failed: int
-    found: int
+    runs_that_match: int
 
     @property
     def mean(self) -> float | None:
@@ -42,27 +42,29 @@ class Row:
 
 
 def rows_of(variants: Sequence[Variant], outcomes: Sequence[Outcome]) -> list[Row]:
-    """A row per variant, in the order in which they were given."""
+    """Returns one row per variant, in the order of `variants`."""
     rows = []
     for variant in variants:
-        own = [outcome for outcome in outcomes if outcome.variant == variant.name]
-        values = tuple(outcome.value for outcome in own if outcome.value is not None)
-        found = sum(bool(outcome.found) and all(outcome.found) for outcome in own)
-        rows.append(Row(variant.name, values, sum(bool(o.failure) for o in own), found))
+        of_variant = [outcome for outcome in outcomes if outcome.variant == variant.name]
+        values = tuple(outcome.value for outcome in of_variant if outcome.value is not None)
+        matching = sum(
+            bool(outcome.peers_match) and all(outcome.peers_match) for outcome in of_variant
+        )
+        rows.append(Row(variant.name, values, sum(bool(o.failure) for o in of_variant), matching))
     return rows
 
 
 def to_markdown(rows: Sequence[Row], metric: str, expected: Sequence[ExpectedPeers]) -> str:
     """Returns the table: mean, standard deviation, least and greatest over seeds."""
     heads = ["variant", "seeds", f"{metric}, mean", "deviation", "least", "greatest"]
-    heads += ["expected peers found"] if expected else []
+    heads += ["runs with expected peers"] if expected else []
     heads += ["failed"] if any(row.failed for row in rows) else []
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     for row in rows:
         least, greatest = (min(row.values), max(row.values)) if row.values else (None, None)
         cells = [row.variant, str(len(row.values))]
         cells += [_shown(value) for value in (row.mean, row.deviation, least, greatest)]
-        cells += [f"{row.found} of {len(row.values)}"] if expected else []
+        cells += [f"{row.runs_that_match} of {len(row.values)}"] if expected else []
         cells += [str(row.failed)] if "failed" in heads else []
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Everything a user can set, as frozen dataclasses that check themselves.
+"""All settings of users, as frozen dataclasses that check themselves.
 
 The classes are plain Python: `ModelSpec(depth=26)` works anywhere. `config.py` lets gin build them.
 """

@@ -1,4 +1,4 @@
-"""Settings of a prepared split and of the clips cut from it."""
+"""Settings of a prepared split and of the clips that are cut from it."""
 
 from __future__ import annotations
 

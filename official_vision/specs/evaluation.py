@@ -9,7 +9,7 @@ from official_vision.specs.spec import Spec, setting
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSpec(Spec):
-    """How the scores of clips become a video's, and how sure its figures are.
+    """How the scores of clips are pooled to a video's, and the intervals of figures.
 
     Attributes:
       pooling: over a video's clips and crops: mean, max, or top_k (mean of each class's greatest).
@@ -18,7 +18,7 @@ class EvaluationSpec(Spec):
         logits (a clip that is very sure outweighs others).
       resamples: bootstrap resamples of videos for intervals; 0 leaves them out. Read by
         tools/evaluate.py; evaluations during training have none.
-      confidence: that an interval holds a figure, above 0 and below 1.
+      confidence: probability that an interval contains a figure, above 0 and below 1.
       seed: of the resamples.
     """
 

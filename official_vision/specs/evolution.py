@@ -10,13 +10,13 @@ from official_vision.specs.spec import Spec, setting
 
 @dataclasses.dataclass(frozen=True)
 class EvolutionSpec(Spec):
-    """A population of graphs and how it changes.
+    """Evolution of architectures: a population of graphs and how it changes.
 
     Attributes:
       population: graphs of the first population, and of those alive at any time.
       children: graphs evaluated after the first population.
       tournament: graphs drawn at random, the best of which is the parent.
-      founder_changes: random changes that make a graph of the first population from the given one.
+      founder_changes: random changes that make a graph of the first population from ModelSpec.architecture.
       connections_share: how many of a hundred children have other connections than their parent, as a
         share; the others have a block split, two merged, another dilation or another peer.
       guided: keep each connection with its learned strength as the probability; False for random mutation,
@@ -40,5 +40,5 @@ class EvolutionSpec(Spec):
     ray_address: str = ""
 
     def of_the_result(self) -> dict[str, Any]:
-        """Returns the settings that decide what is found; where children are trained does not."""
+        """Returns the settings that decide the result; where children are trained does not."""
         return {k: v for k, v in self.to_dict().items() if k not in ("backend", "ray_address")}

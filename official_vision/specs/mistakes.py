@@ -1,4 +1,4 @@
-"""What to say about a setting whose value can't be read: most often it lacks quotes."""
+"""Messages about settings whose values can't be read: most often quotes are missing."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _NUMBER = re.compile(r"(-?)0*(\d[\d,_]*(?:\.\d+)?) ?[a-zA-Z]*")
 
 
 def of_value(line: str, place: str, specs: Mapping[str, type[Spec]]) -> str:
-    """Returns the one line to say about a setting whose value could not be read.
+    """Returns one line about a setting whose value could not be read.
 
     Args:
       line: `Spec.name = value` as it was written.
-      place: where it stands.
+      place: file and line.
       specs: by name.
 
     Returns:
-      The rule, what was received, and how the line should read as far as that can be told; an empty text
+      The rule, what was received, and how the line should read as far as that is known; an empty text
       for a line that sets nothing, or a setting that there is not.
     """
     line = line.strip()
@@ -60,7 +60,7 @@ def _advice(setting: str, value: str, hint: typing.Any) -> str:
 
 
 def _unquoted(value: str) -> str:
-    """The value without a comment, a quote on one side, or quotes of a text processor."""
+    """Returns the value without a comment, a quote on one side, or quotes of a text processor."""
     return value.partition(" #")[0].strip("'\"“”„‘’‚«» ")
 
 

@@ -7,20 +7,20 @@ import dataclasses
 from official_vision.errors import UserError
 from official_vision.specs.spec import Spec, setting
 
-# Of the published networks, for which networks are built where no data says otherwise.
+# Classes of the published networks, for networks that are built without data.
 CHARADES_CLASSES = 157
 ADE20K_IDS = 151  # 150 and "none"
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelSpec(Spec):
-    """The network: which graph, how wide and deep, and how connections are gated.
+    """The network: its graph, width and depth, and how connections are gated.
 
     Attributes:
       architecture: a name from the zoo (architecture/zoo.py) or the path of an architecture JSON file.
-      depth: residual modules per level, by the usual names 26 to 101; None keeps the architecture's own.
+      depth: residual modules per level, by the usual names 26 to 101; None keeps the architecture's.
       width_multiplier: scales every convolution's channels; 1 is the paper's network, None keeps the
-        architecture's own (a derived one has the width of the network that it comes from).
+        architecture's (a derived one has the width of the network that it comes from).
       gate: what opens a connection's channels (AssembleNet++, arXiv 2008.08072): none, static, self or peer.
         With peer, blocks whose architecture names chosen peers get discrete gates, others one-shot gates.
       num_classes: classes to predict; None takes the data set's, and 157 (Charades) where there is no data.
@@ -39,7 +39,7 @@ class ModelSpec(Spec):
         rows and columns.
       flow_stretch: whose least and greatest grey value scale the frames that computed flow is taken from: clip
         (each clip's), or batch (the whole batch's, as in the authors' code; evaluation and exported files
-        take each clip's all the same, so that scores don't depend on who shares a batch).
+        take each clip's all the same, so that scores don't depend on the other clips of a batch).
       rgb_mean: subtracted from rgb / 255; one number, or three for red, green and blue. 0.45 is PySlowFast's for
         Kinetics; the authors' code has 0.
       rgb_deviation: rgb / 255 - rgb_mean is divided by it; likewise 0.225, and 1 in the authors' code.

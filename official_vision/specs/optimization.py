@@ -9,10 +9,10 @@ from official_vision.specs.spec import Spec, setting
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerSpec(Spec):
-    """How weights move: handed to Model Garden's optimizer factory.
+    """The optimizer of the weights, made by Model Garden's optimizer factory.
 
     gin scope architecture/ sets what moves connection strengths w and peer logits h alone, which then
-    have an optimizer, rate and schedule of their own; unscoped settings are for all weights. Weight
+    have a separate optimizer, rate and schedule; unscoped settings are for all weights. Weight
     decay, clipping and the moving average cover all weights together, and take no scope.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Settings of turning videos into shards."""
+"""Settings of the preparation of videos as shards."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ class PrepareSpec(Spec):
 
     Attributes:
       annotations: the annotation file (or folder) that names videos and labels.
-      annotation_format: auto (a folder, a file .csv or .jsonl tell which), csv, json_lines, folders
+      annotation_format: auto (a folder, or the ending .csv or .jsonl, decides), csv, json_lines, folders
         (split/class/video or class/video), or
         the official files of charades, kinetics, moments_in_time, toyota_smarthome or ucf101.
       protocol: which of a data set's divisions into splits: cs, cv1 or cv2 of toyota_smarthome; 1, 2 or
         3 of ucf101; empty for the others.
-      videos: folder that the annotation's paths are relative to; empty takes the annotations' own
+      videos: folder that the annotation's paths are relative to; empty takes the annotations'
         folder (of folders: the folder itself).
       validation_share: share of the videos that are validated on where the annotations name no splits;
         of each class, by whole groups.
       test_share: the same of the split test; 0 for none.
       split_seed: which videos these are.
-      output: folder to write; each split gets a folder of its own there.
+      output: folder to write; each split gets a folder there.
       short_side: shorter side of the stored frames in pixels.
-      fps: frames a second to re-time to; None keeps the video's own.
+      fps: frames per second to re-time to; None keeps the video's.
       flow: dis (OpenCV), tvl1 (Piergiovanni & Ryoo 2019) or none.
       flow_bound: largest stored displacement in pixels per frame; larger ones are clipped.
-      objects: opencv (its face and body detectors, a stand-in that finds few), saved_model:PATH or
+      objects: opencv (OpenCV's face and body detectors, a stand-in that detects few), saved_model:PATH or
         tflite:PATH (a segmentation network), png:FOLDER (ready-made ids: a folder per video, a PNG per frame) or
         none.
-      object_interval: frames between two runs of the detector or network, whose ids are held in
+      object_interval: frames between two runs of the detector or network, whose ids are repeated in
         between; None takes 6 for opencv, 1 for a network.
       object_input_size: height and width of the network's input in pixels; None feeds frames as stored.
       object_scale: a network of floats is fed (value / scale - mean) / deviation of values in 0..255;
@@ -50,10 +50,10 @@ class PrepareSpec(Spec):
         All its machines must see `videos` and `output` under the same paths.
       runner_options: command-line options of that runner, e.g. ('--flink_master=host:8081',).
       workers: processes that decode on this machine (DirectRunner).
-      video_timeout_sec: a video of which no further frame comes for so long is left out and named.
-      broken_packet_share: of a video's packets, those that may be undecodable: they are passed over,
-        counted and told; 0 leaves out a video with any.
-      left_out_is_fatal: exit with status 1 when any video was left out (else 3 says that some were).
+      video_timeout_sec: a video whose next frame takes longer is left out and named.
+      broken_packet_share: share of a video's packets that may be undecodable: they are passed over,
+        counted and reported; 0 leaves out a video with any.
+      left_out_is_fatal: exit with status 1 when any video was left out (otherwise with status 3).
     """
 
     annotations: str = ""

@@ -40,7 +40,7 @@ def settings_of(spec: type[Spec]) -> list[Setting]:
     """Returns the settings of one spec, in its order.
 
     Raises:
-      KeyError: its docstring does not tell of a field.
+      KeyError: its docstring lacks a field.
     """
     meanings = _meanings(spec)
     hints = typing.get_type_hints(spec)
@@ -56,12 +56,12 @@ def settings_of(spec: type[Spec]) -> list[Setting]:
 
 
 def introduction_of(spec: type[Spec]) -> str:
-    """Returns what a spec's docstring says before its settings, as one paragraph."""
+    """Returns the introduction of a spec's docstring, as one paragraph."""
     return " ".join(inspect.getdoc(spec).partition("Attributes:")[0].split())
 
 
 def to_text(specs: Sequence[type[Spec]], words: Sequence[str] = ()) -> str:
-    """Returns the reference for a terminal: of all settings, or of those whose names hold one of the words."""
+    """Returns the reference for a terminal: of all settings, or of those whose names contain one of the words."""
     lines = []
     for spec in specs:
         chosen = [s for s in settings_of(spec) if not words or any(w in s.name for w in words)]
@@ -92,25 +92,25 @@ def to_markdown(specs: Sequence[type[Spec]]) -> str:
 
 
 def _meanings(spec: type[Spec]) -> dict[str, str]:
-    """Field -> what the section Attributes of the docstring says of it."""
-    found: dict[str, list[str]] = {}
+    """Returns each field's text in the docstring's section Attributes."""
+    texts: dict[str, list[str]] = {}
     names: list[str] = []
     for line in _attribute_lines(spec):
         entry = _ENTRY.match(line)
         if entry:
             names = entry[1].split(", ")
         for name in names:
-            found.setdefault(name, []).append(entry[2] if entry else line.strip())
-    return {name: " ".join(lines) for name, lines in found.items()}
+            texts.setdefault(name, []).append(entry[2] if entry else line.strip())
+    return {name: " ".join(lines) for name, lines in texts.items()}
 
 
 def _attribute_lines(spec: type[Spec]) -> Iterator[str]:
-    """Lines below "Attributes:", an entry's first one without indentation."""
+    """Returns the lines below "Attributes:", an entry's first one without indentation."""
     yield from textwrap.dedent(inspect.getdoc(spec).partition("Attributes:\n")[2]).splitlines()
 
 
 def _values(hint: Any, rule: Mapping[str, Any]) -> str:
-    """The allowed values in words."""
+    """Returns the allowed values in words."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     kind = next(option for option in options if option is not type(None))
     words = (

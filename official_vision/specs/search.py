@@ -9,7 +9,7 @@ from official_vision.specs.spec import Spec, setting
 
 @dataclasses.dataclass(frozen=True)
 class ConnectivitySpec(Spec):
-    """How connection strengths w and peer logits h are learned, in whatever run trains them.
+    """How connection strengths w and peer logits h are learned, in any run that trains them.
 
     Attributes:
       updates: joint (one loss moves all weights) or bilevel (DARTS, Liu et al. 2019, first order: half
@@ -23,7 +23,7 @@ class ConnectivitySpec(Spec):
       entropy_ramp_steps: steps in which they then grow to their full weight; 0 for at once.
       cost_weight: of the expected cost of all connections, 1.0 being that of all at full strength.
       cost: what a connection costs: flops (pool, scaling, 1x1 convolution and gate) or latency (the
-        first three, timed once on the training machine at the start and kept in the run's folder).
+        first three, timed once on the training machine at the start and stored in the run's folder).
     """
 
     updates: str = setting("joint", choices=("joint", "bilevel"))
@@ -36,7 +36,7 @@ class ConnectivitySpec(Spec):
 
     @property
     def has_terms(self) -> bool:
-        """Whether anything is added to the loss."""
+        """Whether any term is added to the loss."""
         return any((self.peer_entropy_weight, self.strength_entropy_weight, self.cost_weight))
 
 
@@ -44,7 +44,7 @@ class ConnectivitySpec(Spec):
 class SearchSpec(Spec):
     """A search from the first step to a trained discrete network (tools/search.py).
 
-    It trains in folders of its own below `output`, whatever TrainSpec.model_dir says.
+    It trains in folders below `output`; TrainSpec.model_dir has no effect.
 
     Attributes:
       method: one_shot (AssembleNet++, A.2: one over-connected network learns w and h) or evolution
@@ -54,7 +54,7 @@ class SearchSpec(Spec):
       candidates: connections that one-shot begins with: all (every earlier node into every block, as
         far as levels and resolutions allow), lower (nodes of lower levels, as in the published
         networks), own (those of ModelSpec.architecture) or file:PATH (JSON, block to list of inputs;
-        blocks that it doesn't name keep theirs).
+        blocks that it doesn't name keep their inputs).
       checkpoint: of the one-shot run that is made discrete: latest (the most decided one) or best.
       threshold: connections weaker than this go; a block keeps its strongest.
       keep_share: share of all connections to keep, strongest first, in place of `threshold`; None
@@ -64,7 +64,7 @@ class SearchSpec(Spec):
       retrain_weights: inherited (from the one-shot network) or fresh (as the search began).
       retrain_steps: of training the discrete network.
       retrain_learning_rate: of that training; None is OptimizerSpec.learning_rate. Where strengths have
-        a rate of their own (scope architecture/), it changes by the same factor.
+        a separate rate (scope architecture/), it changes by the same factor.
       retrain_warmup_steps: of that training.
     """
 

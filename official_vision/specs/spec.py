@@ -1,4 +1,4 @@
-"""The base of all specs: every field states its rule beside its default, and one check serves all."""
+"""The base of all specs: every field states its rule beside its default, and one check covers all."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def setting(
     above: float | None = None,
     choices: tuple[str, ...] | None = None,
 ) -> Any:
-    """A field with a default and its rule: low <= value <= high, value > above, or one of `choices`.
+    """Makes a field with a default and its rule: low <= value <= high, value > above, or one of `choices`.
 
-    A choice written `kind:WHAT` allows every value that begins with `kind:` and goes on.
+    A choice written `kind:WHAT` allows every value that begins with `kind:` and has more text.
     """
     rule = {"low": low, "high": high, "above": above, "choices": choices}
     return dataclasses.field(default=default, metadata=rule)
@@ -45,7 +45,7 @@ class Spec:
                 _check_rule(where, item, field.metadata)
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns the settings as plain JSON values: what a file gives back equals what it was given."""
+        """Returns the settings as plain JSON values: a file reads back as the same values."""
         values = dataclasses.asdict(self)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
@@ -60,7 +60,7 @@ class Spec:
 
 
 def _as_float(value: Any, hint: Any) -> Any:
-    """An int is a fine float; a bool is not."""
+    """Converts an int to float, but no bool."""
     if isinstance(value, tuple) and any(
         typing.get_args(option) == (float, ...) for option in (hint, *typing.get_args(hint))
     ):

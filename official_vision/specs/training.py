@@ -22,8 +22,8 @@ class TrainSpec(Spec):
       pictures: whether samples and the graph are drawn for TensorBoard at the start and at evaluations,
         and summary.png at the end.
       checkpoints_kept: newest checkpoints on disk.
-      best_metric: evaluation figure by which the best checkpoint is kept, e.g. mAP, charades_mAP or top_1.
-      accumulation_steps: parts of a batch, one after the other, whose gradients make one step: the
+      best_metric: evaluation figure that decides the best checkpoint, e.g. mAP, charades_mAP or top_1.
+      accumulation_steps: parts of a batch, computed in sequence, whose gradients make one step: the
         memory of a part. Batch norm sees the parts, and counts each as a batch in its moving averages.
       rematerialise: what the backward pass computes again instead of keeping it, with the same gradients.
         norms: inside stems and residual modules, of bottleneck networks on one device; for a tenth more arithmetic.
@@ -32,9 +32,9 @@ class TrainSpec(Spec):
         decay, and a batch norm frozen whole runs with its moving statistics. '^(?!head)' trains the
         classifier alone.
       precise_batch_norm_batches: training batches over which batch norm's means and variances are recomputed
-        with the weights at hand before each evaluation, so before what is kept as the best, and at the end;
+        with the current weights before each evaluation, so before the best checkpoint is chosen, and at the end;
         0 leaves it at moving averages.
-      label_smoothing: share of each target given to all classes evenly.
+      label_smoothing: share of each target that is spread evenly over all classes.
       init_checkpoint: checkpoint or model folder to start from; empty starts afresh.
       init_classifier: whether the classifier begins with init_checkpoint's too, where it has the same classes;
         False trains a new one.

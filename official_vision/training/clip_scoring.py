@@ -61,11 +61,11 @@ class Trained:
     model_dir: str = ""
 
     def described_index(self) -> Index | None:
-        """What the run's folder itself says of its data: classes, object ids and preparation, but no videos."""
-        own = self.data.get("train")
-        if own is None or self.labels is None:
+        """Returns the data's description in the run's folder: classes, object ids and preparation, but no videos."""
+        train = self.data.get("train")
+        if train is None or self.labels is None:
             return None
-        return dataclasses.replace(own.index, classes=self.labels)
+        return dataclasses.replace(train.index, classes=self.labels)
 
     def validation_index(self) -> Index:
         """Reads the index of the validation split of the configuration.
@@ -83,8 +83,8 @@ class Trained:
 
     def unlike(self, index: Index) -> list[str]:
         """Returns a line for each way in which data were prepared otherwise than those of training."""
-        own = self.data.get("train")
-        return list(preparation_differences(own.index, index)) if own else []
+        train = self.data.get("train")
+        return list(preparation_differences(train.index, index)) if train else []
 
 
 def load_trained(
@@ -121,7 +121,7 @@ def load_trained(
 def _at_hand(
     config: Config, recorded: Mapping[str, RunData], data: str | os.PathLike | None
 ) -> Config:
-    """The settings with paths at which the splits can be read from here."""
+    """Returns the settings with the paths of the splits as they are reached from this directory."""
     train, validation = config.train_data, config.validation_data
     path = str(Path(data)) if data else located(validation.path, recorded.get("validation"))
     return dataclasses.replace(
@@ -132,7 +132,7 @@ def _at_hand(
 
 
 def all_devices() -> tf.distribute.Strategy:
-    """A strategy over all GPUs of this machine; without any, over its logical CPU devices."""
+    """Returns a strategy over all GPUs of this machine; without any, over its logical CPU devices."""
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy([device.name for device in devices])
 

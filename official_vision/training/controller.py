@@ -8,11 +8,11 @@ from pathlib import Path
 import orbit
 from official.core import config_definitions
 
-from official_vision import files
+from official_vision import formats
 from official_vision.errors import StoppedError
 from official_vision.metrics.figures import scalars, with_nan, without_nan
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named
-from official_vision.training.optimizers.hyperparameters import settings_kept
+from official_vision.training.optimizers.hyperparameters import settings_preserved
 from official_vision.training.resilience.stop_signals import StopRequest
 
 EVALUATED_FILE = "evaluated.json"  # step and figures of the newest evaluation
@@ -67,7 +67,7 @@ class Controller(orbit.Controller):
         path = checkpoint_path or self._resume_from
         with self.strategy.scope():
             if path:
-                with settings_kept(self.trainer.optimizer):
+                with settings_preserved(self.trainer.optimizer):
                     self.checkpoint_manager.checkpoint.restore(path)
                 self._saved_step = self._step()
             else:
@@ -130,7 +130,7 @@ class Controller(orbit.Controller):
         path, now = self._records / EVALUATED_FILE, self._step()
         if not path.is_file():
             return -1, {}
-        record = files.read_object(path, {"step": int, "figures": dict})
+        record = formats.EVALUATED.read(path, {"step": int, "figures": dict})
         if (
             record["step"] > now
         ):  # the run was killed between that evaluation and its next checkpoint
@@ -139,7 +139,7 @@ class Controller(orbit.Controller):
 
     def _note_evaluated(self, step: int, figures: Mapping[str, float]) -> None:
         record = {"step": step, "figures": without_nan(figures)}
-        files.write_json(self._records / EVALUATED_FILE, record)
+        formats.EVALUATED.write(self._records / EVALUATED_FILE, record)
 
     def _maybe_save_checkpoint(self, check_interval: bool = True) -> bool:
         step = self._step()

@@ -19,7 +19,7 @@ from official_vision.training.trainer import CheckpointManager, Trainer
 
 
 def make_experiment(config: Config) -> config_definitions.ExperimentConfig:
-    """Model Garden's view of the run."""
+    """Returns the run as Model Garden's ExperimentConfig."""
     train = config.train
     task = config_definitions.TaskConfig(
         train_data=config_definitions.DataConfig(is_training=True),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from official_vision import files
+from official_vision import formats
 from official_vision.config import Config
 from official_vision.data.storage.damaged_segments import damage_named
 from official_vision.errors import UserError, nearest
@@ -41,7 +41,7 @@ from official_vision.training.resilience.skipped_batches import (
 from official_vision.training.resilience.stop_signals import stop_signals_noted
 from official_vision.training.run_folder import folder
 from official_vision.training.run_folder.class_names import check_start_classes
-from official_vision.training.settings_from_data import read_splits, settled, told
+from official_vision.training.settings_from_data import notes_on_settings, read_splits, settled
 from official_vision.training.step.accumulation import check_parts
 from official_vision.training.step.frozen_weights import check_patterns
 from official_vision.training.training_loop import Job, train_from_checkpoint
@@ -69,7 +69,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
     model_dir = Path(_checked(config).train.model_dir)
     architecture = resolve_architecture(config.model)
     indexes = read_splits(config, architecture)
-    given, config = config.model, settled(config, architecture, indexes)
+    model_spec, config = config.model, settled(config, architecture, indexes)
     _check_metric(config, indexes["train"].classes)
     check_start_classes(config.train, indexes["train"].classes)
     parts = config.train.accumulation_steps
@@ -94,11 +94,11 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         lines = [
             *start.lines,
             *devices_lines(strategy, config.train),
-            *told(config, given, architecture, indexes),
+            *notes_on_settings(config, model_spec, architecture, indexes),
             *first_lines(config),
         ]
         figures = _until_done(job, lines, _recorder(model_dir, job, start))
-        best = with_nan(files.read_object(records / BEST_FOLDER / INFO_FILE))
+        best = with_nan(formats.BEST_CHECKPOINT.read(records / BEST_FOLDER / INFO_FILE))
         seconds, metric = time.monotonic() - started, config.train.best_metric
         result = folder.TrainingResult(config.train.steps, figures, best, seconds, metric)
         if not (start.is_done and (records / folder.RESULT_FILE).is_file()):
@@ -107,7 +107,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
 
 
 def _recorder(model_dir: Path, job: Job, start: folder.Start) -> Callable[[], None]:
-    """What to call when a checkpoint was saved: the settings that led to it are recorded, once."""
+    """Returns a function to call after each checkpoint: it records the run's settings, once."""
     pending = is_chief(job.strategy) and not start.is_new
 
     def record() -> None:
@@ -144,15 +144,17 @@ def _with_broken_batch(
     videos = tuple(job.indexes["train"].videos[row] for row in broken.videos)
     where = f"at step {broken.step}, on videos {', '.join(videos)}" if videos else "after a loop"
     newest = newest_whole(train.model_dir)
-    kept = f"the last checkpoint is {newest}" if newest else "no checkpoint has been written yet"
+    newest_text = (
+        f"the last checkpoint is {newest}" if newest else "no checkpoint has been written yet"
+    )
     if not videos or len(skipped) >= train.rollbacks:
         raise UserError(
             f"The loss, gradients and weights must be finite. Received: {broken.cause}, not so {where}; "
-            f"{kept}; {len(skipped)} of TrainSpec.rollbacks = {train.rollbacks} are used. "
+            f"{newest_text}; {len(skipped)} of TrainSpec.rollbacks = {train.rollbacks} are used. "
             "Lower OptimizerSpec.learning_rate, clip gradients, look at the videos, or allow a roll-back."
         )
     print(
-        f"{broken.cause} not finite {where}: going back without that batch; {kept}",
+        f"{broken.cause} not finite {where}: going back without that batch; {newest_text}",
         file=job.stream,
         flush=True,
     )

@@ -81,8 +81,8 @@ def settled(config: Config, architecture: Architecture, indexes: Mapping[str, In
     )
 
 
-def told(
-    config: Config, given: ModelSpec, architecture: Architecture, indexes: Mapping[str, Index]
+def notes_on_settings(
+    config: Config, model_spec: ModelSpec, architecture: Architecture, indexes: Mapping[str, Index]
 ) -> list[str]:
     """Returns what a run says of its data before it starts.
 
@@ -96,11 +96,11 @@ def told(
     counts = ", ".join(f"{name} {indexes[name].num_videos}" for name in SPLITS)
     labels = "one label per clip" if model.activation == "softmax" else "any number of labels"
     line = f"data: {counts} videos; {model.num_classes} classes, {labels} ({model.activation})"
-    lines = [line, *_told_of_objects(config, given, architecture, indexes)]
-    if given.activation is None and (reason := _several(train.labelling, config.train_data)):
+    lines = [line, *_notes_on_objects(config, model_spec, architecture, indexes)]
+    if model_spec.activation is None and (reason := _several(train.labelling, config.train_data)):
         lines[0] += f": {reason}"
     if train.labelling.timed is not None:
-        lines.append(_told_of_times(config.train_data, config.validation_data, train.labelling))
+        lines.append(_notes_on_times(config.train_data, config.validation_data, train.labelling))
     lines += [
         f"warning: the splits were prepared differently: {line}"
         for line in preparation_differences(train, indexes["validation"])
@@ -120,7 +120,7 @@ def _rule(spec: DataSpec, index: Index, name: str) -> str:
 
 
 def _several(labelling: Labelling, spec: DataSpec) -> str:
-    """Why a clip may not have exactly one label, empty where each has."""
+    """Returns why a clip may not have exactly one label, empty where each has."""
     if labelling.without is not None:
         return f"video {labelling.without!r} has no label"
     if labelling.several is not None:
@@ -151,8 +151,8 @@ def _check_ids(model: ModelSpec, ids: int, indexes: Mapping[str, Index]) -> None
         )
 
 
-def _told_of_objects(
-    config: Config, given: ModelSpec, architecture: Architecture, indexes: Mapping[str, Index]
+def _notes_on_objects(
+    config: Config, model_spec: ModelSpec, architecture: Architecture, indexes: Mapping[str, Index]
 ) -> Iterator[str]:
     if "objects" not in streams_of(architecture, config.model):
         return
@@ -162,14 +162,14 @@ def _told_of_objects(
     )
     if not ids:
         yield f"objects: the data name no ids; the object stream has {channels} channels"
-    elif given.num_object_classes is not None and channels > ids:
+    elif model_spec.num_object_classes is not None and channels > ids:
         yield (
             f"note: ModelSpec.num_object_classes = {channels}, of which the data have {ids} ids: {channels - ids} "
             "channels of the object stream are always 0"
         )
 
 
-def _told_of_times(train: DataSpec, validation: DataSpec, labelling: Labelling) -> str:
+def _notes_on_times(train: DataSpec, validation: DataSpec, labelling: Labelling) -> str:
     rules = {
         "whole_video": "carry all of their video's labels, whatever the times",
         "any_overlap": "carry the labels that they overlap",

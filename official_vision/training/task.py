@@ -99,7 +99,7 @@ class VideoTask(base_task.Task):
         return model
 
     def _connection_costs(self) -> ConnectionCosts | None:
-        """What each connection costs, where a search's loss contains the expected cost."""
+        """Returns what each connection costs, where a search's loss contains the expected cost."""
         config = self.config
         if not config.connectivity.cost_weight:
             return None
@@ -220,7 +220,7 @@ class VideoTask(base_task.Task):
         model: tf_keras.Model,
         optimizer: tf_keras.optimizers.Optimizer,
     ) -> Gradients:
-        """The clips' loss of a batch, and the gradients of all that is minimised, unscaled."""
+        """Returns the clips' loss of a batch, and the gradients of all that is minimised, unscaled."""
         parts = self.config.train.accumulation_steps
         clips = tf.reduce_sum(tf.cast(side.inputs[1]["mask"], tf.float32))
         scales_loss = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
@@ -259,7 +259,7 @@ class VideoTask(base_task.Task):
         return None if seeds is None else seeds + self.config.train.seed
 
     def _loss(self, model: tf_keras.Model, part: Any, clips: tf.Tensor) -> tf.Tensor:
-        """What a part of a batch adds to its loss; `clips` real ones are in the whole batch."""
+        """Returns what a part of a batch adds to its loss; `clips` real ones are in the whole batch."""
         features, targets = part
         seeds = self._dropout_seeds(targets)
         loss = classification_loss(
@@ -273,7 +273,7 @@ class VideoTask(base_task.Task):
         return loss * tf.math.divide_no_nan(real, clips)
 
     def added_losses(self, step: int) -> dict[str, float]:
-        """What is minimised besides the clips' loss, which alone compares with validation's.
+        """Returns what is minimised besides the clips' loss, which alone compares with validation's.
 
         Args:
           step: steps that have been taken.

@@ -57,12 +57,12 @@ class Trainer(base_trainer.Trainer):
 
     def next_train_inputs(self, iterator: Any) -> Any:
         """Fetches a batch and adds the time until it is there."""
-        asked = tf.timestamp()
-        with tf.control_dependencies([asked]):
+        requested = tf.timestamp()
+        with tf.control_dependencies([requested]):
             inputs = super().next_train_inputs(iterator)
         with tf.control_dependencies(tf.nest.flatten(inputs, expand_composites=True)):
             arrived = tf.timestamp()
-        self._stopwatch.waited.assign_add(arrived - asked)
+        self._stopwatch.waited.assign_add(arrived - requested)
         return inputs
 
     def train_loop_end(self) -> dict[str, Any]:
@@ -80,9 +80,9 @@ class Trainer(base_trainer.Trainer):
         waited = min(float(self._stopwatch.waited.numpy()), seconds)
         self._stopwatch.add(activities.INPUT, waited)
         self._stopwatch.add(activities.TRAINING, seconds - waited)
-        own = getattr(_innermost(self.optimizer), "architecture_learning_rate", None)
-        if own is not None:
-            rate = own(self.optimizer.iterations) if callable(own) else own
+        rate = getattr(_innermost(self.optimizer), "architecture_learning_rate", None)
+        if rate is not None:
+            rate = rate(self.optimizer.iterations) if callable(rate) else rate
             logs["architecture_learning_rate"] = rate
         return {
             **logs,
@@ -121,7 +121,7 @@ class Trainer(base_trainer.Trainer):
     @tf.function
     def _forward(self, inputs: Any) -> None:
         """Batch norm sees a batch; averaged weights, where they are kept, are in place by then."""
-        self.strategy.run(lambda given: self.model(given[0], training=True), args=(inputs,))
+        self.strategy.run(lambda batch: self.model(batch[0], training=True), args=(inputs,))
 
     def exchange_averages(self) -> None:
         """Puts averages of weights, where a run has them, in the weights' place; the second time back."""
@@ -156,7 +156,7 @@ class CheckpointManager(tf.train.CheckpointManager):
 
 
 def _innermost(optimizer: tf_keras.optimizers.Optimizer) -> Any:
-    """The optimizer inside loss scaling and the moving average."""
+    """Returns the optimizer inside loss scaling and the moving average."""
     for name in _WRAPPED:
         if (inner := getattr(optimizer, name, None)) is not None:
             return _innermost(inner)

@@ -160,8 +160,8 @@ def _loop_action(
 
 def _check_common_start(strategy: tf.distribute.Strategy, start_step: int) -> None:
     """Workers that don't see the same folder would train different weights, and then wait for ever."""
-    own = strategy.run(lambda: tf.constant([start_step]))
-    steps = sorted(set(strategy.gather(own, axis=0).numpy().tolist()))
+    start = strategy.run(lambda: tf.constant([start_step]))
+    steps = sorted(set(strategy.gather(start, axis=0).numpy().tolist()))
     if len(steps) > 1:
         raise UserError(
             "TrainSpec.model_dir must be one folder that all workers see. Received: workers that would "

@@ -21,8 +21,8 @@ def blocks(draw, level, inputs, earlier, is_lite, has_peers, last_channels=None)
 
     `last_channels` are those that all outputs have, None for a block of any channels.
     """
-    own = _COUNTS if last_channels is None else st.just(last_channels)
-    channels = draw(st.tuples(_COUNTS, _COUNTS, own)) if is_lite else draw(own)
+    last_count = _COUNTS if last_channels is None else st.just(last_channels)
+    channels = draw(st.tuples(_COUNTS, _COUNTS, last_count)) if is_lite else draw(last_count)
     stride = draw(st.sampled_from([1, 2, 4]))
     strengths, peers = None, None
     if draw(st.booleans()):

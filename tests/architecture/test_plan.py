@@ -34,24 +34,24 @@ FUSIONS = {
 def test_nodes_of_table_1():
     plan = make_plan(assemblenet_plus_plus_50())
     for index, expected in TABLE_1.items():
-        own = plan[index]
-        found = (
-            own.output_channels,
-            own.middle_channels,
-            own.input_stride,
-            own.stride,
-            len(own.modules),
-            len(own.candidates),
+        node = plan[index]
+        actual = (
+            node.output_channels,
+            node.middle_channels,
+            node.input_stride,
+            node.stride,
+            len(node.modules),
+            len(node.candidates),
         )
-        assert found == expected, index
+        assert actual == expected, index
 
 
 def test_fusions_of_table_1():
     plan = make_plan(assemblenet_plus_plus_50())
     for index, expected in FUSIONS.items():
         fusion = plan[index].fusion
-        found = (fusion.target_channels, fusion.convolved_widths, fusion.pool_ratios)
-        assert found == expected, index
+        actual = (fusion.target_channels, fusion.convolved_widths, fusion.pool_ratios)
+        assert actual == expected, index
         assert fusion.output_channels == fusion.target_channels
     assert plan[0].fusion is None
 
@@ -74,13 +74,13 @@ def test_the_multiplier_scales_all_but_objects():
     assert (plan[0].output_channels, plan[4].output_channels) == (3, 151)
     assert (plan[11].channels, plan[11].output_channels, plan[11].middle_channels) == (13, 52, 13)
     odd = dataclasses.replace(graph, nodes=(Stem("rgb", 25), Block(1, (0,), 1)))
-    assert [own.output_channels for own in make_plan(odd)] == [2, 4]
+    assert [node.output_channels for node in make_plan(odd)] == [2, 4]
 
 
 def test_an_inverted_bottleneck_ends_in_its_last_width():
     plan = make_plan(assemblenet_plus_plus_lite())
-    assert [own.output_channels for own in plan] == [24, 24, 12, 12, 24, 24, 24, 24, 68, 68, 192]
-    assert [own.stride for own in plan] == [2, 2, 4, 4, 8, 8, 8, 8, 16, 16, 32]
+    assert [node.output_channels for node in plan] == [24, 24, 12, 12, 24, 24, 24, 24, 68, 68, 192]
+    assert [node.stride for node in plan] == [2, 2, 4, 4, 8, 8, 8, 8, 16, 16, 32]
     assert plan[4].fusion.pool_ratios == (2, 2, 1, 1)
 
 

@@ -116,6 +116,6 @@ def test_a_gin_file_loads_and_tells_the_cost(name):
     assert spec.gate == ("peer" if "plus_plus" in name else "none")
     graph = load_architecture(spec.architecture)
     whole = estimate(graph, Setting(gate=spec.gate, frames=32, size=224, num_classes=157)).total
-    told = re.search(r"Cost: +([\d.]+) M parameters, (\d+) GFLOPs for 32 frames", file.read_text())
-    assert float(told[1]) == pytest.approx(whole.parameters / 1e6, abs=0.051)
-    assert int(told[2]) == pytest.approx(whole.flops / 1e9, abs=0.51)
+    match = re.search(r"Cost: +([\d.]+) M parameters, (\d+) GFLOPs for 32 frames", file.read_text())
+    assert float(match[1]) == pytest.approx(whole.parameters / 1e6, abs=0.051)
+    assert int(match[2]) == pytest.approx(whole.flops / 1e9, abs=0.51)

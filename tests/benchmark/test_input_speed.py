@@ -30,22 +30,22 @@ def result(settings):
 
 
 def test_speeds_and_ratios_fit(result):
-    speeds = result["clips_a_core_second"]
+    speeds = result["clips_per_core_second"]
     assert set(speeds) == {"garden_rgb", "rgb", "rgb_flow"}
-    assert result["clips_a_round"] == 2
-    for figures in (*speeds.values(), *result["clips_a_second"].values()):
+    assert result["clips_per_round"] == 2
+    for figures in (*speeds.values(), *result["clips_per_second"].values()):
         assert 0 < figures["least"] <= figures["median"] <= figures["most"]
     for name, ratio in result["times_garden_rgb"].items():
-        own, other = speeds[name], speeds["garden_rgb"]
-        assert own["least"] / other["most"] <= ratio["median"] <= own["most"] / other["least"]
+        rate, other = speeds[name], speeds["garden_rgb"]
+        assert rate["least"] / other["most"] <= ratio["median"] <= rate["most"] / other["least"]
 
 
 def test_frames_are_decoded_once(result):
-    assert result["decoded_a_used_frame"] == {"rgb": 1.0, "flow": 1.0}
+    assert result["decoded_per_used_frame"] == {"rgb": 1.0, "flow": 1.0}
 
 
 def test_bytes(result):
-    sizes = result["bytes_a_clip"]
+    sizes = result["bytes_per_clip"]
     assert sizes["rgb"]["fed"] == 2 * 32 * 32 * 3
     assert sizes["flow"]["fed"] == 2 * 32 * 32 * 2 * 4
     assert all(2 * 100 < size["stored"] < 2 * 40 * 54 * 3 for size in sizes.values())
@@ -58,14 +58,14 @@ def test_output_is_model_gardens(result):
 
 def test_the_table_says_it(result):
     text = input_text(result)
-    assert f"{result['clips_a_core_second']['rgb']['median']:.2f} (" in text
+    assert f"{result['clips_per_core_second']['rgb']['median']:.2f} (" in text
     assert "batches of 2, 2 rounds of 2 clips, generated data" in text
 
 
 def test_as_many_videos_are_generated_as_a_batch_holds(settings):
     big = dataclasses.replace(settings.train_data, batch_size=9)
     result = measure_input(dataclasses.replace(settings, train_data=big), rounds=1, batches=1)
-    assert (result["videos"], result["clips_a_round"]) == (9, 9)
+    assert (result["videos"], result["clips_per_round"]) == (9, 9)
 
 
 def test_too_few_videos_are_explained(settings, tmp_path):

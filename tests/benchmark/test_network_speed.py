@@ -35,7 +35,7 @@ def test_figures_fit_each_other_and_the_cost_model(config, what):
         assert 0 < seconds["least"] <= seconds["median"] <= seconds["most"]
         assert row["gflop"] == pytest.approx(flops * (3 if what == "train" else 1) / 1e9)
         assert gflops["most"] == pytest.approx(row["gflop"] / seconds["least"])
-        assert row["clips_a_second"]["least"] == pytest.approx(2 / seconds["most"])
+        assert row["clips_per_second"]["least"] == pytest.approx(2 / seconds["most"])
         share = gflops["median"] / result["gemm_gflops"]["float32"]
         assert row["share_of_gemm"] == pytest.approx(share)
         assert 0 < share < 1
@@ -62,14 +62,14 @@ def test_a_training_step_of_the_benchmark_trains(config):
 
 
 def test_training_alone_has_the_threads_of_training(config, monkeypatch):
-    asked = []
-    monkeypatch.setattr(network, "set_threads", asked.append)
+    numbers = []
+    monkeypatch.setattr(network, "set_threads", numbers.append)
     network.contender("own", config, "forward", "float32")
-    assert not asked
+    assert not numbers
     monkeypatch.setattr(network, "VideoTask", None)  # whatever computes comes later
     with pytest.raises(TypeError, match="NoneType"):
         network.contender("own", config, "train", "bfloat16")
-    (train,) = asked
+    (train,) = numbers
     assert train == config.train
 
 
@@ -99,7 +99,7 @@ def test_contenders_take_turns():
     ]
     seconds = network.in_turn(rivals, 3)
     assert order == list("abcabcabc")
-    assert [len(own) for own in seconds] == [3, 3, 3]
+    assert [len(times) for times in seconds] == [3, 3, 3]
 
 
 def _result(exponent, flops_exponent):
@@ -116,9 +116,9 @@ def _result(exponent, flops_exponent):
 
 
 def test_the_exponent_is_the_growths():
-    found = exponents(_result(1.3, 1.0))["float32"]
-    assert found["seconds"] == pytest.approx(1.3)
-    assert found["gflop"] == pytest.approx(1.0)
+    exponent = exponents(_result(1.3, 1.0))["float32"]
+    assert exponent["seconds"] == pytest.approx(1.3)
+    assert exponent["gflop"] == pytest.approx(1.0)
     assert "frames ** 1.30, arithmetic as frames ** 1.00" in growth_text(_result(1.3, 1.0))
 
 
@@ -134,15 +134,15 @@ def test_the_picture_shows_times_beside_arithmetic(tmp_path, monkeypatch):
 
 
 def test_one_setting_grows(config):
-    found = grown(config, *parsed("size=32,64"))
-    assert list(found) == ["size 32", "size 64"]
-    assert found["size 64"].train_data.size == found["size 64"].validation_data.size == 64
-    assert dataclasses.replace(found["size 64"].train_data, size=32) == config.train_data
+    configs = grown(config, *parsed("size=32,64"))
+    assert list(configs) == ["size 32", "size 64"]
+    assert configs["size 64"].train_data.size == configs["size 64"].validation_data.size == 64
+    assert dataclasses.replace(configs["size 64"].train_data, size=32) == config.train_data
     assert grown(config, *parsed("width=0.5,1"))["width 0.5"].model.width_multiplier == 0.5
     assert grown(config, *parsed("batch=1,2"))["batch 1"].train_data.batch_size == 1
 
 
-@pytest.mark.parametrize("asked", ["frames", "frames=8", "frames=8,8", "depth=1,2", "size=a,b", ""])
-def test_other_growth_is_refused(asked):
+@pytest.mark.parametrize("text", ["frames", "frames=8", "frames=8,8", "depth=1,2", "size=a,b", ""])
+def test_other_growth_is_refused(text):
     with pytest.raises(UserError, match="--grow is NAME=VALUE"):
-        parsed(asked)
+        parsed(text)

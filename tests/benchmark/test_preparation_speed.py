@@ -37,7 +37,7 @@ def test_speed_is_of_the_videos_that_were_stored(spec, monkeypatch, tmp_path):
     monkeypatch.setattr(preparation, "_FRAMES_FOR_PARTS", 8)
     result = measure_preparation(spec, videos=3)
     assert result["videos"] == 3
-    assert result["video_seconds_a_second"] == {"1": pytest.approx(0.1, rel=0.05)}
+    assert result["video_seconds_per_second"] == {"1": pytest.approx(0.1, rel=0.05)}
     assert sum(result["shares"].values()) == pytest.approx(1)
     assert "flow_tvl1" in result["parts"]
     assert "flow_tvl1" not in result["shares"]

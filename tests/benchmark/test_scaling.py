@@ -32,7 +32,7 @@ def test_each_process_has_cores_and_a_share_of_the_batch(config, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("counts", "rule"), [((1, 3), "share a batch"), ((1, 4), "core of its own")]
+    ("counts", "rule"), [((1, 3), "share a batch"), ((1, 4), "a separate core")]
 )
 def test_workers_that_cannot_share_are_refused(config, monkeypatch, counts, rule):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
@@ -65,7 +65,7 @@ def test_two_processes_take_one_step_together(config):
     assert one["batch_size"] == two["batch_size"] == 4
     assert two["gflop"] == pytest.approx(one["gflop"])
     for row, count in ((one, 1), (two, 2)):
-        assert row["clips_a_second"]["median"] == pytest.approx(4 / row["seconds"]["median"])
+        assert row["clips_per_second"]["median"] == pytest.approx(4 / row["seconds"]["median"])
         products = row["gflops"]["median"] / row["share_of_gemm"]
         # Of so many processes: one's is not exactly the other's.
         assert products == pytest.approx(count * result["gemm_gflops"]["float32"], rel=0.8)

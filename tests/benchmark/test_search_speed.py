@@ -17,21 +17,26 @@ def config(tmp_path):
 
 
 def test_the_steps_are_of_the_given_and_the_searched_graph(config, tmp_path):
-    given = read_architecture(config.model.architecture)
+    graph = read_architecture(config.model.architecture)
     configs = search_configs(config, tmp_path)
-    names = ["given, no gates", "given, peer gates", "one-shot, joint", "one-shot, bilevel"]
+    names = ["graph, no gates", "graph, peer gates", "one-shot, joint", "one-shot, bilevel"]
     assert list(configs) == names
-    graphs = [resolve_architecture(own.model) for own in configs.values()]
-    assert graphs[0] == graphs[1] == given
-    assert graphs[2] == graphs[3] == one_shot_space(given)
-    assert [own.model.gate for own in configs.values()] == ["none", "peer", "peer", "peer"]
-    updates = [own.connectivity.updates for own in configs.values()]
+    graphs = [resolve_architecture(settings.model) for settings in configs.values()]
+    assert graphs[0] == graphs[1] == graph
+    assert graphs[2] == graphs[3] == one_shot_space(graph)
+    assert [settings.model.gate for settings in configs.values()] == [
+        "none",
+        "peer",
+        "peer",
+        "peer",
+    ]
+    updates = [settings.connectivity.updates for settings in configs.values()]
     assert updates == ["joint", "joint", "joint", "bilevel"]
 
 
 def test_without_gates_there_is_one_given_graph(config, tmp_path):
     ungated = dataclasses.replace(config, model=dataclasses.replace(config.model, gate="none"))
-    names = ["given, no gates", "one-shot, joint", "one-shot, bilevel"]
+    names = ["graph, no gates", "one-shot, joint", "one-shot, bilevel"]
     assert list(search_configs(ungated, tmp_path)) == names
 
 

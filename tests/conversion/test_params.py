@@ -51,7 +51,7 @@ def test_attention_is_read_as_the_port_reads_it(mode, attention, tmp_path):
 def test_peer_attention_and_concatenation_are_refused_with_the_reason(tmp_path):
     path = params_with(tmp_path, r"attention_mode: None", "attention_mode: peer")
     message = refusal(stored.prefix("plus_26"), Options(params=path))
-    assert "weights h of a gate's peers are random constants that no checkpoint holds" in message
+    assert "weights h of a gate's peers are random constants that are in no checkpoint" in message
     text = (stored.DATA / "v1_26" / "params.yaml").read_text()
     path = tmp_path / "concat.yaml"
     path.write_text(text.replace("combine_method: sigmoid", "combine_method: concat"))
@@ -110,7 +110,7 @@ def test_a_file_that_is_no_params_yaml_gets_one_line(tmp_path):
     for text in ("[1, 2", "- 1", "task: 3", "a: !!python/object/apply:os.system ['true']", "\x00"):
         (tmp_path / "bad.yaml").write_text(text)
         message = refusal(stored.prefix("plus_26"), Options(params=str(tmp_path / "bad.yaml")))
-        assert message.startswith("params.yaml must be a run's of the authors' Model Garden port.")
+        assert message.startswith("params.yaml must be of a run of the authors' Model Garden port.")
     message = refusal(stored.prefix("plus_26"), Options(params=str(tmp_path / "none.yaml")))
     assert "No such file" in message
     for line, other in (

@@ -90,24 +90,24 @@ def tvl1_by_loops(first, second, iterations, tau=0.25, weight=0.15, theta=0.3):
             for k in range(2):
                 left = p[((y, x - 1), k)][0] if x else 0.0
                 above = p[((y - 1, x), k)][1] if y else 0.0
-                own = p[((y, x), k)]
-                u[(y, x)][k] = v[(y, x)][k] + theta * (own[0] - left + own[1] - above)
+                dual = p[((y, x), k)]
+                u[(y, x)][k] = v[(y, x)][k] + theta * (dual[0] - left + dual[1] - above)
         for y, x in cells:
             for k in range(2):
                 right = u[(y, x + 1)][k] - u[(y, x)][k] if x + 1 < width else 0.0
                 below = u[(y + 1, x)][k] - u[(y, x)][k] if y + 1 < height else 0.0
                 scale = 1 + tau / theta * (right**2 + below**2) ** 0.5
-                own = p[((y, x), k)]
-                own[0] = (own[0] + tau / theta * right) / scale
-                own[1] = (own[1] + tau / theta * below) / scale
+                dual = p[((y, x), k)]
+                dual[0] = (dual[0] + tau / theta * right) / scale
+                dual[1] = (dual[1] + tau / theta * below) / scale
     return np.array([[u[(y, x)] for x in range(width)] for y in range(height)])
 
 
 def test_tvl1_is_the_published_iteration(texture):
     first, second = shifted(texture(40, 40, blur=1.5), 1, 0, size=7)
     expected = tvl1_by_loops(first, second, 9)
-    found = tvl1_flow(first, second, 9, border="textbook")
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    actual = tvl1_flow(first, second, 9, border="textbook")
+    np.testing.assert_allclose(actual, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("border", ["authors", "textbook"])
@@ -117,5 +117,5 @@ def test_tvl1_is_the_twin_of_the_layer(texture, border):
     first[0, 0], second[0, 0], first[0, 1] = 0, 255, 255
     rgb = np.repeat(np.stack([first, second])[np.newaxis, ..., np.newaxis], 3, axis=-1)
     layer = RepresentationFlow(iterations=30, border=border)(tf.constant(rgb)).numpy()
-    found = tvl1_flow(first, second, 30, border=border)
-    np.testing.assert_allclose(found, layer[0, 0], atol=2e-3)
+    actual = tvl1_flow(first, second, 30, border=border)
+    np.testing.assert_allclose(actual, layer[0, 0], atol=2e-3)

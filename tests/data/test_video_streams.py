@@ -23,27 +23,27 @@ def moving(tmp_path, write_mp4, texture):
 
 
 def test_flow_leads_to_the_next_frame_and_the_last_repeats(moving):
-    found = list(video_streams(moving, **{**NOTHING, "flow": "dis"}))
-    speeds = [np.median(item.flow[..., 0]) for item in found]
+    items = list(video_streams(moving, **{**NOTHING, "flow": "dis"}))
+    speeds = [np.median(item.flow[..., 0]) for item in items]
     np.testing.assert_allclose(speeds, [0, 1, 2, 3, 4, 5, 6, 6], atol=0.25)
-    np.testing.assert_allclose([np.median(item.flow[..., 1]) for item in found], 0, atol=0.1)
-    np.testing.assert_array_equal(found[-1].flow, found[-2].flow)
+    np.testing.assert_allclose([np.median(item.flow[..., 1]) for item in items], 0, atol=0.1)
+    np.testing.assert_array_equal(items[-1].flow, items[-2].flow)
 
 
 def test_tvl1_is_chosen_by_name(moving):
-    found = list(video_streams(moving, **{**NOTHING, "flow": "tvl1"}))
-    grey = [streams.grey(item.rgb) for item in found]
-    np.testing.assert_array_equal(found[1].flow, streams.optical_flow.tvl1_flow(grey[1], grey[2]))
+    items = list(video_streams(moving, **{**NOTHING, "flow": "tvl1"}))
+    grey = [streams.grey(item.rgb) for item in items]
+    np.testing.assert_array_equal(items[1].flow, streams.optical_flow.tvl1_flow(grey[1], grey[2]))
 
 
 def test_frames_are_the_decoders(moving):
     expected = list(decode(moving, 32, 10, 0.1, 0.25))
     settings = {**NOTHING, "short_side": 32, "fps": 10, "start_sec": 0.1, "end_sec": 0.25}
-    found = list(video_streams(moving, **settings))
-    assert [item.time_sec for item in found] == [item.time_sec for item in expected]
-    np.testing.assert_array_equal([i.rgb for i in found], [i.rgb for i in expected])
-    assert found[0].flow is None
-    assert found[0].objects is None
+    items = list(video_streams(moving, **settings))
+    assert [item.time_sec for item in items] == [item.time_sec for item in expected]
+    np.testing.assert_array_equal([i.rgb for i in items], [i.rgb for i in expected])
+    assert items[0].flow is None
+    assert items[0].objects is None
 
 
 def test_a_single_frame_has_no_flow(tmp_path, write_mp4):
@@ -63,9 +63,9 @@ def test_detections_are_held(monkeypatch, tmp_path, write_mp4):
 
     monkeypatch.setattr(objects, "opencv_detectors", lambda: by_grey)
     source = objects.object_source(PrepareSpec(objects="opencv"), path)
-    found = list(video_streams(path, **{**NOTHING, "objects": source}))
-    held = [number // DETECTION_INTERVAL * DETECTION_INTERVAL for number in range(count)]
-    assert [int(item.objects[0, 0]) for item in found] == held
+    items = list(video_streams(path, **{**NOTHING, "objects": source}))
+    numbers = [number // DETECTION_INTERVAL * DETECTION_INTERVAL for number in range(count)]
+    assert [int(item.objects[0, 0]) for item in items] == numbers
 
 
 def test_frames_are_not_kept(monkeypatch):

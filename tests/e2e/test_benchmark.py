@@ -34,8 +34,8 @@ def test_own_shards_are_measured(tmp_path: Path) -> None:
     figures = json.loads(path.read_text())
     assert figures["videos"] == 16
     assert figures["data"] == str(data / "train")
-    assert set(figures["decoded_a_used_frame"].values()) == {1.0}
-    assert set(figures["clips_a_core_second"]) == {"garden_rgb", "rgb", "rgb_flow_objects"}
+    assert set(figures["decoded_per_used_frame"].values()) == {1.0}
+    assert set(figures["clips_per_core_second"]) == {"garden_rgb", "rgb", "rgb_flow_objects"}
     assert "rgb_flow_objects" in done.stdout
 
 
@@ -55,7 +55,7 @@ def test_preparation_is_measured(tmp_path: Path, footage: dict[str, Path]) -> No
     done = benchmark("--what=prepare", f"--json={path}", *bindings)
     assert done.returncode == 0, done.stderr
     figures = json.loads(path.read_text())
-    assert figures["video_seconds_a_second"]["1"] > 0
+    assert figures["video_seconds_per_second"]["1"] > 0
     assert sum(figures["shares"].values()) == pytest.approx(1)
     assert figures["parts"]["objects"] > figures["parts"]["write"] > 0
     assert "video-seconds per second" in done.stdout

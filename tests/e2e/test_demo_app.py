@@ -34,10 +34,10 @@ def test_a_page_is_served_until_it_is_ended(tmp_path, ended_by):
     pytest.importorskip("gradio", reason="Gradio is not installed")
     (tmp_path / "model").mkdir()
     (tmp_path / "uploads").mkdir()
-    model = exports.save_known_answers(tmp_path / "model")
-    with socket.socket() as own:
-        own.bind(("127.0.0.1", 0))
-        port = own.getsockname()[1]
+    model = exports.save_known_scores(tmp_path / "model")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
     process = subprocess.Popen(
         [*TOOL, f"--model={model}", f"--port={port}"],
         stdout=subprocess.PIPE,
@@ -46,8 +46,8 @@ def test_a_page_is_served_until_it_is_ended(tmp_path, ended_by):
         env={**ENVIRONMENT, "TMPDIR": str(tmp_path / "uploads")},
     )
     try:
-        said = process.stdout.readline()
-        assert said == f"demo at http://127.0.0.1:{port}/ (Ctrl-C ends it)\n", process.stderr.read()
+        line = process.stdout.readline()
+        assert line == f"demo at http://127.0.0.1:{port}/ (Ctrl-C ends it)\n", process.stderr.read()
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"http://127.0.0.1:{port}/", timeout=20) as page:
             assert b"What happens in a video" in page.read()

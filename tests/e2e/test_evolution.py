@@ -112,5 +112,5 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("flags", "words"), MISTAKES)
 def test_a_mistake_is_one_line_and_status_1(folder, flags, words):
-    given = f"--gin_bindings=SearchSpec.output = '{folder}/mistakes'"
-    assert words in refusal("search", f"--gin_file={folder}/search.gin", given, *flags)
+    binding = f"--gin_bindings=SearchSpec.output = '{folder}/mistakes'"
+    assert words in refusal("search", f"--gin_file={folder}/search.gin", binding, *flags)

@@ -24,7 +24,7 @@ def error_lines(done):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """An exported file whose answers are known."""
-    return exports.save_known_answers(tmp_path_factory.mktemp("model"))
+    return exports.save_known_scores(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_broken_videos_are_named_and_the_others_predicted(model, broken, footage
 
 
 def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
-    for tool, flags, said in (
+    for tool, flags, message in (
         ("predict", [], "--model and a video must be given"),
         ("predict", [f"--model={model}"], "0 videos"),
         ("export", [f"--output={tmp_path}"], "--model_dir and --output must be given"),
@@ -94,7 +94,7 @@ def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
         done = commands.run(tool, *flags)
         (line,) = error_lines(done)
         assert done.returncode == 1
-        assert said in line
+        assert message in line
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("")
     done = commands.run(
@@ -146,9 +146,9 @@ def test_a_run_is_exported_and_predicts(run, footage, tmp_path):
 def partial_of(output, process):
     """Waits until the version is being written, and returns its temporary folder."""
     while process.poll() is None:
-        found = list(output.glob(".partial-*/variables")) if output.is_dir() else []
-        if found:
-            return found[0].parent
+        folders = list(output.glob(".partial-*/variables")) if output.is_dir() else []
+        if folders:
+            return folders[0].parent
         time.sleep(0.01)
     pytest.fail(f"The export was over too soon: {process.communicate()}")
 

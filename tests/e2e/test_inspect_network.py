@@ -105,10 +105,10 @@ def run_folder(tmp_path):
         3: [[0.8, 0.1, 0.1], [0.5, 0.25, 0.25], [0.2, 0.7, 0.1]],
     }
     layers = {}
-    for index, own in strengths.items():
+    for index, values in strengths.items():
         gates = [tf.train.Checkpoint(peer_logits=tf.Variable(np.log(row))) for row in peers[index]]
         fusion = tf.train.Checkpoint(
-            strength_logits=tf.Variable(np.log(own) - np.log1p(-np.array(own)))
+            strength_logits=tf.Variable(np.log(values) - np.log1p(-np.array(values)))
         )
         node = tf.Module()
         node.fusion, node.gates = fusion, gates
@@ -137,11 +137,14 @@ def test_a_training_folder(tmp_path, run_folder):
     assert "0 (0.20), 1 (0.10), 2 (0.70)" in done.stdout
     assert "ckpt-1, step 40: strengths 0.10 to 0.90, on average 0.54" in done.stdout
     report = json.loads((tmp_path / "report.json").read_text())
-    found = {(own["source"], own["node"]): own for own in report["connections"]}
-    assert found[1, 3]["peers"]["entropy_bits"] == pytest.approx(1.5)
-    assert found[2, 3]["peers"]["likeliest"] == 1
-    assert found[2, 3]["peers"]["probability"] == pytest.approx(0.7)
-    assert found[0, 2]["strength"] == pytest.approx(0.9)
+    connections = {
+        (connection["source"], connection["node"]): connection
+        for connection in report["connections"]
+    }
+    assert connections[1, 3]["peers"]["entropy_bits"] == pytest.approx(1.5)
+    assert connections[2, 3]["peers"]["likeliest"] == 1
+    assert connections[2, 3]["peers"]["probability"] == pytest.approx(0.7)
+    assert connections[0, 2]["strength"] == pytest.approx(0.9)
     assert "<svg" in (tmp_path / "net.svg").read_text()
     # At the default threshold of 0.3 block 3 keeps its input 2 alone, whose peer is 1.
     derived = read_architecture(tmp_path / "derived.json")

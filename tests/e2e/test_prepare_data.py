@@ -104,7 +104,7 @@ def test_broken_videos_are_named_and_the_rest_is_prepared(broken, done_broken):
 def test_left_out_videos_can_be_fatal_and_other_settings_are_refused(broken, footage):
     refused = run(broken, footage, videos=str(broken), short_side=48)
     assert refused.returncode == 1
-    assert refused.stderr.startswith("error: An output folder holds shards of one kind.")
+    assert refused.stderr.startswith("error: An output folder has shards of one kind.")
     assert "differ in short_side" in refused.stderr
     assert refused.stderr.count("\n") == 1
     fatal = run(broken, footage, "fatal", videos=str(broken), left_out_is_fatal=True)
@@ -186,9 +186,9 @@ def finished_shards(folder):
     reports = (folder / "out").rglob("shard-*.json")
     shards = {path: path.with_suffix(".tfrecord") for path in reports}
     return {
-        path: (found.st_ino, found.st_mtime_ns)
+        path: (status.st_ino, status.st_mtime_ns)
         for path in (*shards, *shards.values())
-        if (found := path.stat())
+        if (status := path.stat())
     }
 
 
@@ -204,9 +204,9 @@ def test_kill_9_at_any_time_redoes_shards_in_flight_alone_and_gives_the_same_byt
         time.sleep(chance.random() * 0.4)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=60)
-        found = finished_shards(tmp_path)
-        assert found.items() >= finished.items()
-        finished = found
+        finished_now = finished_shards(tmp_path)
+        assert finished_now.items() >= finished.items()
+        finished = finished_now
     assert 0 < len(finished) <= 20
     assert run(tmp_path, footage).returncode == 0
     assert finished_shards(tmp_path).items() >= finished.items()

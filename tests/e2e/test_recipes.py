@@ -88,14 +88,14 @@ def test_the_audit_of_charades_names_what_is_wrong(charades, tmp_path):
     done = prepare("charades", charades[0], "--audit", f"--json={tmp_path}/audit.json")
     assert done.returncode == 3, done.stderr
     written = json.loads((tmp_path / "audit.json").read_text())
-    found = {(finding["kind"], finding["about"]) for finding in written["findings"]}
+    kinds = {(finding["kind"], finding["about"]) for finding in written["findings"]}
     assert {
         ("missing", "LOST1.mp4"),
         ("unlabelled", "N11GT"),
         ("leakage", "46GP8.mp4"),  # bikes.mp4 plays both this and the test video
         ("class_without_videos", "c000 Doing thing 0"),
-    } < found
-    assert not {kind for kind, _ in found} & {"shards", "left_out", "frame_count", "undecodable"}
+    } < kinds
+    assert not {kind for kind, _ in kinds} & {"shards", "left_out", "frame_count", "undecodable"}
     assert "videos that are not there: 1\n  LOST1.mp4: there is no " in done.stdout
     train = next(split for split in written["splits"] if split["name"] == "train")
     assert (train["videos"], train["class_counts"][92]) == (3, 1)

@@ -19,7 +19,7 @@ def error_line(done):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return exports.save_known_answers(tmp_path_factory.mktemp("model"))
+    return exports.save_known_scores(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +29,14 @@ def clip(footage, tmp_path_factory):
 
 
 def test_mistakes_are_answered_before_anything_starts(model, clip, tmp_path):
-    for tool, flags, said in (
+    for tool, flags, message in (
         ("explain", [f"--video={clip}"], "--model_dir and one of --video and --record"),
         ("explain", [f"--model_dir={tmp_path}", f"--video={clip}"], f"Received: {tmp_path}"),
         ("recompute_norms", [f"--model_dir={tmp_path}"], f"Received: {tmp_path}"),
         ("serve_check", [f"--model={model}"], "--address, --model and --video"),
         ("predict", [f"--model={model}", f"--video={tmp_path}"], "which holds none"),
     ):
-        assert said in error_line(commands.run(tool, *flags))
+        assert message in error_line(commands.run(tool, *flags))
 
 
 @pytest.mark.slow
@@ -53,14 +53,14 @@ def test_a_folder_is_predicted_once(model, clip, tmp_path):
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith("1 of 1 videos are done already")
     assert {path: path.stat().st_mtime_ns for path in before} == before
-    (found,) = json.loads((tmp_path / "all.json").read_text())
-    assert found == json.loads((tmp_path / "carphone.json").read_text())["prediction"]
+    (prediction,) = json.loads((tmp_path / "all.json").read_text())
+    assert prediction == json.loads((tmp_path / "carphone.json").read_text())["prediction"]
     # Neither the annotated video in the folder nor a JSON file of another origin is touched.
     beside = [f"--model={model}", f"--video={clip.parent}", f"--output_dir={clip.parent}"]
     assert commands.run("predict", *beside, "--annotate", "--stride=2").returncode == 0
     (clip.parent / "carphone.json").write_text("{}")
-    said = error_line(commands.run("predict", *beside, "--annotate", "--stride=2"))
-    assert "carphone.json, which is of another origin" in said
+    message = error_line(commands.run("predict", *beside, "--annotate", "--stride=2"))
+    assert "carphone.json, which is of another origin" in message
     assert len(list(clip.parent.iterdir())) == 4
 
 
@@ -88,5 +88,5 @@ def test_a_running_server_is_compared(model, clip):
         done = commands.run("serve_check", f"--address={address}", *flags)
     assert done.returncode == 0, done.stderr
     assert "no score differs" in done.stdout
-    said = error_line(commands.run("serve_check", f"--address={address}", *flags))
-    assert address in said
+    message = error_line(commands.run("serve_check", f"--address={address}", *flags))
+    assert address in message

@@ -39,10 +39,10 @@ def test_results_are_compared_failures_named_and_nothing_done_twice(command):
     assert "num_classes" in done.stdout
     assert "Traceback" not in done.stderr + done.stdout
     study = json.loads((output / "study.json").read_text())
-    (small,) = (own for own in study["runs"] if own["variant"] == "small")
+    (small,) = (run for run in study["runs"] if run["variant"] == "small")
     result = json.loads((output / "small" / "seed-1" / "result.json").read_text())
     assert small["value"] == result["figures"]["mAP"]
-    assert len(small["found"]) == 1
+    assert len(small["peers_match"]) == 1
     assert f"| small | 1 | {small['value']:.4f} |" in (output / "study.md").read_text()
     assert (output / "study.png").read_bytes().startswith(b"\x89PNG")
 

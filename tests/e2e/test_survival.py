@@ -73,12 +73,12 @@ def state(folder):
     return {name: reader.get_tensor(name) for name in names if not name.startswith("save_counter")}
 
 
-def assert_same_bits(found, expected):
-    assert found.keys() == expected.keys()
+def assert_same_bits(actual, expected):
+    assert actual.keys() == expected.keys()
     assert any("average" in name for name in expected)
     assert any("momentum" in name for name in expected)
     for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value, err_msg=name)
+        np.testing.assert_array_equal(actual[name], value, err_msg=name)
 
 
 def wait_for(condition, what):

@@ -32,9 +32,9 @@ def test_train_resume_and_evaluate(folder):
     assert (status, stderr) == (0, "")
     lines = stdout.strip().splitlines()
     # What it starts with, progress, one evaluation and the end: nothing of Orbit's or TensorFlow's own.
-    told = ["devices", "data", "learning rate", "loss", "memory", "step", "step", "evaluated"]
-    told.append("trained to step")
-    assert [re.match(r"[a-z ]+?(?=:| \d)", line)[0] for line in lines] == told
+    expected = ["devices", "data", "learning rate", "loss", "memory", "step", "step", "evaluated"]
+    expected.append("trained to step")
+    assert [re.match(r"[a-z ]+?(?=:| \d)", line)[0] for line in lines] == expected
     assert re.fullmatch(r"step 2/4  loss [\d.]+ \+ weight decay [\d.]+ .* left", lines[5])
 
     status, stdout, stderr = command("train", *flags)
@@ -99,8 +99,8 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("tool", "flags", "words"), MISTAKES)
 def test_a_mistake_is_one_line_and_status_1(folder, tool, flags, words):
-    given = [f"--gin_file={folder}/run.gin"] if tool == "train" else []
-    status, _, stderr = command(tool, *given, *flags)
+    config_flag = [f"--gin_file={folder}/run.gin"] if tool == "train" else []
+    status, _, stderr = command(tool, *config_flag, *flags)
     assert status == 1
     (line,) = stderr.strip().splitlines()
     assert line.startswith("error: ")

@@ -33,9 +33,14 @@ def make(tmp_path_factory):
 
     def make(name, **settings):
         # Small steps of a smooth network: rounding, which differs, is not magnified.
-        given = {"learning_rate": 0.001, "frame_pooling": "mean", "batch_size": 8, **settings}
+        settings_of_run = {
+            "learning_rate": 0.001,
+            "frame_pooling": "mean",
+            "batch_size": 8,
+            **settings,
+        }
         path = folder / f"{name}.gin"
-        path.write_text(runs.config(data, folder / name, graph, **given).to_gin())
+        path.write_text(runs.config(data, folder / name, graph, **settings_of_run).to_gin())
         return path
 
     return make

@@ -37,9 +37,9 @@ def test_intervals_are_quantiles_moved_onto_the_figure():
     exact = evaluate_scores(scores, labels, "abc").figures["mAP"]
     expected = np.quantile(drawn, [0.05, 0.95]) + exact - np.mean(drawn)
     spec = EvaluationSpec(resamples=DRAWS, confidence=0.9, seed=0)
-    found = bootstrap(scores, labels, single_label=False, spec=spec)
-    np.testing.assert_allclose(found.figures["mAP"], expected, atol=1e-9)
-    assert (found.confidence, found.resamples) == (0.9, DRAWS)
+    intervals = bootstrap(scores, labels, single_label=False, spec=spec)
+    np.testing.assert_allclose(intervals.figures["mAP"], expected, atol=1e-9)
+    assert (intervals.confidence, intervals.resamples) == (0.9, DRAWS)
 
 
 def test_intervals_of_mean_class_accuracy():
@@ -51,9 +51,9 @@ def test_intervals_of_mean_class_accuracy():
     figures = evaluate_scores(scores, labels, "abc", single_label=True).figures
     expected = np.quantile(drawn, [0.05, 0.95]) + figures["mean_class_accuracy"] - np.mean(drawn)
     spec = EvaluationSpec(resamples=DRAWS, confidence=0.9, seed=0)
-    found = bootstrap(scores, labels, single_label=True, spec=spec)
-    np.testing.assert_allclose(found.figures["mean_class_accuracy"], expected, atol=1e-9)
-    assert set(found.figures) == set(figures)
+    intervals = bootstrap(scores, labels, single_label=True, spec=spec)
+    np.testing.assert_allclose(intervals.figures["mean_class_accuracy"], expected, atol=1e-9)
+    assert set(intervals.figures) == set(figures)
 
 
 def test_draws_are_as_many_videos_as_there_are():
@@ -76,10 +76,10 @@ def test_the_same_seed_gives_the_same_intervals():
 def test_a_class_without_a_positive_has_no_interval_and_a_certain_one_has_no_width():
     scores = np.array([[0.9, 0.1, 0.3], [0.8, 0.2, 0.1], [0.2, 0.3, 0.4], [0.1, 0.6, 0.2]])
     labels = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]])
-    found = bootstrap(scores, labels, single_label=False, spec=EvaluationSpec(resamples=200))
-    assert found.classes[:2] == ((1.0, 1.0), (1.0, 1.0))
-    assert np.isnan(found.classes[2]).all()
-    assert found.figures["mAP"] == (1.0, 1.0)
+    intervals = bootstrap(scores, labels, single_label=False, spec=EvaluationSpec(resamples=200))
+    assert intervals.classes[:2] == ((1.0, 1.0), (1.0, 1.0))
+    assert np.isnan(intervals.classes[2]).all()
+    assert intervals.figures["mAP"] == (1.0, 1.0)
 
 
 def test_intervals_hold_the_figure_as_often_as_they_say():
@@ -95,5 +95,5 @@ def test_intervals_hold_the_figure_as_often_as_they_say():
     intervals = [
         bootstrap(*sample(), single_label=False, spec=spec).figures["mAP"] for _ in range(100)
     ]
-    held = sum(low <= np.mean(figures) <= high for low, high in intervals)
-    assert 80 <= held <= 97
+    inside = sum(low <= np.mean(figures) <= high for low, high in intervals)
+    assert 80 <= inside <= 97

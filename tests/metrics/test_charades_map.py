@@ -21,13 +21,13 @@ def officially(scores, labels):
             range(len(scores)),
             key=lambda row: (-scores[row, column] if labels[row].any() else np.inf, row),
         )
-        found, total = 0, 0.0
+        hits, total = 0, 0.0
         for seen, row in enumerate(rows, start=1):
             if labels[row, column]:
-                found += 1
-                total += found / seen
-        precisions.append(total / found)
-        weights.append(found)
+                hits += 1
+                total += hits / seen
+        precisions.append(total / hits)
+        weights.append(hits)
     return np.mean(precisions), np.average(precisions, weights=weights)
 
 
@@ -42,9 +42,9 @@ def test_the_official_figures_are_charades_own():
     scores = np.random.default_rng(0).random((3, CLASSES))
     labels = scores > 0.9
     for names, has in ((charades, True), (charades[:-1], False), (others, False)):
-        found = evaluate_scores(scores[:, : len(names)], labels[:, : len(names)], names).figures
-        assert ("charades_mAP" in found) == has
-        assert tuple(found) == figure_names(single_label=False, charades=has)
+        values = evaluate_scores(scores[:, : len(names)], labels[:, : len(names)], names).figures
+        assert ("charades_mAP" in values) == has
+        assert tuple(values) == figure_names(single_label=False, charades=has)
 
 
 @given(st.integers(0, 10_000), st.booleans())
@@ -55,10 +55,10 @@ def test_the_official_figures(seed, tied):
     scores = np.round(scores * 3) / 3 if tied else scores
     labels = random.random((videos, classes)) < 0.3
     labels[0, 0] = True
-    found = official_figures(scores, labels)
+    actual = official_figures(scores, labels)
     expected = officially(scores, labels)
-    assert found["charades_mAP"] == pytest.approx(expected[0], abs=1e-9)
-    assert found["charades_weighted_mAP"] == pytest.approx(expected[1], abs=1e-9)
+    assert actual["charades_mAP"] == pytest.approx(expected[0], abs=1e-9)
+    assert actual["charades_weighted_mAP"] == pytest.approx(expected[1], abs=1e-9)
 
 
 def test_a_video_without_labels_is_no_false_positive():

@@ -40,8 +40,8 @@ def test_average_precision_is_scikit_learns(drawn):
     ]
     names = [f"class {c}" for c in range(labels.shape[1])]
     evaluation = evaluate_scores(scores, labels, names)
-    found = [row.average_precision for row in evaluation.classes if row.positives]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    actual = [row.average_precision for row in evaluation.classes if row.positives]
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
     if expected:
         assert evaluation.figures["mAP"] == pytest.approx(np.mean(expected), abs=1e-6)
         known = labels.any(axis=0)

@@ -36,8 +36,8 @@ def report_of(scores, resamples=20, without=()):
 
 def printed_rows(text):
     """(name, AP) of the table's lines."""
-    found = re.findall(r"^(class \d{3})\s+(\S+)", text, re.M)
-    return [(name, float(precision)) for name, precision in found]
+    rows = re.findall(r"^(class \d{3})\s+(\S+)", text, re.M)
+    return [(name, float(precision)) for name, precision in rows]
 
 
 def test_classes_are_sorted_and_cut():

@@ -43,13 +43,15 @@ def by_loop(logits, owner, activation, spec):
     link = sigmoid if activation == "sigmoid" else softmax
     rows = []
     for video in range(owner.max() + 1):
-        clips = [row for row, own in zip(logits, owner, strict=True) if own == video]
+        clips = [
+            row for row, video_of_row in zip(logits, owner, strict=True) if video_of_row == video
+        ]
         values = np.stack(clips if spec.pooled_values == "logits" else [link(c) for c in clips])
         columns = []
         for column in values.T:
             greatest = sorted(column, reverse=True)
-            kept = {"mean": greatest, "max": greatest[:1], "top_k": greatest[: spec.top_k]}
-            columns.append(sum(kept[spec.pooling]) / len(kept[spec.pooling]))
+            pooled_rows = {"mean": greatest, "max": greatest[:1], "top_k": greatest[: spec.top_k]}
+            columns.append(sum(pooled_rows[spec.pooling]) / len(pooled_rows[spec.pooling]))
         pooled = np.array(columns)
         rows.append(link(pooled) if spec.pooled_values == "logits" else pooled)
     return np.stack(rows)
@@ -76,18 +78,22 @@ def test_the_settings_tell_apart():
     """One clip is sure, two are not: each way of pooling gives its own number."""
     logits, owner = np.array([[4.0], [-1.0], [-2.0]]), np.zeros(3, int)
     p = sigmoid(logits[:, 0])
-    found = {
+    scores_by_rule = {
         (pooling, values): pool_logits(
             logits, owner, "sigmoid", EvaluationSpec(pooling=pooling, pooled_values=values, top_k=2)
         ).item()
         for pooling in ("mean", "max", "top_k")
         for values in ("probabilities", "logits")
     }
-    assert found["mean", "probabilities"] == pytest.approx(p.mean())
-    assert found["mean", "logits"] == pytest.approx(sigmoid(1 / 3))
-    assert found["max", "probabilities"] == found["max", "logits"] == pytest.approx(p[0])
-    assert found["top_k", "probabilities"] == pytest.approx(p[:2].mean())
-    assert found["top_k", "logits"] == pytest.approx(sigmoid(1.5))
+    assert scores_by_rule["mean", "probabilities"] == pytest.approx(p.mean())
+    assert scores_by_rule["mean", "logits"] == pytest.approx(sigmoid(1 / 3))
+    assert (
+        scores_by_rule["max", "probabilities"]
+        == scores_by_rule["max", "logits"]
+        == pytest.approx(p[0])
+    )
+    assert scores_by_rule["top_k", "probabilities"] == pytest.approx(p[:2].mean())
+    assert scores_by_rule["top_k", "logits"] == pytest.approx(sigmoid(1.5))
 
 
 def test_fewer_clips_than_top_k_are_all_taken():

@@ -15,8 +15,8 @@ def test_counting_a_video_twice_is_having_it_twice(seed, tied):
     scores = random.integers(0, 4, videos) if tied else random.normal(size=videos)
     positives = random.random(videos) < 0.4
     counts = random.integers(0, 4, (videos, 5)).astype(float)
-    found = Ranking(scores, positives).average_precision(counts)
-    for draw, number in zip(counts.T.astype(int), found, strict=True):
+    precisions = Ranking(scores, positives).average_precision(counts)
+    for draw, number in zip(counts.T.astype(int), precisions, strict=True):
         labels = np.repeat(positives, draw)
         if labels.any():
             expected = average_precision_score(labels, np.repeat(scores, draw))

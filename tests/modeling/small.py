@@ -30,7 +30,7 @@ def spec(**settings) -> ModelSpec:
 
 
 def architecture(peers: bool = False) -> Architecture:
-    """Three stems, one block a level, the last of which has a single input."""
+    """Three stems, one block per level, the last of which has a single input."""
     stems = (Stem("rgb", 4, 2), Stem("flow", 3), Stem("object", OBJECTS))
     blocks = (
         Block(1, (0, 1), 2, 2, 1, None, (2, 2) if peers else None),

@@ -21,7 +21,7 @@ FRAMES = 4
 
 def made(graph: Architecture, index: int, gate: str = "peer") -> ConvolutionalBlock:
     plan = make_plan(graph, small.OBJECTS)
-    widths = {own.index: own.output_channels for own in plan}
+    widths = {node.index: node.output_channels for node in plan}
     return make_block(gate, graph.nodes[index], plan[index], widths, graph, "block")
 
 
@@ -33,14 +33,14 @@ def test_a_whole_block_against_numpy() -> None:
     block(inputs, sources, FRAMES)
     twins.randomise(block)
     gates = [gate(averages) for gate in block.gates]
-    for gate, found in zip(block.gates, gates, strict=True):
-        np.testing.assert_allclose(found, peer_twin(gate, averages), atol=1e-5)
+    for gate, opening in zip(block.gates, gates, strict=True):
+        np.testing.assert_allclose(opening, peer_twin(gate, averages), atol=1e-5)
     expected = fusion_twin(block.fusion, inputs, gates)
     for module in block.modules:
         expected = module_twin(module, expected, FRAMES, training=False)
     assert expected.shape == (FRAMES, 2, 2, 12)
-    found = block(inputs, sources, FRAMES, training=False)
-    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    actual = block(inputs, sources, FRAMES, training=False)
+    np.testing.assert_allclose(actual, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_modules_alternate_and_only_the_first_strides_and_projects() -> None:
@@ -76,8 +76,8 @@ def test_gates_by_mode(gate: str, peers: bool, kind: type) -> None:
     graph = small.architecture(peers)
     for index, widths in ((4, [4, 7, 8]), (6, [12])):
         gates = made(graph, index, gate).gates
-        assert {type(own) for own in gates} == {kind}
-        assert [own.channels for own in gates] == widths
+        assert {type(layer) for layer in gates} == {kind}
+        assert [layer.channels for layer in gates] == widths
     if kind is PeerAttentionGate:
         assert made(graph, 4, gate).gates[0].candidate_channels == (4, 3, 7, 8)
 

@@ -26,7 +26,7 @@ def test_an_unknown_architecture_is_refused() -> None:
         build_model(ModelSpec(architecture="assemblenet_plus_50"))
 
 
-def test_a_given_graph_is_built_as_it_is() -> None:
+def test_a_graph_is_built_as_it_is() -> None:
     model = build_model(small.spec(depth=101, width_multiplier=7.0), small.architecture())
     assert model.architecture == small.architecture()
 
@@ -68,8 +68,8 @@ def test_settings_reach_the_network() -> None:
     assert model.head.dropout.rate == 0.25
     assert model.flow.iterations == 6
     assert model.node_layers["2"].num_object_classes == 11
-    found = model(small.clips(1, 2, streams=model.streams))
-    assert found["logits"].shape == (1, 9)
+    outputs = model(small.clips(1, 2, streams=model.streams))
+    assert outputs["logits"].shape == (1, 9)
 
 
 def test_all_weights_are_there_before_any_clip_and_the_seed_decides_them() -> None:
@@ -80,8 +80,8 @@ def test_all_weights_are_there_before_any_clip_and_the_seed_decides_them() -> No
         weights += model.get_weights()
         model(small.clips())
         assert len(model.weights) == len(weights)
-    assert all(np.array_equal(own, same) for own, same in zip(first, again, strict=True))
-    assert not all(np.array_equal(own, same) for own, same in zip(first, other, strict=True))
+    assert all(np.array_equal(weight, same) for weight, same in zip(first, again, strict=True))
+    assert not all(np.array_equal(weight, same) for weight, same in zip(first, other, strict=True))
 
 
 def test_a_fresh_network_is_quiet() -> None:
@@ -89,8 +89,8 @@ def test_a_fresh_network_is_quiet() -> None:
     model = build_model(small.spec(depth=None, width_multiplier=1.0), small.architecture())
     for variable in model.architecture_variables():
         wanted = np.log([0.3, 0.6, 0.8]) - np.log([0.7, 0.4, 0.2])
-        given = variable.shape == (3,) and "node_04/fusion" in variable.name
-        np.testing.assert_allclose(variable, wanted if given else 0, atol=0.06)
+        is_strength = variable.shape == (3,) and "node_04/fusion" in variable.name
+        np.testing.assert_allclose(variable, wanted if is_strength else 0, atol=0.06)
     scales = [v for v in model.trainable_variables if "last_norm/gamma" in v.name]
     assert len(scales) == 8
     assert not any(np.any(scale) for scale in scales)

@@ -49,15 +49,15 @@ def made(contract: Contract) -> tf_keras.layers.Layer:
     return layer
 
 
-def assert_close(found: Any, expected: Any, rtol: float) -> None:
-    tf.nest.assert_same_structure(found, expected)
-    for one, other in zip(tf.nest.flatten(found), tf.nest.flatten(expected), strict=True):
+def assert_close(actual: Any, expected: Any, rtol: float) -> None:
+    tf.nest.assert_same_structure(actual, expected)
+    for one, other in zip(tf.nest.flatten(actual), tf.nest.flatten(expected), strict=True):
         one, other = np.asarray(tf.cast(one, tf.float32)), np.asarray(tf.cast(other, tf.float32))
         np.testing.assert_allclose(one, other, atol=rtol * np.abs(other).max())
 
 
 BASES = {"Layer", "ResidualModule", "OneShotGate"}  # nobody builds these themselves
-# Keras's own layer, whose arguments, numbers and files are Keras's; what we change of it, when its
+# Keras's layer, whose arguments, numbers and files are Keras's; what we change of it, when its
 # averages move, is tested in test_rematerialisation.py.
 OF_KERAS = {BatchNormalization, SpatialConvolution}
 
@@ -76,29 +76,29 @@ def test_every_registered_layer_has_a_row() -> None:
     for module in pkgutil.iter_modules(modeling.__path__):
         importlib.import_module(f"{modeling.__name__}.{module.name}")
     registered = {
-        own
-        for name, own in tf_keras.saving.get_custom_objects().items()
-        if name.startswith("official_vision>") and own.__module__.startswith("official_vision.")
+        layer
+        for name, layer in tf_keras.saving.get_custom_objects().items()
+        if name.startswith("official_vision>") and layer.__module__.startswith("official_vision.")
     }
     assert registered == {contract.layer for contract in CONTRACTS} | OF_KERAS
 
 
 def test_every_public_layer_is_registered() -> None:
     for module in pkgutil.iter_modules(modeling.__path__):
-        found = importlib.import_module(f"{modeling.__name__}.{module.name}")
-        for name, own in vars(found).items():
-            is_layer = inspect.isclass(own) and issubclass(own, tf_keras.layers.Layer)
-            if is_layer and own.__module__ == found.__name__ and not name.startswith("_"):
+        members = importlib.import_module(f"{modeling.__name__}.{module.name}")
+        for name, member in vars(members).items():
+            is_layer = inspect.isclass(member) and issubclass(member, tf_keras.layers.Layer)
+            if is_layer and member.__module__ == members.__name__ and not name.startswith("_"):
                 listed = {contract.layer for contract in CONTRACTS} | OF_KERAS
-                assert name in BASES or own in listed
+                assert name in BASES or member in listed
 
 
 @every_layer
 def test_rows_set_every_argument_away_from_its_default(contract: Contract) -> None:
-    given, known = contract.arguments(), arguments_of(contract.layer)
-    assert set(given) == set(known)
+    arguments, known = contract.arguments(), arguments_of(contract.layer)
+    assert set(arguments) == set(known)
     for name, parameter in known.items():
-        assert given[name] != parameter.default, name
+        assert arguments[name] != parameter.default, name
 
 
 def plain(value: Any) -> Any:
@@ -110,17 +110,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, Spec):
         return value.to_dict()
     if isinstance(value, dict):
-        return {key: plain(own) for key, own in value.items()}
-    return [plain(own) for own in value] if isinstance(value, (list, tuple)) else value
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 @every_layer
 def test_configuration_holds_every_argument(contract: Contract) -> None:
-    given = contract.arguments()
-    layer = contract.layer(**given, name="mine")
+    arguments = contract.arguments()
+    layer = contract.layer(**arguments, name="mine")
     config = layer.get_config()
     for name in arguments_of(contract.layer):
-        assert plain(config[name]) == plain(given[name]), name
+        assert plain(config[name]) == plain(arguments[name]), name
     again = contract.layer.from_config(config)
     assert plain(again.get_config()) == plain(config)
 
@@ -130,10 +130,10 @@ def test_eager_and_traced_agree(contract: Contract, policy: str) -> None:
     layer = made(contract)
     inputs = tensors(contract)
     eager = call(contract, layer, inputs)
-    traced = tf.function(lambda own: call(contract, layer, own))(inputs)
+    traced = tf.function(lambda x: call(contract, layer, x))(inputs)
     assert_close(traced, eager, 1e-5 if policy == "float32" else 3e-2)
     half = policy == "mixed_bfloat16" and not contract.float32_always
-    dtypes = {own.dtype for own in tf.nest.flatten(eager)}
+    dtypes = {tensor.dtype for tensor in tf.nest.flatten(eager)}
     assert dtypes == {tf.bfloat16 if half else tf.float32}
     assert all(variable.dtype == tf.float32 for variable in layer.variables)
 
@@ -144,10 +144,10 @@ def test_half_precision_is_near_full_precision(contract: Contract) -> None:
     expected = call(contract, made(contract), inputs)
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        found = call(contract, made(contract), inputs)
+        actual = call(contract, made(contract), inputs)
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
-    assert_close(found, expected, 0.15)
+    assert_close(actual, expected, 0.15)
 
 
 @every_layer
@@ -157,12 +157,12 @@ def test_saved_and_loaded_it_computes_the_same(contract: Contract, policy: str, 
     model = layer
     if not isinstance(layer, tf_keras.Model):
         symbols = tf.nest.map_structure(
-            lambda own: tf_keras.Input(own.shape[1:], dtype=own.dtype), inputs
+            lambda tensor: tf_keras.Input(tensor.shape[1:], dtype=tensor.dtype), inputs
         )
         model = tf_keras.Model(tf.nest.flatten(symbols), call(contract, layer, symbols))
-    given = inputs[0] if model is layer else tf.nest.flatten(inputs)
-    expected = model(given)
+    features = inputs[0] if model is layer else tf.nest.flatten(inputs)
+    expected = model(features)
     model.save(tmp_path / "model.keras")
     loaded = tf_keras.models.load_model(tmp_path / "model.keras")
-    assert_close(loaded(given), expected, 1e-5 if policy == "float32" else 3e-2)
+    assert_close(loaded(features), expected, 1e-5 if policy == "float32" else 3e-2)
     assert len(loaded.weights) == len(model.weights) > 0 or not layer.weights

@@ -36,11 +36,11 @@ def pixel_flow(
     for _ in range(iterations):
         moved = np.zeros_like(u)
         for row, column in places:
-            own = g[row, column]
-            rho = second[row, column] - first[row, column] + own @ u[row, column]
-            steepness = own @ own
+            slope = g[row, column]
+            rho = second[row, column] - first[row, column] + slope @ u[row, column]
+            steepness = slope @ slope
             d = np.clip(-rho / steepness, -LAMBDA * THETA, LAMBDA * THETA) if steepness else 0.0
-            v = u[row, column] + d * own
+            v = u[row, column] + d * slope
             for c in range(2):
                 x, y = p[..., c, 0], p[..., c, 1]
                 here_x, here_y = x[row, column], y[row, column]
@@ -71,7 +71,7 @@ def grey_clip(*frames: np.ndarray) -> np.ndarray:
 
 def stretched(clips: np.ndarray, stretch: str) -> np.ndarray:
     grey = clips.astype(np.float64).mean(axis=-1)
-    parts = [grey] if stretch == "batch" else [own[np.newaxis] for own in grey]
+    parts = [grey] if stretch == "batch" else [frame[np.newaxis] for frame in grey]
     return np.concatenate([(x - x.min()) / (x.max() - x.min()) * 255 for x in parts])
 
 
@@ -87,13 +87,13 @@ def test_flow_is_that_of_the_formulas(
     clips[1] *= 0.5  # of less contrast
     grey = stretched(clips, stretch)
     settings = {"border": border, "stretch": stretch, "execution": execution}
-    found = RepresentationFlow(iterations, **settings)(clips).numpy()
-    assert found.shape == (2, 3, 5, 6, 2)
+    actual = RepresentationFlow(iterations, **settings)(clips).numpy()
+    assert actual.shape == (2, 3, 5, 6, 2)
     for clip in range(2):
         for frame in range(2):
             expected = pixel_flow(grey[clip, frame], grey[clip, frame + 1], iterations, border)
-            np.testing.assert_allclose(found[clip, frame], expected, atol=1e-4)
-    np.testing.assert_array_equal(found[:, 2], found[:, 1])  # the last flow is repeated
+            np.testing.assert_allclose(actual[clip, frame], expected, atol=1e-4)
+    np.testing.assert_array_equal(actual[:, 2], actual[:, 1])  # the last flow is repeated
 
 
 def texture(shift_x: float, shift_y: float, size: int = 40) -> np.ndarray:
@@ -108,9 +108,9 @@ def texture(shift_x: float, shift_y: float, size: int = 40) -> np.ndarray:
 )
 def test_a_texture_moved_by_a_pixel_gives_that_flow(shift_x: float, shift_y: float) -> None:
     clip = grey_clip(texture(0, 0), texture(shift_x, shift_y))
-    found = RepresentationFlow(execution=COMPILED)(clip).numpy()[0, 0, 8:-8, 8:-8]
-    assert np.median(found[..., 0]) == pytest.approx(shift_x, abs=0.1)
-    assert np.median(found[..., 1]) == pytest.approx(shift_y, abs=0.1)
+    flow = RepresentationFlow(execution=COMPILED)(clip).numpy()[0, 0, 8:-8, 8:-8]
+    assert np.median(flow[..., 0]) == pytest.approx(shift_x, abs=0.1)
+    assert np.median(flow[..., 1]) == pytest.approx(shift_y, abs=0.1)
 
 
 def test_the_scale_of_the_input_does_not_matter() -> None:
@@ -140,9 +140,9 @@ def test_a_clip_s_flow_does_not_depend_on_the_clips_beside_it(execution: Executi
 def test_one_frame_and_a_still_picture_have_no_flow() -> None:
     flow = RepresentationFlow(3, execution=COMPILED)
     for clip in (twins.maps(2, 1, 4, 4, 3), np.full((1, 3, 4, 4, 3), 7, np.uint8)):
-        found = flow(clip)
-        assert found.shape == (*clip.shape[:4], 2)
-        assert not np.any(found)
+        actual = flow(clip)
+        assert actual.shape == (*clip.shape[:4], 2)
+        assert not np.any(actual)
 
 
 def test_the_loop_is_no_longer_for_more_iterations_and_passes_no_gradient() -> None:
@@ -165,16 +165,16 @@ def test_half_precision_does_not_reach_the_flow() -> None:
     expected = RepresentationFlow(5)(clip)
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        found = RepresentationFlow(5)(clip)
+        actual = RepresentationFlow(5)(clip)
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
-    assert found.dtype == tf.float32
-    np.testing.assert_array_equal(found, expected)
+    assert actual.dtype == tf.float32
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_pairs_one_by_one_are_all_at_once_under_xla() -> None:
     clips = (40 * twins.maps(2, 4, 9, 12, 3) + 100).astype(np.float32)
-    found = [RepresentationFlow(20, execution=own)(clips).numpy() for own in EXECUTIONS]
-    assert np.abs(found[0]).max() > 0.5
-    for other in found[1:]:
-        np.testing.assert_allclose(other, found[0], atol=1e-4)
+    flows = [RepresentationFlow(20, execution=execution)(clips).numpy() for execution in EXECUTIONS]
+    assert np.abs(flows[0]).max() > 0.5
+    for other in flows[1:]:
+        np.testing.assert_allclose(other, flows[0], atol=1e-4)

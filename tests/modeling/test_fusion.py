@@ -79,10 +79,10 @@ def test_a_folded_fusion_is_one_product(
     twins.randomise(fusion)
     fusion.zero_bias.bias.assign(tf.zeros_like(fusion.zero_bias.bias))
     expected = twin(fusion, inputs, gates)
-    found = fusion([tf.cast(x, dtype) for x in inputs], gates)
+    actual = fusion([tf.cast(x, dtype) for x in inputs], gates)
     tolerance = 1e-5 if dtype == "float32" else 0.05
     np.testing.assert_allclose(
-        tf.cast(found, tf.float32), expected, atol=tolerance * np.abs(expected).max()
+        tf.cast(actual, tf.float32), expected, atol=tolerance * np.abs(expected).max()
     )
 
 
@@ -109,7 +109,7 @@ def test_a_single_input_passes_as_it_is() -> None:
     np.testing.assert_allclose(fusion([x], gate), x * gate[0].numpy()[:, None, None], rtol=1e-6)
 
 
-def test_given_strengths_are_where_training_starts() -> None:
+def test_training_starts_from_the_strengths_of_the_graph() -> None:
     strengths = (0.01, 0.5, 0.99989)
     inputs = [twins.maps(1, 2, 2, 3)] * 3
     fusion = WeightedFusion([3, 3, 3], 3, strengths)
@@ -132,25 +132,25 @@ def test_strengths_start_near_a_half() -> None:
 @pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 def test_scaled_kernels_compute_and_learn_as_scaled_maps_do(gated: bool, dtype: str) -> None:
-    """A lone input's multiplier goes into the kernel where maps are larger; into the map for TFLite."""
+    """A single input's multiplier goes into the kernel where maps are larger; into the map for TFLite."""
     inputs = [twins.maps(4, 4, 6, width, seed=width) for width in (3, 2)]
     logits = [tf.constant(twins.maps(4, 1, 1, width, seed=9)[:, 0, 0]) for width in (3, 2)]
     with in_precision(dtype):
         of_kernels = WeightedFusion((3, 2), 3, execution=CPU)
         of_maps = WeightedFusion((3, 2), 3)
-    found = []
+    results = []
     for fusion in (of_kernels, of_maps):
         fusion(inputs)
         twins.randomise(fusion)
         with tf.GradientTape() as tape:
             tape.watch(logits)
-            gates = [tf.sigmoid(own) for own in logits] if gated else []
+            gates = [tf.sigmoid(logit) for logit in logits] if gated else []
             loss = tf.reduce_sum(tf.cast(fusion(inputs, gates), tf.float32) ** 2)
         watched = [*fusion.trainable_weights, *(logits if gated else [])]
-        found.append([loss, *tape.gradient(loss, watched)])
+        results.append([loss, *tape.gradient(loss, watched)])
     tolerance = {"rtol": 1e-4} if dtype == "float32" else {"rtol": 0.05, "atol": 0.5}
-    for own, other in zip(*found, strict=True):
-        np.testing.assert_allclose(own, other, **tolerance)
+    for actual, other in zip(*results, strict=True):
+        np.testing.assert_allclose(actual, other, **tolerance)
 
 
 def test_which_is_scaled() -> None:
@@ -160,11 +160,13 @@ def test_which_is_scaled() -> None:
         gates = [tf.TensorSpec([None, width]) for width in (2, 3)]
         graph = tf.function(fusion).get_concrete_function(maps, gates).graph
         return [
-            own.type for own in graph.get_operations() if own.type in ("Conv2D", "BatchMatMulV2")
+            operation.type
+            for operation in graph.get_operations()
+            if operation.type in ("Conv2D", "BatchMatMulV2")
         ]
 
     assert products(4) == ["BatchMatMulV2"]
-    assert products(2) == ["Conv2D"]  # kernels of 6 numbers a frame, maps of 8
+    assert products(2) == ["Conv2D"]  # kernels of 6 numbers per frame, maps of 8
     assert products(None) == ["Conv2D"]
     assert products(4, PLAIN) == ["Conv2D"]
 
@@ -178,13 +180,13 @@ def test_a_folded_fusion_multiplies_maps_once(dtype: str, height: int) -> None:
     maps = [tf.TensorSpec([None, height, height, width], dtype) for width in widths]
     gates = [tf.TensorSpec([None, width], dtype) for width in widths]
     graph = tf.function(fusion).get_concrete_function(maps, gates).graph
-    found = Counter(own.type for own in graph.get_operations())
+    counts = Counter(operation.type for operation in graph.get_operations())
     scaled = [
-        own
-        for own in graph.get_operations()
-        if own.type == "Mul" and own.outputs[0].shape.rank == 4
+        operation
+        for operation in graph.get_operations()
+        if operation.type == "Mul" and operation.outputs[0].shape.rank == 4
     ]
     if (dtype, height) == ("bfloat16", 4):
-        assert (found["BatchMatMulV2"], found["Conv2D"], len(scaled)) == (1, 0, 0)
+        assert (counts["BatchMatMulV2"], counts["Conv2D"], len(scaled)) == (1, 0, 0)
     else:
-        assert (found["BatchMatMulV2"], found["Conv2D"], len(scaled)) == (0, 1, 4)
+        assert (counts["BatchMatMulV2"], counts["Conv2D"], len(scaled)) == (0, 1, 4)

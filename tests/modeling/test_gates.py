@@ -29,8 +29,8 @@ def peer_twin(gate, sources: list[np.ndarray]) -> np.ndarray:
     mixed = 0.0
     for weight, x in zip(weights, sources, strict=True):
         width = x.shape[-1]
-        own = np.eye(widest) if width == widest else np.array([next(rows) for _ in range(width)])
-        mixed = mixed + weight * (x.astype(np.float64) @ own)
+        kernel = np.eye(widest) if width == widest else np.array([next(rows) for _ in range(width)])
+        mixed = mixed + weight * (x.astype(np.float64) @ kernel)
     assert next(rows, None) is None
     return twins.sigmoid(mixed @ twins.value(gate.dense.kernel) + twins.value(gate.dense.bias))
 
@@ -122,6 +122,6 @@ def test_peer_logits_are_learned() -> None:
 
     logits = twins.value(gate.peer_logits)
     step = 1e-3 * np.eye(3)
-    slopes = [(at(logits + own) - at(logits - own)) / 2e-3 for own in step]
+    slopes = [(at(logits + shift) - at(logits - shift)) / 2e-3 for shift in step]
     np.testing.assert_allclose(gradient, slopes, rtol=1e-3)
     assert np.all(np.abs(gradient) > 1e-4)

@@ -43,9 +43,9 @@ def test_pooling(pooling: str, hidden: int) -> None:
     else:
         weights = twins.softmax(dense(head.attention, features), axis=1)
         expected = (weights * frame_logits).sum(axis=1)
-    found = head(average, FRAMES, training=False)
-    np.testing.assert_allclose(found["logits"], expected, atol=1e-5)
-    np.testing.assert_allclose(found["frame_logits"], frame_logits, atol=1e-5)
+    outputs = head(average, FRAMES, training=False)
+    np.testing.assert_allclose(outputs["logits"], expected, atol=1e-5)
+    np.testing.assert_allclose(outputs["frame_logits"], frame_logits, atol=1e-5)
 
 
 def test_dropout_is_of_training_alone() -> None:

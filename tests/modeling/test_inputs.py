@@ -40,9 +40,9 @@ def test_signature() -> None:
 def test_normalisation() -> None:
     rgb = np.array([0, 1, 128, 255], np.uint8)
     expected = (rgb / 255 - 0.45) / 0.225
-    for given in (rgb, rgb.astype(np.float32)):
-        found = inputs.normalise_rgb(given, 0.45, 0.225, tf.float32)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+    for frames in (rgb, rgb.astype(np.float32)):
+        actual = inputs.normalise_rgb(frames, 0.45, 0.225, tf.float32)
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
     np.testing.assert_allclose(inputs.normalise_rgb(rgb, 0, 1, tf.float32), rgb / 255, atol=1e-6)
     assert inputs.normalise_rgb(rgb, 0.45, 0.225, tf.bfloat16).dtype == tf.bfloat16
 
@@ -50,8 +50,8 @@ def test_normalisation() -> None:
 def test_normalisation_per_colour() -> None:
     mean, deviation = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     rgb = np.random.default_rng(0).integers(0, 256, (2, 3, 3), np.uint8)
-    found = inputs.normalise_rgb(rgb, tuple(mean), tuple(deviation), tf.float32)
-    np.testing.assert_allclose(found, (rgb / 255 - mean) / deviation, atol=1e-5)
+    actual = inputs.normalise_rgb(rgb, tuple(mean), tuple(deviation), tf.float32)
+    np.testing.assert_allclose(actual, (rgb / 255 - mean) / deviation, atol=1e-5)
 
 
 def test_a_blank_stream_says_nothing() -> None:
@@ -86,9 +86,9 @@ def test_streams_of_other_dtypes_are_cast_where_no_value_changes() -> None:
         ("flow", (np.float64,)),
     ):
         for dtype in dtypes:
-            found = inputs.as_fed(fed(**{name: usual[name].astype(dtype)}), STREAMS)
-            np.testing.assert_array_equal(found[name], usual[name])
-            assert name == "rgb" or found[name].dtype == usual[name].dtype
+            actual = inputs.as_fed(fed(**{name: usual[name].astype(dtype)}), STREAMS)
+            np.testing.assert_array_equal(actual[name], usual[name])
+            assert name == "rgb" or actual[name].dtype == usual[name].dtype
     ids = tf.constant(usual["objects"], tf.int32)
     in_graph = tf.function(lambda x: inputs.as_fed({"objects": x}, ("objects",))["objects"])
     np.testing.assert_array_equal(in_graph(ids), usual["objects"])
@@ -97,7 +97,7 @@ def test_streams_of_other_dtypes_are_cast_where_no_value_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"objects": np.full((1, 2, 8, 8), -1)}, r"Received: -1 \(int64\). Map others to 255"),
         ({"objects": np.full((1, 2, 8, 8), 256, np.int32)}, "Received: 256"),
@@ -113,21 +113,21 @@ def test_streams_of_other_dtypes_are_cast_where_no_value_changes() -> None:
         ({"objects": np.full((1, 2, 8, 8), "dog")}, "objects must be numbers"),
     ],
 )
-def test_what_cannot_be_meant_is_one_line(changed, said) -> None:
-    with pytest.raises(UserError, match=said) as caught:
+def test_what_cannot_be_meant_is_one_line(changed, message) -> None:
+    with pytest.raises(UserError, match=message) as caught:
         inputs.as_fed(fed(**changed), STREAMS)
     assert "\n" not in str(caught.value)
 
 
 def test_missing_streams_are_named() -> None:
-    given = fed()
-    del given["objects"]
+    features = fed()
+    del features["objects"]
     with pytest.raises(UserError, match=r"Received: rgb, flow\. Add objects\."):
-        inputs.as_fed(given, STREAMS)
-    assert inputs.as_fed(given, STREAMS, known=STREAMS).keys() == given.keys()
+        inputs.as_fed(features, STREAMS)
+    assert inputs.as_fed(features, STREAMS, known=STREAMS).keys() == features.keys()
 
 
-def test_a_network_says_so_without_keras_s_lines() -> None:
+def test_a_network_refuses_without_keras_s_lines() -> None:
     model = small.network(small.architecture())
     clips = small.clips()
     expected = small.logits(model, clips)

@@ -29,19 +29,19 @@ def test_batch_n_counts_one_nth_until_momentum_takes_over(synchronized: bool, ji
         norm(x, training=True)
 
     call = step if jit is None else tf.function(step, jit_compile=jit)
-    given = batches(6)
-    of_each = np.array([x.astype(np.float64).mean(axis=(0, 1, 2)) for x in given])
+    clips = batches(6)
+    of_each = np.array([x.astype(np.float64).mean(axis=(0, 1, 2)) for x in clips])
     # The fused kernel's variance is the unbiased one.
     ddof = 0 if synchronized else 1
-    variances = np.array([x.astype(np.float64).var(axis=(0, 1, 2), ddof=ddof) for x in given])
-    for count, x in enumerate(given[:4], start=1):
+    variances = np.array([x.astype(np.float64).var(axis=(0, 1, 2), ddof=ddof) for x in clips])
+    for count, x in enumerate(clips[:4], start=1):
         call(tf.constant(x))
         np.testing.assert_allclose(norm.moving_mean, of_each[:count].mean(axis=0), rtol=1e-5)
         np.testing.assert_allclose(norm.moving_variance, variances[:count].mean(axis=0), rtol=1e-5)
     mean = of_each[:4].mean(axis=0)
-    for x, own in zip(given[4:], of_each[4:], strict=True):
+    for x, batch_mean in zip(clips[4:], of_each[4:], strict=True):
         call(tf.constant(x))
-        mean = MOMENTUM * mean + (1 - MOMENTUM) * own
+        mean = MOMENTUM * mean + (1 - MOMENTUM) * batch_mean
         np.testing.assert_allclose(norm.moving_mean, mean, rtol=1e-5)
 
 
@@ -54,10 +54,10 @@ def test_all_norms_of_a_network_take_the_mean_of_two_batches():
         single(features, training=True)
         alone.append([v.numpy() for v in single.variables if "/moving_" in v.name])
     assert float(model.update_count.variable) == 2
-    found = [v.numpy() for v in model.variables if "/moving_" in v.name]
-    assert len(found) > 20
-    for own, first, second in zip(found, *alone, strict=True):
-        np.testing.assert_allclose(own, (first + second) / 2, rtol=1e-4, atol=1e-5)
+    together = [v.numpy() for v in model.variables if "/moving_" in v.name]
+    assert len(together) > 20
+    for statistic, first, second in zip(together, *alone, strict=True):
+        np.testing.assert_allclose(statistic, (first + second) / 2, rtol=1e-4, atol=1e-5)
 
 
 def test_the_count_is_no_weight_and_inference_leaves_it():

@@ -1,4 +1,4 @@
-"""The whole network: what its graph says reaches the logits, and the port's defects stay away."""
+"""The whole network: its graph decides the logits, and the port's defects stay away."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def loss_of(model: AssembleNet, features: dict[str, tf.Tensor]) -> tf.Tensor:
 
 
 def test_logits_are_the_greatest_of_any_frame(table_1: AssembleNet) -> None:
-    found = table_1(small.clips(), training=False)
-    assert found["frame_logits"].shape == (2, 4, small.CLASSES)
-    assert found["logits"].dtype == tf.float32
-    np.testing.assert_array_equal(found["logits"], np.max(found["frame_logits"], axis=1))
-    assert np.std(found["logits"], axis=0).min() > 1e-3  # clips differ
+    outputs = table_1(small.clips(), training=False)
+    assert outputs["frame_logits"].shape == (2, 4, small.CLASSES)
+    assert outputs["logits"].dtype == tf.float32
+    np.testing.assert_array_equal(outputs["logits"], np.max(outputs["frame_logits"], axis=1))
+    assert np.std(outputs["logits"], axis=0).min() > 1e-3  # clips differ
 
 
 def test_every_connection_of_table_1_carries_signal(table_1: AssembleNet) -> None:
@@ -112,7 +112,7 @@ def test_the_number_of_object_classes_is_the_settings() -> None:
         assert stem.shape[-1] == classes
 
 
-def test_the_model_computes_its_own_flow() -> None:
+def test_the_model_computes_flow() -> None:
     model = small.network(small.architecture(), flow_source="computed")
     assert model.streams == ("rgb", "objects")
     features = small.clips(streams=model.streams)
@@ -147,8 +147,8 @@ def test_other_gates_gate_every_connection_single_inputs_too(gate: str) -> None:
     features = small.clips()
     before = small.logits(model, features)
     for index, block in model.blocks().items():
-        for position, own in enumerate(block.gates):
-            bias = own.logits if gate == "static" else own.dense.bias
+        for position, layer in enumerate(block.gates):
+            bias = layer.logits if gate == "static" else layer.dense.bias
             value = bias.numpy()
             bias.assign(value - 80)  # shut
             moved = np.abs(small.logits(model, features) - before).max()
@@ -173,11 +173,11 @@ def test_weight_decay_reaches_kernels_and_nothing_else(table_1: AssembleNet) -> 
     assert sum(variable.shape.rank >= 2 for variable in variables) == len(kernels)
 
 
-def test_learned_connections_are_variables_that_are_kept_and_restored(tmp_path) -> None:
+def test_learned_connections_are_variables_that_are_saved_and_restored(tmp_path) -> None:
     """Defect 1 of the port: h was a random constant."""
     model = small.network(small.architecture())
-    own = model.architecture_variables()
-    names = [variable.name for variable in own]
+    variables = model.architecture_variables()
+    names = [variable.name for variable in variables]
     assert sum("strength_logits" in name for name in names) == 3  # one input has no strength
     assert sum("peer_logits" in name for name in names) == 8  # connections
     expected = small.logits(model, small.clips())
@@ -185,7 +185,7 @@ def test_learned_connections_are_variables_that_are_kept_and_restored(tmp_path) 
     other = small.network(small.architecture(), seed=1)
     assert np.abs(small.logits(other, small.clips()) - expected).max() > 0.1
     tf.train.Checkpoint(model=other).read(path).assert_consumed()
-    for mine, restored in zip(own, other.architecture_variables(), strict=True):
+    for mine, restored in zip(variables, other.architecture_variables(), strict=True):
         np.testing.assert_array_equal(mine, restored)
     np.testing.assert_allclose(small.logits(other, small.clips()), expected, atol=1e-6)
 
@@ -211,10 +211,10 @@ def test_frames_and_batch_are_free() -> None:
     traced = tf.function(lambda x: model(x, training=False), input_signature=[signature])
     for batch, frames, size in ((2, 8, 32), (1, 16, 32), (3, 1, 48)):
         features = small.clips(batch, frames, size, streams=model.streams)
-        found, eager = traced(features), model(features, training=False)
-        assert found["frame_logits"].shape == (batch, frames, small.CLASSES)
+        outputs, eager = traced(features), model(features, training=False)
+        assert outputs["frame_logits"].shape == (batch, frames, small.CLASSES)
         tolerance = 1e-5 * np.abs(eager["frame_logits"]).max()
-        np.testing.assert_allclose(found["frame_logits"], eager["frame_logits"], atol=tolerance)
+        np.testing.assert_allclose(outputs["frame_logits"], eager["frame_logits"], atol=tolerance)
     assert traced.experimental_get_tracing_count() == 1
 
 
@@ -282,7 +282,7 @@ def test_mixed_bfloat16_trains() -> None:
         model.set_weights(exact.get_weights())
         features = small.clips()
         # Before the step below, which moves this model's averages of batch norm alone.
-        found, expected = small.logits(model, features), small.logits(exact, features)
+        actual, expected = small.logits(model, features), small.logits(exact, features)
         with tf.GradientTape() as tape:
             loss = loss_of(model, features)
         gradients = tape.gradient(loss, model.trainable_variables)
@@ -290,8 +290,8 @@ def test_mixed_bfloat16_trains() -> None:
         tf_keras.mixed_precision.set_global_policy("float32")
     assert {variable.dtype for variable in model.variables} == {tf.float32}
     assert all(gradient.dtype == tf.float32 for gradient in gradients)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=0.03 * np.abs(expected).max())
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, expected, atol=0.03 * np.abs(expected).max())
 
 
 def test_half_precision_does_not_round_frames_before_the_flow_sees_them(monkeypatch) -> None:
@@ -371,6 +371,6 @@ def test_rgb_is_scaled_by_the_models_settings() -> None:
     normalised = (rgb / 255 - 0.45) / 0.225
     fed = 255 * (normalised * np.float32([0.1, 0.12, 0.14]) + np.float32([0.3, 0.4, 0.5]))
     expected = model(features, training=False)["logits"]
-    found = other({**features, "rgb": fed}, training=False)["logits"]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    actual = other({**features, "rgb": fed}, training=False)["logits"]
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
     assert np.abs(other(features, training=False)["logits"] - expected).max() > 1e-3

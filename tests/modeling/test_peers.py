@@ -16,7 +16,7 @@ OBJECT = 2
 
 
 def gated_by_the_right_peer() -> Architecture:
-    """Node 3 alone chooses its peer, and nothing but its gate can bring objects to the output."""
+    """Node 3 alone chooses its peer, and only its gate can bring objects to the output."""
     stems = (Stem("rgb", 4), Stem("flow", 3), Stem("object", 2))
     blocks = (
         Block(1, (0,), 2),

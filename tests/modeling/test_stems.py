@@ -95,7 +95,7 @@ def test_object_stem_is_the_maximum_of_one_hot_maps(
 
 @pytest.mark.parametrize("classes", [31, 32, 33, 64, 151, 255])
 @pytest.mark.parametrize("execution", [PLAIN, CPU])
-def test_every_class_lights_its_own_channel_alone(classes: int, execution: Execution) -> None:
+def test_every_class_lights_only_its_channel(classes: int, execution: Execution) -> None:
     ids = np.broadcast_to(np.arange(classes, dtype=np.uint8)[:, None, None], (classes, 4, 4))
     np.testing.assert_array_equal(
         ObjectStem(classes, execution=execution)(ids)[:, 0, 0], np.eye(classes)

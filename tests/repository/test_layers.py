@@ -13,7 +13,7 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "official_vision"
 
-_BASE = {"errors", "files", "interruption", "names", "plain"}
+_BASE = {"errors", "files", "formats", "interruption", "names", "plain"}
 _FACTS = _BASE | {"architecture", "specs"}
 _TOOLS = {"workers", "fonts", "pictures"}
 # A folder or file of the package -> what of the package it may import beside itself.
@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "plain": set(),
     "interruption": set(),
     "files": {"errors", "interruption"},
+    "formats": {"errors", "files"},
     "lock": {"errors"},
     "names": {"errors"},
     "cli": _BASE | {"specs"},
@@ -46,6 +47,7 @@ WITHOUT_TENSORFLOW = (
     "lock",
     "interruption",
     "files",
+    "formats",
     "names",
     "plain",
     "cli",

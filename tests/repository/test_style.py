@@ -68,11 +68,11 @@ def python_files(*folders: str) -> list[Path]:
 
 
 def text_files() -> list[Path]:
-    found = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*")]
-    found += REPOSITORY.iterdir()
+    paths = [path for folder in FOLDERS for path in (REPOSITORY / folder).rglob("*")]
+    paths += REPOSITORY.iterdir()
     return sorted(
         path
-        for path in found
+        for path in paths
         if path.is_file() and path.suffix in TEXT and "__pycache__" not in path.parts
     )
 
@@ -155,8 +155,8 @@ def test_inputs_are_not_checked_by_assert() -> None:
 
 
 def test_no_file_names_a_machine_or_a_registry() -> None:
-    found = [path for path in text_files() if FOREIGN.search(path.read_text())]
-    assert found == []
+    foreign = [path for path in text_files() if FOREIGN.search(path.read_text())]
+    assert foreign == []
 
 
 @pytest.mark.parametrize(

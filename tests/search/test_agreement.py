@@ -8,7 +8,7 @@ import pytest
 from official_vision.architecture.connections.derive import derive
 from official_vision.architecture.formats import save_architecture
 from official_vision.errors import UserError
-from official_vision.search.agreement import agreements, compare, describe_agreement, read_found
+from official_vision.search.agreement import agreements, compare, describe_agreement, read_derived
 from official_vision.search.space import one_shot_space
 from tests.modeling import small
 
@@ -17,10 +17,10 @@ COUNT = 3 + 4 + 5 + 6
 CANDIDATES = {3: 3, 4: 4, 5: 5, 6: 6}
 
 
-def write(folder, kept, peer=0, graph=SPACE):
+def write(folder, connections, peer=0, graph=SPACE):
     """A search that kept some connections, all with one peer."""
     strengths = {
-        i: [0.9 if (j, i) in kept else 0.1 for j in node.inputs]
+        i: [0.9 if (j, i) in connections else 0.1 for j in node.inputs]
         for i, node in enumerate(graph.nodes)
         if node.inputs
     }
@@ -40,19 +40,22 @@ TWO = {(0, 3), (1, 3), (3, 5), (5, 6)}
 
 
 def test_connections_have_the_numbers_of_the_space(tmp_path):
-    assert set(read_found(write(tmp_path / "one", ONE)).peers) == ONE
-    assert set(read_found(write(tmp_path / "two", TWO)).peers) == TWO
+    assert set(read_derived(write(tmp_path / "one", ONE)).peers) == ONE
+    assert set(read_derived(write(tmp_path / "two", TWO)).peers) == TWO
 
 
 def test_by_hand(tmp_path):
-    one, two = read_found(write(tmp_path / "one", ONE)), read_found(write(tmp_path / "two", TWO))
-    found = compare(one, two)
-    assert found.jaccard == 3 / 5
+    one, two = (
+        read_derived(write(tmp_path / "one", ONE)),
+        read_derived(write(tmp_path / "two", TWO)),
+    )
+    agreement = compare(one, two)
+    assert agreement.jaccard == 3 / 5
     chance = 4 * 4 / COUNT
-    assert found.jaccard_by_chance == pytest.approx(chance / (8 - chance))
-    assert found.equal_peers == 1
-    assert found.equal_peers_by_chance == pytest.approx((1 / 3 + 1 / 5 + 1 / 6) / 3)
-    other = read_found(write(tmp_path / "other", TWO, peer=1))
+    assert agreement.jaccard_by_chance == pytest.approx(chance / (8 - chance))
+    assert agreement.equal_peers == 1
+    assert agreement.equal_peers_by_chance == pytest.approx((1 / 3 + 1 / 5 + 1 / 6) / 3)
+    other = read_derived(write(tmp_path / "other", TWO, peer=1))
     assert compare(one, other).equal_peers == 0
     mixed = dataclasses.replace(other, peers={**other.peers, (0, 3): 0})
     assert compare(one, mixed).equal_peers == pytest.approx(1 / 3)
@@ -71,7 +74,9 @@ def test_chance_is_what_random_draws_give():
 
 
 def test_all_pairs_are_told(tmp_path):
-    folders = [write(tmp_path / n, kept) for n, kept in (("a", ONE), ("b", TWO), ("c", ONE))]
+    folders = [
+        write(tmp_path / n, connections) for n, connections in (("a", ONE), ("b", TWO), ("c", ONE))
+    ]
     assert [row.jaccard for row in agreements(folders)] == [0.6, 1.0, 0.6]
     text = describe_agreement(folders)
     assert len(text.splitlines()) == 1 + 3 + 2

@@ -77,14 +77,14 @@ def test_decided_gates_and_kept_connections_compute_the_same():
         for number, gate in enumerate(block.gates):
             chosen = number % len(gate.candidate_channels)
             gate.peer_logits.assign(60.0 * np.eye(len(gate.candidate_channels))[chosen])
-    found = make_discrete(one_shot, SearchSpec(threshold=0.0), {"method": "one_shot"})
+    discrete = make_discrete(one_shot, SearchSpec(threshold=0.0), {"method": "one_shot"})
     clips = small.clips(2, 3, 32)
-    before, after = one_shot.model(clips)["logits"], found.model(clips)["logits"]
+    before, after = one_shot.model(clips)["logits"], discrete.model(clips)["logits"]
     np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)
     assert np.ptp(before) > 1e-2
-    assert found.architecture.is_discrete()
-    assert found.architecture.nodes == found.model.architecture.nodes
-    assert found.architecture.provenance["learned"] == {
+    assert discrete.architecture.is_discrete()
+    assert discrete.architecture.nodes == discrete.model.architecture.nodes
+    assert discrete.architecture.provenance["learned"] == {
         "checkpoint": "run/ckpt-7",
         "step": 7,
         "method": "one_shot",
@@ -102,6 +102,6 @@ def test_batch_norms_get_the_statistics_of_the_smaller_network(tmp_path):
     precise = make_discrete(
         dataclasses.replace(one_shot, config=config), SearchSpec(keep_share=0.6), {}
     ).model
-    for own, other in zip(plain.variables, precise.variables, strict=True):
-        is_statistic = "moving" in own.name
-        assert np.array_equal(own, other) != is_statistic, own.name
+    for variable, other in zip(plain.variables, precise.variables, strict=True):
+        is_statistic = "moving" in variable.name
+        assert np.array_equal(variable, other) != is_statistic, variable.name

@@ -45,9 +45,9 @@ def searched(tmp_path_factory):
     config = settings_of(
         runs.write_data(folder / "data"), runs.save_small(folder), folder / "found"
     )
-    told = []
-    one_shot(config, note=told.append)
-    return config, folder / "found", told
+    lines = []
+    one_shot(config, note=lines.append)
+    return config, folder / "found", lines
 
 
 def record_of(folder):
@@ -60,7 +60,7 @@ def figures(trained):
 
 @pytest.mark.slow
 def test_the_record_holds_what_the_folders_hold(searched):
-    config, folder, told = searched
+    config, folder, lines = searched
     record = record_of(folder)
     stages = record["stages"]
     assert list(stages) == ["search", "derive", "retrain"]
@@ -81,11 +81,11 @@ def test_the_record_holds_what_the_folders_hold(searched):
     assert stages["search"]["one_shot"]["score"] == pytest.approx(figures(latest)["mAP"])
     last = evaluate.load_trained(folder / "retrain", "latest")
     assert stages["retrain"]["retrained"]["score"] == pytest.approx(figures(last)["mAP"])
-    kept = 100 * figures(last)["mAP"] / figures(latest)["mAP"]
-    assert stages["retrain"]["kept_score_percent"] == pytest.approx(kept)
+    percent = 100 * figures(last)["mAP"] / figures(latest)["mAP"]
+    assert stages["retrain"]["kept_score_percent"] == pytest.approx(percent)
     assert stages["retrain"]["steps_percent"] == 50
-    assert "retrained" in told[-1]
-    assert f"{stages['retrain']['retrained']['score']:.4f}" in told[-1]
+    assert "retrained" in lines[-1]
+    assert f"{stages['retrain']['retrained']['score']:.4f}" in lines[-1]
 
 
 @pytest.mark.slow
@@ -95,8 +95,8 @@ def test_the_derived_network_is_what_was_learned(searched):
     learned = learned_connectivity(folder / "search", "latest")
     expected = learned.derive(stages["derive"]["threshold"]).architecture
     derived = read_architecture(folder / "derived.json")
-    for own, other in zip(derived.nodes, expected.nodes, strict=True):
-        assert (own.inputs, getattr(own, "peers", None)) == (
+    for node, other in zip(derived.nodes, expected.nodes, strict=True):
+        assert (node.inputs, getattr(node, "peers", None)) == (
             other.inputs,
             getattr(other, "peers", None),
         )
@@ -105,8 +105,8 @@ def test_the_derived_network_is_what_was_learned(searched):
     assert stages["derive"]["threshold"] == pytest.approx(strengths[5])  # ceil(0.8 * 7) stay
     same, fewer = stages["derive"]["curve"]
     assert {**stages["derive"]["derived"], **same} == {**same, **stages["derive"]["derived"]}
-    kept = learned.derive(strengths[2]).architecture  # ceil(0.3 * 7)
-    assert fewer["connections"] == len(list(kept.connections())) < same["connections"]
+    smaller = learned.derive(strengths[2]).architecture  # ceil(0.3 * 7)
+    assert fewer["connections"] == len(list(smaller.connections())) < same["connections"]
     # Two pruned networks may rank so few clips alike; each must have the score that its weights give.
     trained = evaluate.load_trained(folder / "search", config.search.checkpoint)
     for point, strength in ((same, strengths[5]), (fewer, strengths[2])):
@@ -147,7 +147,7 @@ def test_what_is_done_is_not_done_again(searched, monkeypatch):
 @pytest.mark.slow
 def test_settings_that_do_not_fit_what_is_there_are_refused(searched):
     config, folder, _ = searched
-    kept = {path: path.read_bytes() for path in folder.glob("*.json")}
+    contents = {path: path.read_bytes() for path in folder.glob("*.json")}
 
     def change(**search):
         return dataclasses.replace(config, search=dataclasses.replace(config.search, **search))
@@ -160,7 +160,7 @@ def test_settings_that_do_not_fit_what_is_there_are_refused(searched):
         one_shot(change(keep_share=0.2), "retrain", lambda _: None)
     with pytest.raises(UserError, match=r"SearchSpec.threshold must leave connections"):
         one_shot(change(keep_share=None, threshold=1.0), "derive", lambda _: None)
-    for path, content in kept.items():
+    for path, content in contents.items():
         path.write_bytes(content)
 
 

@@ -15,15 +15,18 @@ SETTING = Setting(frames=2, size=32, num_classes=5, num_object_classes=small.OBJ
 
 def test_what_attention_adds_is_the_difference_of_two_bills():
     graph = small.architecture(peers=True)
-    found = attention_figures(graph, SETTING)
+    figures = attention_figures(graph, SETTING)
     gated = estimate(graph, SETTING).total
     plain = estimate(graph, dataclasses.replace(SETTING, gate="none")).total
-    assert (found["flops_without"], found["parameters_without"]) == (plain.flops, plain.parameters)
-    assert found["added_flops_percent"] == pytest.approx(100 * (gated.flops / plain.flops - 1))
-    assert found["added_parameters_percent"] == pytest.approx(
+    assert (figures["flops_without"], figures["parameters_without"]) == (
+        plain.flops,
+        plain.parameters,
+    )
+    assert figures["added_flops_percent"] == pytest.approx(100 * (gated.flops / plain.flops - 1))
+    assert figures["added_parameters_percent"] == pytest.approx(
         100 * (gated.parameters / plain.parameters - 1)
     )
-    assert (found["paper_flops_percent"], found["paper_parameters_percent"]) == (0.151, 1.68)
+    assert (figures["paper_flops_percent"], figures["paper_parameters_percent"]) == (0.151, 1.68)
 
 
 def test_how_decided_a_network_is():
@@ -34,11 +37,11 @@ def test_how_decided_a_network_is():
     peers = {i: ((1 / n,) * n,) * inputs[i] for i, n in candidates.items()}
     peers[6] = ((1.0,) + (0.0,) * 5,)  # one connection of eight has decided
     strengths = {3: (0.2, 0.9), 4: (0.5, 0.5, 0.5), 5: (0.5, 0.4)}
-    found = connection_figures(Learned(graph, strengths, peers), SETTING)
-    assert found["peer_entropy_share"] == pytest.approx(7 / 8)
-    assert (found["weakest_strength"], found["strongest_strength"]) == (0.2, 0.9)
+    figures = connection_figures(Learned(graph, strengths, peers), SETTING)
+    assert figures["peer_entropy_share"] == pytest.approx(7 / 8)
+    assert (figures["weakest_strength"], figures["strongest_strength"]) == (0.2, 0.9)
     expected = connection_costs(graph, SETTING).expected(graph, strengths, peers)
-    assert found["expected_cost_share"] == expected
+    assert figures["expected_cost_share"] == expected
 
 
 def row(score, steps):

@@ -1,11 +1,11 @@
 """Studies: variants and seeds laid out, failures isolated, finished runs taken as they are."""
 
-import json
 import statistics
 from pathlib import Path
 
 import pytest
 
+from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.search import study, study_report
 from official_vision.search.study import ExpectedPeers, Outcome, Variant
@@ -81,9 +81,8 @@ def test_a_failed_run_stops_no_other_and_finished_ones_stay(tmp_path, monkeypatc
         best = {"mAP": 1.0}
         folder = Path(config.train.model_dir)
         folder.mkdir(parents=True)
-        (folder / "result.json").write_text(
-            json.dumps({"figures": figures, "best": best, "seconds": 1.5})
-        )
+        result = {"figures": figures, "best": best, "seconds": 1.5}
+        formats.RESULT.write(folder / "result.json", result)
         return ""
 
     monkeypatch.setattr(study, "train_in_child", child)
@@ -99,13 +98,13 @@ def test_a_failed_run_stops_no_other_and_finished_ones_stay(tmp_path, monkeypatc
 
 def test_the_table_by_hand():
     outcomes = [
-        Outcome("a", 0, 0.5, found=(True, True)),
-        Outcome("a", 1, 0.75, found=(True, False)),
-        Outcome("a", 2, 0.625, found=(True, True)),
+        Outcome("a", 0, 0.5, peers_match=(True, True)),
+        Outcome("a", 1, 0.75, peers_match=(True, False)),
+        Outcome("a", 2, 0.625, peers_match=(True, True)),
         Outcome("b", 0, failure="broke"),
     ]
     rows = study_report.rows_of([Variant("a"), Variant("b")], outcomes)
-    assert (rows[0].mean, rows[0].found, rows[0].failed) == (0.625, 2, 0)
+    assert (rows[0].mean, rows[0].runs_that_match, rows[0].failed) == (0.625, 2, 0)
     assert rows[0].deviation == pytest.approx(0.125)  # squares .125, .125 and 0 over n - 1
     assert rows[0].deviation == statistics.stdev(rows[0].values)
     assert (rows[1].mean, rows[1].deviation, rows[1].failed) == (None, None, 1)

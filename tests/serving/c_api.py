@@ -57,18 +57,18 @@ def fields(message):
 
 def mapped(message, number):
     """Returns a map field as a dict of bytes."""
-    entries = [dict(fields(value)) for own, value in fields(message) if own == number]
+    entries = [dict(fields(value)) for key, value in fields(message) if key == number]
     return {entry[1].decode(): entry[2] for entry in entries}
 
 
 def tensors(signature, number):
     """Name -> (operation, output number, dtype) of a signature's inputs (1) or outputs (2)."""
-    found = {}
+    tensors_by_name = {}
     for name, info in mapped(signature, number).items():
         values = dict(fields(info))
         operation, _, index = values[1].decode().partition(":")
-        found[name] = operation.encode(), int(index), values[2]
-    return found
+        tensors_by_name[name] = operation.encode(), int(index), values[2]
+    return tensors_by_name
 
 
 def library(folder):
@@ -107,11 +107,11 @@ class Model:
             raise RuntimeError(self.tf.TF_Message(self.status).decode())
 
     def outputs(self, named):
-        found = (Output * len(named))()
-        for own, (operation, index, _) in zip(found, named, strict=True):
-            own.operation = self.tf.TF_GraphOperationByName(self.graph, operation)
-            own.index = index
-        return found
+        entries = (Output * len(named))()
+        for entry, (operation, index, _) in zip(entries, named, strict=True):
+            entry.operation = self.tf.TF_GraphOperationByName(self.graph, operation)
+            entry.index = index
+        return entries
 
     def tensor(self, value, dtype):
         value = np.ascontiguousarray(value, DTYPES[dtype])
@@ -130,22 +130,22 @@ class Model:
         )
         return np.frombuffer(content, DTYPES[dtype]).reshape(shape)
 
-    def ask(self, signature, streams):
+    def run(self, signature, streams):
         """Returns the outputs of a signature that are numbers."""
         inputs = tensors(self.signatures[signature], 1)
         wanted = {k: v for k, v in tensors(self.signatures[signature], 2).items() if v[2] in DTYPES}
         fed = (ctypes.c_void_p * len(inputs))(
-            *(self.tensor(streams[name], own[2]) for name, own in inputs.items())
+            *(self.tensor(streams[name], described[2]) for name, described in inputs.items())
         )
-        answers = (ctypes.c_void_p * len(wanted))()
+        results = (ctypes.c_void_p * len(wanted))()
         self.tf.TF_SessionRun(
             self.session, None, self.outputs(inputs.values()), fed, len(inputs),
-            self.outputs(wanted.values()), answers, len(wanted), None, 0, None, self.status,
+            self.outputs(wanted.values()), results, len(wanted), None, 0, None, self.status,
         )  # fmt: skip
         self.check()
         return {
-            name: self.array(answer, own[2])
-            for (name, own), answer in zip(wanted.items(), answers, strict=True)
+            name: self.array(result, described[2])
+            for (name, described), result in zip(wanted.items(), results, strict=True)
         }
 
 
@@ -155,10 +155,10 @@ def main():
     streams = dict(np.load(inputs, allow_pickle=False))
     wrong = {name: value[:, :0] for name, value in streams.items()}
     try:
-        model.ask(signature, wrong)
+        model.run(signature, wrong)
     except RuntimeError as error:
         print(f"refused: {error}")
-    np.savez(outputs, **model.ask(signature, streams))
+    np.savez(outputs, **model.run(signature, streams))
     foreign = {"tensorflow", "tf_keras", "keras", "official_vision", "official"} & set(sys.modules)
     print(f"foreign: {sorted(foreign)}")
 

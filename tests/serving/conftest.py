@@ -12,9 +12,9 @@ from tests.serving import exports
 
 
 @pytest.fixture(scope="session")
-def known_answers(tmp_path_factory):
+def known_scores(tmp_path_factory):
     """An exported file whose answers are known; tests set the clips that it is fed with."""
-    return exports.save_known_answers(tmp_path_factory.mktemp("known_answers"))
+    return exports.save_known_scores(tmp_path_factory.mktemp("known_scores"))
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +60,6 @@ def exported(run, tmp_path_factory):
 
 
 @pytest.fixture
-def predictor(known_answers):
+def predictor(known_scores):
     """Makes predictors whose clips are as asked."""
-    return lambda options=None, **clip: Predictor(exports.with_clip(known_answers, **clip), options)
+    return lambda options=None, **clip: Predictor(exports.with_clip(known_scores, **clip), options)

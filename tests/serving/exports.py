@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import av
 import numpy as np
 import tensorflow as tf
 
+from official_vision import formats
 from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.config import Config
@@ -21,13 +21,14 @@ from official_vision.data.storage.index import Index
 from official_vision.data.storage.shard_writer import ShardWriter, StoredVideo
 from official_vision.files import scratch_folder
 from official_vision.modeling.builder import build_model
+from official_vision.serving.export.description import feeding_to_dict
 from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec
 
 LABELS = ("bright", "late", "rightwards", "labelled")
 NEUTRAL = 0  # the object id of nothing found
 
 
-class KnownAnswers(tf.Module):
+class KnownScores(tf.Module):
     """Scores that anyone can work out from a clip, a class each.
 
     bright: a frame's mean colour / 255; late: its place in the clip, 0 to less than 1; rightwards: its
@@ -64,26 +65,26 @@ class KnownAnswers(tf.Module):
 
 
 def description(**clip):
-    """The model.json of KnownAnswers, fed with clips as `clip` says."""
+    """The model.json of KnownScores, fed with clips as `clip` says."""
     return {
         "labels": list(LABELS),
         "streams": ["rgb", "flow", "objects"],
-        "preparation": {
-            "short_side": 32,
-            "fps": None,
-            "flow": "dis",
-            "flow_bound": 20.0,
-            "objects": "opencv",
-        },
-        "clip": {"frames": 4, "frame_stride": 1, "size": 16, "short_video": "loop", **clip},
+        **feeding_to_dict(
+            PrepareSpec(short_side=32, flow="dis", flow_bound=20.0, objects="opencv").to_dict(),
+            DataSpec(**{"frames": 4, "size": 16, **clip}),
+        ),
+        "nodes": [],
+        "gates": [],
+        "stem_share": None,
+        "shared_stems": [],
     }
 
 
-def save_known_answers(folder):
+def save_known_scores(folder):
     """Writes `folder`/1 as export would."""
     path = folder / "model.json"
-    path.write_text(json.dumps(description()))
-    module = KnownAnswers([path])
+    formats.EXPORTED_MODEL.write(path, description())
+    module = KnownScores([path])
     tf.saved_model.save(module, str(folder / "1"), signatures={"streams": module.serve})
     path.unlink()
     return folder
@@ -92,7 +93,7 @@ def save_known_answers(folder):
 def with_clip(folder, **clip):
     """The same file, fed with other clips."""
     path = folder / "1" / "assets" / "model.json"
-    path.write_text(json.dumps(description(**clip)))
+    formats.EXPORTED_MODEL.write(path, description(**clip))
     return folder
 
 

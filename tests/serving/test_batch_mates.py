@@ -19,7 +19,7 @@ def strangers():
     """Streams of a clip of little contrast, then of black, white, noisy and ordinary clips."""
     random = np.random.default_rng(0)
     clips = small.clips(5, FRAMES, SIZE)
-    clips = {name: own.numpy() for name, own in clips.items()}
+    clips = {name: values.numpy() for name, values in clips.items()}
     rgb = clips["rgb"]
     rgb[0] = (
         100 + cv2.blur(rgb[0].reshape(FRAMES * SIZE, SIZE, 3), (5, 5)).reshape(rgb[0].shape) // 16
@@ -60,10 +60,10 @@ def test_alone_and_beside_strangers(settings, record):
         inference_network(model, discrete=False), list("abcde"), [], CLIP
     ).signatures()
     clips = strangers()
-    given = {name: clips[name] for name in model.streams}
+    features = {name: clips[name] for name in model.streams}
     requests = {
-        "streams": given,
-        "gates": given,
+        "streams": features,
+        "gates": features,
         "serving_default": {"rgb": clips["rgb"]},
         "encoded": {"frames": pngs(clips["rgb"])},
         "sequence_example": {"records": records(record, clips["rgb"])},
@@ -71,24 +71,24 @@ def test_alone_and_beside_strangers(settings, record):
     }
     if "frame_stems" in signatures:
         stems = signatures["frame_stems"]({"flow": tf.constant(clips["flow"])})
-        rest = {name: x for name, x in given.items() if name != "flow"}
+        rest = {name: x for name, x in features.items() if name != "flow"}
         requests["from_stems"] = rest | {name: x.numpy() for name, x in stems.items()}
     for name, serve in signatures.items():
         request = requests[name]
-        alone = answer(serve, name, {key: x[:1] for key, x in request.items()})
+        alone = outputs_of(serve, name, {key: x[:1] for key, x in request.items()})
         for others in ([0, 1], [0, 2], [0, 3], [0, 4], [0, 1, 2, 3, 4]):
-            beside = answer(serve, name, {key: x[others] for key, x in request.items()})
+            beside = outputs_of(serve, name, {key: x[others] for key, x in request.items()})
             for key, value in alone.items():
                 np.testing.assert_allclose(
                     beside[key][:1], value, atol=1e-5, err_msg=f"{name} {key}"
                 )
-    scores = answer(signatures["streams"], "streams", given)["scores"]
+    scores = outputs_of(signatures["streams"], "streams", features)["scores"]
     assert np.ptp(scores, axis=0).max() > 0.01  # they are not all the same
 
 
-def answer(serve, name, request):
+def outputs_of(serve, name, request):
     """What a signature answers for each clip."""
     request = {key: tf.constant(x) for key, x in request.items()}
     arguments = [request] if name not in ("encoded", "sequence_example") else list(request.values())
-    found = {key: value.numpy() for key, value in serve(*arguments).items()}
-    return {key: value for key, value in found.items() if key != "labels"}
+    outputs = {key: value.numpy() for key, value in serve(*arguments).items()}
+    return {key: value for key, value in outputs.items() if key != "labels"}

@@ -18,9 +18,9 @@ BRIGHT = 0  # column of the scores
 
 
 @pytest.fixture
-def predictor(known_answers):
+def predictor(known_scores):
     """Makes predictors with options."""
-    return lambda options=None: Predictor(exports.with_clip(known_answers), options)
+    return lambda options=None: Predictor(exports.with_clip(known_scores), options)
 
 
 def test_odd_videos_are_read_as_preparation_reads_them(predictor, tmp_path):

@@ -66,12 +66,12 @@ def test_a_table_and_json_of_what_was_found(predictor, brightening):
     result = predictor(options).predict(brightening)
     lines = predict.to_text(result, most=2).splitlines()
     assert lines[0] == f"{brightening} (2.3 s)"
-    (found,) = [s for s in result.segments if s.label == "bright"]
+    (segment,) = [s for s in result.segments if s.label == "bright"]
     score = result.scores[LATE]
     late = [s for s in result.segments if s.label == "late"]
     assert len(lines) == 4
     assert lines[2].split() == ["late", f"{score:.3f}", f"{late[0].start_sec:.1f}-2.3"]
-    assert lines[3].split()[-1] == f"{found.start_sec:.1f}-2.3"
+    assert lines[3].split()[-1] == f"{segment.start_sec:.1f}-2.3"
     values = json.loads(json.dumps(predict.to_dict(result)))
     assert [row["label"] for row in values["classes"]][:2] == ["late", "bright"]
     assert values["duration_sec"] == pytest.approx(2.3)
@@ -91,6 +91,6 @@ def test_a_long_videos_scores_are_written_as_means_of_neighbours(predictor, brig
     over_time = predict.to_dict(result)["scores_over_time"]
     firsts = [0, 5, 11, 17]  # of 23 frames
     assert over_time["times_sec"] == pytest.approx([t / 10 for t in firsts])
-    own = result.frame_scores[:, BRIGHT]
-    expected = [own[a:b].mean() for a, b in zip(firsts, [*firsts[1:], 23], strict=True)]
+    scores = result.frame_scores[:, BRIGHT]
+    expected = [scores[a:b].mean() for a, b in zip(firsts, [*firsts[1:], 23], strict=True)]
     np.testing.assert_allclose(over_time["scores"]["bright"], expected, atol=6e-5)

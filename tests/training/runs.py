@@ -141,8 +141,8 @@ def config(data, model_dir, graph, **settings):
     }
     changed = dict(settings)
     for section, spec in sections.items():
-        own = {f.name for f in dataclasses.fields(spec)}
-        taken = {name: changed.pop(name) for name in list(changed) if name in own}
+        names = {f.name for f in dataclasses.fields(spec)}
+        taken = {name: changed.pop(name) for name in list(changed) if name in names}
         if section == "train_data":  # both splits take what is given for data
             both = {name: value for name, value in taken.items() if name != "path"}
             sections["validation_data"] = dataclasses.replace(sections["validation_data"], **both)

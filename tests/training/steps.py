@@ -57,7 +57,7 @@ def after(
     model, optimizer = start(task)
     inputs = inputs or batch()
     step = tf.function(
-        lambda given: task.train_step(given, model, optimizer)[task.loss], jit_compile=jit
+        lambda batch: task.train_step(batch, model, optimizer)[task.loss], jit_compile=jit
     )
     losses = [float(step(inputs)) for _ in range(steps)]
     return losses, weights(model)
@@ -68,11 +68,11 @@ def weights(model: tf_keras.Model) -> dict[str, np.ndarray]:
 
 
 def assert_close(
-    found: dict[str, np.ndarray], expected: dict[str, np.ndarray], **by: float
+    actual: dict[str, np.ndarray], expected: dict[str, np.ndarray], **by: float
 ) -> None:
-    assert found.keys() == expected.keys()
+    assert actual.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, err_msg=name, **by)
+        np.testing.assert_allclose(actual[name], value, err_msg=name, **by)
 
 
 def moved(before: dict[str, np.ndarray], now: dict[str, np.ndarray]) -> set[str]:

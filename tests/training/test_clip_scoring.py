@@ -73,8 +73,8 @@ def test_other_classes_are_refused_and_other_preparation_is_told(run, tmp_path):
     index = runs.write_split(tmp_path / "slower", [0, 1])
     settings = {**index.settings, "fps": 5.0}
     dataclasses.replace(index, settings=settings).write(tmp_path / "slower")
-    found = of_split(trained, tmp_path / "slower").validation_index()
-    assert trained.unlike(found) == ["fps is None in train and 5.0 in slower"]
+    index = of_split(trained, tmp_path / "slower").validation_index()
+    assert trained.unlike(index) == ["fps is None in train and 5.0 in slower"]
 
 
 def test_a_new_classifier_may_begin_with_the_rest_of_a_run(run):
@@ -117,8 +117,8 @@ def test_data_are_found_where_they_lay_and_named_where_they_are_not(tmp_path, mo
     assert described.classes == runs.CLASSES
     assert described.settings["short_side"] == runs.SIZE
     moved = tmp_path / "moved" / "validation"
-    found = evaluation.load_trained(folder, "latest", data=moved)
-    assert found.validation_index() == Index.read(moved)
+    trained_on = evaluation.load_trained(folder, "latest", data=moved)
+    assert trained_on.validation_index() == Index.read(moved)
 
 
 def test_training_evaluates_as_the_command_does_and_reads_the_pooling(run):

@@ -9,7 +9,7 @@ import pytest
 from official_vision.data.storage.index import Labelling
 from official_vision.data.storage.label_summary import labelling_of
 from official_vision.errors import UserError
-from official_vision.training.settings_from_data import read_splits, settled, told
+from official_vision.training.settings_from_data import notes_on_settings, read_splits, settled
 from tests.training import runs
 
 GRAPH = runs.architecture()
@@ -29,8 +29,8 @@ def left_to_the_data(data, **settings):
 
 def indexes_of(config, **changes):
     """The splits' indexes with changes of the training data's."""
-    found = read_splits(config, GRAPH)
-    return {**found, "train": dataclasses.replace(found["train"], **changes)}
+    indexes = read_splits(config, GRAPH)
+    return {**indexes, "train": dataclasses.replace(indexes["train"], **changes)}
 
 
 def settle(data, settings=None, **changes):
@@ -88,7 +88,7 @@ def test_too_few_object_ids_are_refused_and_more_are_told(data):
         settle(data, {"num_object_classes": 3})
     config = left_to_the_data(data, num_object_classes=9)
     indexes = indexes_of(config)
-    lines = told(settled(config, GRAPH, indexes), config.model, GRAPH, indexes)
+    lines = notes_on_settings(settled(config, GRAPH, indexes), config.model, GRAPH, indexes)
     assert any("5 channels of the object stream are always 0" in line for line in lines)
 
 
@@ -97,7 +97,7 @@ def test_the_first_lines_say_what_was_decided(data):
     timed = Labelling(several="v2", timed="v3")
     prepared = {"settings": {"fps": 5.0, "short_side": 32}, "object_classes": ("none",)}
     indexes = indexes_of(config, labelling=timed, stored_object_ids=4, **prepared)
-    lines = told(settled(config, GRAPH, indexes), config.model, GRAPH, indexes)
+    lines = notes_on_settings(settled(config, GRAPH, indexes), config.model, GRAPH, indexes)
     assert lines[0] == (
         "data: train 16, validation 6 videos; 4 classes, any number of labels (sigmoid): "
         "video 'v2' has several labels"

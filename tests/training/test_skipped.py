@@ -29,11 +29,11 @@ def test_training_and_evaluation_skip_and_tell(tmp_path, capsys, monkeypatch):
     graph = runs.save_small(tmp_path)
     result = train(runs.config(data, tmp_path / "run", graph, steps=4, damaged="skip"))
     assert result.step == 4
-    told = re.findall(
+    skipped = re.findall(
         r"skipped '.*' at byte \d+ of (.*): (its checksum.*)", capsys.readouterr().out
     )
     reason = "its checksum or its content is wrong"
-    assert told == [(str(data / "train" / path.name), reason), (str(path), reason)]
+    assert skipped == [(str(data / "train" / path.name), reason), (str(path), reason)]
     warnings = []
     monkeypatch.setattr(logging, "warning", lambda text, *values: warnings.append(text % values))
     scores = score_clips(load_trained(tmp_path / "run", "latest"))

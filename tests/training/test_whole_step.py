@@ -38,22 +38,22 @@ def test_the_whole_step_compiles_with_xla():
     Measured: 1.5e-6 of the greatest. In a third step one activation falls on the other side of a ReLU or max
     pool, whose gradient jumps: weights then differ by 1e-3.
     """
-    found = []
+    runs = []
     for jit in (False, True):
         task = steps.make_task({"name": "adam", "learning_rate": 0.05}, **EVERYTHING)
         model, optimizer = steps.start(task)
         before = steps.weights(model)
         step = tf.function(
-            lambda given, task=task, model=model, optimizer=optimizer: task.train_step(
-                given, model, optimizer
+            lambda batch, task=task, model=model, optimizer=optimizer: task.train_step(
+                batch, model, optimizer
             )[task.loss],
             jit_compile=jit,
         )
         losses = [float(step(steps.batch())) for _ in range(2)]
         assert losses[1] < losses[0]
         assert len(steps.moved(before, steps.weights(model))) > 20
-        found.append((losses, steps.weights(model)))
-    (losses, weights), (compiled_losses, compiled) = found
+        runs.append((losses, steps.weights(model)))
+    (losses, weights), (compiled_losses, compiled) = runs
     np.testing.assert_allclose(compiled_losses, losses, rtol=1e-5)
     for name, value in weights.items():
         np.testing.assert_allclose(
@@ -69,7 +69,7 @@ def test_an_overflow_in_float16_is_passed_over():
         model, optimizer = steps.start(task)
         scale = optimizer._loss_scale.current_loss_scale
         scale.assign(2.0**40)  # beyond float16, whose greatest number is 65504
-        step = tf.function(lambda given: task.train_step(given, model, optimizer)[task.loss])
+        step = tf.function(lambda batch: task.train_step(batch, model, optimizer)[task.loss])
         trained = {steps.name_of(variable) for variable in model.trainable_variables}
         before = steps.weights(model)
         skipped = 0

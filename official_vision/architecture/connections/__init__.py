@@ -1,1 +1,1 @@
-"""Connections and peers: how strong they are, and networks derived from them."""
+"""Strengths and peers of connections, and the networks derived from them."""

@@ -1,4 +1,4 @@
-"""What a trained network says about its connections: strengths, and how decided their peers are."""
+"""Learned strengths and peers of a network's connections."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PeerChoice:
 
     @property
     def probability(self) -> float:
-        """Of the most probable node."""
+        """The probability of the most probable node."""
         return max(self.distribution)
 
     @property
@@ -48,7 +48,7 @@ class PeerChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Learned:
-    """A network and what training made of its connections.
+    """A network with the strengths and peers that training learned.
 
     Attributes:
       architecture: the network, as it was built.
@@ -65,7 +65,7 @@ class Learned:
     source: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def choices(self) -> dict[tuple[int, int], PeerChoice]:
-        """Returns (source, consumer) -> the connection's peers, for all one-shot connections."""
+        """Returns the peers of all one-shot connections, by (source, consumer)."""
         plan = make_plan(self.architecture)
         return {
             (source, index): PeerChoice(plan[index].candidates, row)
@@ -84,7 +84,7 @@ class Learned:
         }
 
     def derive(self, threshold: float) -> Derivation:
-        """Returns the discrete network (architecture/connections/derive.py), which says where it comes from.
+        """Returns the discrete network (architecture/connections/derive.py), whose provenance names its origin.
 
         Raises:
           ArchitectureError: a threshold outside [0, 1].
@@ -101,14 +101,14 @@ def connection_strengths(
     """Yields (source, consumer, strength) for every connection.
 
     Args:
-      architecture: strengths that it gives stand where none are learned.
-      learned: of each block's inputs; None is yielded where neither says anything.
+      architecture: its strengths apply where none are learned.
+      learned: of each block's inputs; None is yielded where neither has any.
     """
     for index, node in enumerate(architecture.nodes):
         if not node.inputs:
             continue
-        own = learned.get(index, node.strengths) or (None,) * len(node.inputs)
-        for source, strength in zip(node.inputs, own, strict=True):
+        strengths = learned.get(index, node.strengths) or (None,) * len(node.inputs)
+        for source, strength in zip(node.inputs, strengths, strict=True):
             yield source, index, strength
 
 

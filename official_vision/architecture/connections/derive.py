@@ -39,14 +39,14 @@ def derive(
     A connection weaker than `threshold` goes, but a block keeps its strongest one. All outputs stay, for
     the classifier reads every one of them. A node that then neither leads to an output nor is the
     chosen peer of a connection that does goes too: a chosen peer stays with all that feeds it, for its
-    gate was learned on exactly that node. Where a block loses its coarsest inputs its own stride grows,
+    gate was learned on exactly that node. Where a block loses its coarsest inputs its stride grows,
     so that every node keeps its resolution. A block left with one input passes it on as it is: without
     strength and 1x1 convolution.
 
     Args:
       architecture: the one-shot network.
       strengths: learned strengths (after the sigmoid) of each block's inputs; blocks without an
-        entry keep their own, or all their connections where they have none.
+        entry keep those of the graph, or all their connections where they have none.
       peer_distributions: of each block, a row an input: the softmax over its candidates
         (`NodePlan.candidates`). Blocks without an entry keep the peers they name.
       threshold: in [0, 1].
@@ -60,14 +60,16 @@ def derive(
         )
     plan = make_plan(architecture)
     blocks: dict[int, Block] = {}
-    kept: dict[int, tuple[int, ...]] = {}
-    for own in plan:
-        block = architecture.nodes[own.index]
+    kept_inputs: dict[int, tuple[int, ...]] = {}
+    for node in plan:
+        block = architecture.nodes[node.index]
         if isinstance(block, Block):
-            learned = (strengths or {}).get(own.index, block.strengths)
-            rows = (peer_distributions or {}).get(own.index)
-            block = _with_peers(own.index, block, rows, own.candidates)
-            blocks[own.index], kept[own.index] = _pruned(own.index, block, learned, threshold)
+            learned = (strengths or {}).get(node.index, block.strengths)
+            rows = (peer_distributions or {}).get(node.index)
+            block = _with_peers(node.index, block, rows, node.candidates)
+            blocks[node.index], kept_inputs[node.index] = _pruned(
+                node.index, block, learned, threshold
+            )
     alive = _alive(architecture.outputs, blocks)
     new_index = {old: new for new, old in enumerate(sorted(alive))}
     derived = _rebuilt(architecture, blocks, plan, new_index)
@@ -82,7 +84,7 @@ def derive(
     return Derivation(
         dataclasses.replace(derived, provenance=provenance),
         new_index,
-        {old: positions for old, positions in kept.items() if old in alive},
+        {old: positions for old, positions in kept_inputs.items() if old in alive},
     )
 
 
@@ -92,7 +94,7 @@ def _with_peers(
     distributions: Sequence[Sequence[float]] | None,
     candidates: Sequence[int],
 ) -> Block:
-    """The block with each connection's most probable peer, the earliest of equals."""
+    """Returns the block with each connection's most probable peer, the earliest of equals."""
     if distributions is None:
         return block
     if len(distributions) != len(block.inputs):
@@ -104,14 +106,16 @@ def _with_peers(
 def _pruned(
     index: int, block: Block, strengths: Sequence[float] | None, threshold: float
 ) -> tuple[Block, tuple[int, ...]]:
-    """The block with the inputs that are strong enough, and their positions."""
+    """Returns the block with the inputs that are strong enough, and their positions."""
     positions = tuple(range(len(block.inputs)))
     kept_strengths = None
     if strengths is not None and len(positions) > 1:
-        own = _checked(index, "input", strengths, len(positions))
-        strongest = own.index(max(own))
-        positions = tuple(p for p in positions if own[p] >= threshold or p == strongest)
-        bounded = tuple(min(max(own[p], _LEAST_STRENGTH), 1 - _LEAST_STRENGTH) for p in positions)
+        checked = _checked(index, "input", strengths, len(positions))
+        strongest = checked.index(max(checked))
+        positions = tuple(p for p in positions if checked[p] >= threshold or p == strongest)
+        bounded = tuple(
+            min(max(checked[p], _LEAST_STRENGTH), 1 - _LEAST_STRENGTH) for p in positions
+        )
         kept_strengths = bounded if len(positions) > 1 else None
     pruned = dataclasses.replace(
         block,
@@ -137,7 +141,7 @@ def _refuse(index: int, wanted: str, received: object) -> None:
 
 
 def _alive(outputs: Sequence[int], blocks: Mapping[int, Block]) -> set[int]:
-    """Nodes that reach an output through kept connections or as the peers of such."""
+    """Returns the nodes that reach an output through kept connections, or as peers of such connections."""
     alive = {*outputs}
     for index in range(max(outputs), -1, -1):
         if index in alive and index in blocks:

@@ -1,4 +1,4 @@
-"""What the nodes of a network are to each other as a whole: all lead to outputs, which are alike."""
+"""Rules about all nodes together: all lead to outputs, and outputs are alike."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_connected(graph: Any) -> None:
 
 
 def _check_outputs(graph: Any) -> None:
-    """One classifier reads the mean of the outputs' averages, so they must have equal widths."""
+    """Refuses outputs of unequal widths: the classifier reads the mean of their averages."""
     first, *others = graph.outputs
     width = graph.kind.output_channels
     for index in others:

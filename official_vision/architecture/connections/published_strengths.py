@@ -1,4 +1,4 @@
-"""Connection strengths that the authors published: after the sigmoid, a row per block.
+"""Connection strengths that the authors published: after the sigmoid, one row per block.
 
 Blocks with a single input have none.
 """

@@ -1,1 +1,1 @@
-"""What networks cost: parameters, FLOPs and memory of nodes and connections, from the graph alone."""
+"""Costs of networks: parameters, FLOPs and memory of nodes and connections, from the graph alone."""

@@ -1,4 +1,4 @@
-"""What each connection costs by itself, so that a search can weigh connections against one another."""
+"""The cost of each connection, so that a search can weigh connections against one another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Connection = tuple[int, int]  # source, consumer
 
 @dataclasses.dataclass(frozen=True)
 class ConnectionCosts:
-    """The price of each connection of a network's built blocks.
+    """The price of each connection of the blocks that are built.
 
     Attributes:
       maps: of carrying the map: its pool, scaling and 1x1 convolution.
@@ -31,7 +31,7 @@ class ConnectionCosts:
 
     @property
     def full(self) -> float:
-        """Of all connections, each gated by its dearest candidate."""
+        """The costs of all connections, each with its most expensive candidate gate."""
         return sum(
             cost + max(self.gates[connection], default=0.0)
             for connection, cost in self.maps.items()
@@ -43,7 +43,7 @@ class ConnectionCosts:
         strengths: Mapping[int, Sequence[float]],
         peers: Mapping[int, Sequence[Sequence[float]]],
     ) -> float:
-        """The share of `full` that strengths and peers amount to.
+        """Returns the share of `full` that strengths and peers amount to.
 
             sum over connections of sigmoid(w) * (map + sum over k of softmax(h)_k * gate_k) / full
 
@@ -79,34 +79,35 @@ def connection_costs(architecture: Architecture, setting: Setting) -> Connection
     """
     plan = make_plan(architecture, setting.num_object_classes)
     alive = architecture.live_nodes(gated_by_peers=setting.gate == "peer")
-    built = [own for own in plan if own.fusion is not None and own.index in alive]
+    built = [node for node in plan if node.fusion is not None and node.index in alive]
     users = Counter(
         route
-        for own in built
-        for route in zip(own.fusion.inputs, own.fusion.pool_ratios, strict=True)
+        for node in built
+        for route in zip(node.fusion.inputs, node.fusion.pool_ratios, strict=True)
     )
     maps: dict[Connection, float] = {}
     gates: dict[Connection, tuple[float, ...]] = {}
-    for own in built:
-        read = own.gate_sources(setting.gate)
-        for position, source in enumerate(own.fusion.inputs):
+    for node in built:
+        read = node.gate_sources(setting.gate)
+        for position, source in enumerate(node.fusion.inputs):
             peers = read[position].nodes if read else ()
             is_open = isinstance(peers, tuple)
             known = peers if is_open else (peers,)
-            costs = tuple(_gate(own, position, plan[peer], setting) for peer in known)
-            gates[source, own.index] = costs if is_open else ()
-            maps[source, own.index] = (
-                _carried(own, position, setting)
-                + _pooled(own, position, setting) / users[source, own.fusion.pool_ratios[position]]
+            costs = tuple(_gate(node, position, plan[peer], setting) for peer in known)
+            gates[source, node.index] = costs if is_open else ()
+            maps[source, node.index] = (
+                _carried(node, position, setting)
+                + _pooled(node, position, setting)
+                / users[source, node.fusion.pool_ratios[position]]
                 + (0.0 if is_open else costs[0])
             )
     return ConnectionCosts(maps, gates, "arithmetic")
 
 
-def _carried(own: NodePlan, position: int, setting: Setting) -> float:
-    """Scaling a map, and its share of the 1x1 convolution to the fused width."""
-    fusion, positions = own.fusion, setting.positions(own.input_stride)
-    if len(fusion.inputs) == 1:  # passed on as it is, but for a gate
+def _carried(node: NodePlan, position: int, setting: Setting) -> float:
+    """Counts the scaling of a map, and its share of the 1x1 convolution to the fused width."""
+    fusion, positions = node.fusion, setting.positions(node.input_stride)
+    if len(fusion.inputs) == 1:  # passed on unchanged, except for a gate
         return float(positions * fusion.input_channels[0] * (setting.gate != "none"))
     width = fusion.input_channels[position]
     cost = float(positions * width)
@@ -116,16 +117,16 @@ def _carried(own: NodePlan, position: int, setting: Setting) -> float:
     return cost
 
 
-def _pooled(own: NodePlan, position: int, setting: Setting) -> float:
-    ratio, width = own.fusion.pool_ratios[position], own.fusion.input_channels[position]
+def _pooled(node: NodePlan, position: int, setting: Setting) -> float:
+    ratio, width = node.fusion.pool_ratios[position], node.fusion.input_channels[position]
     if ratio == 1:
         return 0.0
-    return float(max_pool(setting.positions(own.input_stride), ratio**2, width).arithmetic)
+    return float(max_pool(setting.positions(node.input_stride), ratio**2, width).arithmetic)
 
 
-def _gate(own: NodePlan, position: int, peer: NodePlan, setting: Setting) -> float:
-    """One vector a frame: a fully connected layer (none for a static gate) and the sigmoid."""
-    width = own.fusion.input_channels[position]
+def _gate(node: NodePlan, position: int, peer: NodePlan, setting: Setting) -> float:
+    """Counts one vector per frame: a fully connected layer (none for a static gate) and the sigmoid."""
+    width = node.fusion.input_channels[position]
     squashing = float(setting.frames * width)
     if setting.gate == "static":
         return squashing

@@ -1,4 +1,4 @@
-"""What peer attention adds to a network, beside the paper's figures (supplement A.2)."""
+"""The overhead of peer attention, beside the paper's figures (supplement A.2)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PAPER_PARAMETERS_PERCENT = 1.68
 
 @dataclasses.dataclass(frozen=True)
 class Overhead:
-    """What gates add to the same network without gates, in percent.
+    """The overhead of gates against the same network without gates, in percent.
 
     Attributes:
       choice: of the gates' sources.
       flops: of convolutions and fully connected layers.
       arithmetic: of everything as built, elementwise operations included: averages are taken once
         for all gates, and a gate is multiplied with the strength before the map is scaled.
-      unshared: of everything if each gate took its own averages and scaled its own map.
+      unshared: of everything if no gates shared averages or scaled maps.
       parameters: of the gates.
       kept_nodes: nodes that only serve as peers, and are left out of a network without gates.
       parameters_with_kept: of the gates and those nodes.
@@ -84,13 +84,13 @@ _PICKS: dict[str, _Pick] = {
 
 
 def _unshared(cost: Cost) -> int:
-    """Values that the gates of all connections would average and scale, each for itself."""
+    """Counts the values that all gates would average and scale if none were shared."""
     values = 0
-    for own in cost.plan:
-        if own.fusion is None or own.index not in cost.alive:
+    for node in cost.plan:
+        if node.fusion is None or node.index not in cost.alive:
             continue
-        for width, read in zip(own.fusion.input_channels, own.gate_sources("peer"), strict=True):
-            values += cost.setting.positions(own.input_stride) * width
+        for width, read in zip(node.fusion.input_channels, node.gate_sources("peer"), strict=True):
+            values += cost.setting.positions(node.input_stride) * width
             for peer, _ in read.maps():
                 plan = cost.plan[peer]
                 values += cost.setting.positions(plan.stride) * plan.output_channels
@@ -111,26 +111,26 @@ def _unnamed(architecture: Architecture) -> Architecture:
 
 def _discrete(architecture: Architecture, plan: Sequence[NodePlan], pick: _Pick) -> Architecture:
     distributions = {}
-    for own in plan:
-        if own.fusion is None:
+    for node in plan:
+        if node.fusion is None:
             continue
-        candidates = [plan[index] for index in own.candidates]
-        chosen = [pick(candidates, source).index for source in own.fusion.inputs]
-        distributions[own.index] = [
-            [float(index == peer) for index in own.candidates] for peer in chosen
+        candidates = [plan[index] for index in node.candidates]
+        chosen = [pick(candidates, source).index for source in node.fusion.inputs]
+        distributions[node.index] = [
+            [float(index == peer) for index in node.candidates] for peer in chosen
         ]
     return derive(architecture, peer_distributions=distributions).architecture
 
 
 def _compare(choice: str, plain: Cost, gated: Cost) -> Overhead:
-    kept = tuple(sorted(gated.alive - plain.alive))
+    extra_nodes = tuple(sorted(gated.alive - plain.alive))
     base, whole = plain.total, gated.total
     added = gated.of_role("gate", "average")
     scaling = gated.of_role("connection").elementwise - plain.of_role("connection").elementwise
     scaling -= sum(
         part.count.elementwise
         for part in gated.parts
-        if part.role == "connection" and part.node in kept
+        if part.role == "connection" and part.node in extra_nodes
     )
     return Overhead(
         choice,
@@ -138,7 +138,7 @@ def _compare(choice: str, plain: Cost, gated: Cost) -> Overhead:
         arithmetic=100 * (added.arithmetic + scaling) / base.arithmetic,
         unshared=100 * (added.flops + _unshared(gated)) / base.arithmetic,
         parameters=100 * added.parameters / base.parameters,
-        kept_nodes=kept,
+        kept_nodes=extra_nodes,
         parameters_with_kept=100 * (whole.parameters / base.parameters - 1),
         arithmetic_with_kept=100 * (whole.arithmetic / base.arithmetic - 1),
     )

@@ -1,7 +1,7 @@
-"""What one layer costs: parameters, arithmetic and memory, by formula.
+"""The cost of one layer by formula: parameters, arithmetic and memory.
 
 Conventions, for a batch of one clip: a multiply-add is 2 FLOPs; padding counts as data (as in
-TensorFlow's profiler); a batch norm has 4 parameters a channel, 2 of them moving averages.
+TensorFlow's profiler); a batch norm has 4 parameters per channel, 2 of them moving averages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _BYTES_PER_VALUE = 4  # float32
 
 @dataclasses.dataclass(frozen=True)
 class Count:
-    """What a part of the network costs.
+    """The cost of a part of the network.
 
     Attributes:
       trainable: parameters that training moves.
@@ -47,12 +47,12 @@ class Count:
 
 
 def total(counts: Iterable[Count]) -> Count:
-    """Returns the sum; nothing costs nothing."""
+    """Returns the sum; zero for no counts."""
     return sum(counts, Count())
 
 
 def convolution(positions: int, taps: int, inputs: int, outputs: int) -> Count:
-    """A convolution without bias.
+    """Counts a convolution without bias.
 
     Args:
       positions: frames x height x width of the output.
@@ -68,7 +68,7 @@ def convolution(positions: int, taps: int, inputs: int, outputs: int) -> Count:
 
 
 def batch_norm(positions: int, channels: int, activates: bool = True) -> Count:
-    """A batch norm (scale and shift), followed by a ReLU or not."""
+    """Counts a batch norm (scale and shift), followed by a ReLU or not."""
     return Count(
         trainable=2 * channels,
         moving=2 * channels,
@@ -77,7 +77,7 @@ def batch_norm(positions: int, channels: int, activates: bool = True) -> Count:
 
 
 def dense(rows: int, inputs: int, outputs: int, has_bias: bool = True) -> Count:
-    """A fully connected layer on `rows` vectors."""
+    """Counts a fully connected layer on `rows` vectors."""
     layer = convolution(rows, 1, inputs, outputs)
     if not has_bias:
         return layer
@@ -85,13 +85,13 @@ def dense(rows: int, inputs: int, outputs: int, has_bias: bool = True) -> Count:
 
 
 def max_pool(positions: int, window: int, channels: int) -> Count:
-    """A max pool; `positions` are of its output and `window` counts what each of them sees."""
+    """Counts a max pool; `positions` are of its output and `window` is the number of inputs of each."""
     values = positions * channels
     return Count(elementwise=(window - 1) * values, activation_bytes=_BYTES_PER_VALUE * values)
 
 
 def summed(values: int, maps: int) -> Count:
-    """The sum of several maps of `values` values; one map alone costs nothing."""
+    """Counts the sum of several maps of `values` values; one map alone costs nothing."""
     if maps == 1:
         return Count()
     return Count(elementwise=(maps - 1) * values, activation_bytes=_BYTES_PER_VALUE * values)

@@ -1,4 +1,4 @@
-"""What a network costs, worked out from its graph before any model is built."""
+"""The cost of a network, computed from its graph before any model is built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FLOW_ITERATION, _FLOW_SETUP = 50, 14
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What a cost depends on besides the graph, for a batch of one clip.
+    """The settings besides the graph on which a cost depends, for a batch of one clip.
 
     Attributes:
       gate: none, static, self or peer, as in the model's specification.
@@ -48,7 +48,7 @@ class Setting:
     flow_iterations: int = 40
 
     def positions(self, stride: int) -> int:
-        """Frames x height x width of a map at a stride from the input frame; sizes round up."""
+        """Returns frames * height * width of a map whose stride from the input frame is `stride`; sizes round up."""
         side = -(-self.size // stride)
         return self.frames * side * side
 
@@ -81,10 +81,10 @@ class Part:
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """The bill of a network.
+    """The bill of a network, node by node.
 
     Attributes:
-      architecture, setting: what was asked.
+      architecture, setting: what the bill is of.
       plan: every node's numbers.
       alive: nodes that can change the output; the others are not built.
       parts: the entries.
@@ -102,21 +102,21 @@ class Cost:
         return total(part.count for part in self.parts)
 
     def of_node(self, index: int) -> Count:
-        """A node with its incoming connections and gates."""
+        """Returns the cost of a node with its incoming connections and gates."""
         return total(part.count for part in self.parts if part.node == index)
 
     def of_role(self, *roles: str) -> Count:
-        """All parts of some roles (see `Part`)."""
+        """Returns the cost of all parts of some roles (see `Part`)."""
         return total(part.count for part in self.parts if part.role in roles)
 
     def of_connection(self, source: int, consumer: int) -> Count:
-        """One connection's pool, strength, scaling and gate; 1x1 convolutions serve several."""
+        """Returns the cost of a connection's pool, strength, scaling and gate; 1x1 convolutions serve several."""
         return total(
             part.count for part in self.parts if part.node == consumer and part.source == source
         )
 
     def of_streams(self) -> dict[str, Count]:
-        """What the nodes cost that only some streams feed, e.g. rgb, flow and rgb+flow.
+        """Returns the costs of the nodes by the streams that feed them, e.g. rgb, flow and rgb+flow.
 
         Flow computed in the model counts as flow, the classifier as all outputs together.
         """
@@ -129,7 +129,7 @@ class Cost:
         return dict(sorted(bill.items(), key=lambda item: (item[0].count("+"), item[0])))
 
     def shape(self, index: int) -> tuple[int, int, int, int]:
-        """A node's output, (frames, height, width, channels)."""
+        """Returns a node's output, (frames, height, width, channels)."""
         side = -(-self.setting.size // self.plan[index].stride)
         return self.setting.frames, side, side, self.plan[index].output_channels
 
@@ -138,10 +138,10 @@ def fed_by(architecture: Architecture) -> tuple[tuple[str, ...], ...]:
     """Returns the streams that feed each node, through connections alone (gates only open them)."""
     fed: list[set[str]] = []
     for node in architecture.nodes:
-        own = {STREAM_OF_STEM[node.kind]} if isinstance(node, Stem) else set()
-        fed.append(own.union(*(fed[source] for source in node.inputs)))
+        streams = {STREAM_OF_STEM[node.kind]} if isinstance(node, Stem) else set()
+        fed.append(streams.union(*(fed[source] for source in node.inputs)))
     return tuple(
-        tuple(stream for stream in STREAM_OF_STEM.values() if stream in own) for own in fed
+        tuple(stream for stream in STREAM_OF_STEM.values() if stream in streams) for streams in fed
     )
 
 
@@ -163,9 +163,9 @@ def estimate(architecture: Architecture, setting: Setting = Setting()) -> Cost:
     alive = architecture.live_nodes(gated_by_peers=setting.gate == "peer")
     bill = _Bill(architecture, setting, plan)
     parts = list(bill.flow())
-    for own in plan:
-        if own.index in alive:
-            parts.extend(bill.node(own))
+    for node in plan:
+        if node.index in alive:
+            parts.extend(bill.node(node))
     parts.extend(bill.head())
     return Cost(architecture, setting, plan, alive, tuple(parts))
 
@@ -188,22 +188,22 @@ class _Bill:
         pairs = positions // self._setting.frames * (self._setting.frames - 1)
         yield Part("flow", None, Count(0, 0, 0, arithmetic * pairs, 4 * 2 * positions))
 
-    def node(self, own: NodePlan) -> Iterator[Part]:
-        if own.stem is not None:
-            yield Part("stem", own.index, self._stem(own.stem))
+    def node(self, node: NodePlan) -> Iterator[Part]:
+        if node.stem is not None:
+            yield Part("stem", node.index, self._stem(node.stem))
             return
-        for source, ratio in zip(own.fusion.inputs, own.fusion.pool_ratios, strict=True):
+        for source, ratio in zip(node.fusion.inputs, node.fusion.pool_ratios, strict=True):
             if ratio > 1 and (source, ratio) not in self._pooled:
                 self._pooled.add((source, ratio))
                 count = max_pool(
-                    self._setting.positions(own.input_stride),
+                    self._setting.positions(node.input_stride),
                     ratio**2,
                     self._plan[source].output_channels,
                 )
-                yield Part("pool", own.index, count, source)
-        yield from self._gates(own)
-        yield from self._fusion(own)
-        yield Part("modules", own.index, self._modules(own))
+                yield Part("pool", node.index, count, source)
+        yield from self._gates(node)
+        yield from self._fusion(node)
+        yield Part("modules", node.index, self._modules(node))
 
     def _stem(self, stem: StemPlan) -> Count:
         width, count, stride = stem.channels, Count(), 1
@@ -220,15 +220,15 @@ class _Bill:
             count += max_pool(positions, stem.pool_size**2, width)
         return count
 
-    def _gates(self, own: NodePlan) -> Iterator[Part]:
-        sources = own.gate_sources(self._setting.gate)
+    def _gates(self, node: NodePlan) -> Iterator[Part]:
+        sources = node.gate_sources(self._setting.gate)
         # Without gates there are no sources.
-        for source, read in zip(own.fusion.inputs, sources, strict=bool(sources)):
+        for source, read in zip(node.fusion.inputs, sources, strict=bool(sources)):
             if self._setting.gate != "static":
                 for peer, ratio in read.maps():
                     yield from self._average(peer, ratio)
             width = self._plan[source].output_channels
-            yield Part("gate", own.index, self._gate(width, read.nodes), source)
+            yield Part("gate", node.index, self._gate(width, read.nodes), source)
 
     def _average(self, node: int, ratio: int) -> Iterator[Part]:
         if (node, ratio) in self._averaged:
@@ -251,8 +251,8 @@ class _Bill:
         mixing = Count(trainable=len(widths), elementwise=2 * rows * widest * len(widths))
         return total(maps) + mixing + dense(rows, widest, width) + squashing
 
-    def _fusion(self, own: NodePlan) -> Iterator[Part]:
-        fusion, positions = own.fusion, self._setting.positions(own.input_stride)
+    def _fusion(self, node: NodePlan) -> Iterator[Part]:
+        fusion, positions = node.fusion, self._setting.positions(node.input_stride)
         is_weighted, is_gated = len(fusion.inputs) > 1, self._setting.gate != "none"
         for source, width in zip(fusion.inputs, fusion.input_channels, strict=True):
             # Strength and gate are multiplied first, so that the map is scaled once. Where the network scales a
@@ -260,7 +260,7 @@ class _Bill:
             scaling = positions * width if is_weighted or is_gated else 0
             merging = self._setting.frames * width if is_weighted and is_gated else 0
             count = Count(trainable=int(is_weighted), elementwise=scaling + merging)
-            yield Part("connection", own.index, count, source)
+            yield Part("connection", node.index, count, source)
         if not is_weighted:
             return
         groups = {width: fusion.input_channels.count(width) for width in fusion.input_channels}
@@ -270,11 +270,11 @@ class _Bill:
             for width in fusion.convolved_widths
         ]
         counts.append(summed(positions * fusion.target_channels, len(groups)))
-        yield Part("fusion", own.index, total(counts))
+        yield Part("fusion", node.index, total(counts))
 
-    def _modules(self, own: NodePlan) -> Count:
-        count, stride = Count(), own.input_stride
-        for module in own.modules:
+    def _modules(self, node: NodePlan) -> Count:
+        count, stride = Count(), node.input_stride
+        for module in node.modules:
             count += self._architecture.kind.cost(module, stride, self._setting.positions)
             stride *= module.stride
         return count

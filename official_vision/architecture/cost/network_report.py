@@ -40,7 +40,7 @@ def describe(cost: Cost, overheads: Sequence[Overhead] = (), learned: Learned | 
     Args:
       cost: of the network.
       overheads: of peer attention; empty leaves them out.
-      learned: what training made of the connections: strengths in place of given ones, and peers.
+      learned: what training made of the connections: strengths in place of the graph's, and peers.
     """
     setting, architecture = cost.setting, cost.architecture
     whole = cost.total
@@ -68,14 +68,14 @@ def to_dict(
     choices = learned.choices() if learned else {}
     nodes = [
         {
-            "index": own.index,
-            "level": own.level,
-            "inputs": list(cost.architecture.nodes[own.index].inputs),
-            "output": list(cost.shape(own.index)),
-            "alive": own.index in cost.alive,
-            **_numbers(cost.of_node(own.index)),
+            "index": node.index,
+            "level": node.level,
+            "inputs": list(cost.architecture.nodes[node.index].inputs),
+            "output": list(cost.shape(node.index)),
+            "alive": node.index in cost.alive,
+            **_numbers(cost.of_node(node.index)),
         }
-        for own in cost.plan
+        for node in cost.plan
     ]
     connections = [
         {
@@ -104,9 +104,9 @@ def to_dict(
 
 
 def _strengths(cost: Cost, learned: Learned | None) -> dict[tuple[int, int], float | None]:
-    """(source, consumer) -> strength, for every connection."""
-    own = connection_strengths(cost.architecture, learned.strengths if learned else {})
-    return {(source, consumer): strength for source, consumer, strength in own}
+    """Returns the strength of every connection by (source, consumer)."""
+    strengths = connection_strengths(cost.architecture, learned.strengths if learned else {})
+    return {(source, consumer): strength for source, consumer, strength in strengths}
 
 
 def _peers_to_dict(choice: PeerChoice | None) -> dict[str, Any] | None:
@@ -124,7 +124,7 @@ def _peers_to_dict(choice: PeerChoice | None) -> dict[str, Any] | None:
 
 def _learned_to_dict(learned: Learned) -> dict[str, Any]:
     choices = list(learned.choices().values())
-    strengths = [strength for own in learned.strengths.values() for strength in own]
+    strengths = [strength for values in learned.strengths.values() for strength in values]
     return {
         **learned.source,
         "mean_strength": _mean(strengths),
@@ -134,7 +134,7 @@ def _learned_to_dict(learned: Learned) -> dict[str, Any]:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """Of the values that are there; None of none."""
+    """Returns the mean of the values that are not None; None without any."""
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
 
@@ -158,16 +158,16 @@ def _node_rows(
     whole = cost.total
     rows = [
         (
-            str(own.index),
-            str(own.level),
-            _what(cost.architecture.nodes[own.index]),
-            " x ".join(map(str, cost.shape(own.index))),
-            *_amounts(cost.of_node(own.index), whole),
-            _inputs(cost, own.index, strengths)
-            if own.index in cost.alive
+            str(node.index),
+            str(node.level),
+            _what(cost.architecture.nodes[node.index]),
+            " x ".join(map(str, cost.shape(node.index))),
+            *_amounts(cost.of_node(node.index), whole),
+            _inputs(cost, node.index, strengths)
+            if node.index in cost.alive
             else "left out: reaches no output",
         )
-        for own in cost.plan
+        for node in cost.plan
     ]
     flow = cost.of_role("flow")
     if flow != Count():
@@ -179,7 +179,7 @@ def _node_rows(
 
 
 def _amounts(count: Count, whole: Count) -> tuple[str, ...]:
-    """What _AMOUNTS heads; FLOPs are those of `Count.flops`, and the share is of all operations."""
+    """Returns the columns _AMOUNTS; FLOPs are those of `Count.flops`, and the share is of all operations."""
     return (
         f"{count.parameters:,}",
         f"{count.flops / 1e9:.3f}",
@@ -200,7 +200,7 @@ def _what(node: Stem | Block) -> str:
 
 
 def _inputs(cost: Cost, index: int, strengths: Mapping[tuple[int, int], float | None]) -> str:
-    """Input nodes, each with its strength and its gate's peer where they are known."""
+    """Names the input nodes, each with its strength and its gate's peer where they are known."""
     node = cost.architecture.nodes[index]
     texts = []
     for position, source in enumerate(node.inputs):
@@ -233,9 +233,9 @@ def _streams(cost: Cost) -> str:
 
 
 def _learned(learned: Learned, strengths: Mapping[tuple[int, int], float | None]) -> Iterator[str]:
-    """Where the strengths come from; every one-shot connection's peers; how decided they are."""
+    """Describes the origin of the strengths, every one-shot connection's peers, and their entropies."""
     source = "".join(f", {name} {learned.source[name]}" for name in ("checkpoint", "step"))
-    learnable = [strength for own in learned.strengths.values() for strength in own]
+    learnable = [strength for values in learned.strengths.values() for strength in values]
     text = f"learned{source}"
     if learnable:
         text += f": strengths {min(learnable):.2f} to {max(learnable):.2f}"
@@ -279,7 +279,7 @@ def _overheads(overheads: Sequence[Overhead]) -> str:
             f"+{overhead.arithmetic:.3f} %",
             f"+{overhead.unshared:.3f} %",
             f"+{overhead.parameters:.2f} %",
-            _kept(overhead),
+            _extra_nodes(overhead),
         )
         for overhead in overheads
     ]
@@ -296,12 +296,12 @@ def _overheads(overheads: Sequence[Overhead]) -> str:
     )
     legend = (
         "FLOPs: convolutions and fully connected layers; operations: all, as built, with averages "
-        "shared by all gates;\nunshared: if each gate took its own averages and scaled its own map."
+        "shared by all gates;\nunshared: if no gates shared averages or scaled maps."
     )
     return _table(headings, rows, {headings[0], headings[-1]}) + "\n" + legend
 
 
-def _kept(overhead: Overhead) -> str:
+def _extra_nodes(overhead: Overhead) -> str:
     if not overhead.kept_nodes:
         return ""
     nodes = ", ".join(map(str, overhead.kept_nodes))
@@ -312,7 +312,7 @@ def _kept(overhead: Overhead) -> str:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: Iterable[str]) -> str:
-    """Columns as wide as their widest entry; numbers to the right."""
+    """Aligns columns, as wide as their widest entry; numbers to the right."""
     table = [tuple(headings), *map(tuple, rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     aligned = [

@@ -46,8 +46,8 @@ def draw(
     Args:
       architecture: the network.
       path: .svg or .png.
-      strengths: of each block's inputs, in (0, 1); blocks without an entry take their own.
-      peers: of each block, the peer of each input; blocks without an entry take their own.
+      strengths: of each block's inputs, in (0, 1); blocks without an entry take the graph's.
+      peers: of each block, the peer of each input; blocks without an entry take the graph's.
 
     Raises:
       UserError: another suffix.
@@ -121,7 +121,7 @@ class _Picture:
         self._axes.text(x, y, text, **settings)
 
     def _colour(self, index: int) -> tuple[float, ...]:
-        """The mean of the colours of the streams that feed a node."""
+        """Returns the mean of the colours of the streams that feed a node."""
         colours = [_STREAM_COLOURS[stream] for stream in self._fed[index]]
         return tuple(sum(channel) / len(colours) for channel in zip(*colours, strict=True))
 
@@ -145,7 +145,7 @@ class _Picture:
             self._axes.plot(*gate, "o", markersize=2.6, color=colour, markeredgewidth=0)
 
     def _draw_curve(self, points: Sequence[tuple[float, float]], **style: Any) -> None:
-        """Level at every point: flat through lanes, an S between them."""
+        """Draws a curve whose tangent is horizontal at every point: flat through lanes, an S between them."""
         from matplotlib.patches import PathPatch
         from matplotlib.path import Path as Outline
 
@@ -184,7 +184,7 @@ class _Picture:
         self._write(x, y + 0.2, detail, fontsize=size, zorder=4)
 
     def _fitting(self, text: str, largest: float, letter_width: float) -> float:
-        """The font size in points at which a text is no wider than a box."""
+        """Returns the font size in points at which a text is no wider than a box."""
         box_points = 72 * _WIDTH_INCHES * _BOX_WIDTH / len(self._layout.columns)
         return min(largest, box_points / (letter_width * max(len(text), 1)))
 
@@ -217,7 +217,7 @@ class _Picture:
 
 
 def node_labels(index: int, node: Stem | Block) -> tuple[str, str]:
-    """Returns what a node's box says: number and kind, and what is special, two spaces between details."""
+    """Returns the text of a node's box: number and kind, and what is special, two spaces between details."""
     if isinstance(node, Stem):
         kind = {"rgb": "RGB", "flow": "flow", "object": "objects"}[node.kind]
         has_dilation = node.kind == "rgb" and node.temporal_dilation > 1

@@ -1,4 +1,4 @@
-"""Where a drawing puts nodes and wires: columns by level, and a lane for every wire that passes one.
+"""Positions of nodes and wires in a drawing: columns by level, and a lane for every wire that passes one.
 
 A wire is everything that leaves one node in one manner: its connections, or its gates. Connections
 of a node that run far share one lane through each column between, so that none crosses a box.
@@ -26,7 +26,7 @@ _SWEEPS = 12
 
 @dataclasses.dataclass(frozen=True)
 class Wire:
-    """What leaves a node: its connections to blocks, or its gates on connections."""
+    """The wires of a node: its connections to blocks, or its gates on connections."""
 
     source: int
     is_gate: bool
@@ -117,7 +117,7 @@ def ports(
 
 
 def _columns(architecture: Architecture) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """A column per level, or several where blocks of one level feed each other."""
+    """Returns one column per level, or several where blocks of one level feed each other."""
     places: list[tuple[int, int]] = []
     for node in architecture.nodes:
         within = [places[i][1] + 1 for i in node.inputs if places[i][0] == node.level]
@@ -129,7 +129,7 @@ def _columns(architecture: Architecture) -> tuple[tuple[int, ...], tuple[int, ..
 def _consumers(
     architecture: Architecture, peers: Mapping[int, Sequence[int]]
 ) -> dict[Wire, list[int]]:
-    """The blocks at which each wire ends, once for each connection or gate."""
+    """Returns the blocks at which each line ends, once for each connection or gate."""
     consumers: dict[Wire, list[int]] = {}
     for index, node in enumerate(architecture.nodes):
         if not isinstance(node, Block):
@@ -153,7 +153,7 @@ def _furthest_column(
 def _neighbours(
     architecture: Architecture, peers: Mapping[int, Sequence[int]], column_of: Sequence[int]
 ) -> dict[tuple[int | Wire, int], list[tuple[int | Wire, int]]]:
-    """What each item (a node or lane in a column) is joined to in the columns beside it."""
+    """Returns the neighbours of each item (a node or lane in a column) in the columns beside it."""
     joined: dict[tuple[int | Wire, int], list[tuple[int | Wire, int]]] = {}
     for wire, consumers in _consumers(architecture, peers).items():
         start = column_of[wire.source]
@@ -174,7 +174,7 @@ def _sweep(
     neighbours: Mapping[tuple[int | Wire, int], Sequence[tuple[int | Wire, int]]],
     tallest: float,
 ) -> dict[tuple[int | Wire, int], float]:
-    """Orders each column by the mean place of what its items are joined to, left and right in turn."""
+    """Orders each column by the mean place of its items' neighbours, left and right in turn."""
     places: dict[tuple[int | Wire, int], float] = {}
     for number, column in enumerate(items):
         places.update(_stack(column, number, heights, tallest))
@@ -184,8 +184,8 @@ def _sweep(
             pull = {}
             for position, item in enumerate(items[number]):
                 beside = [places[other] for other in neighbours.get((item, number), ())]
-                own = places[item, number]
-                pull[item] = (sum(beside) / len(beside) if beside else own, position)
+                place = places[item, number]
+                pull[item] = (sum(beside) / len(beside) if beside else place, position)
             # Stems stay in the order of the table: people look them up there.
             if number:
                 items[number] = sorted(items[number], key=pull.__getitem__)

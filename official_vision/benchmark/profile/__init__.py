@@ -1,1 +1,1 @@
-"""Where the time of a forward pass or training step goes."""
+"""Profiles of a forward pass or training step."""

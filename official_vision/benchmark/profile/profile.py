@@ -1,4 +1,4 @@
-"""Where a network's time goes: by node, by stream and by kind of operation, beside the FLOPs of each."""
+"""Profiles of a network: time by node, by stream and by kind of operation, beside the FLOPs of each."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KINDS = {
 
 
 def place_of(path: str) -> str:
-    """Returns where in the network an operation is: a node such as "node 05", FLOW, HEAD, SHARED or REST.
+    """Returns the place of an operation in the network: a node such as "node 05", FLOW, HEAD, SHARED or REST.
 
     SHARED are maps pooled once for several consumers, and averages that gates read; REST is loss, optimizer and
     whatever else is outside the network.
@@ -67,7 +67,7 @@ def measure_profiles(
     folder: str | os.PathLike,
     precisions: Sequence[str] = PRECISIONS,
 ) -> dict[str, Any]:
-    """Times each network without the profiler, then says where time goes under it.
+    """Times each network without the profiler, then profiles it.
 
     Args:
       configs: settings by name.
@@ -90,15 +90,15 @@ def measure_profiles(
             run()  # traces and compiles
             seconds = spread([seconds_of(run) for _ in range(rounds)])
             kernels = traced(run, rounds, Path(folder) / f"{name}-{precision}")
-            found = summary(kernels, rounds, architecture, cost)
-            profiles.append({"name": name, "precision": precision, "seconds": seconds} | found)
+            summed = summary(kernels, rounds, architecture, cost)
+            profiles.append({"name": name, "precision": precision, "seconds": seconds} | summed)
     return {"what": what, "rounds": rounds, "profiles": profiles}
 
 
 def summary(
     kernels: Sequence[Kernel], calls: int, architecture: Architecture, cost: Cost
 ) -> dict[str, Any]:
-    """Adds kernels up.
+    """Adds up the kernels' seconds by place, stream and kind.
 
     Args:
       kernels: that ran, of all calls.
@@ -106,13 +106,13 @@ def summary(
       architecture, cost: of the network that ran.
 
     Returns:
-      kernel_seconds, places, streams and kinds, as `measure_profiles` says; the most time first but for
+      kernel_seconds, places, streams and kinds, as of `measure_profiles`; the most time first except for
       places, which are in the graph's order.
     """
     fed = fed_by(architecture)
     streams = {_node(i): "+".join(names) for i, names in enumerate(fed)}
     streams |= {HEAD: "+".join(feeding_classifier(architecture))}
-    places = _added((place_of(own.path), own.seconds / calls) for own in kernels)
+    places = _added((place_of(kernel.path), kernel.seconds / calls) for kernel in kernels)
     flops = {_node(i): float(cost.of_node(i).flops) for i in sorted(cost.alive)}
     flops |= {role: float(cost.of_role(role).flops) for role in (FLOW, HEAD)}
     in_order = [name for name in (*flops, SHARED, REST) if places.get(name)]
@@ -123,7 +123,9 @@ def summary(
         "places": _shares({name: places[name] for name in in_order}, flops),
         "streams": _shares(by_time, done),
         "kinds": _shares(
-            _by_time(_added((kind_of(own.operation), own.seconds / calls) for own in kernels))
+            _by_time(
+                _added((kind_of(kernel.operation), kernel.seconds / calls) for kernel in kernels)
+            )
         ),
     }
 
@@ -140,7 +142,7 @@ def _added(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
 
 
 def _by_time(seconds: Mapping[str, float]) -> dict[str, float]:
-    return dict(sorted(seconds.items(), key=lambda own: -own[1]))
+    return dict(sorted(seconds.items(), key=lambda item: -item[1]))
 
 
 def _shares(
@@ -156,16 +158,17 @@ def _shares(
 
 
 def profile_text(result: Mapping[str, Any]) -> str:
-    """The figures as tables for the screen."""
+    """Returns the figures as tables for the screen."""
     blocks = []
-    for own in result["profiles"]:
+    for profile in result["profiles"]:
         lines = [
-            f"{result['what']} of {own['name']}, {own['precision']}: {own['seconds']['median']:.3f} s a call; "
-            f"kernels, summed over threads, {own['kernel_seconds']:.3f} s",
+            f"{result['what']} of {profile['name']}, {profile['precision']}: "
+            f"{profile['seconds']['median']:.3f} s per call; "
+            f"kernels, summed over threads, {profile['kernel_seconds']:.3f} s",
             f"  {'':<28} {'seconds':>8} {'share':>6}  of FLOPs",
         ]
         for table in ("places", "streams", "kinds"):
-            lines += [_line(row) for row in own[table]] + [""]
+            lines += [_line(row) for row in profile[table]] + [""]
         blocks.append("\n".join(lines[:-1]))
     return "\n\n".join(blocks)
 

@@ -1,4 +1,4 @@
-"""The drawing of where a network's time goes."""
+"""Drawings of profiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from official_vision.pictures import save_png
 
 
 def draw_profiles(result: Mapping[str, Any], path: str | os.PathLike) -> None:
-    """Draws a row of bars a network and precision: nodes, streams and kinds of operation.
+    """Draws one row of bars per network and precision: nodes, streams and kinds of operation.
 
     Args:
       result: of benchmark/profile/profile.py.
@@ -23,19 +23,19 @@ def draw_profiles(result: Mapping[str, Any], path: str | os.PathLike) -> None:
 
 
 def make_figure(result: Mapping[str, Any]) -> Figure:
-    """Returns what `draw_profiles` saves."""
+    """Returns the figure that `draw_profiles` saves."""
     profiles = result["profiles"]
-    longest = max(len(own["places"]) for own in profiles)
+    longest = max(len(profile["places"]) for profile in profiles)
     figure = Figure(figsize=(13, len(profiles) * (1.2 + 0.24 * longest)), layout="constrained")
-    for row, own in zip(
+    for row, profile in zip(
         figure.subfigures(len(profiles), squeeze=False)[:, 0], profiles, strict=True
     ):
         row.suptitle(
-            f"{result['what']} of {own['name']}, {own['precision']}: "
-            f"{own['seconds']['median']:.3f} s a call"
+            f"{result['what']} of {profile['name']}, {profile['precision']}: "
+            f"{profile['seconds']['median']:.3f} s per call"
         )
         for axes, table in zip(row.subplots(1, 3), ("places", "streams", "kinds"), strict=True):
-            _draw_bars(axes, own[table])
+            _draw_bars(axes, profile[table])
     return figure
 
 

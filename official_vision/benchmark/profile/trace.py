@@ -1,4 +1,4 @@
-"""Which kernels ran, and how long each kept a thread: read from a trace of TensorFlow's profiler."""
+"""Traces of TensorFlow's profiler: which kernels ran, and for how long."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Kernel:
     Attributes:
       path: the operation's name in its graph, with the layers that it is in.
       operation: its type, e.g. _FusedConv2D; XLA for what XLA compiled, whose path is the function's name.
-      seconds: its own, without those of kernels that it called on its thread.
+      seconds: without those of kernels that it called on its thread.
     """
 
     path: str
@@ -64,7 +64,7 @@ def traced(run: Callable[[], Any], calls: int, folder: str | os.PathLike) -> lis
 
 
 def _planes_in(folder: Path) -> set[tuple[int, Path]]:
-    """Traces with the time at which each was written."""
+    """Returns traces with the time at which each was written."""
     return {(path.stat().st_mtime_ns, path) for path in folder.rglob("*.xplane.pb")}
 
 
@@ -77,12 +77,12 @@ def kernels_of(space: Any) -> Iterator[Kernel]:
     for plane in space.planes:
         if plane.name != _HOST:
             continue
-        for line in plane.lines:  # one a thread
-            yield from _with_own_seconds(_events(plane, line))
+        for line in plane.lines:  # one per thread
+            yield from _with_self_seconds(_events(plane, line))
 
 
 def _events(plane: Any, line: Any) -> Iterator[tuple[int, int, str, str]]:
-    """Begin, end (picoseconds), path and operation of each kernel."""
+    """Yields the begin, end (picoseconds), path and operation of each kernel."""
     for event in line.events:
         kind = plane.event_metadata[event.metadata_id]
         path, _, operation = kind.name.rpartition(":")
@@ -93,17 +93,17 @@ def _events(plane: Any, line: Any) -> Iterator[tuple[int, int, str, str]]:
 
 
 def _xla_module(plane: Any, event: Any) -> str:
-    """The module, named after its function, of what XLA compiled; empty for any other event."""
+    """Returns the module, named after its function, of what XLA compiled; empty for any other event."""
     for stat in event.stats:
         if plane.stat_metadata[stat.metadata_id].name == "hlo_module":
             return stat.str_value or plane.stat_metadata[stat.ref_value].name
     return ""
 
 
-def _with_own_seconds(events: Iterable[tuple[int, int, str, str]]) -> Iterator[Kernel]:
-    """Takes from each kernel the time of those that ran within it."""
-    around: list[list[Any]] = []  # kernels that have begun: end, own picoseconds, path, operation
-    for begin, end, path, operation in sorted(events, key=lambda own: (own[0], -own[1])):
+def _with_self_seconds(events: Iterable[tuple[int, int, str, str]]) -> Iterator[Kernel]:
+    """Subtracts from each kernel the time of those that ran within it."""
+    around: list[list[Any]] = []  # kernels that have begun: end, picoseconds, path, operation
+    for begin, end, path, operation in sorted(events, key=lambda event: (event[0], -event[1])):
         while around and around[-1][0] <= begin:
             yield _finished(around.pop())
         if around:
@@ -113,6 +113,6 @@ def _with_own_seconds(events: Iterable[tuple[int, int, str, str]]) -> Iterator[K
         yield _finished(around.pop())
 
 
-def _finished(own: list[Any]) -> Kernel:
-    _, picoseconds, path, operation = own
+def _finished(event: list[Any]) -> Kernel:
+    _, picoseconds, path, operation = event
     return Kernel(path, operation, picoseconds * _PICOSECOND)

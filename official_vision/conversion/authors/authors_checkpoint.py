@@ -1,4 +1,4 @@
-"""A checkpoint of the authors' code -> a network of this package."""
+"""Converts a checkpoint of the authors' code to a network of this package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from official_vision.specs import ModelSpec
 
 _PEER = (
     "Peer attention cannot be converted exactly. Received: {path}, trained with it. In the port the weights h of a "
-    "gate's peers are random constants that no checkpoint holds; in both of the authors' programs the maps of "
+    "gate's peers are random constants that are in no checkpoint; in both of the authors' programs the maps of "
     "candidates are shared by a block's connections and have biases. Train with self attention, which converts."
 )
 
@@ -36,11 +36,11 @@ def convert(path: str, options: Options) -> Converted:
 
     Args:
       path: its prefix.
-      options: see there; the structure comes from it or from the run's params.yaml.
+      options: see ConversionOptions; the structure comes from it or from the run's params.yaml.
 
     Returns:
-      The network that computes what theirs computes: gates, pooling of frames and the scale of rgb as
-      theirs.
+      The network that computes what the authors' computes: gates, pooling of frames and the scale of rgb as
+      in their code.
 
     Raises:
       UserError: a damaged or foreign checkpoint, another network's structure, or what cannot be converted
@@ -74,7 +74,7 @@ def _refuse_other_networks(weights: StoredWeights, params: Params | None) -> Non
 
 
 def _classes(weights: StoredWeights) -> int:
-    """Classes of the classifier, which is the last dense layer that the authors' programs make."""
+    """Returns the classes of the classifier, which is the last dense layer that the authors' programs make."""
     shapes = [layer.shapes.get("kernel", ()) for layer in weights.in_order(DENSE)]
     if not shapes or len(shapes[-1]) != 2:
         raise UserError(
@@ -86,7 +86,7 @@ def _classes(weights: StoredWeights) -> int:
 def _without_params(
     spec: ModelSpec, code: Code, plans: tuple[NodePlan, ...]
 ) -> tuple[ModelSpec, list[str]]:
-    """The settings where there is no params.yaml, and what is taken for granted then."""
+    """Returns the settings that are assumed without a params.yaml, and notes on them."""
     notes = [
         "no params.yaml: frames are pooled by ModelSpec.frame_pooling, by default by the mean of their features; "
         "the port's max_pool_predictions is 'softmax_logits'"
@@ -104,7 +104,7 @@ def _without_params(
 def _fixed(
     architecture: Architecture, code: Code, params: Params | None, classes: int
 ) -> dict[str, Any]:
-    """Settings of the model that the authors' code, or the run, decides."""
+    """Returns the settings of the model that the authors' code, or the run, decides."""
     fixed: dict[str, Any] = {
         "gate": "none" if code.gates == UNGATED else "self",
         "num_classes": classes,
@@ -130,7 +130,7 @@ def _code(
     plans: tuple[NodePlan, ...],
     unread: tuple[UnreadStem, ...],
 ) -> Code:
-    """Which of the authors' programs wrote a checkpoint: by params.yaml, else by the number of dense layers."""
+    """Recognises the authors' program that wrote a checkpoint, by params.yaml or the number of dense layers."""
     denses = sum(layer.kind == DENSE for layer in weights.layers)
     if params and not weights.has_scopes:
         gates = {"self": GATED, "off": SINGLE_GATED}[params.attention]
@@ -155,13 +155,13 @@ def _code(
 
 
 def _looks_like_plus(plans: tuple[NodePlan, ...]) -> bool:
-    """Whether AssembleNet++ with attention off has the same layers as AssembleNet, and other connections."""
+    """Returns whether AssembleNet++ with attention off has the same layers as AssembleNet, and other connections."""
     code = Code(False, SINGLE_GATED, True)
     return _denses(plans, code) == 1 and any(dropped_inputs(plan, code) for plan in plans)
 
 
 def _denses(plans: tuple[NodePlan, ...], code: Code) -> int:
-    """Dense layers that a checkpoint holds: gates, in TensorFlow 1 candidates' maps, and the classifier."""
+    """Returns a checkpoint's dense layers: gates, of TensorFlow 1 candidates' maps, and the classifier."""
     blocks = [plan for plan in plans if plan.fusion]
     if code.gates == UNGATED:
         return 1
@@ -172,5 +172,5 @@ def _denses(plans: tuple[NodePlan, ...], code: Code) -> int:
 
 
 def _maps(plans: tuple[NodePlan, ...], unread: tuple[UnreadStem, ...]) -> int:
-    """Maps of candidate peers, which are made for every block."""
+    """Returns the maps of candidate peers, which are made for every block."""
     return sum(len(plan.candidates) + len(unread) for plan in plans if plan.fusion)

@@ -45,10 +45,10 @@ def load(
       weights: the checkpoint's.
       code: which of the authors' programs made the network.
       classes: of the checkpoint's classifier.
-      norm_epsilon: of the network's batch norms; another than ours goes into the moving variances.
+      norm_epsilon: of the network's batch norms; the difference from ours goes into the moving variances.
 
     Returns:
-      Where each weight of the model comes from, and which of the checkpoint's were left out.
+      The origin of each weight of the model, and the checkpoint's weights that were left out.
 
     Raises:
       UserError: the architecture is not the checkpoint's: the first variable that is missing, left over or
@@ -61,7 +61,7 @@ def load(
 
 
 class _Loading:
-    """The state of `load`: stored layers that are left, and what became of each variable of ours."""
+    """The state of `load`: the remaining stored layers, and the status of each variable of ours."""
 
     def __init__(self, model: AssembleNet, weights: StoredWeights, code: Code, norm_epsilon: float):
         self._model = model
@@ -106,7 +106,7 @@ class _Loading:
                 self._assign(getattr(slot.layer, ours), value, _source(stored, name))
 
     def finished(self) -> Coverage:
-        """Returns the report, when all slots have been taken."""
+        """Returns the report, after all slots have been filled."""
         for queue in self._left.values():
             if queue:
                 name = f"{queue[0].name}/{next(iter(queue[0].shapes))}"
@@ -152,7 +152,7 @@ class _Loading:
             self._notes.append(f"closed, since the authors' code drops them: connections {named}")
 
     def _gate(self, slot: Slot, stored: StoredLayer, values: Mapping[str, np.ndarray]) -> None:
-        """Theirs reads the average of the input times its strength, ours of the input itself."""
+        """Compensates that their gate reads the average of the input times its strength, ours of the input."""
         fusion = self._model.blocks()[slot.ours].fusion
         strength = fusion.learned_strengths().numpy()[slot.input] if fusion.is_weighted else 1.0
         dense = slot.layer.dense
@@ -160,7 +160,7 @@ class _Loading:
         self._assign(dense.bias, values["bias"], _source(stored, "bias"))
 
     def _gates_without_layer(self) -> None:
-        """Gates of ours that the authors' network has not."""
+        """Sets gates of ours that the authors' network lacks."""
         for index, block in self._model.blocks().items():
             for position, gate in enumerate(block.gates):
                 if position in self._dropped[index]:
@@ -192,7 +192,7 @@ class _Loading:
 
 
 def _queues(weights: StoredWeights) -> dict[tuple[str, str], deque[StoredLayer]]:
-    """Stored layers by kind and scope, each in the order of their making."""
+    """Returns the stored layers by kind and scope, each in the order of their making."""
     queues: dict[tuple[str, str], deque[StoredLayer]] = {}
     for kind in dict.fromkeys(layer.kind for layer in weights.layers):
         for layer in weights.in_order(kind):
@@ -201,7 +201,7 @@ def _queues(weights: StoredWeights) -> dict[tuple[str, str], deque[StoredLayer]]
 
 
 def _in_the_network(weight: Weight) -> tuple[bool, str]:
-    """Nodes by number, then what follows them: Keras has them in the order of their names as text."""
+    """Sorts nodes by number, then the other layers: Keras has them in the order of their names as text."""
     return (not weight.node.startswith("node_"), weight.node)
 
 

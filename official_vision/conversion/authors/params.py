@@ -1,4 +1,4 @@
-"""What of Model Garden's params.yaml tells about a network of the authors' port."""
+"""The settings in Model Garden's params.yaml that describe a network of the authors' port."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Params:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values, and the tuples that Model Garden writes as Python's; nothing that runs code."""
+    """Loads plain values, and the tuples that Model Garden writes as Python's; no tag runs code."""
 
 
 _Loader.add_constructor(
@@ -56,12 +56,12 @@ _Loader.add_constructor(
 )
 
 
-def find_params(checkpoint: str, given: str) -> Params | None:
-    """Reads the params.yaml that was given, or else lies beside a checkpoint or one folder above.
+def find_params(checkpoint: str, path: str) -> Params | None:
+    """Reads the params.yaml at `path`, or beside a checkpoint or one folder above.
 
     Args:
       checkpoint: its path prefix.
-      given: path of the file; empty looks for it.
+      path: path of the file; empty looks for it.
 
     Returns:
       None where there is none.
@@ -69,8 +69,8 @@ def find_params(checkpoint: str, given: str) -> Params | None:
     Raises:
       UserError: the file is missing, is not YAML or is not of the port.
     """
-    if given:
-        return _read(Path(given))
+    if path:
+        return _read(Path(path))
     folder = Path(checkpoint).resolve().parent
     beside = (folder / PARAMS_FILE, folder.parent / PARAMS_FILE)
     return next((_read(path) for path in beside if path.is_file()), None)
@@ -119,7 +119,7 @@ def _params(path: str, values: Any) -> Params:
 
 
 def _attention(kind: str, network: Mapping[str, Any]) -> str:
-    """The mode as the port reads it: any text that is not 'peer' means self, also 'None', its default."""
+    """Returns the mode as the port reads it: any text that is not 'peer' means self, also 'None', its default."""
     mode = network.get("attention_mode", "None") if kind == "assemblenet_plus" else None
     if not mode:
         return "off"
@@ -146,6 +146,6 @@ def _lists(blocks: Any) -> tuple[list[list], list[list]]:
 
 def _unfit(path: Path, flaw: str) -> UserError:
     return UserError(
-        f"params.yaml must be a run's of the authors' Model Garden port. Received: {path} ({flaw}). "
+        f"params.yaml must be of a run of the authors' Model Garden port. Received: {path} ({flaw}). "
         "Name another by --params, or give --structure."
     )

@@ -25,7 +25,7 @@ _LARGEST = 65536  # far beyond any network; keeps arithmetic on channels finite
 
 @dataclasses.dataclass(frozen=True)
 class UnreadStem:
-    """A stem of the authors' network that no block reads: it has weights there, and is no part of the graph here.
+    """A stem of the authors' network that no block reads: it has weights there, but is not in our graph.
 
     Attributes:
       position: its index among the authors' nodes.
@@ -44,15 +44,15 @@ def architecture_of(
     """Builds the graph, and names the stems that it leaves out.
 
     Args:
-      weights: the checkpoint, which tells the widths and, where nothing else does, the depth.
+      weights: the checkpoint, which determines the widths and, where nothing else does, the depth.
       structure: a file, or name of the zoo, that the user gives; empty takes that of `params`.
       params: of the run, where they are known.
       depth: that the user gives.
 
     Raises:
-      UserError: no structure, one that is not a network, or widths or a depth that the checkpoint has not.
+      UserError: no structure, one that is not a network, or widths or a depth other than the checkpoint's.
     """
-    lists, graph = _given(structure, params)
+    lists, graph = _read_structure(structure, params)
     if graph is not None:
         return _as_theirs(graph if depth is None else graph.with_settings(depth, None)), ()
     rows, strengths = lists
@@ -69,7 +69,7 @@ def architecture_of(
 
 
 def _unread(rows: Sequence[Sequence]) -> tuple[UnreadStem, ...]:
-    """The stems that no block reads; object stems have no weights and are left to the graph's check."""
+    """Returns the stems that no block reads; object stems have no weights and are left to the graph's check."""
     sources = {source for row in rows if row[0] >= 0 for source in row[1]}
     channels = _STEM_CHANNELS // max(1, sum(row[0] < 0 for row in rows))
     return tuple(
@@ -80,7 +80,7 @@ def _unread(rows: Sequence[Sequence]) -> tuple[UnreadStem, ...]:
 
 
 def _renumbered(rows: Sequence[Sequence], left_out: Sequence[int]) -> list[list]:
-    """The rows without some of them."""
+    """Removes some rows, and renumbers the inputs of the others."""
 
     def moved(index: int) -> int:
         return index - sum(position < index for position in left_out)
@@ -92,17 +92,17 @@ def _renumbered(rows: Sequence[Sequence], left_out: Sequence[int]) -> list[list]
     ]
 
 
-def _given(
+def _read_structure(
     structure: str, params: Params | None
 ) -> tuple[tuple[list, list] | None, Architecture | None]:
     if not structure:
         if params is None:
             raise UserError(
-                "The network's structure must be known, which no checkpoint holds. Received: neither "
+                "The network's structure must be known, and is in no checkpoint. Received: neither "
                 "--structure nor a params.yaml beside the checkpoint. Give one of them."
             )
-        given = {"structure": params.structure, "edge_weights": params.edge_weights}
-        return _lists(given, params.path), None
+        lists = {"structure": params.structure, "edge_weights": params.edge_weights}
+        return _lists(lists, params.path), None
     if not os.path.isfile(structure):
         return None, load_architecture(
             structure
@@ -121,7 +121,7 @@ def _lists(values: Any, path: str) -> tuple[list, list]:
     if not isinstance(values, list) or not all(_is_row(row) for row in values) or not values:
         raise UserError(
             "A structure must be the authors' lists: [-1, dilation] of a stem, [level, inputs, channels, "
-            f"dilation, stride, 0] of a block. Received: {path}, which holds others. Correct the rows."
+            f"dilation, stride, 0] of a block. Received: {path}, which has other rows. Correct the rows."
         )
     if any(row[0] >= 0 and isinstance(row[2], list) for row in values):
         raise UserError(
@@ -134,7 +134,7 @@ def _lists(values: Any, path: str) -> tuple[list, list]:
 
 
 def _is_row(row: Any) -> bool:
-    """Whether a row has the form of the authors'; what its numbers mean is checked by the architecture."""
+    """Returns whether a row has the form of the authors'; what its numbers mean is checked by the architecture."""
     if not isinstance(row, list) or len(row) < 2 or not _are_counts(row[:1]):
         return False
     if row[0] < 0:
@@ -152,7 +152,7 @@ def _are_counts(values: Sequence[Any]) -> bool:
 
 
 def _as_theirs(graph: Architecture) -> Architecture:
-    """What the authors' code computes whatever the graph: a 3x3 pool in rgb stems, and symmetric padding."""
+    """Returns what the authors' code computes whatever the graph: a 3x3 pool in rgb stems, and symmetric padding."""
     if graph.block_kind != "bottleneck":
         raise UserError(
             "Checkpoints of the -lite network cannot be converted. "
@@ -168,12 +168,12 @@ def _as_theirs(graph: Architecture) -> Architecture:
 
 
 def _blocks(rows: Sequence[Sequence]) -> Iterator[int]:
-    """Level of each block, 1 to 4."""
+    """Yields the level of each block, 1 to 4."""
     yield from (row[0] + 1 for row in rows if row[0] >= 0)
 
 
 def _depth_of(rows: Sequence[Sequence], weights: StoredWeights) -> int:
-    """The depth whose number of batch norms is the checkpoint's."""
+    """Returns the depth whose number of batch norms is the checkpoint's."""
     norms = sum(layer.kind == NORM for layer in weights.layers)
     of_stems = sum({-1: 2, -2: 1}.get(row[0], 0) for row in rows)
     fitting = [
@@ -192,7 +192,7 @@ def _depth_of(rows: Sequence[Sequence], weights: StoredWeights) -> int:
 
 
 def _multiplier(rows: Sequence[Sequence], weights: StoredWeights, depth: int) -> float:
-    """What all widths of the checkpoint are multiplied by: the middle ones are 64, 128, 256 and 512 at 1."""
+    """Returns the multiplier of all widths of the checkpoint; at 1 the middle ones are 64, 128, 256 and 512."""
     if depth not in MODULES_BY_DEPTH:
         raise UserError(
             f"The depth must be one of {', '.join(map(str, MODULES_BY_DEPTH))}. Received: {depth}. Correct it."
@@ -223,7 +223,7 @@ def _multiplier(rows: Sequence[Sequence], weights: StoredWeights, depth: int) ->
 
 
 def _unscaled(rows: Sequence[Sequence], multiplier: float) -> list[list] | None:
-    """The rows with channels before the multiplier; None where no whole number gives a row's channels."""
+    """Returns the rows with channels before the multiplier; None where no whole number gives a row's channels."""
     stems = sum(row[0] < 0 for row in rows)
     shared = _STEM_CHANNELS // max(1, stems)
     unscaled = []

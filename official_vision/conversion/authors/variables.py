@@ -50,7 +50,7 @@ _TRAINED_FLOW = {"theta": 0.3, "lambda": 0.15, "tau": 0.25}
 
 @dataclasses.dataclass(frozen=True)
 class StoredLayer:
-    """A layer of the authors' network, as its checkpoint has it.
+    """A layer of the authors' network, as it is in the checkpoint.
 
     Attributes:
       name: as the program named it, e.g. conv2d_12 or Node_3/conv2d_1.
@@ -86,13 +86,14 @@ class StoredWeights:
         averaged: reads moving averages of the weights, where there are any of a variable.
 
         Raises:
-          UserError: it is damaged, is not the authors', or holds no averages where they are wanted.
+          UserError: it is damaged, is not the authors', or lacks the averages that are wanted.
         """
         self.path = path
         self._averaged = averaged
         if kind_of(path) not in (OBJECTS, NAMES):
             raise _foreign(
-                path, flaw_in(path) or "it has no variable named as theirs, e.g. conv2d/kernel"
+                path,
+                flaw_in(path) or "it has no variable named as in their code, e.g. conv2d/kernel",
             )
         if flaw := flaw_in(path):
             raise _foreign(path, f"damaged: {flaw}")
@@ -105,7 +106,7 @@ class StoredWeights:
             self._average(key) for layer in self.layers for key in layer.keys.values()
         ):
             raise UserError(
-                f"--ema takes moving averages of the weights. Received: {path}, which holds none. Leave it out."
+                f"--ema takes moving averages of the weights. Received: {path}, which has none. Leave the flag out."
             )
 
     def read(self, layer: StoredLayer) -> dict[str, np.ndarray]:
@@ -124,7 +125,7 @@ class StoredWeights:
 
     @property
     def has_peers(self) -> bool:
-        """Whether there are weights of peers, which the TensorFlow 1 code stores."""
+        """Returns whether there are weights of peers, which the TensorFlow 1 code stores."""
         return any("peer_attention_weights" in other.name for other in self.others)
 
     def in_order(self, kind: str) -> list[StoredLayer]:
@@ -136,7 +137,7 @@ class StoredWeights:
         return sorted((layer for layer in self.layers if layer.kind == kind), key=order)
 
     def _average(self, key: str) -> str:
-        """The key of a variable's moving average; empty where there is none, or it is not wanted."""
+        """Returns the key of a variable's moving average; empty where there is none, or it is not wanted."""
         if not self._averaged:
             return ""
         average = (
@@ -160,7 +161,7 @@ class StoredWeights:
         return [*layers.values()], others
 
     def _reason(self, name: str, key: str, names: Mapping[str, str]) -> str:
-        """Why a variable is none of the network's weights."""
+        """Returns the reason why a variable is not among the network's weights."""
         owner = name.rsplit("/", 1)[0]
         if constant := _FLOW_CONSTANTS.search(name):
             usual = _TRAINED_FLOW.get(constant["name"])
@@ -182,7 +183,7 @@ class StoredWeights:
 
 
 def kind_of(path: str) -> str:
-    """Tells which of the authors' programs wrote a checkpoint.
+    """Recognises which of the authors' programs wrote a checkpoint.
 
     Args:
       path: a path prefix; or any other path.
@@ -204,7 +205,7 @@ def kind_of(path: str) -> str:
 
 
 def _names_of_objects(reader: Any) -> dict[str, str]:
-    """The key of each variable of a model by the name that its program gave it; slots are left out."""
+    """Returns the key of each variable of a model by the name that its program gave it; slots are left out."""
     graph = trackable_object_graph_pb2.TrackableObjectGraph()
     try:
         graph.ParseFromString(reader.get_tensor(_GRAPH))

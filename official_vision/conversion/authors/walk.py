@@ -30,7 +30,7 @@ _STEM_CHANNELS = {"rgb": 3, "flow": 2}
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """What of the authors' code made a network.
+    """The settings of the authors' code that made a network.
 
     Attributes:
       has_scopes: TensorFlow 1's: layers are named within their node, and dilated kernels apart.
@@ -49,7 +49,7 @@ class Code:
 
 @dataclasses.dataclass(frozen=True)
 class Slot:
-    """A layer that their code makes.
+    """A layer that the authors' code makes.
 
     Attributes:
       kind: of the stored layer.
@@ -74,7 +74,7 @@ class Slot:
 
 @dataclasses.dataclass(frozen=True)
 class _Place:
-    """A node's numbers, our layer of it, and what they belong to."""
+    """The plan of a node, our layer of it, and its other attributes."""
 
     plan: NodePlan
     layer: tf_keras.layers.Layer | None
@@ -128,7 +128,7 @@ def slots(
 
 
 def dropped_inputs(plan: NodePlan, code: Code) -> tuple[int, ...]:
-    """Positions of a block's inputs that the authors' network does not read."""
+    """Returns the positions of a block's inputs that the authors' network does not read."""
     fusion = plan.fusion
     if not code.drops or fusion is None or len(fusion.inputs) == 1:
         return ()
@@ -170,7 +170,7 @@ def _gates(place: _Place) -> Iterator[Slot]:
     if code.gates == UNGATED or (code.gates == SINGLE_GATED and len(widths) > 1):
         return
     if code.has_scopes:
-        # In TensorFlow 1 a graph saves all that it holds, also the candidates' maps that only peer gates read.
+        # In TensorFlow 1 a graph saves all its variables, also the candidates' maps that only peer gates read.
         fed = [place.plans[candidate].output_channels for candidate in _by_level(place)]
         first = sum(place.plans[k].level == 0 for k in plan.candidates)
         fed[first:first] = [stem.channels for stem in code.unread]
@@ -191,7 +191,7 @@ def _gates(place: _Place) -> Iterator[Slot]:
 
 
 def _by_level(place: _Place) -> list[int]:
-    """Candidate peers in the authors' order: objects, flow, rgb, then blocks by level."""
+    """Returns the candidate peers in the authors' order: objects, flow, rgb, then blocks by level."""
     ranks = {"object": -3, "flow": -2, "rgb": -1}
 
     def rank(index: int) -> int:
@@ -227,7 +227,7 @@ def _convolved(
     name: str,
     kind: str = CONVOLUTION,
 ) -> Iterator[Slot]:
-    """A convolution and its norm."""
+    """Yields a convolution and its norm."""
     variable = "value" if kind == DILATED else "kernel"
     yield Slot(kind, None, {variable: shape}, ours and getattr(ours, name))
     norms = dict.fromkeys(("gamma", "beta", "moving_mean", "moving_variance"), shape[-1:])

@@ -1,1 +1,1 @@
-"""Residual networks of other frameworks, in files that hold tensors alone."""
+"""Residual networks of other frameworks, in files of plain tensors."""

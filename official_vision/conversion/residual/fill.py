@@ -45,7 +45,7 @@ def filled(
       path: the file, for messages.
       options: see there.
       architecture, spec: of the network.
-      trunk: what the file holds.
+      trunk: the file's network.
       notes: sentences for the report.
       flow_scale: as of `Filling`.
 
@@ -61,7 +61,7 @@ def filled(
 
 @dataclasses.dataclass(frozen=True)
 class _Slot:
-    """A convolution of ours with the batch norm after it, and the file's that belongs there."""
+    """A convolution of ours with the batch norm after it, and the matching one of the file."""
 
     convolution: tf_keras.layers.Layer
     norm: tf_keras.layers.Layer
@@ -70,7 +70,7 @@ class _Slot:
 
 
 class Filling:
-    """The state of a conversion: what became of each variable, and which tensors were taken."""
+    """The state of a conversion: the status of each variable, and the tensors that were used."""
 
     def __init__(self, model: AssembleNet, trunk: Trunk, flow_scale: float = 1.0):
         """Args:
@@ -112,7 +112,7 @@ class Filling:
                     yield _Slot(getattr(module, part), norm, Place(node.level, position, part))
 
     def _best_pathway(self, slots: list[_Slot]) -> int:
-        """The pathway of which most numbers fit; the first of equals."""
+        """Returns the pathway with the most matching numbers; the first of equals."""
 
         def fitting(pathway: int) -> int:
             fitted = (self._fitted(slot, pathway) for slot in slots)
@@ -122,7 +122,7 @@ class Filling:
         return max(pathways, key=fitting)
 
     def _fitted(self, slot: _Slot, pathway: int) -> tuple[np.ndarray, str, str] | str:
-        """Returns the kernel as ours, its status and how it was inflated; or why it does not fit."""
+        """Returns the kernel in our shape, its status and how it was inflated; or why it does not fit."""
         source = self._trunk.convolutions.get(dataclasses.replace(slot.place, pathway=pathway))
         if source is None:
             return _NO_MODULE
@@ -157,7 +157,7 @@ class Filling:
         self._taken |= set(names)
 
     def _neutral_temporal(self, layer: tf_keras.layers.Layer) -> None:
-        """Makes a stem's temporal convolution, and its norm in inference, the identity of what comes before."""
+        """Makes a stem's temporal convolution, and its norm in inference, the identity."""
         temporal = getattr(layer, "temporal", None)
         if temporal is None or self._outcomes[layer.spatial.kernel.ref()][0] == INITIAL:
             return
@@ -189,7 +189,7 @@ class Filling:
         return Weight(name, name.split("/")[0], size, status, names, reason)
 
     def _left(self) -> Iterator[Skipped]:
-        """The file's tensors that no variable was made of."""
+        """Yields the file's tensors that fill no variable."""
         built = {
             slot.place for index in self._model.node_layers for slot in self._slots(int(index))
         }

@@ -1,4 +1,4 @@
-"""Reads tensors by name from files that run nothing: .h5, .keras and .safetensors."""
+"""Reads tensors by name from files that run no code: .h5, .keras and .safetensors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
         raise _refused(path, f"which cannot be read ({flaw})") from error
     for name, tensor in tensors.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-            raise _refused(path, f"in which {name[:80]!r} holds numbers that are not finite")
+            raise _refused(path, f"in which {name[:80]!r} has numbers that are not finite")
     return tensors
 
 
@@ -85,11 +85,11 @@ def _each_once(pairs: Iterable[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]
 
 
 def names_in(path: str) -> tuple[str, ...]:
-    """Returns the names of a .safetensors file's tensors; none where it is no such file. Never raises."""
+    """Returns the names of a .safetensors file's tensors; none for any other file. Never raises."""
     try:
         with safetensors.safe_open(path, framework="np") as file:
             return tuple(file.keys())
-    except Exception:  # of many kinds; what is wrong with the file is said when it is read
+    except Exception:  # of many kinds; the file's fault is reported when it is read
         return ()
 
 
@@ -123,15 +123,15 @@ def _h5_path(path: str) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _datasets(file: h5py.File) -> Iterator[tuple[str, np.ndarray]]:
-    """Every tensor of floating numbers; links to other files are not followed."""
-    found: list[tuple[str, h5py.Dataset]] = []
+    """Yields every tensor of floating numbers; links to other files are not followed."""
+    datasets: list[tuple[str, h5py.Dataset]] = []
     file.visititems(
-        lambda name, item: found.append((name, item)) if isinstance(item, h5py.Dataset) else None
+        lambda name, item: datasets.append((name, item)) if isinstance(item, h5py.Dataset) else None
     )
-    found = [(name, data) for name, data in found if data.dtype.kind == "f"]
-    if sum(data.size for _, data in found) > _MOST_NUMBERS:
+    datasets = [(name, data) for name, data in datasets if data.dtype.kind == "f"]
+    if sum(data.size for _, data in datasets) > _MOST_NUMBERS:
         raise ValueError(f"more than {_MOST_NUMBERS} numbers")
-    for name, data in found:
+    for name, data in datasets:
         if data.external or data.is_virtual:
             raise ValueError(f"{name} lies in another file")
         yield name, _as_float32(data[()])
@@ -144,7 +144,7 @@ def _as_float32(tensor: np.ndarray) -> np.ndarray:
 
 
 def _keras(path: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Variables lie by the number of their layer among those of its class, in the order of the model's layers."""
+    """Yields variables, stored by their layer's number among those of its class, in the model's order."""
     with zipfile.ZipFile(path) as archive:
         if archive.getinfo(_KERAS_WEIGHTS).file_size > 4 * _MOST_NUMBERS:
             raise ValueError(f"more than {_MOST_NUMBERS} numbers")
@@ -161,7 +161,7 @@ def _keras(path: str) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _stored_layers(layers: list[Any], within: str = "") -> dict[str, tuple[str, tuple[str, ...]]]:
-    """A layer's name and the names of its variables, by its key in the file (by class, or by its name)."""
+    """Returns a layer's name and the names of its variables, by its key in the file (by class, or by its name)."""
     seen: Counter[str] = Counter()
     keys = {}
     for layer in layers:

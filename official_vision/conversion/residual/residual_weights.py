@@ -1,4 +1,4 @@
-"""A 2-D ResNet-50 or ResNet-101 -> a video network, inflated."""
+"""Converts a 2-D ResNet-50 or ResNet-101 to a video network by inflation."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def convert_resnet(path: str, options: Options) -> Converted:
 
 
 def _as_rgb(trunk: Trunk) -> Trunk:
-    """The network with the input channels of its first kernel turned round, from blue, green, red."""
+    """Returns the network with the input channels of its first kernel reversed, from blue, green, red."""
     stem = Place(0, 0, STEM)
     first = trunk.convolutions[stem]
     turned = dataclasses.replace(first, kernel=first.kernel[..., ::-1, :])

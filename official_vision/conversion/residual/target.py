@@ -1,4 +1,4 @@
-"""The network that a residual network's weights go into."""
+"""The network that receives a residual network's weights."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def target_of(
 
 
 def with_unset(spec: ModelSpec, settings: dict[str, Any]) -> ModelSpec:
-    """Returns the user's settings, and these in the place of those that are at their defaults."""
+    """Returns the user's settings, with these values in the place of defaults."""
     usual = ModelSpec()
     unset = {
         name: value
@@ -63,7 +63,7 @@ def with_unset(spec: ModelSpec, settings: dict[str, Any]) -> ModelSpec:
 
 
 def with_classes(spec: ModelSpec, options: Options, trunk: Trunk, path: str) -> ModelSpec:
-    """Returns the settings with the file's number of classes, unless the user gives --num_classes.
+    """Returns the settings with the file's number of classes, unless the user sets --num_classes.
 
     Raises:
       UserError: ModelSpec.num_classes is another.
@@ -77,7 +77,7 @@ def with_classes(spec: ModelSpec, options: Options, trunk: Trunk, path: str) -> 
 
 
 def check_some_fit(weights: Iterable[Weight], path: str, name: str) -> None:
-    """Refuses a conversion that has not brought anything.
+    """Refuses a conversion in which no tensor fits.
 
     Raises:
       UserError: all weights are a new network's.

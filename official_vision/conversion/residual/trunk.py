@@ -1,4 +1,4 @@
-"""A residual network as its file has it: convolutions with their batch norms, by their place."""
+"""A residual network as in its file: convolutions with their batch norms, by their place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EVERY_MODULE = {FIRST, MIDDLE, LAST}
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Place:
-    """Where a convolution is in a residual network.
+    """The place of a convolution in a residual network.
 
     Attributes:
       level: 1 to 4; 0 for the stem.
@@ -35,7 +35,7 @@ class Place:
 
 @dataclasses.dataclass(frozen=True)
 class Variable:
-    """What a tensor is.
+    """The role of a tensor.
 
     Attributes:
       place: of its convolution, or CLASSIFIER.
@@ -80,7 +80,7 @@ class Trunk:
 
     @property
     def modules(self) -> tuple[int, ...]:
-        """Residual modules of levels 1 to 4."""
+        """Returns the residual modules of levels 1 to 4."""
         return tuple(
             len({place.module for place in self.convolutions if place.level == level})
             for level in range(1, 5)
@@ -88,13 +88,13 @@ class Trunk:
 
     @property
     def classes(self) -> int | None:
-        """Of the classifier; None where there is none."""
+        """Returns the number of classes of the classifier; None where there is none."""
         return self.classifier["bias"].shape[0] if self.classifier else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Naming:
-    """How a framework names a residual network's tensors.
+    """The names that a framework gives to a residual network's tensors.
 
     Attributes:
       network: in words, for messages.
@@ -110,7 +110,7 @@ class Naming:
 
 
 def read_trunk(tensors: Mapping[str, np.ndarray], naming: Naming, path: str) -> Trunk:
-    """Puts tensors together.
+    """Assembles a network from tensors.
 
     Args:
       tensors: by name.
@@ -146,7 +146,7 @@ def read_trunk(tensors: Mapping[str, np.ndarray], naming: Naming, path: str) -> 
 
 
 def _check_modules(stored: Mapping[Place, dict], naming: Naming, path: str) -> None:
-    """Refuses a network that has a hole: files that were cut, or other networks."""
+    """Refuses a network with missing layers: truncated files, or other networks."""
     modules: dict[tuple[int, int, int], set[str]] = {}
     for place in stored:
         if place.level:
@@ -210,7 +210,7 @@ def _convolution(
 
 
 def _kernel(kernel: np.ndarray, is_keras: bool) -> np.ndarray | None:
-    """Returns it as [time, height, width, in, out]; None where it has another number of dimensions."""
+    """Returns a kernel as [time, height, width, in, out]; None where it has another number of dimensions."""
     if kernel.ndim == 4:
         return kernel[None] if is_keras else kernel.transpose(2, 3, 1, 0)[None]
     if kernel.ndim == 5 and not is_keras:

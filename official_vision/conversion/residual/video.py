@@ -1,4 +1,4 @@
-"""A 3-D residual network of PySlowFast or torchvision -> a network of this package, where shapes agree."""
+"""Converts a 3-D residual network of PySlowFast or torchvision to one of this package, where shapes agree."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _TORCH_RGB = {
     "rgb_deviation": (0.22803, 0.22145, 0.216989),
 }
 _NOTE = (
-    "a part of the file's network alone: what its features are worth here, training must tell; strengths and "
+    "a part of the file's network alone: the value of its features here is known only after training; strengths and "
     "connections between streams are a new network's"
 )
 
 
 def convert_slowfast(path: str, options: Options) -> Converted:
-    """Takes from a SlowFast or Slow network what fits; each block reads the pathway that agrees most.
+    """Takes the tensors that fit from a SlowFast or Slow network; each block reads the pathway that agrees most.
 
     Args:
       path: a .safetensors file with PySlowFast's names.
@@ -45,7 +45,7 @@ def convert_slowfast(path: str, options: Options) -> Converted:
 
 
 def convert_r2plus1d(path: str, options: Options) -> Converted:
-    """Takes from an R(2+1)D network of bottlenecks what fits.
+    """Takes the tensors that fit from an R(2+1)D network of bottlenecks.
 
     Args:
       path: a .safetensors file with torchvision's names.

@@ -72,10 +72,10 @@ R2PLUS1D = Naming("R(2+1)D network of bottlenecks with torchvision's names", _r2
 
 
 def is_slowfast(name: str) -> bool:
-    """Whether a tensor's name is PySlowFast's."""
+    """Returns whether a tensor's name is PySlowFast's."""
     return bool(_STEM.match(unwrapped(name)))
 
 
 def is_r2plus1d(name: str) -> bool:
-    """Whether a tensor's name is that of torchvision's video networks."""
+    """Returns whether a tensor's name is that of torchvision's video networks."""
     return unwrapped(name).startswith(("stem.0.", "layer1.0.conv1.0."))

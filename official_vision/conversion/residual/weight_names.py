@@ -91,7 +91,7 @@ _OTHERS = (
 
 
 def naming_of(names: Iterable[str], path: str) -> Naming:
-    """Tells whose names a file has.
+    """Recognises the framework whose names a file has.
 
     Args:
       names: of its tensors.
@@ -102,9 +102,9 @@ def naming_of(names: Iterable[str], path: str) -> Naming:
     """
     names = list(names)
     for pattern, network in _OTHERS:
-        given_away = next((name for name in names if re.search(pattern, unwrapped(name))), None)
-        if given_away is not None:
-            raise _other(path, f"{network}, by the name {given_away[:80]!r}")
+        telling_name = next((name for name in names if re.search(pattern, unwrapped(name))), None)
+        if telling_name is not None:
+            raise _other(path, f"{network}, by the name {telling_name[:80]!r}")
     torch, keras = (
         sum(naming.variable(name) is not None for name in names) for naming in (TORCH, KERAS)
     )

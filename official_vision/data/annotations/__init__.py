@@ -1,4 +1,4 @@
-"""One reader a data set's format -> one Manifest; `READERS` is the whole list."""
+"""Readers of annotations, one per data set's format, each of which returns a Manifest."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ READERS: dict[str, Reader] = {
     "ucf101": Reader(read_ucf101, SPLITS),
 }
 
-# By the ending of a file, where settings leave the format open.
+# By a file's ending, where settings leave the format open.
 _FORMATS = {".csv": "csv", ".jsonl": "json_lines", ".ndjson": "json_lines", ".json": "json_lines"}
 
 
 def with_videos_folder(spec: PrepareSpec) -> PrepareSpec:
-    """Returns the settings with `videos` set: where they name none, it is the folder of the annotations."""
+    """Returns the settings with `videos` set: by default the folder of the annotations."""
     annotations = Path(spec.annotations)
     folder = annotations if annotations.is_dir() else annotations.parent
     return spec if spec.videos else dataclasses.replace(spec, videos=str(folder))

@@ -45,11 +45,11 @@ def divide(manifest: Manifest, spec: PrepareSpec) -> Manifest:
         dataclasses.replace(row, split=chosen[row.group or row.path]) for row in manifest.rows
     )
     divided = dataclasses.replace(manifest, rows=rows)
-    return dataclasses.replace(divided, division=_told(divided, spec))
+    return dataclasses.replace(divided, division=_notes(divided, spec))
 
 
 def _shares(spec: PrepareSpec) -> dict[str, float]:
-    """Split -> share, without those of share 0."""
+    """Returns each split's share, without those of share 0."""
     train = 1.0 - spec.validation_share - spec.test_share
     if train <= 0:
         raise UserError(
@@ -77,9 +77,9 @@ def _groups(manifest: Manifest) -> dict[str, list[VideoRow]]:
 def _chosen(
     groups: Mapping[str, list[VideoRow]], shares: Mapping[str, float], seed: int
 ) -> dict[str, str]:
-    """Group -> split: each group in turn, in an order drawn by the seed, goes where its classes lack most."""
+    """Assigns group by group, in an order drawn by the seed, to the split that lacks its classes most."""
     labels = {key: _labels(rows) for key, rows in groups.items()}
-    with_class = Counter(label for found in labels.values() for label in found)
+    with_class = Counter(label for classes in labels.values() for label in classes)
     lacking = {
         split: {label: _wanted(split, count, shares) for label, count in with_class.items()}
         for split in shares
@@ -95,7 +95,7 @@ def _chosen(
         for label in labels[key]:
             lacking[split][label] -= 1
     for split in shares:
-        # Classes of one group each leave a split without any: the smallest group goes there.
+        # If every class has only one group, a split may stay empty: it gets the smallest group.
         if split not in chosen.values():
             fullest = Counter(chosen.values()).most_common(1)[0][0]
             spare = [key for key in reversed(order) if chosen[key] == fullest]
@@ -104,12 +104,12 @@ def _chosen(
 
 
 def _labels(rows: list[VideoRow]) -> set[int | None]:
-    """Classes of a group; None stands for videos without labels."""
+    """Returns the classes of a group; None stands for videos without labels."""
     return {label.class_index for row in rows for label in row.labels} or {None}
 
 
 def _wanted(split: str, count: int, shares: Mapping[str, float]) -> int:
-    """Groups of a class that a split should get: at least one where there is one for every split."""
+    """Returns how many groups of a class a split should get: at least one where there is one for every split."""
     if split == TRAIN:
         return count - sum(_wanted(other, count, shares) for other in shares if other != TRAIN)
     least = 1 if count >= len(shares) else 0
@@ -120,7 +120,7 @@ def _draw(key: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed} {key}".encode("utf-8", "surrogatepass")).digest()
 
 
-def _told(manifest: Manifest, spec: PrepareSpec) -> tuple[str, ...]:
+def _notes(manifest: Manifest, spec: PrepareSpec) -> tuple[str, ...]:
     counts = [f"{split} {len(manifest.rows_of(split))}" for split in manifest.splits()]
     lines = [f"videos without a split are divided: {', '.join(counts)} (seed {spec.split_seed})"]
     occurring = {label.class_index for row in manifest.rows for label in row.labels}

@@ -32,7 +32,7 @@ _LEAST_SEC = 1 / 24
 def read_charades(path: str | os.PathLike) -> Manifest:
     """Reads the folder of the official files; a video's path is its id with .mp4.
 
-    Videos without actions are kept: they are negatives of every class. An action keeps its class
+    Videos without actions stay: they are negatives of every class. An action keeps its class
     whatever its times, because scores are judged by the classes of whole videos: times are moved
     into the video's length, at least a frame apart; the manifest notes each.
 
@@ -49,7 +49,7 @@ def read_charades(path: str | os.PathLike) -> Manifest:
 
 
 def _read_classes(file: Path) -> dict[str, str]:
-    """Code -> line, e.g. c000 -> c000 Holding some clothes; the codes count from 0."""
+    """Returns each code's line, e.g. c000 -> c000 Holding some clothes; the codes count from 0."""
     names: dict[str, str] = {}
     for where, line in numbered_lines(file):
         code = f"c{len(names):03d}"
@@ -101,7 +101,7 @@ def _action(text: str, where: str, names: Mapping[str, str]) -> tuple[str, float
 
 
 def _within(start: float, end: float, length: float) -> tuple[float, float]:
-    """Moves a span into 0 to `length` and gives it at least the duration of a frame."""
+    """Moves a span into 0 to `length` and extends it to at least the duration of a frame."""
     least = min(_LEAST_SEC, length)
     start = min(max(start, 0.0), length - least)
     return start, min(max(end, start + least), length)

@@ -18,11 +18,11 @@ def read_folders(path: str | os.PathLike) -> Manifest:
     """Reads the folder; paths in the manifest are relative to it.
 
     Videos three levels down have a split; where there are none, those two levels down have a class
-    alone, and preparation divides them. Notes name every video and file that lies elsewhere, is
+    alone, and preparation divides them. Notes name every video and file elsewhere, is
     hidden, or is a link to nothing.
 
     Raises:
-      UserError: it is no folder, can't be listed, or holds no video two or three levels down.
+      UserError: it is no folder, can't be listed, or has no video two or three levels down.
     """
     root = Path(path)
     if not root.is_dir():

@@ -1,6 +1,6 @@
 """A csv file for any data set: header `path,labels`, optionally `split,group,id,start,end`.
 
-`labels` are separated by semicolons; `name@1.5-4` holds from 1.5 to 4 seconds. The classes are the
+`labels` are separated by semicolons; `name@1.5-4` applies from 1.5 to 4 seconds. The classes are the
 names that occur, sorted, or those of a classes.txt beside the file. Without a column `split`
 preparation divides the videos, those of a group together.
 """
@@ -94,7 +94,7 @@ def _row(values: dict[str, str | None], where: str, videos: str | os.PathLike) -
 
 def _check_path(path: str, where: str, videos: str | os.PathLike) -> None:
     if not path:
-        raise UserError(f"{where}: a path must be given. Received: none. Name the video's file.")
+        raise UserError(f"{where}: a path must be named. Received: none. Name the video's file.")
     if path != path.encode("utf-8", "replace").decode() and not os.path.isfile(Path(videos) / path):
         raise UserError(
             f"{where}: text is UTF-8, except for the name of a file that is there. Received: {shown(path)!r}. "

@@ -59,7 +59,7 @@ def _row(line: str, where: str) -> NamedRow:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuses a name twice, of which JSON readers take the last without a word."""
+    """Refuses a repeated name, of which JSON readers silently take the last."""
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]

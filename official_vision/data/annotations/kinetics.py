@@ -61,7 +61,7 @@ def read_kinetics(path: str | os.PathLike, videos: str | os.PathLike = "") -> Ma
         return manifest
     if any(official):
         raise UserError(
-            f"The files must be of one kind. Received: {path}, which holds official files and lists."
+            f"The files must be of one kind. Received: {path}, which has official files and lists."
         )
     numbered = [row for file in files for row in _list_rows(file)]
     classes = classes_beside(files[0].path) or _numbers(numbered)
@@ -80,7 +80,7 @@ def _files(path: Path, videos: str | os.PathLike) -> list[_File]:
     if not files:
         raise UserError(
             "Kinetics' files are named train, val (or validate) and test, .csv, .txt or .list. "
-            f"Received: {path}, which holds none such."
+            f"Received: {path}, which has none."
         )
     return files
 
@@ -101,12 +101,12 @@ def _official_rows(file: _File) -> Iterator[NamedRow]:
             )
         split_word = values.get("split", "").strip()
         split = _SPLITS.get(split_word, file.split)
-        # Some releases quote labels inside the csv's own quotes.
+        # Some releases quote labels inside the csv's quotes.
         label = values.get("label", "").strip().strip('"')
         name = f"{video}_{times[0]:06d}_{times[1]:06d}"
         labels = ((label, None, None),) if label else ()
-        found = _located(file.videos, f"{name}.mp4", split_word, split, label)
-        yield NamedRow(where, name, found, split, labels, group=video)
+        path = _located(file.videos, f"{name}.mp4", split_word, split, label)
+        yield NamedRow(where, name, path, split, labels, group=video)
 
 
 def _located(videos: str | os.PathLike, clip: str, split_word: str, split: str, label: str) -> str:
@@ -123,7 +123,7 @@ def _whole_seconds(text: str, where: str) -> int:
 
 
 def _list_rows(file: _File) -> Iterator[tuple[str, str, str, int]]:
-    """(where, path, split, class number)."""
+    """Yields (where, path, split, class number)."""
     for where, line in numbered_lines(file.path):
         path, _, number = line.rpartition("," if "," in line.rsplit(None, 1)[-1] else " ")
         if not path.strip() or not number.strip().removeprefix("-").isdecimal():

@@ -1,4 +1,4 @@
-"""What every annotation reader returns: videos, their splits and their timed labels."""
+"""The result of every annotation reader: videos, their splits and their timed labels."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class VideoRow:
       id: unique in the manifest; names the video in shards and reports.
       path: of the file, relative to the folder of videos.
       split: e.g. train or validation.
-      labels: empty for an unlabelled video, which is kept.
+      labels: empty for an unlabelled video.
       start_sec, end_sec: the part of the file that is used; None for its start or end.
-      group: whom or what only one split may show, e.g. a person; empty where the data set says nothing.
+      group: videos of one group belong to one split, e.g. those of a person; empty where the data set has none.
     """
 
     id: str
@@ -102,7 +102,7 @@ def make_manifest(
     source: str,
     notes: tuple[str, ...] = (),
 ) -> Manifest:
-    """Turns class names into indices and checks what no single row can show.
+    """Turns class names into indices and checks rules about several rows.
 
     Names of classes and splits are compared in one spelling (names.one_spelling).
 
@@ -147,7 +147,7 @@ def make_manifest(
 
 
 def _checked_row(row: NamedRow) -> NamedRow:
-    """The row with names in one spelling."""
+    """Returns the row with names in one spelling."""
     return dataclasses.replace(
         row,
         id=shown(row.id),
@@ -165,7 +165,7 @@ def _check_ids(named: list[NamedRow]) -> None:
         if row.id in seen:
             raise UserError(
                 f"{row.where}: a video's id occurs once. Received: {row.id!r}, first at {seen[row.id]}. "
-                "Give the rows ids of their own."
+                "Give each row another id."
             )
         seen[row.id] = row.where
 
@@ -187,7 +187,7 @@ def _check_splits(named: list[NamedRow]) -> None:
 def checked_span(
     start: float | None, end: float | None, where: str
 ) -> tuple[float | None, float | None]:
-    """Returns the span; raises UserError unless 0 <= start < end where they are given."""
+    """Returns the span; raises UserError unless 0 <= start < end where they are set."""
     if (start is not None and not 0 <= start) or (end is not None and not (start or 0.0) < end):
         raise UserError(
             f"{where}: a span needs 0 <= start < end, in seconds. Received: {start} to {end}. Mend the times."

@@ -46,13 +46,13 @@ def read_moments_in_time(path: str | os.PathLike, videos: str | os.PathLike = ""
                 raise UserError(
                     f"{where}: a line begins with <class of {CLASSES}>/<video>. Received: {video!r}."
                 )
-            found = located(videos, (video, f"{_FOLDERS[split]}/{video}"))
-            rows.append(NamedRow(where, f"{split}/{video}", found, split, ((name, None, None),)))
+            path = located(videos, (video, f"{_FOLDERS[split]}/{video}"))
+            rows.append(NamedRow(where, f"{split}/{video}", path, split, ((name, None, None),)))
     return make_manifest(rows, classes, str(path))
 
 
 def _read_classes(file: Path) -> tuple[str, ...]:
-    """`name,index`, in any order; indices are 0, 1, 2 ..."""
+    """Reads lines `name,index` in any order; indices are 0, 1, 2 ..."""
     names: dict[int, str] = {}
     for where, line in numbered_lines(file):
         name, _, index = line.rpartition(",")

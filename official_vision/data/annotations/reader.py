@@ -1,4 +1,4 @@
-"""What a reader of annotations is: its function, and what else than the path it needs."""
+"""The interface of a reader of annotations: its function, and its inputs besides the path."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Reader:
         """Reads the annotations.
 
         Args:
-          path: of the annotation file, or of the folder that holds a data set's official files.
+          path: of the annotation file, or of the folder of a data set's official files.
           protocol: one of `protocols`; empty where there are none.
           videos: the folder of videos.
 

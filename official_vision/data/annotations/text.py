@@ -1,4 +1,4 @@
-"""Reading annotation text: whole files, class lists and times, with errors that name the line."""
+"""Annotation text: whole files, class lists and times, with errors that name the line."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def read_text(path: str | os.PathLike, *, foreign_bytes: bool = False) -> str:
             f"An annotation file must be readable. Received: {path} ({reason}). Check the path."
         ) from error
     try:
-        # Text of two or four bytes a letter holds zeros; there are none in the name of a file.
-        kept = "surrogateescape" if foreign_bytes and b"\0" not in content else "strict"
-        return content.decode("utf-8-sig", kept).replace("\r\n", "\n").replace("\r", "\n")
+        # Text of two or four bytes per letter contains zeros; a file's name has none.
+        errors = "surrogateescape" if foreign_bytes and b"\0" not in content else "strict"
+        return content.decode("utf-8-sig", errors).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise UserError(
             f"An annotation file must be UTF-8 text. Received: {path} ({error}). Save it as UTF-8."
@@ -45,7 +45,7 @@ def read_text(path: str | os.PathLike, *, foreign_bytes: bool = False) -> str:
 
 
 def classes_beside(path: str | os.PathLike) -> tuple[str, ...] | None:
-    """Returns the names in classes.txt beside the file, one a line; None when there is no such file."""
+    """Returns the names in classes.txt beside the file, one per line; None when there is no such file."""
     beside = Path(path).parent / CLASSES_FILE
     if not beside.is_file():
         return None
@@ -170,15 +170,15 @@ def official_files(folder: Path, splits: Mapping[str, str]) -> list[tuple[Path, 
       splits: file name -> split.
 
     Raises:
-      UserError: it holds none.
+      UserError: it has none of them.
     """
-    found = [(folder / name, split) for name, split in splits.items() if (folder / name).is_file()]
-    if not found:
+    paths = [(folder / name, split) for name, split in splits.items() if (folder / name).is_file()]
+    if not paths:
         raise UserError(
-            f"PrepareSpec.annotations must be the folder that holds {' and '.join(splits)}. "
-            f"Received: {folder}, which holds neither."
+            f"PrepareSpec.annotations must be the folder with {' and '.join(splits)}. "
+            f"Received: {folder}, which has neither."
         )
-    return found
+    return paths
 
 
 def located(videos: str | os.PathLike, candidates: Iterable[str]) -> str:

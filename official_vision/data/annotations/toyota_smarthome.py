@@ -1,4 +1,4 @@
-"""Toyota Smarthome (Das et al., ICCV 2019): everything is in a video's name.
+"""Toyota Smarthome (Das et al., ICCV 2019): the name of a video is its annotation.
 
 Cook.Cleandishes_p02_r00_v02_c03.mp4: activity, person, recording, video, camera
 
@@ -40,7 +40,7 @@ _ALL = tuple(
 
 @dataclasses.dataclass(frozen=True)
 class _Protocol:
-    """Which persons or cameras make which split; whoever is not named is tested, or left out."""
+    """A protocol: the persons or cameras of each split; the others are tested, or left out."""
 
     activities: tuple[str, ...]
     key: str
@@ -80,7 +80,7 @@ def read_toyota_smarthome(path: str | os.PathLike, protocol: str) -> Manifest:
     folder = Path(path)
     if not folder.is_dir():
         raise UserError(
-            "Toyota Smarthome's annotation is its folder of videos, whose names tell all. "
+            "Toyota Smarthome's annotation is its folder of videos, whose names are the annotation. "
             f"Received: {path}, which is no folder."
         )
     chosen, rows, unused = PROTOCOLS[protocol], [], Counter()

@@ -21,7 +21,7 @@ _GROUP = re.compile(r"_g(\d+)_c\d+\.")
 
 
 def read_ucf101(path: str | os.PathLike, protocol: str) -> Manifest:
-    """Reads the folder ucfTrainTestlist; a video's path is <class>/<file>, as the lists have it.
+    """Reads the folder ucfTrainTestlist; a video's path is <class>/<file>, as in the lists.
 
     Args:
       path: the folder.
@@ -55,7 +55,7 @@ def _read_classes(file: Path) -> tuple[str, ...]:
 
 
 def _row(line: str, where: str, split: str, classes: tuple[str, ...]) -> NamedRow:
-    """`Class/v_Class_g08_c01.avi 1`; test lists leave the number out."""
+    """Reads a line `Class/v_Class_g08_c01.avi 1`; test lists leave the number out."""
     video, _, number = line.partition(" ")
     name = PurePosixPath(video).parent.name
     numbered = number.strip() in ("", str(classes.index(name) + 1 if name in classes else None))

@@ -1,4 +1,4 @@
-"""What is wrong or uneven in a data set: its annotations, its files and, once prepared, its shards."""
+"""Finds errors and imbalance in a data set: its annotations, its files and, once prepared, its shards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from official_vision.specs import PrepareSpec
 
 @dataclasses.dataclass(frozen=True)
 class Spread:
-    """How far values lie apart: the least, the median and the greatest."""
+    """The spread of values: the least, the median and the greatest."""
 
     least: float
     median: float
@@ -53,7 +53,7 @@ class SplitAudit:
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """The whole: the names of the classes, the splits in figures, and the findings by kind."""
+    """A whole data set: the names of the classes, the splits in figures, and the findings by kind."""
 
     classes: tuple[str, ...]
     splits: tuple[SplitAudit, ...]
@@ -66,7 +66,7 @@ class Audit:
 
 @dataclasses.dataclass(frozen=True)
 class _Video:
-    """A file as it was seen, or why it could not be; and what there is to say of it."""
+    """A surveyed file, or why it could not be read; and the messages about it."""
 
     path: str
     seen: Survey | None
@@ -74,14 +74,14 @@ class _Video:
 
 
 def in_silence(items: Iterable, *_: Any) -> Iterable:
-    """A Progress that shows nothing."""
+    """Returns a Progress that shows nothing."""
     return items
 
 
 def audit(
     manifest: Manifest, spec: PrepareSpec, *, decode: bool = False, progress: Progress = in_silence
 ) -> Audit:
-    """Looks at annotations, files and shards; changes nothing.
+    """Audits annotations, files and shards; changes nothing.
 
     Args:
       manifest: all videos, as `annotations.read_manifest` returns them.
@@ -95,8 +95,8 @@ def audit(
     """
     paths = sorted({row.path for row in manifest.rows})
     with _looking(spec, decode) as look:
-        found = progress(look(paths), len(paths), "videos")
-        videos = {video.path: video for video in found}
+        surveys = progress(look(paths), len(paths), "videos")
+        videos = {video.path: video for video in surveys}
     findings = [finding for video in videos.values() for finding in video.findings]
     findings += _late(manifest, videos)
     findings += _unlabelled(manifest) + _classes_without_videos(manifest)
@@ -115,7 +115,7 @@ def audit(
 def _shard_findings(
     manifest: Manifest, spec: PrepareSpec, missing: Collection[str], progress: Progress
 ) -> list[Finding]:
-    """Of splits that are prepared; only then TensorFlow is started."""
+    """Audits splits that are prepared; only then TensorFlow is started."""
     if not any((Path(spec.output) / split / INDEX_FILE).is_file() for split in manifest.splits()):
         return []
     from official_vision.data.audit.shard_audit import shard_findings
@@ -127,7 +127,7 @@ def _shard_findings(
 def _looking(
     spec: PrepareSpec, decode: bool
 ) -> Iterator[Callable[[Sequence[str]], Iterator[_Video]]]:
-    """Yields a function that looks at files, several at a time, and gives them in their order."""
+    """Yields a function that surveys files, several at a time, and returns them in their order."""
     idle: queue.SimpleQueue = queue.SimpleQueue()
     workers = [DecodingWorker() for _ in range(spec.workers)]
     for worker in workers:
@@ -161,10 +161,10 @@ def _look(path: str, spec: PrepareSpec, worker: DecodingWorker, decode: bool) ->
 
 
 def _findings_of(path: str, seen: Survey) -> Iterator[Finding]:
-    said = seen.report.said()
+    messages = seen.report.messages()
     for kind in KINDS:
-        if kind in said:
-            yield Finding(kind, path, said[kind])
+        if kind in messages:
+            yield Finding(kind, path, messages[kind])
     if seen.streams > 1:
         yield Finding("several_streams", path, f"{seen.streams} of them")
     if seen.rate_error_sec:
@@ -179,7 +179,7 @@ def _findings_of(path: str, seen: Survey) -> Iterator[Finding]:
 
 
 def _late(manifest: Manifest, videos: dict[str, _Video]) -> list[Finding]:
-    """Labels and parts that end after their video."""
+    """Returns findings on labels and parts that end after their video."""
     return [
         Finding("labels_past_end", row.id, line)
         for row in manifest.rows
@@ -213,7 +213,7 @@ def _classes_without_videos(manifest: Manifest) -> list[Finding]:
 
 
 def _leakage(manifest: Manifest, root: Path, videos: dict[str, _Video]) -> list[Finding]:
-    """The same file, the same content or the same group in several splits."""
+    """Returns findings on one file, content or group in several splits."""
     by_path, by_group = defaultdict(set), defaultdict(set)
     for row in manifest.rows:
         by_path[row.path].add(row.split)
@@ -221,8 +221,8 @@ def _leakage(manifest: Manifest, root: Path, videos: dict[str, _Video]) -> list[
             by_group[row.group].add(row.split)
     findings = [
         Finding("leakage", name, f"{what} is in {' and '.join(sorted(splits))}")
-        for what, found in (("the file", by_path), ("the group", by_group))
-        for name, splits in found.items()
+        for what, groups in (("the file", by_path), ("the group", by_group))
+        for name, splits in groups.items()
         if len(splits) > 1
     ]
     for same in _same_content(root, list(videos)):
@@ -234,7 +234,7 @@ def _leakage(manifest: Manifest, root: Path, videos: dict[str, _Video]) -> list[
 
 
 def _same_content(root: Path, paths: Sequence[str]) -> list[list[str]]:
-    """Groups of paths whose files are equal; only files of one size are read.
+    """Returns groups of paths whose files are equal; only files of one size are read.
 
     What is missing or can't be read is equal to nothing: there is a finding for it already.
     """
@@ -270,6 +270,6 @@ def _split_audit(manifest: Manifest, split: str, videos: dict[str, _Video]) -> S
 
 
 def _place_and_note(note: str) -> tuple[str, str]:
-    """(file:line, text) of a reader's note, or ("annotations", text)."""
+    """Splits a reader's note into (file:line, text), or ("annotations", text)."""
     place, colon, text = note.partition(": ")
     return (place, text) if colon else ("annotations", note)

@@ -27,7 +27,7 @@ def _splits(audit: Audit) -> Iterator[str]:
 
 
 def _histogram(audit: Audit) -> Iterator[str]:
-    """A row per class, with the videos of each split that show it."""
+    """Yields one row per class, with the number of videos of each split that show it."""
     width = max(len(name) for name in ("class", *audit.classes))
     yield f"{'class':<{width}} " + " ".join(f"{split.name:>10}" for split in audit.splits)
     for index, name in enumerate(audit.classes):
@@ -37,13 +37,13 @@ def _histogram(audit: Audit) -> Iterator[str]:
 
 def _findings(audit: Audit) -> Iterator[str]:
     if not audit.findings:
-        yield "nothing was found that needs a look"
+        yield "no problem was detected"
     for kind, meaning in KINDS.items():
-        found = [finding for finding in audit.findings if finding.kind == kind]
-        if not found:
+        findings = [finding for finding in audit.findings if finding.kind == kind]
+        if not findings:
             continue
-        yield f"{meaning}: {len(found)}"
-        for finding in found[:_NAMES_PRINTED]:
+        yield f"{meaning}: {len(findings)}"
+        for finding in findings[:_NAMES_PRINTED]:
             yield f"  {finding.about}: {finding.detail}"
-        if len(found) > _NAMES_PRINTED:
-            yield f"  and {len(found) - _NAMES_PRINTED} more, which --json names"
+        if len(findings) > _NAMES_PRINTED:
+            yield f"  and {len(findings) - _NAMES_PRINTED} more, which --json names"

@@ -1,4 +1,4 @@
-"""What an audit sees in one file: its frames' times and sizes, without or with decoding all of them."""
+"""The survey of one file for an audit: its frames' times and sizes, with or without decoding all of them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VARIABLE_STEPS = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """What was seen.
+    """The result of a survey.
 
     Attributes:
       info: the header.
@@ -53,7 +53,7 @@ class Survey:
 def survey(
     row: VideoRow, spec: PrepareSpec, decode_all: bool, on_frame: Callable[[], None]
 ) -> Survey:
-    """Looks at a file.
+    """Surveys a file.
 
     Args:
       row: the video, its path relative to `spec.videos`.
@@ -134,7 +134,7 @@ def _packets(stream: VideoStream) -> Iterator[Packet]:
 
 
 def _note_sizes(stream: VideoStream, packet: Packet | None, display: Display) -> None:
-    """Of the pictures that the decoder gives for a packet, or in the end without one."""
+    """Notes the sizes of the pictures that the decoder returns for a packet, or at the end without one."""
     with contextlib.suppress(av.error.FFmpegError):
         for picture in stream.decode(packet):
             display.note_size(picture)

@@ -1,4 +1,4 @@
-"""What an audit says about one thing."""
+"""One finding of an audit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KINDS = {
     "undecodable": "videos that cannot be decoded",
     "unlabelled": "videos without a label",
     "class_without_videos": "classes that no video of a split shows",
-    "leakage": "splits that share a video, or what only one may hold",
+    "leakage": "splits that share a video or a group",
     "labels_past_end": "labels and parts that end after their video",
     "several_streams": "videos with more than one stream of pictures, of which one is used",
     "variable_rate": "videos whose frames do not come at a constant rate",
@@ -30,7 +30,7 @@ Progress = Callable[[Iterable, int, str], Iterable]
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something to look at: its kind (of KINDS), what it is about and what was found."""
+    """Something to look at: its kind (of KINDS), the video or split, and the detail."""
 
     kind: str
     about: str

@@ -1,4 +1,4 @@
-"""Labels and spans that end after their video: told, because nobody can see what they name."""
+"""Labels and spans that end after their video, which are reported because nothing shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an audit finds in prepared splits: damage, streams of unequal length, other annotations."""
+"""The audit of prepared splits: damage, streams of unequal length, other annotations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from official_vision.specs import PrepareSpec
 def shard_findings(
     manifest: Manifest, spec: PrepareSpec, missing: Collection[str], progress: Progress
 ) -> list[Finding]:
-    """Looks at the splits that have been prepared; of the others there is nothing to say.
+    """Audits the splits that have been prepared; the others are passed over.
 
     Args:
       manifest: all videos.
@@ -66,12 +66,14 @@ def _split_findings(
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{count} of {name}" for name, count in lengths.items())
             yield Finding(
-                "frame_count", video, f"its segments hold frames of unequal number: {counts}"
+                "frame_count",
+                video,
+                f"the streams of its segments have different numbers of frames: {counts}",
             )
 
 
 def _difference(manifest: Manifest, split: str, index: Index) -> str:
-    """How the annotations differ from those that the shards were made of; empty if they don't."""
+    """Returns the difference of the annotations from those of the shards; empty if they don't."""
     if index.classes != manifest.classes:
         return "the shards have other classes than the annotations"
     known = {*index.videos, *(item.id for item in index.left_out)}
@@ -83,7 +85,7 @@ def _difference(manifest: Manifest, split: str, index: Index) -> str:
 
 
 def _lengths(shards: Iterable[str], streams: Iterable[str]) -> Iterator[tuple[str, dict[str, int]]]:
-    """(id, stream -> frames) of every video, whose segments follow one another."""
+    """Yields (id, frames by stream) of every video, whose segments follow one another."""
     records = tf.data.TFRecordDataset(list(shards)).as_numpy_iterator()
     examples = map(tf.train.SequenceExample.FromString, records)
     for _, segments in itertools.groupby(examples, _row_of):

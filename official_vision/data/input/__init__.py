@@ -1,1 +1,1 @@
-"""The tf.data pipeline: shards to batches of clips."""
+"""The tf.data pipeline: it reads batches of clips from shards."""

@@ -1,6 +1,6 @@
-"""Changes of a training clip's values: colours, and whole streams left out.
+"""Changes to a training clip's values: colours, and whole streams blanked.
 
-Every random number is a function of the seed given. All frames of a clip are changed alike, with
+Every random number is a function of the seed. All frames of a clip are changed alike, with
 statistics of the whole clip where an operation needs them, so that a point keeps its brightness
 along its flow. Colours are of rgb alone; what moves pixels (crop, flip) is in data/input/geometry.py.
 """
@@ -16,7 +16,7 @@ from official_vision.specs import DataSpec
 
 
 def jitter_colours(rgb: tf.Tensor, spec: DataSpec, seed: tf.Tensor) -> tf.Tensor:
-    """Random brightness, contrast, saturation and hue, in this order, each within its setting.
+    """Jitters brightness, contrast, saturation and hue at random, in this order, each within its setting.
 
     As torchvision's ColorJitter (factors uniform in 1 - strength .. 1 + strength, hue shifted by
     up to its strength in turns of the colour circle), but for the order, which is fixed, and the
@@ -47,7 +47,7 @@ def jitter_colours(rgb: tf.Tensor, spec: DataSpec, seed: tf.Tensor) -> tf.Tensor
 
 
 def rand_augment(rgb: tf.Tensor, spec: DataSpec, seed: tf.Tensor) -> tf.Tensor:
-    """RandAugment (Cubuk et al. 2020) of clips: `rand_augment_layers` random operations in a row.
+    """Applies RandAugment (Cubuk et al. 2020) to a clip: `rand_augment_layers` random operations in a row.
 
     Of the paper's 14 operations the nine that change values. Those that move pixels (rotation,
     shears, translations) are left out: flow would have to be turned with them, and crops and flips
@@ -90,7 +90,7 @@ OPERATIONS = (
 
 
 def colour_operation(rgb: tf.Tensor, name: str, magnitude: float, sign: int) -> tf.Tensor:
-    """One operation of RandAugment, by Model Garden.
+    """Applies one operation of RandAugment, by Model Garden.
 
     Args:
       rgb: uint8 [time, height, width, 3].
@@ -125,9 +125,9 @@ def colour_operation(rgb: tf.Tensor, name: str, magnitude: float, sign: int) -> 
 def drop_streams(
     features: Mapping[str, tf.Tensor], spec: DataSpec, seed: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """Blanks whole streams of a clip, each at its own rate; one of a clip's streams always stays.
+    """Blanks whole streams of a clip, each at its rate; one of a clip's streams always stays.
 
-    Where chance takes every stream of a clip, none is taken.
+    Where every stream of a clip would be blanked, none is.
 
     Args:
       features: streams of one clip, of any shapes.
@@ -135,7 +135,7 @@ def drop_streams(
       seed: int [2].
 
     Returns:
-      The same streams; a blanked one holds its neutral value throughout.
+      The same streams; a blanked one has its neutral value throughout.
     """
     rates = {"rgb": spec.rgb_dropout, "flow": spec.flow_dropout, "objects": spec.objects_dropout}
     names = list(features)
@@ -151,7 +151,7 @@ def drop_streams(
 def augment_clip(
     features: Mapping[str, tf.Tensor], spec: DataSpec, seed: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """All changes that `spec` asks for: colour jitter, RandAugment, stream dropout.
+    """Applies all changes that `spec` sets: colour jitter, RandAugment, stream dropout.
 
     Args:
       features: rgb uint8 [time, height, width, 3], flow and objects; any of them.

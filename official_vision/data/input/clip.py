@@ -1,4 +1,4 @@
-"""A record's clip: which frames it shows, and decoding those frames, each cut and resized at once."""
+"""A record's clip: the frames that it shows, decoded, cut and resized."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from official_vision.specs import DataSpec
 
 
 def num_frames(record: dict[str, tf.Tensor], streams: Sequence[str]) -> tf.Tensor:
-    """Stored frames of a record, a scalar int32."""
+    """Returns the number of stored frames of a record, a scalar int32."""
     return tf.shape(record[streams[0]])[0]
 
 
 def frame_size(
     record: dict[str, tf.Tensor], start: tf.Tensor, streams: Sequence[str]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Height and width of the frames, scalars int32, read from the header of the clip's first frame."""
+    """Returns the height and width of the frames, scalars int32, read from the header of the clip's first frame."""
     return encoded_size(record[streams[0]][start], streams[0])
 
 
@@ -77,11 +77,11 @@ def _decode_each_once(
     flip: tf.Tensor,
     size: int,
 ) -> tf.Tensor:
-    """[time, size, size, channels] of the stored frames `numbers` [time, parts], parts summed."""
+    """Decodes the stored frames `numbers` [time, parts] to [time, size, size, channels], parts summed."""
     signature = tf.TensorSpec(
         [size, size, CHANNELS[stream]], tf.float32 if stream == "flow" else tf.uint8
     )
-    # A clip that loops or holds shows some frames several times: rows are equal where their first
+    # A clip that loops or repeats shows some frames several times: rows are equal where their first
     # parts are.
     count = numbers.shape[0]
     firsts, places = tf.unique(numbers[:, 0])
@@ -113,7 +113,7 @@ def _sum_of_parts(
     box: tf.Tensor,
     window: JpegWindow | None,
 ) -> tf.Tensor:
-    """The box of one frame; of flow, the sum of the encoded flows `parts`, where "" adds none."""
+    """Decodes the box of one frame; of flow, the sum of the encoded flows `parts`, where "" adds none."""
 
     def decoded(encoded: tf.Tensor) -> tf.Tensor:
         return decode_frame(encoded, stream, flow_bound, box, window)

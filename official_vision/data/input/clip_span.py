@@ -1,4 +1,4 @@
-"""Which frames of a video a clip shows, and which labels it then carries."""
+"""The frames of a video that a clip shows, and its labels."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ NO_MOTION = -1  # in place of a stored flow's number
 
 
 def random_start(length: tf.Tensor, spec: DataSpec, seed: tf.Tensor) -> tf.Tensor:
-    """A start from which the whole clip fits; 0 for a video that is too short. Scalars int32."""
+    """Draws a start from which the whole clip fits; 0 for a video that is too short. Scalars int32."""
     room = tf.maximum(length - _extent(spec), 0)
     return tf.random.stateless_uniform([], seed, 0, room + 1, tf.int32)
 
 
 def evaluation_start(length: tf.Tensor, spec: DataSpec, view: tf.Tensor) -> tf.Tensor:
-    """The start of evaluation clip `view`: they are spread evenly, the last ends with the video."""
+    """Returns the start of evaluation clip `view`: they are spread evenly, the last ends with the video."""
     room = tf.cast(tf.maximum(length - _extent(spec), 0), tf.float32)
     share = tf.cast(view, tf.float32) / (spec.views - 1) if spec.views > 1 else 0.5
     return tf.cast(tf.round(room * share), tf.int32)
 
 
 def frame_numbers(start: tf.Tensor, length: tf.Tensor, spec: DataSpec) -> tf.Tensor:
-    """int32 [frames]: the clip's frames; past the video's end it loops or holds the last one."""
+    """Returns the clip's frame numbers, int32 [frames]; past the video's end it loops or repeats."""
     return _within(start + tf.range(spec.frames) * spec.frame_stride, length, spec)
 
 
 def flow_numbers(start: tf.Tensor, length: tf.Tensor, spec: DataSpec) -> tf.Tensor:
-    """int32 [frames, frame_stride]: the stored flows between each frame of the clip and the next.
+    """Returns the numbers [frames, frame_stride] of the stored flows between each frame of the clip and the next.
 
     Their sum approximates the flow over the whole step, pixel by pixel: right where motion is
-    smooth over a few pixels. NO_MOTION stands where nothing moves or nobody knows how: in a clip
-    that outlasts its video, once the last frame is held, and in a step from the last frames back to
+    smooth over a few pixels. NO_MOTION is used where nothing moves or the motion is unknown: in a clip
+    that outlasts its video, once the last frame is repeated, and in a step from the last frames back to
     the first. The last step of a clip that ends with its video repeats the flow stored last.
     """
     steps = tf.range(spec.frames)[:, tf.newaxis] * spec.frame_stride + tf.range(spec.frame_stride)
@@ -50,7 +50,7 @@ def flow_numbers(start: tf.Tensor, length: tf.Tensor, spec: DataSpec) -> tf.Tens
 def clip_labels(
     record: dict[str, tf.Tensor], start: tf.Tensor, num_classes: int, spec: DataSpec
 ) -> tf.Tensor:
-    """The clip's labels by `spec.label_rule`: multi-hot float32 [classes]; a repeated class counts once.
+    """Returns the clip's labels by `spec.label_rule`: multi-hot float32 [classes]; a repeated class counts once.
 
     Args:
       record: as data/storage/shard.py parses it.
@@ -73,13 +73,13 @@ def clip_labels(
 
 
 def _frame_time(record: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
-    """Seconds at which a frame begins, or the last one ends."""
+    """Returns the seconds at which a frame begins, or the last one ends."""
     times = record["times"]
     return times[tf.minimum(number, tf.size(times) - 1)]
 
 
 def _extent(spec: DataSpec) -> int:
-    """Stored frames that a clip spans."""
+    """Returns the number of stored frames that a clip spans."""
     return (spec.frames - 1) * spec.frame_stride + 1
 
 

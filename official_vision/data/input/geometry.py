@@ -1,4 +1,4 @@
-"""Crop, resize and flip: all streams of a clip together, and flow's values with its pixels."""
+"""Crop, resize and flip of all streams of a clip together, and of flow's values with its pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CROP_TRIES = 10
 def crop_and_resize(
     features: Mapping[str, tf.Tensor], box: tf.Tensor, size: int, flip: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """Cuts one box out of every frame of every stream, resizes it and mirrors it where asked.
+    """Cuts one box out of every frame of every stream, resizes it and mirrors it if `flip` is set.
 
     rgb and flow are interpolated, ids take the nearest pixel's. Flow is measured in pixels: it grows
     with each axis of the picture, and its x changes sign in the mirror.
@@ -37,7 +37,7 @@ def crop_and_resize(
 
 
 def resize(stream: str, cut: tf.Tensor, box: tf.Tensor, size: int, flip: tf.Tensor) -> tf.Tensor:
-    """Resizes what was cut out of the frames of one stream, and mirrors it where asked.
+    """Resizes the box of one stream's frames, and mirrors it if `flip` is set.
 
     Args:
       stream: rgb, flow or objects.
@@ -62,7 +62,7 @@ def resize(stream: str, cut: tf.Tensor, box: tf.Tensor, size: int, flip: tf.Tens
 
 
 def _nearest(cut: tf.Tensor, size: int, flip: tf.Tensor) -> tf.Tensor:
-    """Half-way positions take the pixel on the same side whether mirrored or not."""
+    """Resizes to the nearest pixel; half-way positions take the same side whether mirrored or not."""
 
     def chosen(length: tf.Tensor) -> tf.Tensor:
         return (2 * tf.range(size) + 1) * length // (2 * size)
@@ -73,7 +73,7 @@ def _nearest(cut: tf.Tensor, size: int, flip: tf.Tensor) -> tf.Tensor:
 
 
 def _mirrored(frames: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
-    """Of rgb and flow, by the fastest of TensorFlow's ways: a sixth of reversing the frames as they are."""
+    """Mirrors rgb and flow by TensorFlow's fastest way: it takes a sixth of reversing the frames as they are."""
 
     def mirror() -> tf.Tensor:
         if frames.dtype == tf.float32:  # both numbers of a vector as one
@@ -85,7 +85,7 @@ def _mirrored(frames: tf.Tensor, flip: tf.Tensor) -> tf.Tensor:
 
 
 def evaluation_box(height: tf.Tensor, width: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-    """The greatest square, at `position` (0..1) along the longer side; int32 [top, left, side, side]."""
+    """Returns the greatest square, at `position` (0..1) along the longer side; int32 [top, left, side, side]."""
     side = tf.minimum(height, width)
 
     def place(length: tf.Tensor) -> tf.Tensor:
@@ -96,7 +96,7 @@ def evaluation_box(height: tf.Tensor, width: tf.Tensor, position: tf.Tensor) -> 
 
 
 def random_box(height: tf.Tensor, width: tf.Tensor, min_area: float, seed: tf.Tensor) -> tf.Tensor:
-    """A random box of at least `min_area` of the frame and of moderate aspect.
+    """Draws a box of at least `min_area` of the frame and of moderate aspect.
 
     Args:
       height, width: of the frame, int32 scalars.

@@ -1,4 +1,4 @@
-"""Mixup and cutmix over a batch: each clip gets a partner, all its streams the same one."""
+"""Mixup and cutmix over a batch: each clip has one partner for all its streams."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Tensors = dict[str, tf.Tensor]
 def mix_batch(
     features: Tensors, targets: Tensors, spec: DataSpec, seed: tf.Tensor
 ) -> tuple[Tensors, Tensors]:
-    """Mixes every clip of a batch with another one: mixup, cutmix, or one of them by a throw a batch.
+    """Mixes every clip of a batch with another one: mixup, cutmix, or one of them, drawn for each batch.
 
     The clip's share is drawn from Beta(alpha, alpha), a clip at a time (Zhang et al. 2018, Yun et
     al. 2019). Labels are mixed by the same shares. Masked rows neither give nor take.
@@ -55,7 +55,7 @@ def mix_batch(
 
 
 def draw_shares(alpha: float, batch: int, seed: tf.Tensor) -> tf.Tensor:
-    """float32 [batch], each from Beta(alpha, alpha)."""
+    """Draws float32 [batch] from Beta(alpha, alpha)."""
     seeds = tf.random.split(seed, 2)
     # x / (x + y) of two Gamma(alpha) draws, by their logarithms: of a small alpha they are too small
     # for float32. Gamma(alpha) is Gamma(alpha + 1) * uniform^(1 / alpha) (Marsaglia & Tsang 2000).
@@ -66,11 +66,11 @@ def draw_shares(alpha: float, batch: int, seed: tf.Tensor) -> tf.Tensor:
 
 
 def mixup(features: Tensors, partner: tf.Tensor, share: tf.Tensor) -> Tensors:
-    """Lays clips over each other.
+    """Blends clips with their partners.
 
     rgb and flow are averaged by share; the flow of two pictures that move differently is then no
     picture's, as the mixed rgb is no picture. Ids are names and have no average: those of whichever
-    clip has the greater share are taken whole, the clip's own at a tie.
+    clip has the greater share are taken whole, the clip's at a tie.
 
     Args:
       features: as in `mix_batch`.
@@ -80,8 +80,8 @@ def mixup(features: Tensors, partner: tf.Tensor, share: tf.Tensor) -> Tensors:
     mixed = {}
     for name, x in features.items():
         if name == "objects":
-            own = tf.reshape(share >= 0.5, [-1, 1, 1, 1])
-            mixed[name] = tf.where(own, x, tf.gather(x, partner))
+            first_is_larger = tf.reshape(share >= 0.5, [-1, 1, 1, 1])
+            mixed[name] = tf.where(first_is_larger, x, tf.gather(x, partner))
         else:
             mixed[name] = _weighted(x, partner, share)
     return mixed
@@ -104,7 +104,7 @@ def cutmix(features: Tensors, partner: tf.Tensor, boxes: tf.Tensor) -> Tensors:
 
 
 def cut_boxes(share: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
-    """Boxes of 1 - share of a frame's area around a random pixel, cut off at its borders.
+    """Returns boxes of 1 - share of a frame's area around a random pixel, cut off at its borders.
 
     Args:
       share: float32 [batch], left of the clip before cutting off and rounding.
@@ -112,7 +112,7 @@ def cut_boxes(share: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
       seed: int [2].
 
     Returns:
-      bool [batch, size, size], true inside the box; its area says what share was really left.
+      bool [batch, size, size], true inside the box; its area is the share that was really replaced.
     """
     sides = tf.cast(tf.sqrt(1 - share) * size, tf.int32)
     centres = tf.random.stateless_uniform([2, sides.shape[0]], seed, 0, size, tf.int32)
@@ -127,8 +127,8 @@ def cut_boxes(share: tf.Tensor, size: int, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _weighted(x: tf.Tensor, partner: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """share * x + (1 - share) * partner's, in x's dtype."""
+    """Returns share * x + (1 - share) * partner's, in x's dtype."""
     weight = tf.reshape(share, [-1] + [1] * (x.shape.rank - 1))
-    own = tf.cast(x, tf.float32)
-    mixed = weight * own + (1 - weight) * tf.gather(own, partner)
+    wide = tf.cast(x, tf.float32)
+    mixed = weight * wide + (1 - weight) * tf.gather(wide, partner)
     return tf.cast(tf.round(mixed), x.dtype) if x.dtype == tf.uint8 else mixed

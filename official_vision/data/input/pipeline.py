@@ -1,6 +1,6 @@
-"""Shards -> batches with tf.data.
+"""Batches of clips, read from shards with tf.data.
 
-    positions of videos in a seeded order -- from the step that the run stands at
+    positions of videos in a seeded order -- from the step that the run has reached
         -- choose a span -- read the segments in which it lies -- choose a box
         -- decode only the span's frames and, of JPEGs, only the box -- resize, flip
         -- change colours, blank streams -- batch -- mix
@@ -41,7 +41,7 @@ _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 def read_index(
     spec: DataSpec, streams: Sequence[str], num_classes: int | None, where: str
 ) -> Index:
-    """Reads the split's index and checks that it serves the model.
+    """Reads the split's index and checks that it suits the model.
 
     Args:
       spec: of the data.
@@ -60,7 +60,7 @@ def read_index(
     missing = [stream for stream in streams if stream not in index.streams]
     if missing:
         raise UserError(
-            f"{where}: the model asks for {', '.join(streams)}. Received: {spec.path}, which lacks "
+            f"{where}: the model reads {', '.join(streams)}. Received: {spec.path}, which lacks "
             f"{', '.join(missing)}. Prepare the data with it, or change ModelSpec."
         )
     if num_classes is not None:
@@ -107,7 +107,7 @@ def build_dataset(
         that is filled with masked rows.
       input_context: this pipeline's number and the number of replicas; None for a single one.
       start_step: training steps to pass over, at no cost.
-      skipped: told of damaged segments where `spec.damaged` is skip.
+      skipped: notified of damaged segments where `spec.damaged` is skip.
       half: of the training records (see data/input/training_order.py); the other half's clips are cut otherwise.
 
     Returns:
@@ -153,7 +153,7 @@ def _numbered(
     start_step: int,
     half: int | None,
 ) -> tf.data.Dataset:
-    """One pipeline's share of (number, position) in the order of training."""
+    """Returns one pipeline's share of (number, position) in the order of training."""
     if half is not None and index.num_videos < 2:
         raise UserError(
             f"Two halves need at least 2 records. Received: {spec.path}, which has {index.num_videos}. "
@@ -167,7 +167,7 @@ def _numbered(
 
 
 class _Reader:
-    """Reads what a clip needs of its video, and cuts it; damage gives a masked row, or ends the run."""
+    """Reads the segments that a clip needs, and cuts it; a damaged one gives a masked row or raises."""
 
     def __init__(
         self, spec: DataSpec, index: Index, streams: Sequence[str], skipped: Skipped | None
@@ -179,29 +179,29 @@ class _Reader:
         self._skipped = skipped
 
     def num_frames(self, position: tf.Tensor) -> tf.Tensor:
-        """The frames of the video at a position, a scalar int32."""
+        """Returns the number of frames of the video at a position, a scalar int32."""
         return self._segments.num_frames(position)
 
     def frames(self, position: tf.Tensor, start: tf.Tensor) -> Record:
-        """Of the video at a position those frames that a clip from `start` on can need, as a record."""
-        # The stored flow between a clip's last frame and the next is a frame step's as well.
+        """Returns, as a record, those frames of a video that a clip from `start` on can need."""
+        # The flow from a clip's last frame to the next belongs to a frame step too.
         count = self.spec.frames * self.spec.frame_stride
         return self._segments.window(position, start, count, self.streams)
 
     def report(self, mask: tf.Tensor, positions: tf.Tensor) -> None:
-        """Tells of the clips [clips] whose mask is 0, by the positions of their videos."""
+        """Reports the clips [clips] whose mask is 0, by the positions of their videos."""
         report_damage(mask == 0, positions, self.spec.path, self._skipped)
 
     def size(self, frames: Record) -> tuple[tf.Tensor, tf.Tensor]:
-        """Height and width of the frames, scalars int32."""
+        """Returns the height and width of the frames, scalars int32."""
         return frame_size(frames, tf.constant(0), self.streams)
 
     def clip(self, frames: Record, box: tf.Tensor, flip: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The streams of the clip that begins with the first of the frames."""
+        """Returns the streams of the clip that begins with the first of the frames."""
         return decode_clip(frames, tf.constant(0), box, flip, self.spec, self.streams)
 
     def targets(self, frames: Record) -> dict[str, tf.Tensor]:
-        """The labels of the clip that begins with the first of the frames, and what tells it from others."""
+        """Returns the labels of the clip that begins with the first of the frames, and what identifies it."""
         return {
             "labels": span.clip_labels(frames, tf.constant(0), len(self.index.classes), self.spec),
             "mask": tf.constant(1.0),
@@ -225,8 +225,8 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
         features, targets = rows_or_blank(cut, batch, numbers, positions)
         reader.report(targets["mask"], positions)
         # No other random choice about a clip has a seed that begins with a negative number.
-        own = tf.stack([tf.fill([batch], -1 - spec.seed), tf.cast(numbers, tf.int32)], axis=1)
-        targets = {**targets, "dropout_seed": own}
+        seeds = tf.stack([tf.fill([batch], -1 - spec.seed), tf.cast(numbers, tf.int32)], axis=1)
+        targets = {**targets, "dropout_seed": seeds}
         if spec.mixup_alpha or spec.cutmix_alpha:
             return mix_batch(features, targets, spec, _seeds(spec, numbers[0])[4])
         return features, targets
@@ -238,7 +238,7 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
 
 
 def _seeds(spec: DataSpec, number: tf.Tensor) -> tf.Tensor:
-    """Seeds int [5, 2] of a record number: of span, crop, flip, changed values, and the batch it opens."""
+    """Returns seeds int [5, 2] of a record number: for span, crop, flip, changed values, and the batch it opens."""
     return tf.random.split(tf.stack([tf.constant(spec.seed, tf.int64), number]), 5)
 
 
@@ -265,13 +265,13 @@ def _evaluation_examples(
         reader.report(targets["mask"][tf.newaxis], position[tf.newaxis])
         return features, targets
 
-    pipelines, own_number = context.num_input_pipelines, context.input_pipeline_id
-    positions = tf.data.Dataset.range(num_videos).shard(pipelines, own_number)
+    pipelines, pipeline_number = context.num_input_pipelines, context.input_pipeline_id
+    positions = tf.data.Dataset.range(num_videos).shard(pipelines, pipeline_number)
     examples = positions.flat_map(every_cut).map(example, **_PARALLEL)
     # Every pipeline and replica gets as many batches as the fullest one, the rest filled and masked.
-    own = len(range(own_number, num_videos, pipelines)) * len(cuts)
+    num_clips = len(range(pipeline_number, num_videos, pipelines)) * len(cuts)
     most = -(-num_videos // pipelines) * len(cuts)
     step = batch * max(1, context.num_replicas_in_sync // pipelines)
-    filling = -(-most // step) * step - own
+    filling = -(-most // step) * step - num_clips
     blank = tf.nest.map_structure(lambda s: tf.zeros(s.shape, s.dtype), examples.element_spec)
     return examples.concatenate(tf.data.Dataset.from_tensors(blank).repeat(filling))

@@ -1,4 +1,4 @@
-"""The order of training: a function of (seed, number) alone, so that any step can be begun from."""
+"""The order of training: a function of (seed, number) alone, so that training can begin at any step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def halves(num_records: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Two random halves of a split's positions, int64, each in rising order; the first gets the odd one."""
+    """Returns two random halves of a split's positions, int64, each in rising order; the first gets the odd one."""
     positions = tf.range(num_records, dtype=tf.int64)
     shuffled = tf.random.experimental.stateless_shuffle(positions, [-1 - seed, num_records])
     half = -(-num_records // 2)
@@ -16,7 +16,7 @@ def halves(num_records: int, seed: int) -> tuple[tf.Tensor, tf.Tensor]:
 def training_order(
     num_records: int, seed: int, first: int, half: int | None = None
 ) -> tf.data.Dataset:
-    """(number, position of its record) for ever, epoch after epoch, each in an order of its own.
+    """Yields (number, position of its record) for ever, epoch after epoch, each in another order.
 
     Args:
       num_records: of the split.
@@ -25,8 +25,8 @@ def training_order(
       half: 0 or 1 of `halves`, whose records alone are gone through; None for all.
 
     Returns:
-      A dataset of two scalars int64. Positions are those of data/storage/segments.py; nothing but an
-      epoch's positions is held in memory.
+      A dataset of two scalars int64. Positions are those of data/storage/segments.py; only an epoch's
+      positions are in memory.
     """
     chosen = None if half is None else halves(num_records, seed)[half]
     first_epoch, used = divmod(first, num_records if chosen is None else len(chosen))

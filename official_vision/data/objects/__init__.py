@@ -1,4 +1,4 @@
-"""Where the object ids of a frame come from: `object_source` is the one way in."""
+"""Sources of a frame's object ids: use `object_source`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from official_vision.data.video import Frame
 from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
-# Boxes are held for this many frames: detection costs more than decoding and flow together.
+# Boxes are repeated for this many frames: detection costs more than decoding and flow together.
 DETECTION_INTERVAL = 6
 ObjectSource = Callable[[Frame], np.ndarray]
 
 
 def object_source(spec: PrepareSpec, video: str | os.PathLike) -> ObjectSource | None:
-    """Returns what gives the ids of one video's frames; None where there are none.
+    """Returns the source of the ids of one video's frames; None where there are none.
 
     Args:
       spec: names the kind of source and its settings.
@@ -42,8 +42,8 @@ def object_source(spec: PrepareSpec, video: str | os.PathLike) -> ObjectSource |
     if kind == "png":
         return IdImages(existing_path(path, Path(video).with_suffix("")))
     if kind == "opencv":
-        return _held(opencv_detectors(), spec.object_interval or DETECTION_INTERVAL)
-    return _held(network(spec), spec.object_interval or 1)
+        return _repeating(opencv_detectors(), spec.object_interval or DETECTION_INTERVAL)
+    return _repeating(network(spec), spec.object_interval or 1)
 
 
 def object_classes(spec: PrepareSpec) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ def _fingerprint(path: str) -> str:
     return files.sha256_of_folder(path)
 
 
-def _held(detector: Callable[[np.ndarray], np.ndarray], interval: int) -> ObjectSource:
+def _repeating(detector: Callable[[np.ndarray], np.ndarray], interval: int) -> ObjectSource:
     """Detects in every `interval`-th frame and repeats its ids in between."""
     count, ids = 0, None
 

@@ -1,9 +1,9 @@
-"""Object ids of a frame from OpenCV's own detectors, painted as boxes; nothing is downloaded.
+"""Object ids of a frame from OpenCV's detectors, painted as boxes; nothing is downloaded.
 
-A stand-in: the cascades know upright faces from some 24 pixels on and find few bodies; the HOG people detector knows
-people of 128 pixels and more who stand upright, which frames of a usual short side don't hold. In 79 s of pedestrians
-they found none. Larger frames don't mend that: false eyes grow faster than true bodies. A segmentation network
-(saved_model:PATH, tflite:PATH) is better wherever there is one.
+A stand-in: the cascades know upright faces from some 24 pixels on and detect few bodies; the HOG people detector
+knows people of 128 pixels and more who stand upright, which frames of a usual short side don't show. In 79 s of
+pedestrians they detected none. Larger frames don't help: false eyes increase faster than true bodies. A segmentation
+network (saved_model:PATH, tflite:PATH) is better wherever there is one.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class OpenCvDetectors:
         self._people.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
 
     def __call__(self, rgb: np.ndarray) -> np.ndarray:
-        """Finds objects.
+        """Detects objects.
 
         Args:
           rgb: uint8 [height, width, 3].
 
         Returns:
-          uint8 ids [height, width]; 0 where nothing was found.
+          uint8 ids [height, width]; 0 where nothing was detected.
         """
         grey = cv2.equalizeHist(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
         scale = max(1.0, _LEAST_SIDE / min(grey.shape))

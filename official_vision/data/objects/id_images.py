@@ -15,7 +15,7 @@ _GREATEST_ID = 255
 class IdImages:
     """The ids of one video, read from <folder>/*.png in the order of their names.
 
-    A PNG belongs to each of the video's own frames, before any re-timing, and has its aspect: it is
+    A PNG belongs to each frame of the video's file, before any re-timing, and has its aspect: it is
     resized to the stored frame by the nearest pixel.
     """
 
@@ -24,20 +24,20 @@ class IdImages:
         folder: of the images: grey of 8 or 16 bits, or with a palette whose positions are the ids.
 
         Raises:
-          VideoError: it is no folder, or holds no PNG.
+          VideoError: it is no folder, or has no PNG.
         """
         self._paths = sorted(folder.glob("*.png"))
         self._folder = folder
         if not self._paths:
             raise VideoError(
-                f"{folder}: object ids must be a folder of PNGs, one a frame. There is none."
+                f"{folder}: object ids must be a folder of PNGs, one per frame. There is none."
             )
 
     def __call__(self, frame: Frame) -> np.ndarray:
         """Returns the ids of a frame, uint8 [height, width].
 
         Raises:
-          VideoError: there are fewer images than frames, or one is broken, of another aspect or holds
+          VideoError: there are fewer images than frames, or one is broken, of another aspect or has
             an id above 255.
         """
         if frame.number >= len(self._paths):
@@ -57,7 +57,7 @@ class IdImages:
         return cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST)
 
     def check_count(self, frames: int) -> None:
-        """Checks at a video's end that no image is left over.
+        """Checks, at a video's end, that no image is left over.
 
         Raises:
           VideoError: there are more images than the video has frames.

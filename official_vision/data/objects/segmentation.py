@@ -41,7 +41,7 @@ class SegmentationNetwork:
           rgb: uint8 [height, width, 3].
 
         Returns:
-          uint8 ids [height, width], by the nearest pixel of the network's own size.
+          uint8 ids [height, width], by the nearest pixel of the network's output.
 
         Raises:
           UserError: an output that is neither scores nor ids.
@@ -71,33 +71,33 @@ class SegmentationNetwork:
                 f"PrepareSpec.object_output must be an output of the network. Received: {name!r}. "
                 f"{nearest(name, outputs)}"
             )
-        found = np.asarray(outputs[name])[0]
-        if found.ndim == 3 and found.shape[-1] > 1:
-            found = found.argmax(axis=-1)
-        found = found[..., 0] if found.ndim == 3 else found
-        if found.ndim != 2:
+        predicted = np.asarray(outputs[name])[0]
+        if predicted.ndim == 3 and predicted.shape[-1] > 1:
+            predicted = predicted.argmax(axis=-1)
+        predicted = predicted[..., 0] if predicted.ndim == 3 else predicted
+        if predicted.ndim != 2:
             raise UserError(
                 "A segmentation network gives scores [1, height, width, classes] or ids [1, height, width]. "
                 f"Received: output {name!r} of shape {np.asarray(outputs[name]).shape}."
             )
-        if np.any(found != np.rint(found)):
+        if np.any(predicted != np.rint(predicted)):
             raise UserError(
                 "Ids of a segmentation network are whole numbers; scores have a channel per class. "
                 f"Received: output {name!r} of shape {np.asarray(outputs[name]).shape} with fractions."
             )
-        ids = found.astype(np.int64) + spec.object_id_offset
+        ids = predicted.astype(np.int64) + spec.object_id_offset
         unlabelled = (ids < 0) | (ids > UNLABELLED)
         if spec.object_unlabelled_id is not None:
-            unlabelled |= found == spec.object_unlabelled_id
+            unlabelled |= predicted == spec.object_unlabelled_id
         return np.where(unlabelled, UNLABELLED, ids).astype(np.uint8)
 
 
 @functools.cache
 def network(spec: PrepareSpec) -> SegmentationNetwork:
-    """Returns the process's network: it is loaded once for all videos.
+    """Returns the process's network: loaded once for all videos.
 
     Raises:
-      UserError: the path holds no network with one input.
+      UserError: there is no network with one input at the path.
     """
     for name in ("object_mean", "object_deviation"):
         if len(getattr(spec, name)) not in (1, 3):
@@ -126,7 +126,7 @@ def _saved_model(path: str) -> tuple[Runner, np.dtype]:
     (name, fed), *others = signature.structured_input_signature[1].items()
     _refuse_further_inputs(path, others)
 
-    def run(frame: np.ndarray, _kept: object = loaded) -> Mapping[str, np.ndarray]:
+    def run(frame: np.ndarray, _loaded: object = loaded) -> Mapping[str, np.ndarray]:
         outputs = signature(**{name: tf.constant(frame)})
         return {key: value.numpy() for key, value in outputs.items()}
 
@@ -147,7 +147,7 @@ def _tflite(path: str) -> tuple[Runner, np.dtype]:
 
     def run(frame: np.ndarray) -> Mapping[str, np.ndarray]:
         if quantised:
-            # Wholly quantised networks name the step and the zero of the floats that they stand for.
+            # Fully quantised networks name the scale and the zero point of their integers.
             frame = np.clip(np.rint(frame / scale) + zero, -128, 127).astype(np.int8)
         if tuple(interpreter.get_input_details()[0]["shape"]) != frame.shape:
             interpreter.resize_tensor_input(fed["index"], frame.shape)

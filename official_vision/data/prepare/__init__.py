@@ -1,1 +1,1 @@
-"""Preparation: annotated videos to shards, in isolated processes, resumable."""
+"""Preparation of annotated videos as shards, in isolated processes, resumable."""

@@ -1,4 +1,4 @@
-"""Preparation on Apache Beam: every shard is one element, written by whichever machine gets it."""
+"""Preparation on Apache Beam: every shard is one element, written by the machine that gets it."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def _run(tasks: Sequence[ShardTask], spec: PrepareSpec) -> None:
 
 
 def _default_options(spec: PrepareSpec, shards: int) -> list[str]:
-    """Options that the user's own, which come after them, override."""
+    """Returns options that the user's, which follow them, override."""
     if not _is_direct(spec.runner):
         return []
-    # Threads are enough: each hands its videos to a decoding process. Processes of Beam's own would
+    # Threads are enough: each hands its videos to a decoding process. Processes of Beam would
     # each import everything again.
     return [
         "--direct_running_mode=multi_threading",
@@ -92,11 +92,11 @@ def _is_direct(runner: str) -> bool:
 
 
 def _hush() -> None:
-    """Leaves it to exceptions to tell of failures: threads that an interruption cuts short tell of their own."""
+    """Keeps Beam's messages back: failures become exceptions, and interrupted threads would print theirs too."""
     from apache_beam.runners.worker import sdk_worker
 
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    # It prints besides logging; the name is looked up in its module before it is found to be built in.
+    # It prints besides logging; `print` is looked up in its module before the built-in one.
     sdk_worker.print = lambda *_, **__: None
 
 
@@ -104,7 +104,7 @@ def _hush() -> None:
 def _watched(
     tasks: Sequence[ShardTask], on_video: Callable[[], None]
 ) -> Iterator[Callable[[ShardTask], None]]:
-    """Calls `on_video` for the videos of shards as they appear: runners tell nothing before the end.
+    """Calls `on_video` for the videos of shards as they appear: runners report nothing before the end.
 
     Yields a function to count a video of a shard earlier.
     """
@@ -141,7 +141,7 @@ def _watched(
 
 
 class _Decoders:
-    """Decoding processes of this process's threads: as many as threads write at once, kept for later shards."""
+    """Decoding processes of this process's threads: as many as threads write at once, reused for later shards."""
 
     def __init__(self, count_video: Callable[[ShardTask], None]):
         self._count_video = count_video
@@ -154,7 +154,7 @@ class _Decoders:
     def write(self, task: ShardTask) -> None:
         """Writes a shard; once one has failed, or after `close`, does nothing.
 
-        A failure is kept instead of raised: runners would hide it in a text of their own.
+        A failure is stored instead of raised: runners would hide it in another text.
         """
         with self._state:
             if self._ended or self.failure:
@@ -166,7 +166,7 @@ class _Decoders:
         try:
             write_shard(task, worker, lambda: self._count_video(task))
         except WorkerStoppedError:
-            pass  # the run is being given up, and says why itself
+            pass  # the run is ending, and reports the reason
         except Exception as error:
             self.failure = error
         finally:
@@ -184,7 +184,7 @@ class _Decoders:
             self._state.wait_for(lambda: len(self._idle) == len(self._all), _CLEANING_SEC)
 
 
-# Runners pass on shards, not objects of this process: threads of its own find them here by the shard.
+# Runners pass on shards, not objects of this process: its threads look them up here by the shard.
 _DECODERS: dict[str, _Decoders] = {}
 
 
@@ -222,7 +222,7 @@ def _write_unless_finished(task: ShardTask) -> None:
 def _beam() -> ModuleType:
     """Returns Apache Beam, imported only when there is work: it takes seconds."""
     before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # it warns of cloud services that nobody asked for
+    logging.disable(logging.WARNING)  # it warns of cloud services that are not used
     try:
         import apache_beam
         import apache_beam.options.pipeline_options

@@ -2,7 +2,7 @@
 
 A broken file can kill a decoder (or make it loop) in ways that no exception handler sees. So each
 video is decoded here, in a child that is killed and replaced when that happens. The child writes
-frames to files and tells the parent only where they are, and while it is at work that it lives.
+frames to files and sends the parent only their paths, and signs of life while it works.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from official_vision.data.audit.file_survey import Survey
     from official_vision.data.storage.frame_encoding import EncodedVideo
 
-# What a child sends: a kind and a value. The first comes while it is at work, then one of the others.
+# The child's messages: a kind and a value. The first is sent while it works, then one of the others.
 _STILL_AT_IT, _DONE, _FAILED, _DISK_FULL = "still at it", "done", "failed", "disk full"
 _TELL_INTERVAL_SEC = 0.2
 _Message = tuple[str, Any]
 
 
 class DecodingFailedError(Exception):
-    """The video can't be prepared; the text says why."""
+    """The video can't be prepared; the text is the reason."""
 
 
 class WorkerStoppedError(Exception):
@@ -50,7 +50,7 @@ class DecodingWorker:
         self._closed = False
 
     def encode(self, row: VideoRow, spec: PrepareSpec, folder: Path) -> EncodedVideo:
-        """frame_encoding.encode_video in the child.
+        """Calls frame_encoding.encode_video in the child.
 
         Raises:
           DecodingFailedError: the video is broken, crashed the child or gave no frame for too long.
@@ -60,7 +60,7 @@ class DecodingWorker:
         return self._ask("encode_video", row, spec, folder)
 
     def survey(self, row: VideoRow, spec: PrepareSpec, decode: bool) -> Survey:
-        """survey.survey in the child; errors as of `encode`."""
+        """Calls file_survey.survey in the child; errors as of `encode`."""
         return self._ask("survey", row, spec, decode)
 
     def _ask(self, function: str, row: VideoRow, spec: PrepareSpec, *rest: Any) -> Any:
@@ -115,7 +115,7 @@ class DecodingWorker:
         )
 
     def _discard(self) -> int:
-        """Ends the child; returns its exit status, which is its own where it had died already."""
+        """Ends the child; returns its exit status, even if it had died already."""
         process, self._process = self._process, None
         try:
             # A child that crashed closes its end of the pipe a moment before it can be waited for.
@@ -146,13 +146,13 @@ def main() -> None:
 
 
 def _reply(function: Callable, connection: Connection, row: VideoRow, *rest: Any) -> _Message:
-    told = time.monotonic()
+    last_report = time.monotonic()
 
     def on_frame() -> None:
-        nonlocal told
-        if time.monotonic() > told + _TELL_INTERVAL_SEC:
+        nonlocal last_report
+        if time.monotonic() > last_report + _TELL_INTERVAL_SEC:
             connection.send((_STILL_AT_IT, None))
-            told = time.monotonic()
+            last_report = time.monotonic()
 
     try:
         return _DONE, function(row, *rest, on_frame=on_frame)

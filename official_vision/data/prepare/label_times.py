@@ -15,7 +15,7 @@ _Stored = tuple[int, float, float]
 def stored_labels(row: VideoRow, duration_sec: float) -> list[_Stored]:
     """Returns the labels of a video's stored part: class index, start and end as StoredVideo has them.
 
-    A class whose times leave out less than a tenth of a second anywhere holds throughout: it gets no times.
+    A class whose times leave out less than a tenth of a second applies throughout: it gets no times.
 
     Args:
       row: the video, with times in seconds from the start of its file.
@@ -36,7 +36,7 @@ def stored_labels(row: VideoRow, duration_sec: float) -> list[_Stored]:
 
 
 def _covers(spans: Iterable[tuple[float, float]], duration_sec: float) -> bool:
-    """Whether spans, of which negative ends are the video's, leave out no time that counts."""
+    """Returns whether spans, of which negative ends are the video's, leave out no time that counts."""
     reached = 0.0
     for start, end in sorted(spans):
         if start > reached + TOLERANCE_SEC:
@@ -46,13 +46,13 @@ def _covers(spans: Iterable[tuple[float, float]], duration_sec: float) -> bool:
 
 
 def _touches_span(label: Label, row: VideoRow) -> bool:
-    """Whether a label holds anywhere in the part of the file that is stored."""
+    """Returns whether a label applies anywhere in the part of the file that is stored."""
     ended = label.end_sec is not None and label.end_sec <= (row.start_sec or 0.0)
     return not ended and (label.start_sec or 0.0) < (row.end_sec or math.inf)
 
 
 def _times_in_span(label: Label, row: VideoRow) -> tuple[float, float]:
-    """Start and end in seconds from the start of the stored part."""
+    """Returns the start and end in seconds from the start of the stored part."""
     times = (label.start_sec, label.end_sec)
     start, end = (WHOLE_VIDEO if t is None else max(0.0, t - (row.start_sec or 0.0)) for t in times)
     return start, end

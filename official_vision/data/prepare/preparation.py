@@ -1,6 +1,6 @@
-"""Videos -> shards and an index, resumable, with every video in a process that may die.
+"""Preparation of videos as shards and an index, resumable, with every video in an isolated process.
 
-The unit of work is one shard (data/prepare/shard_task.py). Finished shards are kept by later runs; so a
+The unit of work is one shard (data/prepare/shard_task.py). Later runs keep finished shards; so a
 killed run redoes at most the shards that were in flight.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.data.annotations.manifest import Manifest, VideoRow
 from official_vision.data.objects import object_classes, object_fingerprint
 from official_vision.data.prepare.beam import write_shards
@@ -72,13 +72,13 @@ def prepare_split(
       manifest: all videos.
       split: the one to prepare.
       spec: the settings.
-      on_video: called after each video, also for those of shards found finished.
+      on_video: called after each video, also for those of shards that were finished before.
 
     Returns:
       The index, which is written unless `spec.left_out_is_fatal` and a video was left out.
 
     Raises:
-      UserError: the output holds shards of other settings, can't be written or is being written by another
+      UserError: the output has shards of other settings, can't be written or is being written by another
         process; or nothing could be prepared.
     """
     folder = Path(spec.output) / split
@@ -107,35 +107,35 @@ def _prepared(
 
 
 def _settings(spec: PrepareSpec) -> dict[str, Any]:
-    """What shards depend on: settings, and the very network that made their object ids."""
+    """Returns what shards depend on: settings, and the hash of the network of their object ids."""
     settings = {k: v for k, v in spec.to_dict().items() if k not in _WITHOUT_EFFECT}
     return {**settings, "object_network_sha256": object_fingerprint(spec)}
 
 
 def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: PrepareSpec) -> None:
-    """Keeps what the folder's shards were made of; refuses to mix in shards of something else."""
+    """Records the settings of the folder's shards; refuses to mix in shards of others."""
     settings = _settings(spec)
     rows = [_record_of(row) for row in manifest.rows_of(split)]
     content = json.dumps([rows, manifest.classes], sort_keys=True)
     plan = {"settings": settings, "videos": hashlib.sha256(content.encode()).hexdigest()}
     path = folder / PLAN_FILE
     if not path.is_file():
-        files.write_json(path, plan)
+        formats.PREPARATION.write(path, plan)
         return
-    earlier = files.read_object(path, {"settings": dict, "videos": str})
+    earlier = formats.PREPARATION.read(path, {"settings": dict, "videos": str})
     changed = [
         k for k, v in settings.items() if k not in _MAY_CHANGE and earlier["settings"].get(k) != v
     ]
     changed += ["the list of videos and labels"] if earlier["videos"] != plan["videos"] else []
     if changed:
         raise UserError(
-            f"An output folder holds shards of one kind. Received: {folder}, whose shards differ in "
+            f"An output folder has shards of one kind. Received: {folder}, whose shards differ in "
             f"{', '.join(changed)}. Choose another PrepareSpec.output or delete the folder."
         )
 
 
 def _record_of(row: VideoRow) -> dict[str, Any]:
-    """All of a row that its record depends on."""
+    """Returns the fields of a row that its record depends on."""
     values = dataclasses.asdict(row)
     del values["group"]
     return values

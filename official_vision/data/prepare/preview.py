@@ -23,7 +23,7 @@ _SAMPLES = 6
 _COLUMNS = 4
 _HEIGHT = 128
 _WIDTH_INCHES, _TITLE_INCHES, _LEGEND_INCHES = 14, 0.36, 0.5
-_COLUMN_TITLE_POINTS = 12  # below a row's own title
+_COLUMN_TITLE_POINTS = 12  # below a row's title
 _MOST_KEYS = 20
 _PALETTE = matplotlib.colormaps["tab20"]
 
@@ -31,10 +31,10 @@ _PALETTE = matplotlib.colormaps["tab20"]
 def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike) -> None:
     """Draws samples spread over a split: one row per video, four frames of every stream, the objects' colours.
 
-    Each stream's frames stand below its name and their times.
+    Each stream's frames are below its name and their times.
 
     Args:
-      output: folder that holds the splits.
+      output: folder of the splits.
       split: which one.
       path: PNG to write.
     """
@@ -58,13 +58,13 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
     height = sum(heights) + _LEGEND_INCHES
     figure = Figure(figsize=(_WIDTH_INCHES, height))
     axes = figure.subplots(len(strips), 1, squeeze=False, gridspec_kw={"height_ratios": heights})
-    for axis, title, strip, own in zip(axes[:, 0], titles, strips, times, strict=True):
+    for axis, title, strip, sample_times in zip(axes[:, 0], titles, strips, times, strict=True):
         axis.imshow(strip)
         # An edge: still flow is white, as the page is.
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_color("lightgrey")
         axis.set_title(title, fontsize=8, loc="left", pad=_COLUMN_TITLE_POINTS, parse_math=False)
-        _title_columns(axis, index.streams, own)
+        _title_columns(axis, index.streams, sample_times)
     if keys := _legend(samples, index):
         legend = figure.legend(handles=keys, loc="lower left", ncols=10, fontsize=8, frameon=False)
         for text in legend.get_texts():
@@ -77,7 +77,7 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
 def _decoded(
     frames: Sequence[dict[str, tf.Tensor]], streams: Sequence[str]
 ) -> dict[str, list[np.ndarray]]:
-    """Every stream of records of one frame each."""
+    """Returns every stream, decoded, of records of one frame each."""
     return {
         stream: [
             decode_frame(frame[stream][0], stream, frame["flow_bound"]).numpy() for frame in frames
@@ -103,7 +103,7 @@ def _title_columns(axis: Axes, streams: Sequence[str], times_sec: Sequence[float
 
 
 def _legend(samples: Sequence[dict[str, list[np.ndarray]]], index: Index) -> list[Patch]:
-    """A key an object id that is shown, the commonest first, as far as two lines hold them."""
+    """Returns one legend entry per object id that is shown, the commonest first, on two lines at most."""
     shown = [ids.ravel() for sample in samples for ids in sample.get("objects", ())]
     if not shown:
         return []
@@ -118,7 +118,7 @@ def _legend(samples: Sequence[dict[str, list[np.ndarray]]], index: Index) -> lis
 
 
 def _strip(sample: dict[str, list[np.ndarray]]) -> np.ndarray:
-    """A sample's frames of every stream side by side, each _HEIGHT pixels high."""
+    """Returns a sample's frames of every stream side by side, each _HEIGHT pixels high."""
     pictures = []
     for stream, frames in sample.items():
         for pixels in frames:
@@ -135,7 +135,7 @@ def _as_colours(pixels: np.ndarray, stream: str) -> np.ndarray:
 
 
 def flow_colours(flow: np.ndarray, full_scale: float | None = None) -> np.ndarray:
-    """Flow as colours: hue is the direction, saturation the speed; still is white.
+    """Draws flow as colours: hue is the direction, saturation the speed; still is white.
 
     Args:
       flow: float [height, width, 2] in pixels.
@@ -151,7 +151,7 @@ def flow_colours(flow: np.ndarray, full_scale: float | None = None) -> np.ndarra
 
 
 def object_colours(ids: np.ndarray) -> np.ndarray:
-    """Object ids as colours, 0 as black; uint8 [height, width] -> uint8 rgb [height, width, 3]."""
+    """Draws object ids as colours, 0 as black; uint8 [height, width] becomes uint8 rgb [height, width, 3]."""
     colours = (_PALETTE(np.arange(256) % 20)[:, :3] * 255).astype(np.uint8)
     colours[0] = 0
     return colours[ids]

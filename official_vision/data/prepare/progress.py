@@ -1,4 +1,4 @@
-"""Progress that suits where it is read: a bar on a terminal, a line now and then in a log."""
+"""Progress for its reader: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s, {rate_fmt}, {remaining} left"
 
 
 class ProgressLines:
-    """Prints a line at most every so many seconds, with the rate since the line before."""
+    """Prints a line at most once per interval, with the rate since the line before."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class ProgressLines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """A line about the end is the caller's."""
+        """Prints nothing: a line about the end is the caller's."""
 
 
 def progress(total: int, title: str, unit: str = "video") -> tqdm | ProgressLines:

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.data.annotations.manifest import VideoRow
 from official_vision.data.audit.late_labels import past_the_end
 from official_vision.data.prepare.decoding_worker import DecodingFailedError, DecodingWorker
@@ -25,7 +25,7 @@ from official_vision.specs import PrepareSpec
 
 @dataclasses.dataclass(frozen=True)
 class ShardTask:
-    """One shard to write: everything that its content depends on."""
+    """One shard to write, with all that its content depends on."""
 
     path: str
     rows: tuple[tuple[int, VideoRow], ...]
@@ -35,15 +35,15 @@ class ShardTask:
 
 @dataclasses.dataclass(frozen=True)
 class ShardReport:
-    """What became of a shard.
+    """The result of writing a shard.
 
     Attributes:
       entry: of the index.
-      videos: ids of those it holds.
+      videos: ids of those in it.
       left_out: the videos it lacks.
       object_ids: one more than the greatest object id in it; 0 without objects.
       durations_sec: of the stored parts of `videos`.
-      notes: what to know of the videos it holds.
+      notes: on its videos.
     """
 
     entry: ShardEntry
@@ -57,7 +57,7 @@ class ShardReport:
 def write_shard(
     task: ShardTask, worker: DecodingWorker, on_video: Callable[[], None]
 ) -> ShardReport:
-    """Decodes and writes one shard, then its report: where that lies, the shard is whole.
+    """Decodes and writes one shard, then its report: if that exists, the shard is whole.
 
     Raises:
       UserError: the disk is full.
@@ -77,7 +77,7 @@ def write_shard(
 def _write_shard(
     task: ShardTask, worker: DecodingWorker, on_video: Callable[[], None]
 ) -> ShardReport:
-    held: list[str] = []
+    stored_ids: list[str] = []
     left_out: list[LeftOut] = []
     object_ids = 0
     durations: list[float] = []
@@ -90,7 +90,7 @@ def _write_shard(
                         video = worker.encode(row, task.spec, folder)
                         shard.append(_stored(number, row, task, video))
                     object_ids = max(object_ids, video.object_ids)
-                    held.append(row.id)
+                    stored_ids.append(row.id)
                     durations.append(video.times_sec[-1])
                     notes += _notes(row, task, video)
                 except DecodingFailedError as error:
@@ -98,9 +98,9 @@ def _write_shard(
                 on_video()
         entry = shard.entry(Path(task.path).name)
     report = ShardReport(
-        entry, tuple(held), tuple(left_out), object_ids, tuple(durations), tuple(notes)
+        entry, tuple(stored_ids), tuple(left_out), object_ids, tuple(durations), tuple(notes)
     )
-    files.write_json(_report_path(task), dataclasses.asdict(report))
+    formats.SHARD_REPORT.write(_report_path(task), dataclasses.asdict(report))
     return report
 
 
@@ -110,7 +110,7 @@ def read_report(task: ShardTask) -> ShardReport | None:
     if not path.is_file():
         return None
     try:
-        values = files.read_json(path)
+        values = formats.SHARD_REPORT.read(path)
         report = ShardReport(
             entry=ShardEntry(**values["entry"]),
             videos=tuple(values["videos"]),
@@ -127,7 +127,7 @@ def read_report(task: ShardTask) -> ShardReport | None:
 
 
 def finished_report(task: ShardTask) -> ShardReport | None:
-    """As `read_report`, but None also for a shard that lacks a video: it may have been mended since."""
+    """Reads the report as `read_report`, but None also for a shard that lacks a video: it may be repaired by now."""
     report = read_report(task)
     return None if report and report.left_out else report
 
@@ -145,8 +145,8 @@ def _notes(row: VideoRow, task: ShardTask, video: EncodedVideo) -> list[VideoNot
 
 
 def _stored(number: int, row: VideoRow, task: ShardTask, video: EncodedVideo) -> StoredVideo:
-    held = stored_labels(row, video.times_sec[-1])
-    labels = [(index, task.classes[index], *times) for index, *times in held]
+    stored = stored_labels(row, video.times_sec[-1])
+    labels = [(index, task.classes[index], *times) for index, *times in stored]
     frames = read_frames(video.frames)
     return StoredVideo(
         row.id, number, video.fps, labels, task.spec.flow_bound, frames, video.times_sec

@@ -34,7 +34,7 @@ class Skipped:
         self.positions: set[int] = set()
         self._folder = folder
         self._index = index
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
 
     def note(self, positions: Iterable[int]) -> None:
         """Remembers videos by their positions."""
@@ -42,13 +42,13 @@ class Skipped:
 
     def news(self) -> list[str]:
         """A line for each video since the last call, with the reason, then one with the count."""
-        fresh = sorted(self.positions - self._told)
+        fresh = sorted(self.positions - self._reported)
         if not fresh:
             return []
-        self._told |= set(fresh)
+        self._reported |= set(fresh)
         segments = segments_of(self._folder, self._index)
         lines = [f"skipped {diagnose(segments, self._index, position)}" for position in fresh]
-        count = f"{len(self._told)} of {self._index.num_videos} videos"
+        count = f"{len(self._reported)} of {self._index.num_videos} videos"
         return [*lines, f"skipped clips of {count} of {self._folder} so far"]
 
 
@@ -136,12 +136,12 @@ def damage_named(folder: str | os.PathLike, index: Index) -> Iterator[None]:
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(
+        named = re.search(
             rf"{re.escape(f'[{_MARK}]')} \[{re.escape(str(folder))}\] \[(\d+)\]", str(error)
         )
-        if not found:
+        if not named:
             raise
-        reason = diagnose(segments_of(folder, index), index, int(found[1]))
+        reason = diagnose(segments_of(folder, index), index, int(named[1]))
         raise UserError(
             f"A shard must be as tools/prepare_data.py wrote it. Received: {reason}. "
             "Copy the shard again, delete it and run tools/prepare_data.py, or set DataSpec.damaged = 'skip'."

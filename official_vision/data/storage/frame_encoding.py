@@ -82,7 +82,7 @@ def encode_video(
     fps = spec.fps or probe(path).fps
     times.append(times[-1] + (last or 1 / fps))
     end = report.end_sec if report.ended else None
-    return EncodedVideo(fps, tuple(times), frames, end, report.said(), ids.count)
+    return EncodedVideo(fps, tuple(times), frames, end, report.messages(), ids.count)
 
 
 def encode_frame(streams: FrameStreams, flow_bound: float, jpeg_quality: int) -> dict[str, bytes]:

@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.errors import UserError
 
 INDEX_FILE = "index.json"
 SHARD_SUFFIX = ".tfrecord"
-_FORMAT = "official_vision.shards"
-_VERSION = 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +95,7 @@ class Index:
       shards: the files, in order.
       segment_frames: frames of every segment but a video's last.
       videos: ids in the order in which they lie in the shards.
-      flow_method, flow_bound: how flow was found, and its greatest stored displacement in pixels.
+      flow_method, flow_bound: how flow was computed, and its greatest stored displacement in pixels.
       object_classes: names of the object ids.
       settings: of preparation.
       versions: of the libraries that decoded and detected.
@@ -145,7 +143,7 @@ class Index:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the index as JSON values."""
-        return {"format": _FORMAT, "version": _VERSION, **dataclasses.asdict(self)}
+        return {**formats.SHARDS.header, **dataclasses.asdict(self)}
 
     def without_records(self) -> Index:
         """Returns what the index says of all its videos, without naming any."""
@@ -187,10 +185,8 @@ class Index:
         Raises:
           UserError: they are no index, or one of another version.
         """
-        try:
-            values = dict(values)
-            if (values.pop("format"), values.pop("version")) != (_FORMAT, _VERSION):
-                raise KeyError("format")
+        values = formats.SHARDS.check(values, path)
+        with files.damage_reported(path):
             values["shards"] = tuple(ShardEntry(**entry) for entry in values["shards"])
             for shard in values["shards"]:
                 _check_beside(path, shard)
@@ -200,11 +196,6 @@ class Index:
             for name in ("classes", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
             return cls(**values)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"The file must be an index of format {_FORMAT}, version {_VERSION}. Received: {path} ({error!r}). "
-                "Prepare the data again."
-            ) from error
 
 
 def _place_of(folder: str | os.PathLike) -> str:
@@ -222,16 +213,16 @@ def _check_beside(path: Path, shard: ShardEntry) -> None:
 
 
 def _splits_in(folder: str | os.PathLike) -> str:
-    found = sorted(str(path.parent) for path in Path(folder).glob(f"*/{INDEX_FILE}"))
-    return f"Splits there: {', '.join(found)}." if found else "Prepare the data first."
+    splits = sorted(str(path.parent) for path in Path(folder).glob(f"*/{INDEX_FILE}"))
+    return f"Splits there: {', '.join(splits)}." if splits else "Prepare the data first."
 
 
 def _check_file(folder: Path, entry: ShardEntry) -> None:
     size = entry.size_in(folder)
     if size != entry.bytes:
-        found = "no such file" if size is None else f"{size} bytes"
+        actual = "no such file" if size is None else f"{size} bytes"
         raise UserError(
-            f"A shard must be as its index says, {entry.bytes} bytes. Received: {folder / entry.file}, {found}. "
+            f"A shard must be as its index says, {entry.bytes} bytes. Received: {folder / entry.file}, {actual}. "
             "Copy it again, or delete it and run tools/prepare_data.py."
         )
 

@@ -1,6 +1,6 @@
 """The shard format: TFRecords of SequenceExamples, one per segment of a video, of which the last may be shorter.
 
-The keys are a superset of Model Garden's, whose own video reader takes these shards (rgb and labels): each segment
+The keys are a superset of Model Garden's, whose video reader takes these shards (rgb and labels): each segment
 is a clip to it.
 
     context        clip/id, clip/video (row of the split), clip/first_frame (the segment's first, in the video),

@@ -1,1 +1,1 @@
-"""Data sets that are made here: the demo's and the one with a planted truth."""
+"""Data sets that are generated: the demo's and the one with a planted truth."""

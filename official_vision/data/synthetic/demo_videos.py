@@ -1,6 +1,6 @@
 """The demo's data set: short labelled clips cut from three real videos.
 
-Labels, several a clip: which of the three scenes it shows, and how it is played. Each source is cut
+Labels, several per clip: which of the three scenes it shows, and how it is played. Each source is cut
 into runs of frames, one run in four for validation, so that no source frame is in both splits.
 """
 
@@ -45,7 +45,7 @@ class DemoClip:
 
 
 def _played(playback: str, start: int) -> tuple[int, ...]:
-    """Source frames of a clip within the span of frames that begins at `start`."""
+    """Returns the source frames of a clip within the span of frames that begins at `start`."""
     steps = np.arange(CLIP_FRAMES)
     frames = {
         "forward": start + steps,
@@ -102,7 +102,7 @@ def _runs(num_frames: int) -> dict[str, list[range]]:
 def make_demo_data(
     footage: Path, output: Path, progress: Callable[[Sequence[DemoClip]], Iterator[DemoClip]] = iter
 ) -> int:
-    """Writes the clips that are missing and, last of all, annotations.csv.
+    """Writes the missing clips and, at the end, annotations.csv.
 
     Args:
       footage: folder of the three source videos.
@@ -144,7 +144,7 @@ def _annotations(clips: Sequence[DemoClip]) -> str:
 
 
 def write_clip(path: Path, frames: Sequence[np.ndarray]) -> None:
-    """Writes frames, uint8 rgb [height, width, 3], as H.264 at 25 a second; odd sizes lose a row or column."""
+    """Writes frames, uint8 rgb [height, width, 3], as H.264 at 25 frames/s; odd sizes lose a row or column."""
     # 4:2:0 video needs even sizes; one thread makes the bytes the same on every machine.
     height, width = (size // 2 * 2 for size in frames[0].shape[:2])
     with files.written_aside(path) as partial, av.open(os.path.abspath(partial), "w") as container:

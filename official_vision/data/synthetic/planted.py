@@ -1,9 +1,9 @@
-"""A data set with a planted truth: the objects tell when scene and motion matter.
+"""A data set with a planted truth: the objects show when scene and motion matter.
 
-Every clip shows two scenes, one after the other, each panning in a direction of its own; textures are
+Every clip shows two scenes, one after the other, each panning in another direction; textures are
 frames of real videos. A square in the middle of each frame has object id LIVE while the scene and the
 direction that the clip is labelled with are seen, and id OTHER else. Which part comes first is drawn,
-and each class is as often in the one part as in the other: neither pictures nor motion tell which
+and each class is as often in the one part as in the other: neither pictures nor motion show which
 part counts. A network that averages over time gets each label right half of the time, unless its
 connections from rgb and flow are opened by the objects.
 """
@@ -85,7 +85,7 @@ def make_planted_data(
     output: Path,
     progress: Callable[[Sequence[PlantedClip]], Iterator[PlantedClip]] = iter,
 ) -> int:
-    """Writes clips/ (videos), ids/ (a folder of PNGs a clip) and, last of all, annotations.csv.
+    """Writes clips/ (videos), ids/ (a folder of PNGs per clip) and, at the end, annotations.csv.
 
     Args:
       footage: folder of the source videos of data/synthetic/demo_videos.py.
@@ -112,17 +112,17 @@ def make_planted_data(
 
 
 def frames_of(clip: PlantedClip, sources: dict[str, list[np.ndarray]]) -> list[np.ndarray]:
-    """Returns a clip's frames, uint8 rgb [SIZE, SIZE, 3], out of those of each scene's source."""
+    """Returns a clip's frames, uint8 rgb [SIZE, SIZE, 3], cut from the scenes' sources."""
     return [
         frame for part in clip.parts for frame in _panned(part, clip.split, sources[part.scene])
     ]
 
 
 def _panned(part: Part, split: str, source: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """A window over one texture, which moves against the direction in which the picture is to move."""
+    """Yields windows over one texture, moved against the direction in which the picture is to move."""
     border = int(_SHARE_FOR_TRAINING * len(source))
-    own = source[:border] if split == "train" else source[border:]
-    texture = own[int(part.place[0] * len(own))]
+    part_of_source = source[:border] if split == "train" else source[border:]
+    texture = part_of_source[int(part.place[0] * len(part_of_source))]
     right, down = DIRECTIONS[part.direction]
     way = _PIXELS_A_FRAME * (FRAMES // 2 - 1)
     room = np.array(texture.shape[:2]) - SIZE - way

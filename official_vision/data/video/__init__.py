@@ -1,4 +1,4 @@
-"""Videos, frame by frame: `decode` and `probe` are the ways in."""
+"""Videos, frame by frame: use `decode` and `probe`."""
 
 from official_vision.data.video.decoding import Frame, decode
 from official_vision.data.video.report import DecodingReport

@@ -1,4 +1,4 @@
-"""When each frame is shown: seconds from the video's start that always rise, whatever a file says.
+"""Frame times: seconds from the video's start that always rise, whatever a file's time stamps are.
 
 Containers differ: some give frames no times (raw streams), some times in the order of decoding
 (AVI), and recordings that were joined or interrupted jump or begin anew. The rules are those of the
@@ -61,7 +61,7 @@ class FrameClock:
 
     @property
     def end_sec(self) -> float:
-        """When the last frame ends."""
+        """Returns when the last frame ends."""
         return self._end
 
     def _first(self, stamp: float | None) -> float:
@@ -88,7 +88,7 @@ class FrameClock:
         return time
 
     def is_jump(self, gap_sec: float) -> bool:
-        """Whether a time stamp that lies so far after the one before it begins a new count."""
+        """Returns whether a time stamp so far after the previous one begins a new count."""
         return not -_FALL_SEC <= gap_sec <= self._longest
 
 
@@ -100,12 +100,12 @@ def frame_clock(container: InputContainer, stream: VideoStream) -> FrameClock:
 
 
 def knows_no_presentation(container: InputContainer) -> bool:
-    """Whether a container stores packets at steady steps, in the order of decoding."""
+    """Returns whether a container stores packets at steady steps, in the order of decoding."""
     return container.format.name == "avi"
 
 
 class PacketStamps:
-    """The times of a stream's frames from its packets alone, which need not be decoded."""
+    """Reads the times of a stream's frames from its packets alone, without decoding."""
 
     def __init__(self, stream: VideoStream):
         self._clock = frame_clock(stream.container, stream)
@@ -115,7 +115,7 @@ class PacketStamps:
         self._counts: list[list[tuple[float | None, float]]] = [[]]
 
     def add(self, packet: Packet) -> None:
-        """Takes note of the next packet that has content."""
+        """Notes the next packet that has content."""
         if packet.is_discard:
             return
         stamp = packet.dts if self._by_decoding or packet.pts is None else packet.pts
@@ -138,7 +138,7 @@ class PacketStamps:
 
 
 class FrameTiming:
-    """The times of a stream's frames while it is decoded."""
+    """Reads the times of a stream's frames while it is decoded."""
 
     def __init__(self, container: InputContainer, stream: VideoStream):
         self._stream = stream
@@ -149,15 +149,15 @@ class FrameTiming:
         )
 
     def sent(self, packet: Packet) -> None:
-        """Takes note of a packet before it is decoded."""
+        """Notes a packet before it is decoded."""
         self._stamps.sent(packet)
 
     def lost(self) -> None:
-        """In place of a frame came an error."""
+        """Notes that an error came in place of a frame."""
         self._stamps.lost()
 
     def of(self, picture: VideoFrame) -> tuple[float, float]:
-        """Returns the next frame's time and duration in seconds; 0 for a duration that isn't known."""
+        """Returns the next frame's time and duration in seconds; 0 for an unknown duration."""
         base = self._stream.time_base
         stamp = self._stamps.of(picture, bool(self._stream.codec_context.has_b_frames))
         stamp_sec = None if stamp is None else float(stamp * base)

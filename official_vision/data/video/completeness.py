@@ -1,4 +1,4 @@
-"""Whether a video was decoded to its end: decoders forgive a missing one."""
+"""Checks that a video was decoded to its end: decoders don't report a missing one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from official_vision.data.video.container_length import missing_bytes, was_streamed
 from official_vision.data.video.source import VideoError, VideoInfo
 
-# A video whose frames end this much before its header says is taken for truncated.
+# A video whose frames end this much before the end in its header counts as truncated.
 _LEAST_SHARE_OF_DURATION = 0.9
 
 
 @dataclasses.dataclass
 class StreamEnd:
-    """Where the packets of a stream ended.
+    """The end of a stream's packets.
 
     Attributes:
       cut: whether the last packet is incomplete.
@@ -33,7 +33,7 @@ def refuse_cut_short(
 
     Args:
       path: of the file.
-      info: what its header says.
+      info: from its header.
       end: where its packets ended.
       frames: that were decoded.
       covered_sec: until when they are shown, the last one's duration included.
@@ -48,7 +48,7 @@ def refuse_cut_short(
     step = 1.0 / info.fps
     if covered_sec >= _LEAST_SHARE_OF_DURATION * info.duration_sec - step:
         return
-    # A file that holds all bytes may show its last picture for long without saying so. Zeros in place
+    # A complete file may show its last picture for long without a duration. Zeros in place
     # of an end, as interrupted downloads leave them, are bytes as well.
     if missing == 0 and end.position:
         size = Path(path).stat().st_size

@@ -1,4 +1,4 @@
-"""Whether a video file is as long as its own container says: a file cut anywhere is known at once.
+"""Compares a video file's length with that in its container, which shows where a file was cut.
 
 Decoders forgive a missing end. Matroska and AVI name the length of all that follows in their first
 bytes, and an MP4 is a chain of boxes each of which names its length.
@@ -28,7 +28,7 @@ _RIFF_UNKNOWN = (0, 0xFFFFFFFF)
 
 
 def missing_bytes(path: str | os.PathLike) -> int | None:
-    """Returns how many bytes a file lacks of those that its container names.
+    """Returns the number of bytes that a file lacks against its container.
 
     Args:
       path: a Matroska, WebM, AVI, MP4 or MOV file.
@@ -53,14 +53,14 @@ def missing_bytes(path: str | os.PathLike) -> int | None:
 
 
 def was_streamed(path: str | os.PathLike) -> bool:
-    """Whether an AVI file was written without going back: what its header says of lengths means nothing."""
+    """Returns whether an AVI file was written without seeking back: the lengths in its header are meaningless."""
     with open(path, "rb") as file:
         start = file.read(8)
     return start[:4] == b"RIFF" and int.from_bytes(start[4:8], "little") in _RIFF_UNKNOWN
 
 
 def _end_of_matroska(file: BinaryIO) -> int | None:
-    """The end of the segment, after the header: RFC 8794 sections 4 to 6; None where it isn't known."""
+    """Returns the end of the segment, after the header: RFC 8794 sections 4 to 6; None where it isn't known."""
     file.seek(len(_EBML_MAGIC))
     header = _variable_integer(file)
     if header is None:
@@ -73,7 +73,7 @@ def _end_of_matroska(file: BinaryIO) -> int | None:
 
 
 def _variable_integer(file: BinaryIO) -> int | None:
-    """Reads an EBML integer: leading zeros tell its bytes. None where all its bits are 1: unknown."""
+    """Reads an EBML integer: leading zeros count its bytes. None where all its bits are 1: unknown."""
     first = file.read(1)
     if not first or not first[0]:
         return None
@@ -84,7 +84,7 @@ def _variable_integer(file: BinaryIO) -> int | None:
 
 
 def _end_of_mp4(file: BinaryIO, size: int) -> int | None:
-    """The end of the last box that begins in the file: ISO/IEC 14496-12, section 4.2."""
+    """Returns the end of the last box that begins in the file: ISO/IEC 14496-12, section 4.2."""
     end = 0
     while end < size:
         file.seek(end)

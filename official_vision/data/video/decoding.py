@@ -1,4 +1,4 @@
-"""Decoding video files frame by frame (PyAV), at flat memory."""
+"""Decodes video files frame by frame (PyAV), at flat memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from official_vision.data.video.source import (
 )
 from official_vision.names import existing_path
 
-# A last picture that is shown for more ticks of re-timing is held until it ends.
+# A last picture that is shown for more ticks of re-timing is repeated until it ends.
 _HELD_TICKS = 1.5
 
 
@@ -125,7 +125,7 @@ def _note(
 
 
 class _PacketReader:
-    """Packets -> pictures."""
+    """Reads packets and decodes pictures."""
 
     def __init__(
         self,
@@ -183,24 +183,24 @@ class _PacketReader:
 
 def _retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
     """Yields the latest frame at each tick of 1 / fps; frames repeat where the video is slower."""
-    tick, held = 0, None
+    tick, previous = 0, None
     half_microsecond = 5e-7  # time stamps are rounded to microseconds
 
     def at_tick() -> Frame:
-        return Frame(held.rgb, tick / fps, held.number, 1 / fps)
+        return Frame(previous.rgb, tick / fps, previous.number, 1 / fps)
 
     for frame in frames:
-        while held is not None and tick / fps < frame.time_sec - half_microsecond:
+        while previous is not None and tick / fps < frame.time_sec - half_microsecond:
             yield at_tick()
             tick += 1
-        held = frame
-    if held is None:
+        previous = frame
+    if previous is None:
         return
-    end = held.time_sec + half_microsecond
+    end = previous.time_sec + half_microsecond
     if tick / fps <= end:
         yield at_tick()
         tick += 1
-    if held.duration_sec * fps > _HELD_TICKS:
-        while tick / fps < held.time_sec + held.duration_sec - half_microsecond:
+    if previous.duration_sec * fps > _HELD_TICKS:
+        while tick / fps < previous.time_sec + previous.duration_sec - half_microsecond:
             yield at_tick()
             tick += 1

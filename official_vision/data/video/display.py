@@ -1,4 +1,4 @@
-"""Decoded pictures -> frames as a player shows them: upright, of square pixels, all of one size."""
+"""Frames as a player shows decoded pictures: upright, of square pixels, all of one size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_SIZES = 8  # that are named
 
 
 class Orientation(NamedTuple):
-    """What is done to a stored picture, in this order.
+    """The changes to a stored picture, in this order.
 
     Attributes:
       transposed: rows become columns.
@@ -46,7 +46,7 @@ class Display:
         self.sizes: list[tuple[int, int]] = []  # (width, height) as shown, each once, in order
 
     def note_size(self, picture: VideoFrame) -> None:
-        """Takes note of how a picture is turned, and of the size in which it is shown, before any resizing."""
+        """Notes how a picture is turned, and of the size in which it is shown, before any resizing."""
         # PyAV's side data and its picture hold each other: looked at in each picture, all would stay in memory
         # until Python's collector comes.
         stored = (picture.width, picture.height, picture.rotation)
@@ -58,7 +58,7 @@ class Display:
 
     def _shown_size(self, picture: VideoFrame) -> tuple[int, int]:
         width, height = picture.width, picture.height
-        if abs(self._aspect - 1) >= _LEAST_STRETCH:  # no pixel is given away
+        if abs(self._aspect - 1) >= _LEAST_STRETCH:  # no pixel is lost
             width = round(width * max(self._aspect, 1))
             height = round(height / min(self._aspect, 1))
         return (height, width) if self._turn.transposed else (width, height)

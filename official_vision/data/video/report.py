@@ -1,4 +1,4 @@
-"""What became of a file's packets and frames while it was decoded."""
+"""Reports on a file's packets and frames during decoding."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import dataclasses
 
 @dataclasses.dataclass
 class DecodingReport:
-    """Filled by `decode` as it yields frames.
+    """Counts that `decode` fills as it yields frames.
 
     Attributes:
       frames: decoded so far.
@@ -34,24 +34,24 @@ class DecodingReport:
 
     def lines(self) -> list[str]:
         """Returns a line for each thing that a reader of the frames should know; empty for sound files."""
-        return list(self.said().values())
+        return list(self.messages().values())
 
-    def said(self) -> dict[str, str]:
+    def messages(self) -> dict[str, str]:
         """Returns these lines by their kinds: broken_packets, damaged_frames, time_jumps, changing_size."""
-        said = {}
+        messages = {}
         if self.broken:
-            said["broken_packets"] = (
+            messages["broken_packets"] = (
                 f"{self.broken} of {self.packets} packets cannot be decoded and were passed over"
             )
         if self.damaged:
-            said["damaged_frames"] = f"{self.damaged} of {self.frames} frames are damaged"
+            messages["damaged_frames"] = f"{self.damaged} of {self.frames} frames are damaged"
         if self.jumps:
             time, by = self.jumps[0]
             often = f", {len(self.jumps)} times in all" if len(self.jumps) > 1 else ""
-            said["time_jumps"] = (
+            messages["time_jumps"] = (
                 f"the clock jumps by {by:+.1f} s at {time:.2f} s{often}; times were continued there"
             )
         if len(self.sizes) > 1:
             sizes = ", then ".join(f"{width} x {height}" for width, height in self.sizes)
-            said["changing_size"] = f"frames are of {sizes}; all were scaled to the first"
-        return said
+            messages["changing_size"] = f"frames are of {sizes}; all were scaled to the first"
+        return messages

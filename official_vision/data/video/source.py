@@ -1,4 +1,4 @@
-"""Opening a video file, choosing its stream of moving pictures, and what its header says."""
+"""Opens a video file, chooses its stream of moving pictures and reads its header."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _END_NAMED = ("matroska,webm", "asf")
 
 
 class VideoError(UserError):
-    """A video that can't be decoded whole: names the file and the reason."""
+    """A video that can't be decoded whole: the message names the file and the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
-    """What a file's header says.
+    """The information in a file's header.
 
     Attributes:
       fps: frames per second, on average.
@@ -66,43 +66,43 @@ def opened(path: str | os.PathLike) -> InputContainer:
     if path.stat().st_size == 0:
         raise VideoError(f"{path}: the file is empty.")
     try:
-        # FFmpeg takes what stands before a colon for a protocol, but not in an absolute path.
+        # FFmpeg takes text before a colon for a protocol, but not in an absolute path.
         container = av.open(os.path.abspath(path))
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError(f"{path}: not a readable video ({reason(error)}).") from error
     if not moving_streams(container):
         only = ", only a cover picture" if container.streams.video else ""
         container.close()
-        raise VideoError(f"{path}: the file holds no video stream{only}.")
+        raise VideoError(f"{path}: the file has no video stream{only}.")
     return container
 
 
 def moving_streams(container: InputContainer) -> list[VideoStream]:
-    """Returns the streams that are no cover art or thumbnails, in the file's order."""
+    """Returns the streams that are not cover art or thumbnails, in the file's order."""
     return [stream for stream in container.streams.video if not stream.disposition & _STILLS]
 
 
 def picture_stream(container: InputContainer) -> VideoStream:
-    """Returns the stream that players show: FFmpeg's choice, where that is no cover art, else the first."""
+    """Returns the stream that players show: FFmpeg's choice, unless that is cover art, else the first."""
     moving, best = moving_streams(container), container.streams.best("video")
     return next((stream for stream in moving if best and stream.index == best.index), moving[0])
 
 
 def info_of(stream: VideoStream) -> VideoInfo:
-    """Returns what the header says of a stream."""
+    """Returns the header's information on a stream."""
     rate = stream.average_rate or stream.guessed_rate
     fps = float(rate) if rate else _USUAL_FPS
     return VideoInfo(fps, _duration(stream), stream.width, stream.height, stream.frames or None)
 
 
 def frame_step(stream: VideoStream) -> float:
-    """Returns the seconds between two frames by the stream's usual rate, held pictures aside."""
+    """Returns the seconds between two frames by the stream's usual rate, apart from repeated pictures."""
     rate = stream.guessed_rate or stream.average_rate
     return 1 / float(rate) if rate else 1 / _USUAL_FPS
 
 
 def reason(error: Exception) -> str:
-    """Returns the words of a decoder's error."""
+    """Returns the text of a decoder's error."""
     return getattr(error, "strerror", None) or str(error)
 
 
@@ -122,8 +122,8 @@ def _duration(stream: VideoStream) -> float | None:
 
 
 def _seconds(clock: str) -> float | None:
-    """Reads 00:01:02.500000000, as Matroska's statistics tell a track's duration."""
-    found = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", clock.strip("\0 "))
-    if not found:
+    """Reads 00:01:02.500000000, the form of a track's duration in Matroska's statistics."""
+    match = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", clock.strip("\0 "))
+    if not match:
         return None
-    return 3600.0 * int(found[1]) + 60.0 * int(found[2]) + float(found[3])
+    return 3600.0 * int(match[1]) + 60.0 * int(match[2]) + float(match[3])

@@ -1,4 +1,4 @@
-"""Which time stamp belongs to which frame: decoders return frames in another order than packets came."""
+"""Assigns time stamps to frames: decoders return frames in another order than packets came."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-# More packets than any decoder holds back: then frames do not come one a packet.
+# More packets than any decoder delays: then there is not one frame per packet.
 _MOST_HELD = 128
 
 
@@ -31,7 +31,7 @@ class FrameStamps:
         self._last: int | None = None
 
     def sent(self, packet: Packet) -> None:
-        """Takes note of a packet before it is decoded."""
+        """Notes a packet before it is decoded."""
         self._begun = self._begun or packet.is_keyframe
         if not packet.size or packet.is_discard:
             return
@@ -49,7 +49,7 @@ class FrameStamps:
             self._queue.clear()
 
     def lost(self) -> None:
-        """In place of a frame came an error."""
+        """Notes that an error came in place of a frame."""
         if self._queue:
             self._queue.popleft()
 

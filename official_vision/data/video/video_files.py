@@ -1,4 +1,4 @@
-"""Which files of a folder are videos: by the endings that they have, hidden ones left alone."""
+"""Finds the videos in a folder by their endings; hidden ones are left alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUFFIXES = (
 
 @dataclasses.dataclass(frozen=True)
 class FolderContent:
-    """What lies below a folder, each list sorted.
+    """The files below a folder, each list sorted.
 
     Attributes:
       videos: files with a video's ending.
@@ -37,12 +37,12 @@ class FolderContent:
 
 
 def is_video(path: Path) -> bool:
-    """Whether the file's ending is a video's."""
+    """Returns whether the file's ending is a video's."""
     return path.suffix.lower() in SUFFIXES
 
 
 def content_of(folder: Path) -> FolderContent:
-    """Looks through a folder and all below it, links to folders included."""
+    """Lists a folder and all below it, links to folders included."""
     unreadable: list[Path] = []
     kinds: dict[str, list[Path]] = {"videos": [], "others": [], "hidden": [], "dead_links": []}
     for path in _files_below(folder, unreadable):
@@ -64,7 +64,7 @@ def _kind(path: Path, relative: Path) -> str | None:
 
 
 def _files_below(folder: Path, unreadable: list[Path]) -> Iterator[Path]:
-    """Files below a folder; a link to a folder that holds the link is not followed."""
+    """Yields files below a folder; a link to a parent folder is not followed."""
     for place, folders, names in os.walk(
         folder, followlinks=True, onerror=lambda error: unreadable.append(Path(error.filename))
     ):

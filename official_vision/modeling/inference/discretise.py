@@ -49,22 +49,22 @@ def to_discrete(model: AssembleNet, threshold: float = 0.0) -> AssembleNet:
       threshold: in [0, 1]; see architecture/connections/derive.py.
 
     Returns:
-      A new network with weights of its own; `model` is left as it is.
+      A new network, which shares no weights; `model` is left as it is.
 
     Raises:
       ArchitectureError: a threshold outside [0, 1].
     """
-    found = derive(
+    derived = derive(
         model.architecture, learned_strengths(model), peer_distributions(model), threshold
     )
-    discrete = AssembleNet(found.architecture, model.spec)
+    discrete = AssembleNet(derived.architecture, model.spec)
     discrete.make_weights()
     blocks = model.blocks()
-    for old, new in found.new_index.items():
+    for old, new in derived.new_index.items():
         if str(new) not in discrete.node_layers:
             continue  # a named peer, where the model's gates read no peers
         if old in blocks:
-            _move_block(blocks[old], discrete.blocks()[new], found.kept_inputs[old])
+            _move_block(blocks[old], discrete.blocks()[new], derived.kept_inputs[old])
         else:
             _copy(model.node_layers[str(old)], discrete.node_layers[str(new)])
     for name in ("final", "final_norm", "head"):
@@ -78,19 +78,19 @@ def _copy(old: tf_keras.layers.Layer, new: tf_keras.layers.Layer) -> None:
     new.set_weights(old.get_weights())
 
 
-def _move_block(old: ConvolutionalBlock, new: ConvolutionalBlock, kept: Sequence[int]) -> None:
-    """Carries a block's weights over; `kept` are the positions of its inputs that are left."""
+def _move_block(old: ConvolutionalBlock, new: ConvolutionalBlock, positions: Sequence[int]) -> None:
+    """Carries a block's weights over; `positions` are those of its remaining inputs."""
     if old.gates:
-        for position, gate in zip(kept, new.gates, strict=True):
+        for position, gate in zip(positions, new.gates, strict=True):
             _move_gate(old.gates[position], gate)
-    change = _move_fusion(old.fusion, new.fusion, kept)
+    change = _move_fusion(old.fusion, new.fusion, positions)
     _copy_after(change, old.modules[0], new.modules[0])
-    for own, other in zip(old.modules[1:], new.modules[1:], strict=True):
-        _copy(own, other)
+    for module, other in zip(old.modules[1:], new.modules[1:], strict=True):
+        _copy(module, other)
 
 
 def _move_gate(old: tf_keras.layers.Layer, new: tf_keras.layers.Layer) -> None:
-    """A one-shot gate becomes the gate of its most probable peer; other gates stay as they are."""
+    """Turns a one-shot gate into the gate of its most probable peer; other gates stay as they are."""
     if not isinstance(old, PeerAttentionGate):
         _copy(old, new)
         return
@@ -100,7 +100,7 @@ def _move_gate(old: tf_keras.layers.Layer, new: tf_keras.layers.Layer) -> None:
 
 
 def _move_fusion(
-    old: WeightedFusion, new: WeightedFusion, kept: Sequence[int]
+    old: WeightedFusion, new: WeightedFusion, positions: Sequence[int]
 ) -> np.ndarray | None:
     """Carries strengths and 1x1 convolutions over.
 
@@ -110,9 +110,9 @@ def _move_fusion(
     if not old.is_weighted:
         return None
     if not new.is_weighted:
-        strength = old.learned_strengths().numpy()[kept[0]]
-        return strength * _matrix(old, old.input_channels[kept[0]])
-    new.strength_logits.assign(old.strength_logits.numpy()[list(kept)])
+        strength = old.learned_strengths().numpy()[positions[0]]
+        return strength * _matrix(old, old.input_channels[positions[0]])
+    new.strength_logits.assign(old.strength_logits.numpy()[list(positions)])
     narrowed = new.target_channels != old.target_channels
     change = _matrix(old, new.target_channels) if narrowed else None
     for width, convolution in new.convolutions.items():
@@ -124,7 +124,7 @@ def _move_fusion(
 
 
 def _matrix(fusion: WeightedFusion, width: int) -> np.ndarray:
-    """What inputs of a width pass on their way to the fused map, [width, target channels]."""
+    """Returns the matrix through which inputs of a width reach the fused map, [width, target channels]."""
     if str(width) not in fusion.convolutions:
         return np.eye(width, dtype=np.float32)
     return fusion.convolutions[str(width)].get_weights()[0][0, 0]
@@ -137,7 +137,9 @@ def _copy_after(
     touched = () if change is None else (old.first.kernel, old.projection.kernel)
     new.set_weights(
         [
-            change @ own.numpy() if any(own is kernel for kernel in touched) else own.numpy()
-            for own in old.weights
+            change @ variable.numpy()
+            if any(variable is kernel for kernel in touched)
+            else variable.numpy()
+            for variable in old.weights
         ]
     )

@@ -7,8 +7,6 @@ and the ReLU after it. One-shot peers' shares and maps go into their gates' full
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import tensorflow as tf
 
@@ -61,12 +59,12 @@ def _built(model: AssembleNet, precision: str, execution: Execution) -> Assemble
 
 
 def _by_path(model: AssembleNet) -> dict[str, tf.Variable]:
-    """Variables by the names of the layers that hold them, below the network itself."""
+    """Returns variables by the names of their layers below the network."""
     return {v.name.split(":")[0].split("/", 1)[1]: v for v in model.variables}
 
 
 def _fold_norms(values: dict[str, np.ndarray]) -> None:
-    """gamma (x - mean) / sqrt(variance + epsilon) + beta = x factor + bias."""
+    """Folds norms: gamma (x - mean) / sqrt(variance + epsilon) + beta = x factor + bias."""
     norms = [path.rpartition("/")[0] for path in values if path.endswith("/moving_mean")]
     for norm in norms:
         gamma, beta, mean, variance = (
@@ -75,13 +73,14 @@ def _fold_norms(values: dict[str, np.ndarray]) -> None:
         )
         factor = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
         kernel = f"{norm.removesuffix(_SUFFIX)}/kernel"
-        values[kernel] = values[kernel] * factor
+        # Rounded at once: float64 kernels of a whole network would be twice its size.
+        values[kernel] = (values[kernel] * factor).astype(np.float32)
         values[f"{norm}/bias"] = beta - mean * factor
 
 
-def _fill(network: AssembleNet, values: Mapping[str, np.ndarray]) -> None:
-    """Assigns values by path; zero biases, which no trained network has, stay zero."""
+def _fill(network: AssembleNet, values: dict[str, np.ndarray]) -> None:
+    """Moves values into variables by path; zero biases, which no trained network has, stay zero."""
     for path, variable in _by_path(network).items():
         if path in values or not path.endswith("zero_bias/bias"):
-            exact = tf.constant(values[path].astype(np.float32))
+            exact = tf.constant(values.pop(path), tf.float32)
             variable.assign(tf.cast(exact, variable.dtype))

@@ -1,4 +1,4 @@
-"""The network that is handed over: discrete where that changes nothing, without batch norms."""
+"""The network that is exported: discrete where that changes no score, without batch norms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from official_vision.modeling.network import AssembleNet
 
 
 def has_candidates(model: AssembleNet) -> bool:
-    """Tells whether any gate still weighs several peers."""
+    """Returns whether any gate still weighs several peers."""
     return any(
         isinstance(gate, OneShotGate) for block in model.blocks().values() for gate in block.gates
     )

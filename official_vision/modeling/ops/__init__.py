@@ -1,1 +1,1 @@
-"""Operations that the layers are made of, some of them written for speed on CPUs."""
+"""The operations of which layers consist, some of them written for speed on CPUs."""

@@ -1,10 +1,8 @@
-"""Layers whose activations are computed again in the backward pass instead of being kept (Chen et al. 2016)."""
+"""Batch norms whose moving statistics begin with the first batch, and the bias that is left of a folded one."""
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -12,13 +10,11 @@ import tf_keras
 
 from official_vision.modeling.execution import PLAIN, Execution
 from official_vision.modeling.ops.layer import Layer, register
-
-# Of the running thread: replicas of one machine are threads.
-_recomputing = contextvars.ContextVar("recomputing", default=False)
+from official_vision.modeling.ops.rematerialisation import is_recomputing
 
 
 class NormValues(NamedTuple):
-    """What a batch norm reads; all float32 [channels]."""
+    """The values that a batch norm reads; all float32 [channels]."""
 
     scale: tf.Tensor
     offset: tf.Tensor
@@ -27,7 +23,7 @@ class NormValues(NamedTuple):
 
 
 class Normalised(NamedTuple):
-    """What TensorFlow's fused batch norm returns: the result, the batch's moments, and what gradients need."""
+    """The outputs of TensorFlow's fused batch norm: the result, the batch's moments, and what gradients need."""
 
     y: tf.Tensor
     moved: tuple[tf.Tensor, tf.Tensor]
@@ -43,11 +39,11 @@ class UpdateCount:
 
     Batch n counts 1 / n in the averages, as in a plain mean, until that is less than 1 - momentum: the first batch
     takes the place of the initial statistics, and nothing of them is left. A moving average with a fixed momentum
-    of 0.99 still holds 22 % of them after 150 steps. One variable serves all batch norms of a network.
+    of 0.99 still contains 22 % of them after 150 steps. One variable serves all batch norms of a network.
     """
 
     def __init__(self):
-        # Each replica counts by itself, and all count alike.
+        # # Each replica counts for itself; all counts are equal.
         self.variable = tf.Variable(
             0.0,
             trainable=False,
@@ -61,11 +57,11 @@ class UpdateCount:
         self.variable.assign_add(1.0)
 
     def set_loaded(self, batches: float = LOADED_BATCHES) -> None:
-        """Says of how many batches loaded statistics are the mean; they count as `LOADED_BATCHES` at most."""
+        """Sets of how many batches loaded statistics are the mean; they count as `LOADED_BATCHES` at most."""
         self.variable.assign(min(batches, LOADED_BATCHES))
 
     def newest_share(self, momentum: float) -> tf.Tensor:
-        """Returns what the newest batch counts in the moving statistics, a float32 scalar in (0, 1]."""
+        """Returns the newest batch's weight in the moving statistics, a float32 scalar in (0, 1]."""
         return tf.maximum(1.0 - momentum, tf.math.reciprocal_no_nan(self.variable))
 
 
@@ -84,7 +80,7 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
     def __init__(self, *args: Any, execution: Execution = PLAIN, **kwargs: Any):
         """Args:
         *args, **kwargs: of Keras's BatchNormalization.
-        execution: of the network, which no configuration holds.
+        execution: of the network, which is in no configuration.
         """
         super().__init__(*args, **kwargs)
         self.execution = execution
@@ -94,7 +90,7 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
     ) -> tf.Tensor:
         if training is not True or mask is not None:
             return super()._fused_batch_norm(inputs, mask, training)
-        # The first version asks for no gradients of what it returns beside the result, the third for zeros of each:
+        # The first version takes no gradients of its other outputs, the third for zeros of each:
         # 900 operations less in a float32 step of AssembleNet-50, whose values stay the same to the bit.
         operation = tf.raw_ops.FusedBatchNormV3
         if inputs.dtype == tf.float32 and self.execution.cpu_kernels:
@@ -108,20 +104,20 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
         read = (self.gamma, self.beta, self.moving_mean, self.moving_variance)
         return NormValues(*(tf.cast(value, tf.float32) for value in read))
 
-    def normalise(self, x: tf.Tensor, own: NormValues) -> Normalised:
-        """Normalises by x's own statistics, [rows, height, width, channels]; updates no moving average."""
-        y, mean, variance, *reserved = self._normalise_by(tf.raw_ops.FusedBatchNormV3, x, own)
+    def normalise(self, x: tf.Tensor, values: NormValues) -> Normalised:
+        """Normalises by the statistics of x, [rows, height, width, channels]; updates no moving average."""
+        y, mean, variance, *reserved = self._normalise_by(tf.raw_ops.FusedBatchNormV3, x, values)
         return Normalised(y, (mean, variance), tuple(reserved))
 
     def _normalise_by(
-        self, operation: Callable[..., Any], x: tf.Tensor, own: NormValues
+        self, operation: Callable[..., Any], x: tf.Tensor, values: NormValues
     ) -> tuple[tf.Tensor, ...]:
         return operation(
             x=x,
-            scale=own.scale,
-            offset=own.offset,
-            mean=own.mean,
-            variance=own.variance,
+            scale=values.scale,
+            offset=values.offset,
+            mean=values.mean,
+            variance=values.variance,
             epsilon=self.epsilon,
             exponential_avg_factor=1.0,  # returns the batch's statistics alone
             is_training=True,
@@ -143,7 +139,7 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
         momentum: float,
         inputs_size: tf.Tensor | None,
     ) -> Any:
-        """As Keras's, which synchronised replicas call, with the momentum that the count says."""
+        """Updates as Keras's, which synchronised replicas call, with the momentum that follows from the count."""
         share = 1.0 - momentum
         if self.update_count is not None:
             share = self.update_count.newest_share(momentum)
@@ -154,13 +150,13 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
 
     def add_update(self, updates: Any) -> None:
         """Runs updates of the moving averages (arguments as in Keras), except when recomputing."""
-        if not _recomputing.get():
+        if not is_recomputing():
             super().add_update(updates)
 
 
 @register
 class ChannelBias(Layer):
-    """What is left of a batch norm that is folded into a convolution: one number added to each channel."""
+    """The remainder of a batch norm that is folded into a convolution: one number added to each channel."""
 
     def build(self, input_shape: tf.TensorShape) -> None:
         channels = tf.TensorShape(input_shape)[-1]
@@ -181,35 +177,3 @@ class ChannelBias(Layer):
                 "A network with folded batch norms is for inference; it can't be trained."
             )
         return tf.nn.bias_add(x, self.bias)
-
-
-def rematerialised(call: Callable[..., tf.Tensor], *tensors: Any) -> tf.Tensor:
-    """Calls a layer so that its backward pass needs its inputs and weights alone.
-
-    Args:
-      call: tensors -> tensor, without randomness of its own: the same both times. Whatever gradients
-        shall reach is among its arguments or a variable.
-      *tensors: floating-point tensors, or sequences of them.
-
-    Returns:
-      What `call` returns, with the same gradients.
-    """
-    flat = tf.nest.flatten(tensors)
-    is_first = True
-
-    def once_or_again(*values: tf.Tensor) -> tf.Tensor:
-        nonlocal is_first
-        again, is_first = not is_first, False
-        with _marked(again):
-            return call(*tf.nest.pack_sequence_as(tensors, list(values)))
-
-    return tf.recompute_grad(once_or_again)(*flat)
-
-
-@contextlib.contextmanager
-def _marked(recomputing: bool) -> Iterator[None]:
-    token = _recomputing.set(recomputing)
-    try:
-        yield
-    finally:
-        _recomputing.reset(token)

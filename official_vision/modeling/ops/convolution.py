@@ -1,4 +1,4 @@
-"""The convolutions that every part of the network is made of.
+"""The convolutions of all parts of the network.
 
 All work on [batch * time, height, width, channels], have no bias and are followed by batch norm
 (AssembleNet++ supplement, A.1), so bias-free constructors are gathered here.
@@ -6,7 +6,6 @@ All work on [batch * time, height, width, channels], have no bias and are follow
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import tensorflow as tf
@@ -21,7 +20,7 @@ BATCH_NORM_EPSILON = 1e-5
 
 
 def kernel_initializer() -> tf_keras.initializers.Initializer:
-    """He et al. (2015), fan out: keeps the variance of gradients through ReLU networks."""
+    """Returns the initializer of He et al. (2015), fan out, which keeps the variance of gradients through ReLUs."""
     return tf_keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
 
 
@@ -44,7 +43,7 @@ class SpatialConvolution(tf_keras.layers.Conv2D):
         """Args:
         *args, **kwargs: of Keras's Conv2D.
         is_symmetric: False pads as TensorFlow's SAME does.
-        execution: of the network, which no configuration holds.
+        execution: of the network, which is in no configuration.
         """
         super().__init__(*args, **kwargs)
         self.execution = execution
@@ -61,7 +60,7 @@ class SpatialConvolution(tf_keras.layers.Conv2D):
         return {"padding": "EXPLICIT", "explicit_paddings": sides}
 
     def has_explicit_padding(self) -> bool:
-        """Whether TensorFlow's SAME would pad otherwise at some sizes."""
+        """Returns whether TensorFlow's SAME would pad otherwise at some sizes."""
         return self.is_symmetric and self.strides != (1, 1)
 
     def margins(self) -> list[tuple[int, int]]:
@@ -187,31 +186,9 @@ class TemporalConvolution(Layer):
         return tf.nn.conv2d(x, kernel, 1, "SAME", dilations=[self.dilation, 1])
 
     def lacks_gradients(self, dtype: tf.DType) -> bool:
-        """Whether what `convolution_op` returns cannot be differentiated on this machine."""
-        return self.dilation > 1 and not has_dilated_gradients(dtype)
+        """Returns whether what `convolution_op` returns cannot be differentiated on this machine."""
+        return self.dilation > 1 and dtype.name not in self.execution.differentiable_dilation
 
     def undilated_op(self, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-        """As `convolution_op`, by a convolution without dilation of every `dilation`-th frame."""
+        """Convolves as `convolution_op`, by a convolution without dilation of every `dilation`-th frame."""
         return tf.nn.convolution(x, kernel, 1, "SAME", dilations=[self.dilation, 1])
-
-
-@functools.cache
-def has_dilated_gradients(dtype: tf.DType) -> bool:
-    """Whether TensorFlow's convolution operation has gradients with dilation here.
-
-    On CPUs oneDNN computes them. TensorFlow leaves oneDNN out on processors without VNNI or AMX, and oneDNN leaves
-    bfloat16 out on those without AVX-512. What is there no document says, so a tiny gradient is tried.
-    """
-    with tf.init_scope():
-        try:
-            tf.raw_ops.Conv2DBackpropInput(
-                input_sizes=[1, 3, 1, 1],
-                filter=tf.ones([3, 1, 1, 1], dtype),
-                out_backprop=tf.ones([1, 3, 1, 1], dtype),
-                strides=[1, 1, 1, 1],
-                dilations=[1, 2, 1, 1],
-                padding="SAME",
-            )
-        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-            return False
-    return True

@@ -1,4 +1,4 @@
-"""Folding time into the batch and out again.
+"""Merging time into the batch and splitting it again.
 
 Spatial layers work on [batch * time, height, width, channels]; temporal ones need the axes apart.
 Sizes known when the graph is built stay Python numbers, so that XLA and TFLite see static shapes.
@@ -19,11 +19,11 @@ def sizes(x: tf.Tensor) -> list[int | tf.Tensor]:
 
 
 def merge_time(x: tf.Tensor, like: tf.Tensor | None = None) -> tf.Tensor:
-    """[batch, time, ...] -> [batch * time, ...].
+    """Merges [batch, time, ...] into [batch * time, ...].
 
     Args:
       x: of any batch and time.
-      like: what has been merged of the same clips. Then TensorFlow knows that both have as many rows, even
+      like: a merged tensor of the same clips. Then TensorFlow knows that both have as many rows, even
         where it doesn't know how many: else it fuses no sum of streams into a convolution.
     """
     batch, time, *rest = sizes(x)
@@ -33,7 +33,7 @@ def merge_time(x: tf.Tensor, like: tf.Tensor | None = None) -> tf.Tensor:
 
 
 def split_time(x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
-    """[batch * time, ...] -> [batch, time, ...] where time is `frames`."""
+    """Splits [batch * time, ...] into [batch, time, ...] where time is `frames`."""
     merged, *rest = sizes(x)
     return tf.reshape(x, [merged // frames, frames, *rest])
 

@@ -1,4 +1,4 @@
-"""The base of every layer here: its configuration is read off its constructor's signature."""
+"""The base of every layer here, which reads its configuration off its constructor's signature."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Layer(tf_keras.layers.Layer):
 
 
 def feature_maps(channels: int) -> tf.TensorShape:
-    """[batch * time, height, width, channels], of any size but for the channels."""
+    """Specifies [batch * time, height, width, channels], of any size but for the channels."""
     return tf.TensorShape([None, None, None, channels])
 
 

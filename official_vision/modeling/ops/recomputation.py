@@ -17,7 +17,7 @@ from official_vision.modeling.execution import Execution
 from official_vision.modeling.ops import thresholds
 from official_vision.modeling.ops.batch_norm import BatchNormalization, Normalised, NormValues
 from official_vision.modeling.ops.convolution import TemporalConvolution
-from official_vision.modeling.ops.convolution_gradients import (
+from official_vision.modeling.ops.cpu_kernels.convolution_gradients import (
     Convolution,
     convolution_gradient,
     convolve,
@@ -52,20 +52,20 @@ def convolved(layer: Convolution, x: tf.Tensor, training: bool | None) -> tf.Ten
 
 
 def can_recompute(norm: BatchNormalization, training: bool | None) -> bool:
-    """Whether a batch norm can be computed again here: of a batch on one device, by the fused kernel."""
+    """Returns whether a batch norm can be computed again here: of a batch on one device, by the fused kernel."""
     return bool(training and norm.trainable and norm.fused)
 
 
 def recomputes_norms(
     execution: Execution, norms: Iterable[BatchNormalization], training: bool | None
 ) -> bool:
-    """Whether a layer with these batch norms computes them again in the backward pass."""
+    """Returns whether a layer recomputes these batch norms in the backward pass."""
     wanted = execution.recomputes == "norms"
     return wanted and all(can_recompute(norm, training) for norm in norms)
 
 
 def recomputed_bottleneck(module: Any, x: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
-    """What a bottleneck's call returns in training, of which less is kept.
+    """Computes a bottleneck in training with fewer activations in memory.
 
     Args:
       module: a bottleneck of residual.py, whose norms `recomputes_norms`.
@@ -82,7 +82,7 @@ def recomputed_bottleneck(module: Any, x: tf.Tensor, first: tf.Tensor) -> tf.Ten
 
 
 def recomputed_stem(stem: Any, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tensor:
-    """What a stem's call returns in training, of which less is kept.
+    """Computes a stem in training with fewer activations in memory.
 
     Args:
       stem: a ConvolutionalStem with a max pool, whose norms `recomputes_norms`.
@@ -99,7 +99,7 @@ def recomputed_stem(stem: Any, x: tf.Tensor, frames: int | tf.Tensor) -> tf.Tens
 def norm_relu_convolution(
     x: tf.Tensor, norm: BatchNormalization, convolution: Convolution
 ) -> tf.Tensor:
-    """convolution(relu(norm(x))) in training, of which x alone is kept.
+    """Computes convolution(relu(norm(x))) in training; only x stays in memory.
 
     Args:
       x: [rows, height, width, channels].
@@ -112,13 +112,13 @@ def norm_relu_convolution(
 
     @tf.custom_gradient
     def forward(x: tf.Tensor, kernel: tf.Tensor, *norm_values: tf.Tensor) -> tuple:
-        own = NormValues(*norm_values)
-        normalised = norm.normalise(x, own)
+        values = NormValues(*norm_values)
+        normalised = norm.normalise(x, values)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
-            a = _norm_relu_again(dy, x, own, norm)
+            a = _norm_relu_again(dy, x, values, norm)
             da, dkernel = _in_order(*convolution_gradient(convolution, a, kernel, dy))
-            dx, *of_norm = _norm_relu_gradient(da, a, x, own, normalised, norm)
+            dx, *of_norm = _norm_relu_gradient(da, a, x, values, normalised, norm)
             return dx, dkernel, *of_norm, None, None
 
         y = _convolve_forward(convolution, _relu(normalised.y, norm), kernel)
@@ -136,7 +136,7 @@ def residual_end(
     convolution: Convolution,
     last_norm: BatchNormalization,
 ) -> tf.Tensor:
-    """relu(last_norm(convolution(relu(norm(x)))) + shortcut) in training; kept are x and the result.
+    """Computes relu(last_norm(convolution(relu(norm(x)))) + shortcut) in training; x and the result stay in memory.
 
     Args:
       x: [rows, height, width, channels].
@@ -178,16 +178,16 @@ def residual_end(
 
 
 def convolution_norm(x: tf.Tensor, convolution: Convolution, norm: BatchNormalization) -> tf.Tensor:
-    """norm(convolution(x)) in training, of which x alone is kept; arguments as of `norm_relu_convolution`."""
+    """Computes norm(convolution(x)) in training; only x stays in memory. Arguments as of `norm_relu_convolution`."""
 
     @tf.custom_gradient
     def forward(x: tf.Tensor, kernel: tf.Tensor, *norm_values: tf.Tensor) -> tuple:
-        own = NormValues(*norm_values)
-        normalised = norm.normalise(_convolve_forward(convolution, x, kernel), own)
+        values = NormValues(*norm_values)
+        normalised = norm.normalise(_convolve_forward(convolution, x, kernel), values)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
             wide = convolve(convolution, _after(dy, x), kernel)
-            dwide, *of_norm = _norm_gradient(dy, wide, own, normalised, norm)
+            dwide, *of_norm = _norm_gradient(dy, wide, values, normalised, norm)
             dx, dkernel = _in_order(*convolution_gradient(convolution, x, kernel, dwide))
             return dx, dkernel, *of_norm, None, None
 
@@ -201,13 +201,13 @@ def convolution_norm(x: tf.Tensor, convolution: Convolution, norm: BatchNormaliz
 def norm_relu_pool(
     x: tf.Tensor, norm: BatchNormalization, size: int, padding_attributes: Mapping[str, Any]
 ) -> tf.Tensor:
-    """max_pool(relu(norm(x))) with a stride of 2 in training; kept are x and the result.
+    """Computes max_pool(relu(norm(x))) with a stride of 2 in training; x and the result stay in memory.
 
     Args:
       x: [rows, height, width, channels].
       norm: as of `norm_relu_convolution`.
       size: of the pool's window.
-      padding_attributes: what TensorFlow's pooling operation takes: padding, and what goes with it.
+      padding_attributes: attributes of TensorFlow's pooling operation that set its padding.
 
     Returns:
       [rows, height / 2, width / 2, channels]; sizes round up.
@@ -216,14 +216,14 @@ def norm_relu_pool(
 
     @tf.custom_gradient
     def forward(x: tf.Tensor, *norm_values: tf.Tensor) -> tuple:
-        own = NormValues(*norm_values)
-        normalised = norm.normalise(x, own)
+        values = NormValues(*norm_values)
+        normalised = norm.normalise(x, values)
         pooled = tf.raw_ops.MaxPool(input=_relu(normalised.y, norm), **window)
 
         def backward(dy: tf.Tensor, *_: Any) -> tuple:
-            a = _norm_relu_again(dy, x, own, norm)
+            a = _norm_relu_again(dy, x, values, norm)
             da = tf.raw_ops.MaxPoolGrad(orig_input=a, orig_output=pooled, grad=dy, **window)
-            return *_norm_relu_gradient(da, a, x, own, normalised, norm), None, None
+            return *_norm_relu_gradient(da, a, x, values, normalised, norm), None, None
 
         return (pooled, *normalised.moved), backward
 
@@ -237,33 +237,37 @@ def _relu(x: tf.Tensor, norm: BatchNormalization) -> tf.Tensor:
 
 
 def _norm_relu_again(
-    dy: tf.Tensor, x: tf.Tensor, own: NormValues, norm: BatchNormalization
+    dy: tf.Tensor, x: tf.Tensor, values: NormValues, norm: BatchNormalization
 ) -> tf.Tensor:
-    """relu(norm(x)) once the backward pass has arrived with dy."""
-    return _relu(norm.normalise(_after(dy, x), own).y, norm)
+    """Recomputes relu(norm(x)) once the backward pass has arrived with dy."""
+    return _relu(norm.normalise(_after(dy, x), values).y, norm)
 
 
 def _norm_relu_gradient(
     da: tf.Tensor,
     a: tf.Tensor,
     x: tf.Tensor,
-    own: NormValues,
+    values: NormValues,
     normalised: Normalised,
     norm: BatchNormalization,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Gradients of x, scale and offset from that of a = relu(norm(x))."""
+    """Returns gradients of x, scale and offset from that of a = relu(norm(x))."""
     dy = tf.raw_ops.ReluGrad(gradients=da, features=a)
-    return _norm_gradient(dy, x, own, normalised, norm)
+    return _norm_gradient(dy, x, values, normalised, norm)
 
 
 def _norm_gradient(
-    dy: tf.Tensor, x: tf.Tensor, own: NormValues, normalised: Normalised, norm: BatchNormalization
+    dy: tf.Tensor,
+    x: tf.Tensor,
+    values: NormValues,
+    normalised: Normalised,
+    norm: BatchNormalization,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     first, second, third = normalised.reserved
     return tf.raw_ops.FusedBatchNormGradV3(
         y_backprop=dy,
         x=x,
-        scale=own.scale,
+        scale=values.scale,
         reserve_space_1=first,
         reserve_space_2=second,
         reserve_space_3=third,
@@ -273,7 +277,7 @@ def _norm_gradient(
 
 
 def _convolve_forward(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """The last level's convolutions in halves of the rows, which two cores take side by side.
+    """Convolves; the last level's rows in two halves, which two cores take side by side.
 
     Its block is alone, and with one thread an operation the other core would wait: AssembleNet-50's step takes
     1.5 to 2.5 % less. The backward pass has kernels' gradients to fill it.
@@ -286,7 +290,7 @@ def _convolve_forward(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf
 
 
 def _is_of_last_level(layer: Convolution, x: tf.Tensor) -> bool:
-    """By shape: wide, of few pixels, and rows that can be halved."""
+    """Recognises the last level by shape: wide, of few pixels, and of rows that can be halved."""
     rows, height, width, channels = x.shape
     if None in (rows, height, width) or rows % 2:
         return False
@@ -296,11 +300,11 @@ def _is_of_last_level(layer: Convolution, x: tf.Tensor) -> bool:
 
 
 def _in_order(dx: tf.Tensor, dkernel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Left to itself TensorFlow goes on with dx, and keeps many layers' x and dy for kernels' gradients."""
+    """Computes kernels' gradients before dx goes on; else TensorFlow stores many layers' x and dy for them."""
     return _after(dkernel, dx), dkernel
 
 
 def _after(first: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """x once `first` is there: nothing is computed again before the backward pass arrives."""
+    """Returns x once `first` is there: nothing is recomputed before the backward pass arrives."""
     with tf.control_dependencies([first]):
         return tf.identity(x)

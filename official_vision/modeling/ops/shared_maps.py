@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import tensorflow as tf
 
 from official_vision.modeling.execution import PLAIN, Execution
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import PresentMap, of_all_classes
 from official_vision.modeling.ops.elementwise import sum_of
-from official_vision.modeling.ops.sparse_objects import PresentMap, of_all_classes
 
 
 class Shared:
@@ -38,7 +38,7 @@ class Shared:
     def with_average(
         self, node: int, x: tf.Tensor | PresentMap, ratio: int = 1
     ) -> tf.Tensor | PresentMap:
-        """Returns a node's map as its consumers shall use it; `x` is pooled by `ratio` already."""
+        """Returns a node's map in the form that its consumers use; `x` is pooled by `ratio` already."""
         if (node, ratio) in self._averaged:
             x, self._averages[node, ratio] = with_spatial_average(x)
         return x
@@ -76,7 +76,7 @@ def _averaged(x: tf.Tensor | PresentMap, channels: int) -> tf.Tensor:
 
 
 def spatial_average(x: tf.Tensor) -> tf.Tensor:
-    """[rows, height, width, channels] -> [rows, channels]."""
+    """Averages [rows, height, width, channels] over space to [rows, channels]."""
     return tf.reduce_mean(x, axis=[1, 2])
 
 
@@ -120,7 +120,7 @@ def as_one_map(
 def with_spatial_average(x: tf.Tensor) -> tuple:
     """Returns x itself and its spatial average, for a training step whose gates read the average.
 
-    Who then uses the first result in place of x gets the average's gradient by one addition; TensorFlow's own
+    Users of the first result in place of x get the average's gradient by one addition; TensorFlow's gradient
     is tiled, divided and summed in three passes over a map: a hundredth of a step of AssembleNet-50.
 
     Args:

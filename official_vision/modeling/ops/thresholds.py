@@ -1,4 +1,4 @@
-"""From which sizes on special operations are quicker than TensorFlow's.
+"""The sizes from which special operations are quicker than TensorFlow's.
 
 All were measured on one machine: 2 cores of a shared CPU with AVX-512 and AMX bfloat16, TensorFlow 2.20 with oneDNN
 (docs/performance.md has the figures). On another machine they may be off: results are the same, and time is lost.
@@ -19,7 +19,7 @@ LEAST_BOTH_WAYS = {"float32": 2**20, "narrow": 2**20}
 # Strided, from 14 x 14 of 512 channels to 1024: 33.6 to 24.4 ms both ways in float32, 6.1 to 5.1 in bfloat16.
 LEAST_STRIDED = {"float32": 2**17, "narrow": 2**19}
 
-# A tap's product of every clip by itself takes 0.85 of the time of one of all clips, whose frames are copied.
+# A tap's products clip by clip take 0.85 of the time of one product of all clips, whose frames are copied.
 MOST_CLIPS_APART = 4
 
 # Pixels of a frame for each channel of a fusion's output, from which a 1x1 convolution's kernel is scaled frame by

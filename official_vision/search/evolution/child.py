@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
@@ -57,19 +57,19 @@ def evaluate(config: Config, candidate: Candidate) -> Outcome:
     tf.get_logger().setLevel("ERROR")  # one process trains many graphs, of which TensorFlow warns
     folder = _prepared(config, candidate)
     inherits = candidate.parent is not None
-    own = child_config(config, candidate)
+    settings = child_config(config, candidate)
     if not (folder / RESULT_FILE).is_file():
         with (
             open(folder / LOG_FILE, "a", encoding="utf-8") as log,
             contextlib.redirect_stdout(log),
             contextlib.redirect_stderr(log),
         ):
-            train(own)
+            train(settings)
     cost = cost_figures(candidate.architecture, setting_of(config.model, config.validation_data))
     learned = learned_connectivity(folder, "latest")
     last = find_checkpoint(folder, "latest")
-    figures = files.read_object(folder / RESULT_FILE, {"figures": dict})["figures"]
-    with files.damage_told(folder / RESULT_FILE):
+    figures = formats.RESULT.read(folder / RESULT_FILE, {"figures": dict})["figures"]
+    with files.damage_reported(folder / RESULT_FILE):
         figure = figures[config.train.best_metric]
     return Outcome(
         figure,
@@ -95,7 +95,7 @@ def strengths_of_all(
 
 
 def _prepared(config: Config, candidate: Candidate) -> Path:
-    """The graph's folder, with its architecture and the weights that it starts from."""
+    """Makes the graph's folder, with its architecture and the weights that it starts from."""
     folder = folder_of(config.search.output, candidate.id)
     if folder.exists() and not _is_of(folder, candidate):
         shutil.rmtree(folder)  # a kill came between its beginning and its graph's file

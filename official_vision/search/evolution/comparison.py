@@ -60,18 +60,20 @@ def grouped(folders: Sequence[Path]) -> dict[str, list[Records]]:
       UserError: no finished evolution in a folder, or unequal budgets.
     """
     settings = [_settings(folder) for folder in folders]
-    names = dict.fromkeys(name for own in settings for name in own)
-    differing = [n for n in names if any(own.get(n) != settings[0].get(n) for own in settings)]
+    names = dict.fromkeys(name for group in settings for name in group)
+    differing = [n for n in names if any(group.get(n) != settings[0].get(n) for group in settings)]
     if uneven := {"population", "children", "metric"} & {*differing}:
         raise UserError(
             "Evolutions are compared at equal budgets and by one figure. Received: other values of "
             f"{', '.join(sorted(uneven))} in {', '.join(map(str, folders))}. Compare those that agree."
         )
     groups: dict[str, list[Records]] = {}
-    for folder, own in zip(folders, settings, strict=True):
+    for folder, group in zip(folders, settings, strict=True):
         shown = [n for n in differing if n.rpartition(".")[-1] != "seed"]
-        name = ", ".join(f"{n} {_shown(own.get(n))}" for n in shown) or "all"
-        groups.setdefault(name, []).append(_finished(folder, own["population"] + own["children"]))
+        name = ", ".join(f"{n} {_shown(group.get(n))}" for n in shown) or "all"
+        groups.setdefault(name, []).append(
+            _finished(folder, group["population"] + group["children"])
+        )
     return groups
 
 
@@ -82,7 +84,7 @@ def _settings(folder: Path) -> dict[str, Any]:
             "Name the folder that SearchSpec.output gave it."
         )
     settings = read_settings(folder)
-    graph = {n: own for n, own in settings["seed_graph"].items() if n != "provenance"}
+    graph = {n: value for n, value in settings["seed_graph"].items() if n != "provenance"}
     return {**settings, "seed_graph": graph}
 
 
@@ -134,7 +136,7 @@ def _children(records: Records) -> Records:
 
 
 def _gains(records: Records) -> list[float]:
-    """What each child has more than its parent; records stand at the place of their number."""
+    """Returns each child's gain over its parent; `records` are in the order of their numbers."""
     return [r["figure"] - records[r["parent"]]["figure"] for r in _children(records)]
 
 

@@ -58,7 +58,7 @@ def _evolve(config: Config, note: Callable[[str], None]) -> Path:
     output, spec = Path(config.search.output), config.evolution
     metric = config.train.best_metric
 
-    def told(records: Sequence[dict[str, Any]]) -> None:
+    def report_progress(records: Sequence[dict[str, Any]]) -> None:
         note(_line(records, spec.population + spec.children, spec.at_once))
         needed = still_needed(records, spec)
         for number in {record["id"] for record in records} - needed:
@@ -67,20 +67,26 @@ def _evolve(config: Config, note: Callable[[str], None]) -> Path:
     seed_graph = resolve_architecture(config.model)
     with evaluator_of(spec, functools.partial(evaluate, config)) as evaluator:
         best = evolve_with(
-            evaluator, seed_graph, spec, metric, output, told, _settings_of_training(config)
+            evaluator,
+            seed_graph,
+            spec,
+            metric,
+            output,
+            report_progress,
+            _settings_of_training(config),
         )
     records = alive(read_history(output))
     draw_front(records, metric, output / PICTURE_FILE)
-    found, first = best_of(records), best_of([r for r in records if r["parent"] is None])
+    winner, first = best_of(records), best_of([r for r in records if r["parent"] is None])
     note(
-        f"best: graph {found['id']} of {len(records)}, {metric} {found['figure']:.4f} at "
-        f"{found['flops'] / 1e9:.3g} GFLOPs; of the first population {first['figure']:.4f}; {best}"
+        f"best: graph {winner['id']} of {len(records)}, {metric} {winner['figure']:.4f} at "
+        f"{winner['flops'] / 1e9:.3g} GFLOPs; of the first population {first['figure']:.4f}; {best}"
     )
     return output
 
 
 def _settings_of_training(config: Config) -> dict[str, Any]:
-    """What a graph's figures depend on besides the graph, as "section.name"."""
+    """Returns what a graph's figures depend on besides the graph, as "section.name"."""
     return {
         f"{section}.{name}": value
         for section, settings in config.to_dict().items()
@@ -90,7 +96,7 @@ def _settings_of_training(config: Config) -> dict[str, Any]:
 
 
 def _line(records: Sequence[Mapping[str, Any]], total: int, at_once: int) -> str:
-    """What came of the last graph, and how long the rest will take."""
+    """Returns a line with the last graph's result and the time left."""
     last = records[-1]
     origin = (
         "" if last["parent"] is None else f" (from {last['parent']}, {last['mutation']['kind']})"

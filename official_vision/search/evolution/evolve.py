@@ -127,8 +127,8 @@ def evolve_with(
         )
     folder.mkdir(parents=True, exist_ok=True)
     graph = json.loads(to_json(seed_graph))
-    own = {**spec.of_the_result(), "metric": metric, "seed_graph": graph}
-    keep_settings(folder, {**settings, **own})
+    of_this_search = {**spec.of_the_result(), "metric": metric, "seed_graph": graph}
+    keep_settings(folder, {**settings, **of_this_search})
     records = read_history(folder)
     while len(records) < spec.population + spec.children:
         round_of = _round(records, seed_graph, spec)
@@ -145,18 +145,18 @@ def evolve_with(
 def _round(
     records: list[dict[str, Any]], seed_graph: Architecture, spec: EvolutionSpec
 ) -> list[Candidate]:
-    """The graphs that are evaluated next; of a round that was cut short, those that are left."""
+    """Returns the graphs to evaluate next; of an interrupted round, the remaining ones."""
     number = len(records)
     if number < spec.population:
         numbers = range(number, spec.population)
     else:
         end = _first_of_round(number, spec) + spec.at_once
         numbers = range(number, min(end, spec.population + spec.children))
-    return [next_candidate(records, seed_graph, spec, own) for own in numbers]
+    return [next_candidate(records, seed_graph, spec, number) for number in numbers]
 
 
 def _first_of_round(number: int, spec: EvolutionSpec) -> int:
-    """The number of the first child of the round to which child `number` belongs."""
+    """Returns the number of the first child of the round to which child `number` belongs."""
     return number - (number - spec.population) % spec.at_once
 
 

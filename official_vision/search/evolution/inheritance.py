@@ -47,11 +47,11 @@ def write_inherited(
     for node, old in origin.items():
         connections = _connections(parent, child, origin, node)
         for name in names:
-            found = _OF_NODE.fullmatch(name)
-            if not found or int(found[1]) != old:
+            match = _OF_NODE.fullmatch(name)
+            if not match or int(match[1]) != old:
                 continue
-            for own, value in _renamed(found[2], reader.get_tensor(name), connections):
-                written[f"model/node_layers/{node}/{own}"] = value
+            for child_name, value in _renamed(match[2], reader.get_tensor(name), connections):
+                written[f"model/node_layers/{node}/{child_name}"] = value
     tf.raw_ops.SaveV2(
         prefix=os.fspath(path),
         tensor_names=list(written),
@@ -81,10 +81,10 @@ def _connections(
 def _renamed(
     name: str, value: np.ndarray, connections: list[int | None]
 ) -> list[tuple[str, np.ndarray]]:
-    """A weight of a node, under each name that it has in the child's."""
+    """Yields a weight of a node, under each of its names in the child."""
     if name == _STRENGTHS:
-        own = [0.0 if place is None else value[place] for place in connections]
-        return [(name, np.asarray(own, value.dtype))] if len(own) > 1 else []
+        strengths = [0.0 if place is None else value[place] for place in connections]
+        return [(name, np.asarray(strengths, value.dtype))] if len(strengths) > 1 else []
     gate = _OF_GATE.fullmatch(name)
     if not gate:
         return [(name, value)]

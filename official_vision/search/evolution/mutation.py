@@ -107,7 +107,7 @@ def _check_strengths(parent: Architecture, strengths: Strengths) -> None:
 
 
 def _shuffled(strengths: Strengths, generator: np.random.Generator) -> Strengths:
-    """The same numbers, each of some other connection."""
+    """Returns the strengths shuffled, each at another connection."""
     values = generator.permutation([value for row in strengths.values() for value in row])
     ends = np.cumsum([len(row) for row in strengths.values()], dtype=int)
     return {
@@ -154,17 +154,17 @@ def _merge(entries: list[Entry], generator: np.random.Generator, _: Strengths) -
         and _resolution(a) == _resolution(b)
         and not _is_output(b, entries)
     ]
-    gone, kept = _drawn(pairs, generator)
-    kept.inputs = {
+    gone, remaining = _drawn(pairs, generator)
+    remaining.inputs = {
         source: peer
-        for source, peer in {**gone.inputs, **kept.inputs}.items()
+        for source, peer in {**gone.inputs, **remaining.inputs}.items()
         if source != gone.key
     }
-    kept.node = _with_width(kept, _width(gone) + _width(kept))
+    remaining.node = _with_width(remaining, _width(gone) + _width(remaining))
     entries.remove(gone)
     for entry in entries:
-        entry.inputs = _renamed(entry.inputs, gone.key, kept.key)
-    return {"nodes": [gone.key, kept.key], "channels": _width(kept)}
+        entry.inputs = _renamed(entry.inputs, gone.key, remaining.key)
+    return {"nodes": [gone.key, remaining.key], "channels": _width(remaining)}
 
 
 def _dilate(entries: list[Entry], generator: np.random.Generator, _: Strengths) -> dict[str, Any]:

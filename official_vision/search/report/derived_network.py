@@ -28,7 +28,7 @@ def published(like: Architecture, setting: Setting) -> dict[str, Any]:
 
 
 def derived(graph: Architecture, setting: Setting) -> list[dict[str, Any]]:
-    """The network that a search has written.
+    """Returns the network that a search has written.
 
     Args:
       graph: of its file, whose provenance knows each node's former number.
@@ -36,14 +36,14 @@ def derived(graph: Architecture, setting: Setting) -> list[dict[str, Any]]:
     """
     source = graph.provenance.get("derived")
     former = source.get("kept_nodes", ()) if isinstance(source, Mapping) else ()
-    title = "Found by this search"
+    title = "Derived by this search"
     if isinstance(source, Mapping) and "threshold" in source:
         title += f", threshold {source['threshold']:.3g}"
     return [_entry(title, graph, setting, tuple(former))]
 
 
 def derivable(learned: Learned, setting: Setting) -> list[dict[str, Any]]:
-    """What would be found at several thresholds; thresholds that keep the same are one entry.
+    """Returns the networks that several thresholds would give; thresholds with the same result are one entry.
 
     Args:
       learned: strengths and peers of a run.
@@ -52,11 +52,11 @@ def derivable(learned: Learned, setting: Setting) -> list[dict[str, Any]]:
     entries: dict[tuple[tuple[int, ...], ...], dict[str, Any]] = {}
     for threshold in _THRESHOLDS:
         derivation = learned.derive(threshold)
-        kept = tuple((old, *positions) for old, positions in derivation.kept_inputs.items())
-        if kept not in entries:
+        kept_inputs = tuple((old, *positions) for old, positions in derivation.kept_inputs.items())
+        if kept_inputs not in entries:
             title = f"Without connections weaker than {threshold:g}"
             former = tuple(sorted(derivation.new_index))
-            entries[kept] = _entry(title, derivation.architecture, setting, former)
+            entries[kept_inputs] = _entry(title, derivation.architecture, setting, former)
     return list(entries.values())
 
 

@@ -117,7 +117,7 @@ def _connections(
     shapes = []
     for index, places in entries.items():
         node = architecture.nodes[index]
-        own = strengths.get(index, node.strengths)
+        values = strengths.get(index, node.strengths)
         for position, source in enumerate(node.inputs):
             points = [*route(layout, Wire(source, False), index, BOX_WIDTH), places[position]]
             gate = _gate(places[position])
@@ -127,7 +127,7 @@ def _connections(
                     "consumer": index,
                     "path": _path(points),
                     "gate": [_x(gate[0]), _y(gate[1])],
-                    "strength": None if own is None else round(float(own[position]), 4),
+                    "strength": None if values is None else round(float(values[position]), 4),
                     "peer": None if node.peers is None else node.peers[position],
                 }
             )

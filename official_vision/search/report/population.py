@@ -168,7 +168,7 @@ def _best_so_far(scored: Sequence[Mapping[str, Any]]) -> list[list[float]]:
 def _generations(
     children: Mapping[int, Mapping[str, Any]], lineage: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Each ancestor with its siblings, best first: ids, and how many others there are."""
+    """Returns each ancestor with its siblings, best first: ids, and how many others there are."""
     generations = []
     for ancestor in lineage:
         parent = ancestor["parent"]

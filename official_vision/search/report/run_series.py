@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.architecture.connections.connectivity import Learned
 from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.formats import read_architecture
@@ -15,8 +15,7 @@ from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.search import search_folder
-from official_vision.search.report import derived_network as found
-from official_vision.search.report import pruning
+from official_vision.search.report import derived_network, pruning
 from official_vision.search.report.drawing import draw_network
 from official_vision.search.report.strength_series import settled_peers, thinned, timeline
 from official_vision.training.checkpoints.restore import ARCHITECTURE_FILE
@@ -44,7 +43,7 @@ def describe_run(folder: Path) -> dict[str, Any]:
 
 
 def _described(folder: Path, derived: Architecture | None) -> dict[str, Any]:
-    """A run's folder; what was found in it is `derived`, or else what could be derived."""
+    """Returns a run's record, with its derived network, or else those that could be derived."""
     config = configuration.read(folder)
     architecture = read_architecture(folder / ARCHITECTURE_FILE)
     setting = setting_of(config.model, config.validation_data)
@@ -70,18 +69,18 @@ def _described(folder: Path, derived: Architecture | None) -> dict[str, Any]:
             "measured": [],
         }
         if derived is None:
-            report["found"] = {
-                "entries": found.derivable(records[-1], setting),
-                "published": found.published(architecture, setting),
+            report["derived"] = {
+                "entries": derived_network.derivable(records[-1], setting),
+                "published": derived_network.published(architecture, setting),
             }
         missing.append(
             "Accuracy against kept connections: nothing has been derived and evaluated in this folder. A one-shot "
             "search (tools/search.py) does both."
         )
     if derived is not None:
-        report["found"] = {
-            "entries": found.derived(derived, setting),
-            "published": found.published(derived, setting),
+        report["derived"] = {
+            "entries": derived_network.derived(derived, setting),
+            "published": derived_network.published(derived, setting),
         }
     report["missing"] = missing
     return report
@@ -104,16 +103,16 @@ def describe_search(folder: Path) -> dict[str, Any]:
         report["pruning"]["measured"] = networks
         report["missing"].pop()
     if derived is not None:
-        report["facts"].append(["Found", _sizes(derived)])
+        report["facts"].append(["Derived", _sizes(derived)])
     retrained = stages.get("retrain", {})
     if retrained.get("kept_score_percent") is not None:
-        kept, steps = retrained["kept_score_percent"], retrained["steps_percent"]
-        report["facts"].append(["Retrained", f"{kept:.1f} % of the score in {steps:.1f} % steps"])
+        score, steps = retrained["kept_score_percent"], retrained["steps_percent"]
+        report["facts"].append(["Retrained", f"{score:.1f} % of the score in {steps:.1f} % steps"])
     return report
 
 
 def _records(folder: Path, architecture: Architecture) -> list[Learned]:
-    """The lines of learned.jsonl, checked against the network."""
+    """Returns the lines of learned.jsonl, checked against the network."""
     try:
         records = thinned(read_connections(folder, architecture))
         for learned in records:
@@ -152,7 +151,7 @@ def _curves(folder: Path, config: Config, missing: list[str]) -> dict[str, Any] 
         missing.append(f"Loss and accuracy over the steps: the folder holds no {HISTORY_FILE} yet.")
         return None
     best_path = folder / BEST_EVALUATION_FILE
-    best = files.read_object(best_path, BEST_FIELDS) if best_path.is_file() else None
+    best = formats.BEST_EVALUATION.read(best_path, BEST_FIELDS) if best_path.is_file() else None
     summary = summarise(records, best, config)
     known = {name for entry in summary["evaluations"] for name in entry}
     return {

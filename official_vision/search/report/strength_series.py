@@ -14,7 +14,7 @@ _DIGITS = 4
 
 
 def thinned(records: Sequence[Learned]) -> list[Learned]:
-    """At most MOST_MOMENTS of the records, evenly chosen, the first and the last among them."""
+    """Returns at most MOST_MOMENTS of the records, evenly chosen, the first and the last among them."""
     return evenly_chosen(records, MOST_MOMENTS)
 
 
@@ -47,12 +47,12 @@ def timeline(records: Sequence[Learned]) -> dict[str, Any]:
         "strengths": [_strengths(learned) for learned in records],
         "candidates": [list(first[c].candidates) if c in first else [] for c in connections],
         "peers": [
-            [_short(own[c].distribution) if c in own else [] for c in connections]
-            for own in choices
+            [_short(choice[c].distribution) if c in choice else [] for c in connections]
+            for choice in choices
         ],
         "entropy": [
-            [_rounded(own[c].entropy_share) if c in own else None for c in connections]
-            for own in choices
+            [_rounded(choice[c].entropy_share) if c in choice else None for c in connections]
+            for choice in choices
         ],
         "mean_entropy": [_rounded(mean_entropy_share(learned)) for learned in records],
     }
@@ -79,8 +79,8 @@ def _strengths(learned: Learned) -> list[float | None]:
     """Of each connection; None where there is nothing to learn."""
     values: list[float | None] = []
     for index, node in enumerate(learned.architecture.nodes):
-        own = learned.strengths.get(index)
-        values += [None] * len(node.inputs) if own is None else _short(own)
+        strengths = learned.strengths.get(index)
+        values += [None] * len(node.inputs) if strengths is None else _short(strengths)
     return values
 
 

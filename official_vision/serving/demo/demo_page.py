@@ -79,7 +79,7 @@ def _page(gradio: Any, demo: Demo, folder: Path) -> gradio.Blocks:
             f"and is deleted when it is answered; the answer after {limits.keep_sec / 60:g} minutes."
         )
         video = gradio.File(label="Video", file_types=list(SUFFIXES), elem_id="video")
-        said = gradio.Textbox(label="Answer", lines=8, interactive=False, elem_id="said")
+        text = gradio.Textbox(label="Answer", lines=8, interactive=False, elem_id="text")
         overlay = gradio.Video(label="Annotated video", interactive=False, elem_id="overlay")
         timeline, gates = (
             # Without the button that shares a picture with another site.
@@ -98,7 +98,7 @@ def _page(gradio: Any, demo: Demo, folder: Path) -> gradio.Blocks:
         video.upload(
             _handler(gradio, demo, folder),
             [video],
-            [video, said, overlay, timeline, gates, rows],
+            [video, text, overlay, timeline, gates, rows],
             concurrency_limit=1,
             show_progress="full",
         )
@@ -106,22 +106,22 @@ def _page(gradio: Any, demo: Demo, folder: Path) -> gradio.Blocks:
 
 
 def _handler(gradio: Any, demo: Demo, folder: Path) -> Any:
-    """What an upload starts: the page's values, the first of which empties the field for the next video."""
+    """Returns the handler of an upload; the first value that it gives empties the field for the next video."""
 
-    def answered(video: str | None, progress: Any = gradio.Progress()) -> tuple[Any, ...]:  # noqa: B008
+    def predicted(video: str | None, progress: Any = gradio.Progress()) -> tuple[Any, ...]:  # noqa: B008
         if video is None:
             return None, "", None, None, None, []
-        own = Path(tempfile.mkdtemp(dir=folder, prefix="answer-"))
+        output = Path(tempfile.mkdtemp(dir=folder, prefix="prediction-"))
         try:
-            found = demo.answer(video, own, lambda share, what: progress(share, desc=what))
+            result = demo.predict(video, output, lambda share, what: progress(share, desc=what))
         except UserError as error:
             return None, f"error: {error}", None, None, None, []
         finally:
             Path(video).unlink(missing_ok=True)
-        gates = str(found.gates) if found.gates else None
-        return None, found.said, str(found.overlay), str(found.timeline), gates, found.gate_rows
+        gates = str(result.gates) if result.gates else None
+        return None, result.text, str(result.overlay), str(result.timeline), gates, result.gate_rows
 
-    return answered
+    return predicted
 
 
 def _launched(gradio: Any, page: gradio.Blocks, demo: Demo, port: int | None) -> str:
@@ -140,7 +140,7 @@ def _launched(gradio: Any, page: gradio.Blocks, demo: Demo, port: int | None) ->
             footer_links=[],
             ssr_mode=False,
             theme=theme,
-            css="#said textarea { font-family: monospace; }",
+            css="#text textarea { font-family: monospace; }",
         )
     except OSError as error:
         raise UserError(

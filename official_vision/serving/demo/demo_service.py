@@ -44,18 +44,18 @@ class DemoLimits:
 
 
 @dataclasses.dataclass(frozen=True)
-class DemoAnswer:
+class DemoResult:
     """What is shown of a video.
 
     Attributes:
-      said: the table of classes and times, and what could not be shown.
+      text: the table of classes and times, and what could not be shown.
       overlay: annotated mp4.
       timeline: PNG.
       gates: PNG; None where the file does not tell of its gates.
       gate_rows: of every gate: connection, strength, peers, least, mean and greatest multiplier.
     """
 
-    said: str
+    text: str
     overlay: Path
     timeline: Path
     gates: Path | None
@@ -67,7 +67,7 @@ class Demo:
 
     def __init__(self, model: str | os.PathLike, limits: DemoLimits):
         """Args:
-        model: path of the exported file; see answerer.load_answerer.
+        model: path of the exported file; see exported_model.load_exported_model.
         limits: of each video.
 
         Raises:
@@ -76,7 +76,7 @@ class Demo:
         self.predictor = Predictor(model)
         self.limits = limits
 
-    def answer(self, video: str | os.PathLike, folder: Path, progress: Progress) -> DemoAnswer:
+    def predict(self, video: str | os.PathLike, folder: Path, progress: Progress) -> DemoResult:
         """Predicts on a video and draws what was found.
 
         Args:
@@ -89,19 +89,19 @@ class Demo:
         """
         video = Path(video)
         try:
-            return self._answer(video, folder, progress)
+            return self._predict(video, folder, progress)
         except UserError as error:
             # A visitor knows the file by its name; where it lies on the server is nobody's business.
             raise UserError(str(error).replace(str(video), video.name)) from error
         except Exception as error:  # whatever an odd video provokes is its visitor's to know
-            said = (str(error).strip().splitlines() or ["no reason was named"])[0]
+            reason = (str(error).strip().splitlines() or ["no reason was named"])[0]
             raise UserError(
-                f"{shown(video.name)}: {type(error).__name__}: {said}".replace(
+                f"{shown(video.name)}: {type(error).__name__}: {reason}".replace(
                     str(video), video.name
                 )
             ) from error
 
-    def _answer(self, video: Path, folder: Path, progress: Progress) -> DemoAnswer:
+    def _predict(self, video: Path, folder: Path, progress: Progress) -> DemoResult:
         watch = _Watch(self.limits, _checked(video, self.limits), progress)
         prediction = self.predictor.predict(
             video, lambda time_sec: watch.seen(time_sec, 0, _PREDICTED, "asking the network")
@@ -119,9 +119,9 @@ class Demo:
         annotation = Annotation(prediction.labels, prediction.frame_scores, prediction.times_sec)
         write_overlay(overlay, self._watched(video, watch), annotation)
         progress(_DRAWN, "drawing gates")
-        said, picture, rows = self._gates(video, folder, prediction)
-        return DemoAnswer(
-            f"{to_text(dataclasses.replace(prediction, video=video.name))}\n\n{said}",
+        gate_text, picture, rows = self._gates(video, folder, prediction)
+        return DemoResult(
+            f"{to_text(dataclasses.replace(prediction, video=video.name))}\n\n{gate_text}",
             overlay,
             timeline,
             picture,
@@ -146,10 +146,10 @@ class Demo:
         label, start_sec = strongest_window(prediction, self.predictor.window_frames)
         values = self.predictor.gates(video, start_sec)
         names = self.predictor.description.nodes
-        said = f"Gates of the clip that begins at {start_sec:.1f} s, where {label} is strongest."
+        title = f"Gates of the clip that begins at {start_sec:.1f} s, where {label} is strongest."
         path = folder / f"{_stem(video)}.gates.png"
-        write_gates(path, said, values, names)
-        return said, path, [_row(gate, names) for gate in values]
+        write_gates(path, title, values, names)
+        return title, path, [_row(gate, names) for gate in values]
 
 
 def strongest_window(prediction: Prediction, window_frames: int) -> tuple[str, float]:
@@ -168,7 +168,7 @@ def _row(gate: GateValues, names: tuple[str, ...]) -> list[str | float]:
     return [
         connection.partition(", strength")[0],
         opened,
-        *(round(float(own), 3) for own in figures),
+        *(round(float(figure), 3) for figure in figures),
     ]
 
 

@@ -142,7 +142,7 @@ def attention_maps(
 
 
 def grad_cam(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """relu(sum over channels of (mean gradient over height and width) * activation), frame by frame.
+    """Computes relu(sum over channels of (mean gradient over height and width) * activation), frame by frame.
 
     Args:
       activations, gradients: [time, height, width, channels].
@@ -155,7 +155,7 @@ def grad_cam(activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
 
 
 def _nodes_of_streams(model: AssembleNet, level: int) -> dict[str, tuple[int, tuple[str, ...]]]:
-    """Kind of stem -> its node of the level, and the kinds that reach that node."""
+    """Returns, for each kind of stem, its node of the level and the kinds that reach that node."""
     reached = streams_reaching(model.architecture)
     at_level = [
         plan.index
@@ -164,9 +164,9 @@ def _nodes_of_streams(model: AssembleNet, level: int) -> dict[str, tuple[int, tu
     ]
     nodes = {}
     for kind in ("rgb", "flow", "object"):
-        own = [node for node in at_level if kind in reached[node]]
-        if own:
-            node = min(own, key=lambda node: (len(reached[node]), -node))
+        candidates = [node for node in at_level if kind in reached[node]]
+        if candidates:
+            node = min(candidates, key=lambda node: (len(reached[node]), -node))
             nodes[kind] = (node, tuple(sorted(reached[node])))
     return nodes
 

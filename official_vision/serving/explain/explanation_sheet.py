@@ -92,25 +92,25 @@ def make_figure(
     for row, kind in zip(rows, explanation.maps, strict=False):
         _draw_map(row, kind, explanation, pictures[kind])
     _draw_bars(rows[len(explanation.maps)], explanation, labels)
-    for row, own in zip(rows[len(explanation.maps) + 1 :], gates, strict=True):
-        draw_gate_row(row, own, explanation.node_names)
+    for row, gate in zip(rows[len(explanation.maps) + 1 :], gates, strict=True):
+        draw_gate_row(row, gate, explanation.node_names)
     return figure
 
 
 def _draw_map(
     row: Figure, kind: str, explanation: Explanation, pictures: Sequence[np.ndarray]
 ) -> None:
-    found = explanation.maps[kind]
-    others = [own for own in found.streams if own != kind]
+    explained = explanation.maps[kind]
+    others = [stream for stream in explained.streams if stream != kind]
     reached = f", also reached by {' and '.join(others)}" if others else ", this stream's alone"
     row.suptitle(
-        f"{kind}: Grad-CAM at node {explanation.node_names[found.node]}{reached}",
+        f"{kind}: Grad-CAM at node {explanation.node_names[explained.node]}{reached}",
         fontsize=_FONT,
         x=0.01,
         ha="left",
     )
     shown = np.unique(np.linspace(0, len(pictures) - 1, min(_FRAMES, len(pictures))).astype(int))
-    greatest = max(float(found.values.max()), 1e-12)
+    greatest = max(float(explained.values.max()), 1e-12)
     axes = row.subplots(1, _FRAMES, squeeze=False)[0]
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
@@ -119,7 +119,7 @@ def _draw_map(
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_color("lightgrey")
         height, width = pictures[time].shape[:2]
-        heat = cv2.resize(found.values[time] / greatest, (width, height))
+        heat = cv2.resize(explained.values[time] / greatest, (width, height))
         axis.imshow(pictures[time])
         axis.imshow(heat, cmap="inferno", alpha=0.65 * np.clip(heat, 0, 1), vmin=0, vmax=1)
         axis.set_title(f"frame {time}", fontsize=_FONT - 1, pad=2)

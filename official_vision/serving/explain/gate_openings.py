@@ -38,15 +38,15 @@ def node_names(architecture: Architecture) -> tuple[str, ...]:
 
 def gates_of(model: AssembleNet) -> list[Gate]:
     """Returns every gated connection, in the network's order."""
-    found = []
+    gates = []
     for index, block in model.blocks().items():
         strengths = block.fusion.learned_strengths().numpy()
         inputs = model.architecture.nodes[index].inputs
         for (gate, read), source, strength in zip(
             _gates_of_block(model, index), inputs, strengths, strict=False
         ):
-            found.append(Gate(source, index, _peers(gate, read.nodes), float(strength)))
-    return found
+            gates.append(Gate(source, index, _peers(gate, read.nodes), float(strength)))
+    return gates
 
 
 def gate_openings(model: AssembleNet, features: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
@@ -71,7 +71,7 @@ def gate_openings(model: AssembleNet, features: Mapping[str, tf.Tensor]) -> list
 def gate_values(model: AssembleNet, features: Mapping[str, tf.Tensor]) -> list[GateValues]:
     """Returns every gated connection on one clip: `features` have a batch axis of 1."""
     opened = gate_openings(model, features)
-    return [with_values(own, x.numpy()) for own, x in zip(gates_of(model), opened, strict=True)]
+    return [with_values(gate, x.numpy()) for gate, x in zip(gates_of(model), opened, strict=True)]
 
 
 def with_values(gate: Gate, values: np.ndarray) -> GateValues:
@@ -82,7 +82,7 @@ def with_values(gate: Gate, values: np.ndarray) -> GateValues:
 def _gates_of_block(
     model: AssembleNet, index: int
 ) -> Iterator[tuple[tf_keras.layers.Layer, GateSource]]:
-    """A block's gates, each with what it reads."""
+    """Returns a block's gates, each with what it reads."""
     read = model.plan[index].gate_sources(model.spec.gate)
     return zip(model.blocks()[index].gates, read, strict=False)
 

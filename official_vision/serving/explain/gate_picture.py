@@ -34,8 +34,8 @@ def write_gates(
     figure = Figure(figsize=(_WIDTH, GATES_ROW * len(rows) + 0.5), layout="constrained")
     figure.suptitle(title, fontsize=11, parse_math=False)
     drawn = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
-    for row, own in zip(drawn, rows, strict=True):
-        draw_gate_row(row, own, names)
+    for row, gate in zip(drawn, rows, strict=True):
+        draw_gate_row(row, gate, names)
     save_png(figure, path)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_vision import files
+from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.modeling.inputs import input_signature
 from official_vision.serving.explain.gate_openings import GateValues, with_values
@@ -27,32 +27,32 @@ from official_vision.serving.export.request_checks import check_streams
 
 GATES_SIGNATURE = "gates"
 STEMS_SIGNATURE, FROM_STEMS_SIGNATURE = "frame_stems", "from_stems"
-Ask = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
+Inference = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
 _ANSWERS = ("scores", "frame_scores")
 
 
 @dataclasses.dataclass(frozen=True)
-class Answerer:
+class ExportedModel:
     """An exported file, loaded.
 
     Attributes:
       path: of the version's folder or the .tflite file.
       description: what model.json says of it.
       frames: of a clip, where the file takes no other number (TFLite); None where it is free.
-      ask: features -> scores [batch, classes] and frame_scores [batch, time, classes].
-      ask_gates: features -> each gate's multipliers by its name; None where the file keeps them to itself.
-      ask_stems: flow -> what its stems make of each frame, by the description's names; None where the file
+      infer: features -> scores [batch, classes] and frame_scores [batch, time, classes].
+      infer_gates: features -> each gate's multipliers by its name; None where the file keeps them to itself.
+      infer_stems: flow -> what its stems make of each frame, by the description's names; None where the file
         shares no stems.
-      ask_from_stems: these and the other streams -> as `ask`.
+      infer_from_stems: these and the other streams -> as `infer`.
     """
 
     path: Path
     description: Description
     frames: int | None
-    ask: Ask
-    ask_gates: Ask | None
-    ask_stems: Callable[[Mapping[str, Any]], dict[str, tf.Tensor]] | None = None
-    ask_from_stems: Ask | None = None
+    infer: Inference
+    infer_gates: Inference | None
+    infer_stems: Callable[[Mapping[str, Any]], dict[str, tf.Tensor]] | None = None
+    infer_from_stems: Inference | None = None
 
     def __call__(self, **streams: Any) -> dict[str, np.ndarray]:
         """Answers one request; a request that fails leaves the next one untouched.
@@ -68,7 +68,7 @@ class Answerer:
         Raises:
           UserError: a stream is missing, unknown, or not as above, or the file can't compute it.
         """
-        return self._asked(self.ask, streams)
+        return self._checked(self.infer, streams)
 
     def gates(self, **streams: Any) -> list[GateValues]:
         """Returns how far each gated connection opens on one clip, in the network's order.
@@ -79,18 +79,18 @@ class Answerer:
         Raises:
           UserError: as `__call__`, or the file does not tell of gates.
         """
-        if self.ask_gates is None:
+        if self.infer_gates is None:
             raise UserError(
                 "Gates are told by a SavedModel that tools/export.py wrote of a network that has some. "
                 f"Received: {self.path}, which tells of none. Export again, or name the SavedModel's folder."
             )
-        opened = self._asked(self.ask_gates, streams)
-        return [with_values(own, opened[gate_name(own)][0]) for own in self.description.gates]
+        opened = self._checked(self.infer_gates, streams)
+        return [with_values(gate, opened[gate_name(gate)][0]) for gate in self.description.gates]
 
     @property
     def stems(self) -> tuple[str, ...]:
         """Names of what `frame_stems` returns; empty where overlapping clips can share nothing."""
-        return self.description.shared_stems if self.ask_stems else ()
+        return self.description.shared_stems if self.infer_stems else ()
 
     def frame_stems(self, flow: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns what flow stems make of each frame, [batch, time, height, width, channels] by name.
@@ -101,7 +101,7 @@ class Answerer:
         Raises:
           UserError: the file can't compute them.
         """
-        return self._guarded(self.ask_stems, {"flow": flow})
+        return self._guarded(self.infer_stems, {"flow": flow})
 
     def from_stems(self, **fed: Any) -> dict[str, np.ndarray]:
         """Answers as a call does, from all streams but flow and what `frame_stems` made of that.
@@ -109,14 +109,16 @@ class Answerer:
         Raises:
           UserError: the file can't compute it.
         """
-        return self._guarded(self.ask_from_stems, fed)
+        return self._guarded(self.infer_from_stems, fed)
 
-    def _asked(self, ask: Ask, streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        return self._guarded(ask, check_streams(streams, input_signature(self.description.streams)))
+    def _checked(self, infer: Inference, streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return self._guarded(
+            infer, check_streams(streams, input_signature(self.description.streams))
+        )
 
-    def _guarded(self, ask: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _guarded(self, infer: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
         try:
-            return ask(values)
+            return infer(values)
         except UserError:  # a ValueError that says enough
             raise
         except (tf.errors.OpError, ValueError, TypeError, RuntimeError) as error:
@@ -127,7 +129,7 @@ class Answerer:
             ) from error
 
 
-def load_answerer(path: str | os.PathLike) -> Answerer:
+def load_exported_model(path: str | os.PathLike) -> ExportedModel:
     """Loads an exported version's SavedModel or one of the .tflite files beside it.
 
     Args:
@@ -144,35 +146,35 @@ def load_answerer(path: str | os.PathLike) -> Answerer:
     description = read_description(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
-        ask = _asking(loaded, STREAMS_SIGNATURE, _ANSWERS)
+        infer = _signature_function(loaded, STREAMS_SIGNATURE, _ANSWERS)
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise _not_whole(folder, error) from error
-    ask_gates, gates = None, [gate_name(gate) for gate in description.gates]
+    infer_gates, gates = None, [gate_name(gate) for gate in description.gates]
     if gates and GATES_SIGNATURE in loaded.signatures:
-        ask_gates = _asking(loaded, GATES_SIGNATURE, gates)
-    answerer = Answerer(folder, description, None, ask, ask_gates)
+        infer_gates = _signature_function(loaded, GATES_SIGNATURE, gates)
+    model = ExportedModel(folder, description, None, infer, infer_gates)
     if not description.shared_stems or STEMS_SIGNATURE not in loaded.signatures:
-        return answerer
+        return model
     return dataclasses.replace(
-        answerer,
-        ask_stems=lambda fed: loaded.signatures[STEMS_SIGNATURE](**fed),
-        ask_from_stems=_asking(loaded, FROM_STEMS_SIGNATURE, _ANSWERS),
+        model,
+        infer_stems=lambda fed: loaded.signatures[STEMS_SIGNATURE](**fed),
+        infer_from_stems=_signature_function(loaded, FROM_STEMS_SIGNATURE, _ANSWERS),
     )
 
 
-def _asking(loaded: Any, signature: str, names: Sequence[str]) -> Ask:
-    """A signature as a function; `names` are the answers wanted of it."""
+def _signature_function(loaded: Any, signature: str, names: Sequence[str]) -> Inference:
+    """Returns a signature as a function; `names` are the outputs that it returns."""
     serve = loaded.signatures[signature]
 
-    def ask(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def infer(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
         # `loaded` owns the weights: the function alone would not keep them.
-        answer = serve(**{name: tf.constant(x) for name, x in streams.items()})
-        return {name: answer[name].numpy() for name in names if loaded is not None}
+        outputs = serve(**{name: tf.constant(x) for name, x in streams.items()})
+        return {name: outputs[name].numpy() for name in names if loaded is not None}
 
-    return ask
+    return infer
 
 
-def _tflite(path: Path) -> Answerer:
+def _tflite(path: Path) -> ExportedModel:
     if not path.is_file():
         raise UserError(
             f"--model names a file that tools/export.py has written. Received: {path}, where there is "
@@ -192,15 +194,15 @@ def _tflite(path: Path) -> Answerer:
     except (ValueError, RuntimeError) as error:
         raise _not_whole(path, error) from error
 
-    def ask(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    def infer(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
         _check_shapes(path, streams, shapes)
-        answers = [
+        outputs = [
             runner(**{name: streams[name][[number]] for name in shapes})
             for number in range(len(next(iter(streams.values()))))
         ]
-        return {name: np.concatenate([own[name] for own in answers]) for name in _ANSWERS}
+        return {name: np.concatenate([output[name] for output in outputs]) for name in _ANSWERS}
 
-    return Answerer(path, description, int(next(iter(shapes.values()))[1]), ask, None)
+    return ExportedModel(path, description, int(next(iter(shapes.values()))[1]), infer, None)
 
 
 def _check_shapes(
@@ -216,9 +218,9 @@ def _check_shapes(
 
 
 def _refuses_xnnpack(path: Path) -> bool:
-    """Whether export found that the file crashes with TFLite's fast kernels."""
+    """Returns whether export found that the file crashes with TFLite's fast kernels."""
     report = path.parent / "parity.json"
-    notes = files.read_object(report).get("notes", []) if report.is_file() else []
+    notes = formats.PARITY.read(report, {"notes": list})["notes"] if report.is_file() else []
     return any(str(note).startswith(f"{path.name} runs without XNNPACK") for note in notes)
 
 
@@ -229,5 +231,5 @@ def _not_whole(path: Path, error: Exception) -> UserError:
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, without TensorFlow's stack of graph nodes."""
+    """Returns an error's message without TensorFlow's stack of graph nodes."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -76,13 +76,16 @@ def network_scores(model: AssembleNet, clips: HeldOutClips) -> dict[str, np.ndar
     # On the CPU, as the file is run: an accelerator rounds otherwise.
     with tf.device("/CPU:0"):
         forward = tf.function(lambda streams: model(streams, training=False))
-        answers = [
+        outputs = [
             forward({name: tf.constant(x) for name, x in clips.clip(number).items()})
             for number in range(len(clips))
         ]
     return {
         name: np.concatenate(
-            [scores_of(answer[logits], model.spec.activation).numpy() for answer in answers]
+            [
+                scores_of(batch_outputs[logits], model.spec.activation).numpy()
+                for batch_outputs in outputs
+            ]
         )
         for name, logits in (("scores", "logits"), ("frame_scores", "frame_logits"))
     }

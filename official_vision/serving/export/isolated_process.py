@@ -18,11 +18,11 @@ from official_vision.serving.export.held_out_clips import HeldOutClips
 from official_vision.serving.isolated import scoring
 
 
-class StrangerFailedError(Exception):
+class IsolatedProcessError(Exception):
     """The process ended without an answer; the text says why."""
 
 
-def saved_model_answers(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+def saved_model_scores(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
     """Asks a SavedModel in a process that has TensorFlow alone.
 
     Args:
@@ -37,14 +37,14 @@ def saved_model_answers(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np
     """
     try:
         return _ask("saved_model", folder, clips)
-    except StrangerFailedError as error:
+    except IsolatedProcessError as error:
         raise UserError(
             "An exported file must load with TensorFlow alone. "
             f"Received: {error}. Nothing was exported."
         ) from error
 
 
-def tflite_answers(
+def tflite_scores(
     path: Path, clips: HeldOutClips, *, xnnpack: bool, threads: int = 1
 ) -> tuple[dict[str, np.ndarray], float]:
     """Asks a TFLite file in a process that has ai-edge-litert alone; arguments and result as above.
@@ -56,29 +56,29 @@ def tflite_answers(
       threads: of the interpreter.
 
     Raises:
-      StrangerFailedError: it does not load, or the runtime crashed.
+      IsolatedProcessError: it does not load, or the runtime crashed.
     """
     return _ask("xnnpack" if xnnpack else "plain", path, clips, threads)
 
 
-def fastest_tflite_answers(
+def fastest_tflite_scores(
     path: Path, clips: HeldOutClips, threads: int = 1
 ) -> tuple[dict[str, np.ndarray], float, str]:
     """Asks a TFLite file with XNNPACK, or where that crashes without it.
 
     Args:
-      path, clips, threads: as of `tflite_answers`.
+      path, clips, threads: as of `tflite_scores`.
 
     Returns:
-      What `tflite_answers` does, and why XNNPACK did not answer; empty where it did.
+      What `tflite_scores` does, and why XNNPACK did not answer; empty where it did.
 
     Raises:
-      StrangerFailedError: the plain kernels fail too.
+      IsolatedProcessError: the plain kernels fail too.
     """
     try:
-        return *tflite_answers(path, clips, xnnpack=True, threads=threads), ""
-    except StrangerFailedError as error:
-        plain = tflite_answers(path, clips, xnnpack=False, threads=threads)
+        return *tflite_scores(path, clips, xnnpack=True, threads=threads), ""
+    except IsolatedProcessError as error:
+        plain = tflite_scores(path, clips, xnnpack=False, threads=threads)
         return *plain, str(error)
 
 
@@ -100,6 +100,6 @@ def _ask(
         )
         if done.returncode:
             lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            raise StrangerFailedError(lines[-1])
-        answers = dict(np.load(outputs, allow_pickle=False))
-    return answers, float(answers.pop("seconds"))
+            raise IsolatedProcessError(lines[-1])
+        arrays = dict(np.load(outputs, allow_pickle=False))
+    return arrays, float(arrays.pop("seconds"))

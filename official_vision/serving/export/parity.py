@@ -13,7 +13,7 @@ from official_vision.metrics.evaluation import evaluate_scores
 from official_vision.serving.export.held_out_clips import HeldOutClips
 
 # Clips -> (scores and frame_scores, seconds per clip).
-Answers = Callable[[HeldOutClips], tuple[Mapping[str, np.ndarray], float]]
+Scorer = Callable[[HeldOutClips], tuple[Mapping[str, np.ndarray], float]]
 # Figures of `Parity` that a limit may hold for, of each clip's greatest difference.
 MEASURES = {"difference": np.max, "typical_difference": np.mean}
 # -> (what was left exact, scores and frame_scores).
@@ -32,7 +32,7 @@ class Parity:
         sample has a label.
       clips: of the sample.
       size_bytes: of the file or folder.
-      seconds_a_clip: median, one clip at a time, on this machine.
+      seconds_per_clip: median, one clip at a time, on this machine.
     """
 
     difference: float
@@ -41,7 +41,7 @@ class Parity:
     map_difference: float | None
     clips: int
     size_bytes: int
-    seconds_a_clip: float
+    seconds_per_clip: float
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the figures as JSON values."""
@@ -53,29 +53,29 @@ class Parity:
         return (
             f"scores within {self.difference:.1e} ({self.typical_difference:.1e} in a typical clip), "
             f"best class the same in {self.top_1_agreement:.0%} of {self.clips} clips{change}, "
-            f"{self.size_bytes / 1e6:.1f} MB, {1e3 * self.seconds_a_clip:.1f} ms a clip"
+            f"{self.size_bytes / 1e6:.1f} MB, {1e3 * self.seconds_per_clip:.1f} ms per clip"
         )
 
 
 def compare(
     expected: Mapping[str, np.ndarray],
-    found: Mapping[str, np.ndarray],
+    actual: Mapping[str, np.ndarray],
     clips: HeldOutClips,
     *,
     size_bytes: int,
-    seconds_a_clip: float,
+    seconds_per_clip: float,
 ) -> Parity:
     """Compares two answers to the same clips: scores [clips, classes], frame_scores [clips, time, classes]."""
-    by_clip = _differences(expected, found)
-    same = expected["scores"].argmax(axis=-1) == found["scores"].argmax(axis=-1)
+    by_clip = _differences(expected, actual)
+    same = expected["scores"].argmax(axis=-1) == actual["scores"].argmax(axis=-1)
     return Parity(
         float(by_clip.max()),
         float(by_clip.mean()),
         float(same.mean()),
-        _map_difference(expected["scores"], found["scores"], clips.labels),
+        _map_difference(expected["scores"], actual["scores"], clips.labels),
         len(clips),
         size_bytes,
-        seconds_a_clip,
+        seconds_per_clip,
     )
 
 
@@ -84,7 +84,7 @@ def check(
     limit: float,
     name: str,
     expected_of: Callable[[HeldOutClips], Mapping[str, np.ndarray]],
-    answers: Answers,
+    scores_of: Scorer,
     clips: HeldOutClips,
     parts: Parts = None,
     measure: str = "difference",
@@ -96,7 +96,7 @@ def check(
       limit: of the measure.
       name: of the file, for people.
       expected_of: the network's answers.
-      answers: the file's.
+      scores_of: the file's.
       clips: on which both were asked.
       parts: gives answers of files in which one kind of operation is exact, by that kind; None where the
         format has no such files. It is called when a file is refused.
@@ -109,18 +109,19 @@ def check(
     if received <= limit:
         return
 
-    def difference(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> float:
-        return float(MEASURES[measure](_differences(expected, found)))
+    def difference(expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]) -> float:
+        return float(MEASURES[measure](_differences(expected, actual)))
 
     blame = ""
     if len(clips.streams) > 1:
         blanked = {stream: clips.without(stream) for stream in clips.streams}
         left = {
-            stream: difference(expected_of(own), answers(own)[0]) for stream, own in blanked.items()
+            stream: difference(expected_of(blanked_clips), scores_of(blanked_clips)[0])
+            for stream, blanked_clips in blanked.items()
         }
         blame = _least(left, "Without the stream {}", "without")
     if parts is not None:
-        left = {kind: difference(expected_of(clips), found) for kind, found in parts()}
+        left = {kind: difference(expected_of(clips), actual) for kind, actual in parts()}
         blame += _least(left, "With {} in floats", "with") if left else ""
     where = " in a typical clip" if measure == "typical_difference" else ""
     raise UserError(
@@ -133,21 +134,25 @@ def check(
 def _least(left: Mapping[str, float], sentence: str, others: str) -> str:
     """Says whose change leaves the least difference, and what a change of any other leaves at least."""
     worst, *rest = sorted(left, key=left.get)
-    said = sentence.format(worst) + f" the difference would be {left[worst]:.1e}"
-    return f" {said}{f', {others} any other at least {left[rest[0]]:.1e}' if rest else ''}."
+    advice = sentence.format(worst) + f" the difference would be {left[worst]:.1e}"
+    return f" {advice}{f', {others} any other at least {left[rest[0]]:.1e}' if rest else ''}."
 
 
-def _differences(expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Each clip's greatest difference, [clips]; NaN where there is one, unlike Python's max."""
-    by_name = [np.abs(found[name] - own).reshape(len(own), -1) for name, own in expected.items()]
+def _differences(
+    expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Returns each clip's greatest difference, [clips]; NaN where there is one, unlike Python's max."""
+    by_name = [
+        np.abs(actual[name] - values).reshape(len(values), -1) for name, values in expected.items()
+    ]
     return np.concatenate(by_name, axis=1).max(axis=1)
 
 
-def _map_difference(expected: np.ndarray, found: np.ndarray, labels: np.ndarray) -> float | None:
-    if not (np.isfinite(found).all() and (labels > 0).any()):
+def _map_difference(expected: np.ndarray, actual: np.ndarray, labels: np.ndarray) -> float | None:
+    if not (np.isfinite(actual).all() and (labels > 0).any()):
         return None
     names = [str(number) for number in range(labels.shape[1])]
     before, after = (
-        evaluate_scores(scores, labels, names).figures["mAP"] for scores in (expected, found)
+        evaluate_scores(scores, labels, names).figures["mAP"] for scores in (expected, actual)
     )
     return after - before

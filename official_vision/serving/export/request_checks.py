@@ -54,7 +54,7 @@ def check_streams(
 
 
 def _array(name: str, value: Any, spec: tf.TensorSpec) -> np.ndarray:
-    """The stream as an array, of the dtype that it must have where that changes no value."""
+    """Returns the stream as an array, of the dtype that it must have where that changes no value."""
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -86,7 +86,7 @@ def _check_stream(name: str, value: np.ndarray, spec: tf.TensorSpec) -> None:
 
 
 def checked_in_graph(streams: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The same for a graph that is exported: assertions that name the input and what was expected.
+    """Returns the same for a graph that is exported: assertions that name the input and what was expected.
 
     Args:
       streams: as the network is fed.

@@ -55,15 +55,15 @@ def middle_clips(
       its streams have frames, as many of each, that can be decoded and are equally large.
     """
     shapes = input_signature(streams, 1, clip.frames, clip.size)
-    one = {name: tf.TensorSpec(own.shape[1:], own.dtype) for name, own in shapes.items()}
+    one = {name: tf.TensorSpec(spec.shape[1:], spec.dtype) for name, spec in shapes.items()}
     flags = {name: tf.TensorSpec([], tf.bool) for name in ("record", *streams)}
-    found, whole = tf.map_fn(
+    clips, whole = tf.map_fn(
         lambda record: _middle_clip(record, streams, clip),
         records,
         fn_output_signature=(one, flags),
     )
     with tf.control_dependencies(_record_checks(records, streams, whole)):
-        return {name: tf.identity(value) for name, value in found.items()}
+        return {name: tf.identity(value) for name, value in clips.items()}
 
 
 def _middle_square(encoded: tf.Tensor, size: int) -> tf.Tensor:
@@ -82,17 +82,17 @@ def _middle_clip(
     start = span.evaluation_start(length, clip, tf.constant(0))
     height, width = or_blank(lambda: frame_size(record, start, streams))
     box = evaluation_box(height, width, tf.constant(0.5))
-    found, whole = {}, {"record": readable}
+    decoded, whole = {}, {"record": readable}
     for name in streams:
 
         def stream(name: str = name) -> tuple[tf.Tensor, tf.Tensor]:
             own_height, own_width = encoded_size(record[name][start], name)
             alike = (own_height == height) & (own_width == width)
-            own = decode_clip(record, start, box, tf.constant(False), clip, (name,))[name]
-            return own, alike & (num_frames(record, (name,)) == length)
+            values = decode_clip(record, start, box, tf.constant(False), clip, (name,))[name]
+            return values, alike & (num_frames(record, (name,)) == length)
 
-        found[name], whole[name] = or_blank(stream)
-    return found, whole
+        decoded[name], whole[name] = or_blank(stream)
+    return decoded, whole
 
 
 def _record_checks(

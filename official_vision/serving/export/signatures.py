@@ -107,21 +107,21 @@ class ServingModule(tf.Module):
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """Returns the functions by the names that clients call them by."""
-        found = {STREAMS_SIGNATURE: self.serve, "sequence_example": self.serve_records}
+        functions = {STREAMS_SIGNATURE: self.serve, "sequence_example": self.serve_records}
         if "rgb" in self._network.model.streams:
-            found |= {DEFAULT_SIGNATURE: self.serve_rgb, "encoded": self.serve_encoded}
+            functions |= {DEFAULT_SIGNATURE: self.serve_rgb, "encoded": self.serve_encoded}
         else:
-            found[DEFAULT_SIGNATURE] = self.serve
+            functions[DEFAULT_SIGNATURE] = self.serve
         if self._gates:
-            found["gates"] = self.serve_gates
+            functions["gates"] = self.serve_gates
         if self._stems:
-            found |= {"frame_stems": self.serve_stems, "from_stems": self.serve_from_stems}
-        return found
+            functions |= {"frame_stems": self.serve_stems, "from_stems": self.serve_from_stems}
+        return functions
 
     def _serve(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         checked = checked_in_graph(streams)
         if not self._stems:
-            return self._answer(checked, {})
+            return self._scores_of(checked, {})
         stems = self.serve_stems({"flow": checked.pop("flow")})
         return self.serve_from_stems(checked | stems)
 
@@ -148,9 +148,9 @@ class ServingModule(tf.Module):
         ]
         with tf.control_dependencies([check for check in checks if check is not None]):
             merged = {index: time_axis.merge_time(x) for index, x in stems.items()}
-        return self._answer(checked, merged)
+        return self._scores_of(checked, merged)
 
-    def _answer(
+    def _scores_of(
         self, streams: dict[str, tf.Tensor], stems: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         outputs = self._network.model(streams, training=False, stems=stems)
@@ -166,8 +166,8 @@ class ServingModule(tf.Module):
         frames = tf.shape(next(iter(checked.values())))[1]
         opened = gate_openings(self._network.model, checked)
         return {
-            name: time_axis.split_time(own, frames)
-            for name, own in zip(self._gates, opened, strict=True)
+            name: time_axis.split_time(opening, frames)
+            for name, opening in zip(self._gates, opened, strict=True)
         }
 
     def _serve_rgb(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -105,12 +105,12 @@ def rounding_kinds(content: bytes) -> list[str]:
     """Returns the kinds of a file's operations that round to 8 bits, most frequent first."""
     from ai_edge_litert import schema_py_generated as schema
 
-    found = schema.ModelT.InitFromPackedBuf(content, 0)
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
     names = {value: name for name, value in vars(schema.BuiltinOperator).items()}
     counts: collections.Counter[str] = collections.Counter()
-    for graph in found.subgraphs:
+    for graph in model.subgraphs:
         for operation in graph.operators:
-            code = found.operatorCodes[operation.opcodeIndex]
+            code = model.operatorCodes[operation.opcodeIndex]
             # Codes from 127 on lie in the newer of the two fields.
             kind = names[max(code.builtinCode, code.deprecatedBuiltinCode)]
             output = graph.tensors[operation.outputs[0]]
@@ -151,7 +151,7 @@ def _examples(clips: HeldOutClips) -> Iterator[dict[str, np.ndarray]]:
 def _quiet() -> Iterator[None]:
     """The converter prints from C++, beside Python's streams."""
     logging.disable(logging.WARNING)
-    kept = os.dup(2), os.dup(1)
+    saved = os.dup(2), os.dup(1)
     try:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -159,7 +159,7 @@ def _quiet() -> Iterator[None]:
             os.dup2(nowhere.fileno(), 1)
             yield
     finally:
-        for descriptor, own in zip((2, 1), kept, strict=True):
-            os.dup2(own, descriptor)
-            os.close(own)
+        for descriptor, copy in zip((2, 1), saved, strict=True):
+            os.dup2(copy, descriptor)
+            os.close(copy)
         logging.disable(logging.NOTSET)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import files, formats
 from official_vision.architecture.cost.network_cost import estimate, total
 from official_vision.architecture.formats import to_json
 from official_vision.data.storage.index import Index
@@ -34,9 +34,9 @@ from official_vision.serving.export.description import (
 )
 from official_vision.serving.export.held_out_clips import HeldOutClips, network_scores, read_clips
 from official_vision.serving.export.isolated_process import (
-    fastest_tflite_answers,
-    saved_model_answers,
-    tflite_answers,
+    fastest_tflite_scores,
+    saved_model_scores,
+    tflite_scores,
 )
 from official_vision.serving.export.parity import Parity
 from official_vision.serving.export.signatures import ServingModule
@@ -142,8 +142,8 @@ def _exported(
         parities = {SAVED_MODEL: work.saved_model(partial)}
         for format_name in options.tflite:
             parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
-        figures = {name: own.to_dict() for name, own in parities.items()}
-        files.write_json(partial / PARITY_FILE, {"files": figures, "notes": notes})
+        figures = {name: figures_of_file.to_dict() for name, figures_of_file in parities.items()}
+        formats.PARITY.write(partial / PARITY_FILE, {"files": figures, "notes": notes})
     return Exported(path, parities, tuple(notes))
 
 
@@ -172,25 +172,28 @@ def describe(trained: Trained, index: Index, network: AssembleNet) -> dict[str, 
 
 
 def _stem_share(trained: Trained, network: AssembleNet) -> float:
-    """Share of all arithmetic of a clip that the stems do which overlapping windows don't share."""
+    """Returns the share of all arithmetic of a clip that the stems do which overlapping windows don't share."""
     setting = setting_of(trained.config.model, trained.config.validation_data)
     cost = estimate(network.architecture, setting)
     shared = {int(index) for index in network.framewise_stems()}
-    own = total(p.count for p in cost.parts if p.role == "stem" and p.node not in shared)
-    return round(own.arithmetic / cost.total.arithmetic, 4)
+    unshared = total(p.count for p in cost.parts if p.role == "stem" and p.node not in shared)
+    return round(unshared.arithmetic / cost.total.arithmetic, 4)
 
 
 def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> tuple[Index, list[str]]:
-    """The index of the clips, with classes, object ids and preparation as in training, and notes on it."""
+    """Returns the index of the clips, with classes, object ids and preparation as in training, and notes on it."""
     index, path = trained.validation_index(), trained.config.validation_data.path
     unlike = [
         f"clips come from {path}, prepared otherwise than the training data: {line}"
         for line in trained.unlike(index)
     ]
-    own = trained.described_index()
-    if own is not None:
-        kept = {"settings": own.settings, "object_classes": own.object_classes}
-        return dataclasses.replace(index, **kept), unlike
+    training_index = trained.described_index()
+    if training_index is not None:
+        described = {
+            "settings": training_index.settings,
+            "object_classes": training_index.object_classes,
+        }
+        return dataclasses.replace(index, **described), unlike
     expected = configuration.read_record(model_dir).get("data_fingerprints", {}).get("validation")
     if trained.labels is None and expected not in (None, index.fingerprint):
         raise UserError(
@@ -211,13 +214,13 @@ def _network(
     expected: Mapping[str, np.ndarray],
     options: ExportOptions,
 ) -> tuple[AssembleNet, bool, list[str]]:
-    """The network that is exported, in float32; whether it is discrete; what the user should know of that."""
+    """Returns the network that is exported, in float32; whether it is discrete; what the user should know of that."""
     if options.peers != "auto" or not has_candidates(model):
         discrete = options.peers == "discrete" if has_candidates(model) else options.threshold > 0
         return _inference_network(model, options, discrete), discrete, []
     network = _inference_network(model, options, discrete=True)
-    found = network_scores(network, clips)
-    difference = max(float(np.abs(found[name] - expected[name]).max()) for name in expected)
+    scores = network_scores(network, clips)
+    difference = max(float(np.abs(scores[name] - expected[name]).max()) for name in expected)
     if difference <= min(options.limit_of("float32"), LIMITS["float32"]):
         return network, True, ["each gate keeps its most probable peer alone: no score changes"]
     note = (
@@ -255,7 +258,7 @@ class _Export:
 
     def saved_model(self, folder: Path) -> Parity:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
-        files.write_json(described, describe(self.trained, self.index, self.network))
+        formats.EXPORTED_MODEL.write(described, describe(self.trained, self.index, self.network))
         files.write_text(labels, "".join(f"{name}\n" for name in self.index.classes))
         network, precision = self.network, self.options.precision
         if precision != "float32":
@@ -273,10 +276,10 @@ class _Export:
         labels.unlink()
         size = files.size_bytes(folder)
 
-        def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
-            return saved_model_answers(folder, clips)
+        def scores_of(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+            return saved_model_scores(folder, clips)
 
-        return self._checked(SAVED_MODEL, precision, answers, size)
+        return self._checked(SAVED_MODEL, precision, scores_of, size)
 
     def _warm_up(self, folder: Path) -> None:
         if not write_warm_up(folder, self.clips.clip(0)):
@@ -291,42 +294,42 @@ class _Export:
         path.write_bytes(content)
         parts = (lambda: self._with_kinds_in_float(content)) if format_name == "int8" else None
 
-        def answers(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
-            return self._lite_answers(path, clips)
+        def scores_of(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+            return self._lite_scores(path, clips)
 
         name, size = f"TFLite {format_name}", path.stat().st_size
-        return self._checked(name, format_name, answers, size, parts)
+        return self._checked(name, format_name, scores_of, size, parts)
 
-    def _lite_answers(self, path: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
-        found, seconds, reason = fastest_tflite_answers(path, clips, self.options.threads)
+    def _lite_scores(self, path: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+        scores, seconds, reason = fastest_tflite_scores(path, clips, self.options.threads)
         note = f"{path.name} runs without XNNPACK only, slower: with it, {reason}"
         if reason and note not in self.notes:
             self.notes.append(note)
-        return found, seconds
+        return scores, seconds
 
     def _with_kinds_in_float(self, content: bytes) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-        """Answers of int8 files that compute one kind of operation in floats, by that kind."""
+        """Yields the scores of int8 files that compute one kind of operation in floats, by that kind."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "partly_quantised.tflite"
             files_by_kind = tflite.with_kinds_in_float(self.network, self.others, content)
-            for kind, own in files_by_kind:
-                path.write_bytes(own)
-                yield kind, tflite_answers(path, self.clips, xnnpack=False)[0]
+            for kind, content in files_by_kind:
+                path.write_bytes(content)
+                yield kind, tflite_scores(path, self.clips, xnnpack=False)[0]
 
     def _checked(
         self,
         name: str,
         format_name: str,
-        answers: parity.Answers,
+        scores_of: parity.Scorer,
         size_bytes: int,
         parts: parity.Parts = None,
     ) -> Parity:
-        found, seconds = answers(self.clips)
-        own = parity.compare(
-            self.expected, found, self.clips, size_bytes=size_bytes, seconds_a_clip=seconds
+        actual, seconds = scores_of(self.clips)
+        compared = parity.compare(
+            self.expected, actual, self.clips, size_bytes=size_bytes, seconds_per_clip=seconds
         )
         limit, model = self.options.limit_of(format_name), self.trained.model
         expected_of = functools.partial(network_scores, model)
         measure = _MEASURES.get(format_name, "difference")
-        parity.check(own, limit, name, expected_of, answers, self.clips, parts, measure)
-        return own
+        parity.check(compared, limit, name, expected_of, scores_of, self.clips, parts, measure)
+        return compared

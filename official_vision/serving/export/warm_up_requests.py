@@ -32,13 +32,13 @@ def write_warm_up(folder: Path, streams: Mapping[str, np.ndarray]) -> bool:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError:
         return False
-    asked = {STREAMS_SIGNATURE: streams}
+    requests = {STREAMS_SIGNATURE: streams}
     if "rgb" in streams:
-        asked[DEFAULT_SIGNATURE] = {"rgb": streams["rgb"]}
+        requests[DEFAULT_SIGNATURE] = {"rgb": streams["rgb"]}
     path = folder / WARM_UP_FILE
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for signature, fed in asked.items():
+        for signature, fed in requests.items():
             request = predict_pb2.PredictRequest()
             request.model_spec.signature_name = signature
             for name, values in fed.items():

@@ -91,14 +91,14 @@ def shown_frames(source: Iterable[Frame], streams: Iterable[FrameStreams]) -> It
     """
     half_microsecond = 5e-7  # time stamps are rounded to microseconds
     fed = iter(streams)
-    number, held, following = 0, next(fed), next(fed, None)
+    number, current, following = 0, next(fed), next(fed, None)
     for frame in source:
         while following is not None and following.time_sec <= frame.time_sec + half_microsecond:
-            number, held, following = number + 1, following, next(fed, None)
-        yield ShownFrame(frame.rgb, frame.time_sec, number, held)
+            number, current, following = number + 1, following, next(fed, None)
+        yield ShownFrame(frame.rgb, frame.time_sec, number, current)
     while following is not None:
-        number, held, following = number + 1, following, next(fed, None)
-        yield ShownFrame(frame.rgb, held.time_sec, number, held)
+        number, current, following = number + 1, following, next(fed, None)
+        yield ShownFrame(frame.rgb, current.time_sec, number, current)
 
 
 def write_overlay(
@@ -154,12 +154,12 @@ def _pictures(
 
 
 def _shown_classes(frame_scores: np.ndarray) -> np.ndarray:
-    """The classes with the greatest peaks: steady rows are read more easily than jumping ones."""
+    """Returns the classes with the greatest peaks: steady rows are read more easily than jumping ones."""
     return np.argsort(-frame_scores.max(axis=0), kind="stable")[:_CLASSES]
 
 
 def _size(rgb: np.ndarray) -> tuple[int, int]:
-    """Width and height of the frame's part of the picture: the frame's own, both even as yuv420p asks.
+    """Returns the width and height of the frame in the picture: the frame's, both even as yuv420p requires.
 
     Frames too small for insets are enlarged, as far as no side becomes too long.
     """
@@ -252,13 +252,13 @@ def _panel(
 
 @functools.cache
 def _name_image(label: str, scale: float) -> Image.Image:
-    """A class's name in any script, as a mask."""
+    """Returns a class's name in any script, as a mask."""
     width = _PANEL_WIDTH - 2 * _MARGIN - _SCORE_WIDTH
     return Image.fromarray(text_mask(label, round(_NAME_HEIGHT * scale), round(width * scale)))
 
 
 @functools.cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    """Matplotlib's own font file: it is there wherever this runs."""
+    """Returns the font file that Matplotlib ships, which is there wherever this runs."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     return ImageFont.truetype(str(folder / "DejaVuSans.ttf"), size)

@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.data.video import VideoError
 from official_vision.errors import UserError
 from official_vision.fonts import families_for
@@ -66,7 +66,7 @@ def run_job(job: Job) -> str:
       VideoError: this video could not be worked on, whatever the reason; its JSON file is not written.
       UserError: the disk is full: no other video would fare better.
     """
-    with files.full_disk_told("--output_dir", job.outputs.json.parent):
+    with files.full_disk_reported("--output_dir", job.outputs.json.parent):
         try:
             return _done(job)
         except VideoError:
@@ -75,28 +75,32 @@ def run_job(job: Job) -> str:
             if files.full_disk_reason(error):
                 raise
             what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-            said = (str(error).strip().splitlines() or ["no reason was named"])[0]
-            raise VideoError(f"{shown(job.video)}: {what}{said}") from error
+            reason = (str(error).strip().splitlines() or ["no reason was named"])[0]
+            raise VideoError(f"{shown(job.video)}: {what}{reason}") from error
 
 
 def _done(job: Job) -> str:
     predictor, outputs = load(job.model, job.options), job.outputs
     prediction = predictor.predict(job.video)
     _draw_timeline(outputs.timeline, prediction)
-    said = f"{to_text(prediction)}\ntimeline drawn in {outputs.timeline}"
+    text = f"{to_text(prediction)}\ntimeline drawn in {outputs.timeline}"
     if outputs.overlay:
         # Scores of a frame are known when its last window is: the video is read a second time.
         annotation = Annotation(prediction.labels, prediction.frame_scores, prediction.times_sec)
         write_overlay(outputs.overlay, predictor.shown_frames(job.video), annotation)
-        said += f"\nannotated video in {outputs.overlay}"
+        text += f"\nannotated video in {outputs.overlay}"
     files.write_text(outputs.json, _as_json(job.request, to_dict(prediction)))
-    return said
+    return text
 
 
 def _as_json(request: dict[str, Any], prediction: dict[str, Any]) -> str:
     """Indented, but for the scores over time, of which each number would have a line of its own."""
     mark = uuid.uuid4().hex
-    content = {"request": request, "prediction": {**prediction, _SERIES: mark}}
+    content = {
+        **formats.PREDICTION.header,
+        "request": request,
+        "prediction": {**prediction, _SERIES: mark},
+    }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     series = json.dumps(prediction[_SERIES], ensure_ascii=False, allow_nan=False)
     return text.replace(f'"{mark}"', series)

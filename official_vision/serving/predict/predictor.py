@@ -15,7 +15,7 @@ from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
 from official_vision.names import shown
 from official_vision.serving.explain.gate_openings import GateValues
-from official_vision.serving.export.exported_model import load_answerer
+from official_vision.serving.export.exported_model import load_exported_model
 from official_vision.serving.predict.annotated_video import ShownFrame, shown_frames
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.segments import Segment, segments, smoothed
@@ -60,14 +60,14 @@ class Predictor:
 
     def __init__(self, path: str | os.PathLike, options: PredictOptions | None = None):
         """Args:
-        path: see answerer.load_answerer.
+        path: see exported_model.load_exported_model.
         options: of every video that it is asked for.
 
         Raises:
           UserError: no exported file lies there, or options that it can't follow.
         """
         self.options = options or PredictOptions()
-        self._serve = load_answerer(path)
+        self._serve = load_exported_model(path)
         self.description = self._serve.description
         self.feeder = Feeder(
             self.description, self._checked_clip(), self.options.broken_packet_share
@@ -89,16 +89,16 @@ class Predictor:
           VideoError: the video can't be decoded.
         """
         labels, options = self.description.labels, self.options
-        kept, report = _Kept(on_frame), DecodingReport()
+        recorder, report = _Kept(on_frame), DecodingReport()
         merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
         sharer = StemSharer(self._serve) if self._shares_stems else None
-        frames = kept.noting(self.feeder.streams(video, report=report))
+        frames = recorder.noting(self.feeder.streams(video, report=report))
         cut = windows(frames, self.window_frames, self.stride)
         for batch in _batches(self.feeder.clips(cut), options.batch_size):
-            answer = self._answers(batch, sharer)
-            pooled.add(answer["scores"])
-            self._merge(merger, batch, answer)
-        times = kept.times_with_end()
+            outputs = self._scores_of(batch, sharer)
+            pooled.add(outputs["scores"])
+            self._merge(merger, batch, outputs)
+        times = recorder.times_with_end()
         merged = merger.scores(len(times) - 1)
         frame_scores = smoothed(merged, times, options.smoothing_sec)
         return Prediction(
@@ -108,7 +108,7 @@ class Predictor:
             frame_scores,
             pooled.scores(),
             segments(frame_scores, times, labels, options),
-            kept.samples(),
+            recorder.samples(),
             {**options.to_dict(), "stride": self.stride, "window": self.feeder.clip.frames},
             tuple(report.lines()),
         )
@@ -117,12 +117,12 @@ class Predictor:
         self,
         merger: ScoreMerger,
         batch: list[tuple[np.ndarray, dict[str, tf.Tensor]]],
-        answer: Mapping[str, np.ndarray],
+        outputs: Mapping[str, np.ndarray],
     ) -> None:
         """Adds a batch's scores, of windows or of their frames, as `options.merge` says."""
         places, weights = np.arange(self.window_frames), centre_weights(self.window_frames)
         for (frames, _), clip_score, by_frame in zip(
-            batch, answer["scores"], answer["frame_scores"], strict=True
+            batch, outputs["scores"], outputs["frame_scores"], strict=True
         ):
             first = frames[0]
             if self.options.merge == "windows":
@@ -143,7 +143,7 @@ class Predictor:
     def _shares_stems(self) -> bool:
         return self.stride < self.window_frames and bool(self._serve.stems)
 
-    def _answers(
+    def _scores_of(
         self, batch: list[tuple[np.ndarray, dict[str, tf.Tensor]]], sharer: StemSharer | None
     ) -> dict[str, np.ndarray]:
         # A clip that outlasts its video repeats frames, of which some have no motion then.
@@ -154,7 +154,7 @@ class Predictor:
     @property
     def has_gates(self) -> bool:
         """Whether the file tells how far its gates open."""
-        return self._serve.ask_gates is not None
+        return self._serve.infer_gates is not None
 
     def gates(self, video: str | os.PathLike, start_sec: float) -> list[GateValues]:
         """Returns how far each gated connection opens on the clip that begins at `start_sec`.
@@ -192,13 +192,13 @@ class Predictor:
         )
 
     def _checked_clip(self) -> DataSpec:
-        clip, asked, fixed = self.description.clip, self.options.window, self._serve.frames
-        if fixed is not None and asked not in (None, fixed):
+        clip, window, fixed = self.description.clip, self.options.window, self._serve.frames
+        if fixed is not None and window not in (None, fixed):
             raise UserError(
-                f"A TFLite file's window is fixed: {fixed} frames. Received: --window={asked}. "
+                f"A TFLite file's window is fixed: {fixed} frames. Received: --window={window}. "
                 "Leave it out, or take the SavedModel."
             )
-        frames = asked or fixed
+        frames = window or fixed
         return dataclasses.replace(clip, frames=frames) if frames else clip
 
     def _checked_stride(self) -> int:
@@ -241,7 +241,7 @@ class _Kept:
         return np.array([*self._times, self._times[-1] + last])
 
     def samples(self) -> list[tuple[float, np.ndarray]]:
-        """The frames nearest to the middles of equal parts of the video."""
+        """Returns the frames nearest to the middles of equal parts of the video."""
         count = min(_SAMPLES, len(self._samples))
         middles = (np.arange(count) + 0.5) / count * len(self._times)
         # Frame n lasts from n to n + 1, so its own middle is n + 0.5.
@@ -266,7 +266,7 @@ def to_dict(prediction: Prediction) -> dict[str, Any]:
 
 
 def _scores_over_time(prediction: Prediction) -> dict[str, Any]:
-    """Each class's scores at the times at which frames begin; means of several where there are many."""
+    """Returns each class's scores at the times at which frames begin; means of several where there are many."""
     frames = len(prediction.frame_scores)
     most = prediction.settings.get("score_points") or frames
     firsts = np.unique(np.arange(min(most, frames)) * frames // min(most, frames))
@@ -306,15 +306,15 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _batches(items: Iterator, size: int) -> Iterator[list]:
-    held = []
+    batch = []
     for item in items:
-        held.append(item)
-        if len(held) == size:
-            yield held
-            held = []
-    if held:
-        yield held
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _stacked(features: Sequence[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
-    return {name: tf.stack([own[name] for own in features]) for name in features[0]}
+    return {name: tf.stack([streams[name] for streams in features]) for name in features[0]}

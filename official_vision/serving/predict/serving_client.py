@@ -17,12 +17,12 @@ import numpy as np
 from official_vision.errors import UserError
 from official_vision.serving.export.description import STREAMS_SIGNATURE
 
-Ask = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+Prediction = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 _ANSWERS = ("scores", "frame_scores")
 _MOST_BYTES = 64 << 20  # of an answer: an address that sends without end must not fill the memory
 
 
-def server(address: str, timeout_sec: float, model_name: str = "") -> Ask:
+def server(address: str, timeout_sec: float, model_name: str = "") -> Prediction:
     """Returns what asks a server for scores [batch, classes] and frame_scores [batch, time, classes].
 
     Args:
@@ -45,10 +45,10 @@ def server(address: str, timeout_sec: float, model_name: str = "") -> Ask:
     )
 
 
-def _rest(address: str, timeout_sec: float) -> Ask:
+def _rest(address: str, timeout_sec: float) -> Prediction:
     url = address if address.endswith(":predict") else f"{address}:predict"
 
-    def ask(streams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def predict(streams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         body = {
             "signature_name": STREAMS_SIGNATURE,
             "inputs": {name: value.tolist() for name, value in streams.items()},
@@ -63,9 +63,9 @@ def _rest(address: str, timeout_sec: float) -> Ask:
             raise _refused(url, f"{error.code}: {_message(error.read(10_000))}") from error
         except (OSError, http.client.HTTPException) as error:  # time-outs among them
             raise _refused(url, getattr(error, "reason", None) or error) from error
-        return _answer(url, content)
+        return _scores(url, content)
 
-    return ask
+    return predict
 
 
 def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
@@ -88,16 +88,16 @@ def _message(content: bytes) -> str:
     return " ".join(text.split())[:500] or "without a reason"
 
 
-def _answer(url: str, content: bytes) -> dict[str, np.ndarray]:
+def _scores(url: str, content: bytes) -> dict[str, np.ndarray]:
     try:
         outputs = json.loads(content)["outputs"]
-        answer = {name: np.asarray(outputs[name], np.float32) for name in _ANSWERS}
+        scores = {name: np.asarray(outputs[name], np.float32) for name in _ANSWERS}
     except (ValueError, KeyError, TypeError) as error:
         raise _refused(url, f"an answer without scores and frame_scores ({error!r})") from error
-    return answer
+    return scores
 
 
-def _grpc(target: str, timeout_sec: float, model_name: str) -> Ask:
+def _grpc(target: str, timeout_sec: float, model_name: str) -> Prediction:
     if not model_name:
         raise UserError(
             f"A gRPC address needs the model's name. Received: grpc://{target} and no --model_name. Add it."
@@ -109,10 +109,10 @@ def _grpc(target: str, timeout_sec: float, model_name: str) -> Ask:
     except ImportError as error:
         raise UserError(
             f"gRPC needs the package tensorflow-serving-api. Received: {error}. "
-            "Install it, or ask the REST address."
+            "Install it, or use the REST address."
         ) from error
 
-    def ask(streams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def predict(streams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         request = predict_pb2.PredictRequest()
         request.model_spec.name = model_name
         request.model_spec.signature_name = STREAMS_SIGNATURE
@@ -131,7 +131,7 @@ def _grpc(target: str, timeout_sec: float, model_name: str) -> Ask:
             raise _refused(f"grpc://{target}", f"an answer without {' and '.join(lacking)}")
         return {name: tf.make_ndarray(outputs[name]) for name in _ANSWERS}
 
-    return ask
+    return predict
 
 
 def _refused(address: str, reason: object) -> UserError:
@@ -142,7 +142,7 @@ def _refused(address: str, reason: object) -> UserError:
 
 
 def greatest_difference(
-    expected: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]
+    expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray]
 ) -> float:
     """Returns the greatest difference of any score or frame score.
 
@@ -151,12 +151,12 @@ def greatest_difference(
     """
     greatest = 0.0
     for name in _ANSWERS:
-        if expected[name].shape != found[name].shape:
+        if expected[name].shape != actual[name].shape:
             raise UserError(
-                f"Both must answer with the same {name}. Received: {list(found[name].shape)} of the "
+                f"Both must answer with the same {name}. Received: {list(actual[name].shape)} of the "
                 f"server, {list(expected[name].shape)} here. Compare with the file that it has loaded."
             )
-        difference = float(np.abs(expected[name] - found[name]).max())
+        difference = float(np.abs(expected[name] - actual[name]).max())
         if not math.isfinite(difference):
             raise UserError(f"{name} must be numbers. Received: NaN or infinity. Export again.")
         greatest = max(greatest, difference)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from official_vision.serving.export.exported_model import Answerer
+from official_vision.serving.export.exported_model import ExportedModel
 
 Window = tuple[np.ndarray, Mapping[str, tf.Tensor]]
 
@@ -19,16 +19,16 @@ class StemSharer:
     holds the stems' outputs of the frames of the last window.
     """
 
-    def __init__(self, answerer: Answerer):
+    def __init__(self, model: ExportedModel):
         """Args:
-        answerer: of a file that `shares_stems`.
+        model: of a file that `shares_stems`.
         """
-        self._answerer = answerer
-        self._held: dict[int, dict[str, tf.Tensor]] = {}
+        self._model = model
+        self._features: dict[int, dict[str, tf.Tensor]] = {}
         self.computed = 0  # frames
 
     def __call__(self, batch: Sequence[Window]) -> dict[str, np.ndarray]:
-        """Returns the batch's answers, as the answerer itself would.
+        """Returns the batch's scores, as the exported model would return them.
 
         Args:
           batch: of each window its frames' numbers in the video, which grow within it, and its features.
@@ -39,9 +39,9 @@ class StemSharer:
         self._compute(batch)
         stems = {
             name: tf.stack(
-                [tf.stack([self._held[f][name] for f in own]) for own in _numbers(batch)]
+                [tf.stack([self._features[f][name] for f in frames]) for frames in _numbers(batch)]
             )
-            for name in self._answerer.stems
+            for name in self._model.stems
         }
         rest = {
             name: tf.stack([features[name] for _, features in batch])
@@ -49,23 +49,25 @@ class StemSharer:
             if name != "flow"
         }
         first_needed = _numbers(batch)[-1][0]
-        self._held = {f: own for f, own in self._held.items() if f >= first_needed}
-        return self._answerer.from_stems(**rest, **stems)
+        self._features = {
+            f: features for f, features in self._features.items() if f >= first_needed
+        }
+        return self._model.from_stems(**rest, **stems)
 
     def _compute(self, batch: Sequence[Window]) -> None:
         """Computes what isn't held of the batch's frames, all at once."""
         flow = {
             number: features["flow"][place]
-            for own, (_, features) in zip(_numbers(batch), batch, strict=True)
-            for place, number in enumerate(own)
-            if number not in self._held
+            for numbers, (_, features) in zip(_numbers(batch), batch, strict=True)
+            for place, number in enumerate(numbers)
+            if number not in self._features
         }
         if not flow:
             return
-        made = self._answerer.frame_stems(tf.stack(list(flow.values()))[tf.newaxis])
+        made = self._model.frame_stems(tf.stack(list(flow.values()))[tf.newaxis])
         self.computed += len(flow)
         for place, number in enumerate(flow):
-            self._held[number] = {name: own[0, place] for name, own in made.items()}
+            self._features[number] = {name: output[0, place] for name, output in made.items()}
 
 
 def _numbers(batch: Sequence[Window]) -> list[list[int]]:

@@ -95,7 +95,7 @@ def _draw_samples(strip: Axes, samples: Sequence[tuple[float, np.ndarray]]) -> N
 
 
 def _columns(scores: np.ndarray, times_sec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Frames -> at most _MOST_COLUMNS columns, each with the greatest score of its frames."""
+    """Reduces frames to at most _MOST_COLUMNS columns, each with the greatest score of its frames."""
     count = min(len(scores), _MOST_COLUMNS)
     starts = np.arange(count) * len(scores) // count
     return np.maximum.reduceat(scores, starts), times_sec[[*starts, -1]]

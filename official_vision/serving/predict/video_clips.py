@@ -88,13 +88,13 @@ class Feeder:
           UserError: the video is over before.
         """
         cut = windows(self.streams(video, start_sec), self.window_frames, self.window_frames)
-        found = next(self.clips(cut), None)
-        if found is None:
+        first = next(self.clips(cut), None)
+        if first is None:
             raise UserError(
                 f"A clip must begin within the video. Received: {start_sec} s of {video}, which is over "
                 "by then. Begin earlier."
             )
-        return found[1]
+        return first[1]
 
     def _features(
         self, window: Sequence[FrameStreams], positions: np.ndarray, flow_positions: np.ndarray

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.data.video.video_files import SUFFIXES, content_of, is_video
 from official_vision.errors import UserError
 from official_vision.names import existing_path, file_stem
@@ -38,8 +38,11 @@ class Outputs:
         others = (path for path in (self.timeline, self.overlay) if path is not None)
         if not all(path.is_file() for path in others):
             return False
-        content = self._content()
-        return content.get("request") == dict(request) and "prediction" in content
+        try:
+            content = formats.PREDICTION.read(self.json, {"request": dict, "prediction": dict})
+        except UserError:  # none, of another version, or damaged: the video is classified again
+            return False
+        return content["request"] == dict(request)
 
     def check_replaceable(self) -> None:
         """Refuses to replace a JSON file of another origin: annotations often have their video's name.
@@ -72,8 +75,8 @@ def write_all(path: str | os.PathLike, outputs: Sequence[Outputs]) -> None:
         files.written_aside(path) as partial,
         open(partial, "w", encoding="utf-8", errors="backslashreplace") as file,
     ):
-        for number, own in enumerate(outputs):
-            prediction = files.read_json(own.json)["prediction"]
+        for number, files_of_video in enumerate(outputs):
+            prediction = formats.PREDICTION.read(files_of_video.json)["prediction"]
             file.write("[\n" if number == 0 else ",\n")
             file.write(json.dumps(prediction, ensure_ascii=False, allow_nan=False))
         file.write("\n]\n" if outputs else "[]\n")
@@ -91,12 +94,12 @@ def find_videos(paths: Sequence[str], lists: Sequence[str]) -> list[str]:
     Raises:
       UserError: a list can't be read, or a folder or a list names no video.
     """
-    found: list[str] = []
+    videos: list[str] = []
     for path in paths:
-        found += _in_folder(Path(path)) if os.path.isdir(path) else [str(existing_path("", path))]
+        videos += _in_folder(Path(path)) if os.path.isdir(path) else [str(existing_path("", path))]
     for path in lists:
-        found += _listed(Path(path))
-    return list(dict.fromkeys(found))
+        videos += _listed(Path(path))
+    return list(dict.fromkeys(videos))
 
 
 def _in_folder(folder: Path) -> list[str]:

@@ -21,18 +21,18 @@ def windows(items: Iterable[Item], length: int, stride: int) -> Iterator[tuple[i
       length: items of a window.
       stride: from one window's start to the next; at most `length`.
     """
-    held: list[Item] = []
+    clip: list[Item] = []
     count, next_start, last_start = 0, 0, None
     for item in items:
-        held.append(item)
+        clip.append(item)
         count += 1
-        if len(held) > length:
-            held.pop(0)
+        if len(clip) > length:
+            clip.pop(0)
         if count - length == next_start:
-            yield next_start, list(held)
+            yield next_start, list(clip)
             last_start, next_start = next_start, next_start + stride
     if count and last_start != max(count - length, 0):
-        yield max(count - length, 0), list(held)
+        yield max(count - length, 0), list(clip)
 
 
 class WindowPool:
@@ -43,20 +43,24 @@ class WindowPool:
         pooling: mean, or max: the greatest score of any window.
         """
         self._pooling = pooling
-        self._held: np.ndarray | None = None
+        self._pooled: np.ndarray | None = None
         self._count = 0
 
     def add(self, scores: np.ndarray) -> None:
         """Adds [windows, classes], at least one window."""
         scores = np.asarray(scores, np.float64)
-        own = scores.max(axis=0) if self._pooling == "max" else scores.sum(axis=0)
-        if self._held is not None:
-            own = np.maximum(self._held, own) if self._pooling == "max" else self._held + own
-        self._held, self._count = own, self._count + len(scores)
+        pooled = scores.max(axis=0) if self._pooling == "max" else scores.sum(axis=0)
+        if self._pooled is not None:
+            pooled = (
+                np.maximum(self._pooled, pooled)
+                if self._pooling == "max"
+                else self._pooled + pooled
+            )
+        self._pooled, self._count = pooled, self._count + len(scores)
 
     def scores(self) -> np.ndarray:
         """Returns float32 [classes]; at least one window must have been added."""
-        pooled = self._held if self._pooling == "max" else self._held / self._count
+        pooled = self._pooled if self._pooling == "max" else self._pooled / self._count
         return pooled.astype(np.float32)
 
 
@@ -85,10 +89,10 @@ class ScoreMerger:
           scores: [n, classes], or [classes] for all rows alike.
           weights: [n], what each row counts, above 0.
         """
-        held, needed = len(self._weights), int(frames.max()) + 1
-        if needed > held:
+        length, needed = len(self._weights), int(frames.max()) + 1
+        if needed > length:
             # Doubled, so that all frames of a long video are copied about once.
-            missing = max(needed, 2 * held) - held
+            missing = max(needed, 2 * length) - length
             self._sums = np.pad(self._sums, ((0, missing), (0, 0)))
             self._weights = np.pad(self._weights, (0, missing))
         np.add.at(self._sums, frames, weights[:, np.newaxis] * scores)

@@ -9,7 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 from official.core import train_utils
 
-from official_vision import files
+from official_vision import formats
 from official_vision.metrics.figures import scalars, with_nan, without_nan
 
 INFO_FILE = "info.json"  # Model Garden's name
@@ -32,7 +32,7 @@ class BestExporter(train_utils.BestCheckpointExporter):
             return False
         self._get_checkpoint_manager(checkpoint).save(checkpoint_number=int(global_step))
         self._best_ckpt_logs = figures
-        files.write_json(self.best_ckpt_logs_path, without_nan(figures))
+        formats.BEST_CHECKPOINT.write(self.best_ckpt_logs_path, without_nan(figures))
         return True
 
     def _is_best(self, figures: Mapping[str, float]) -> bool:
@@ -47,4 +47,4 @@ class BestExporter(train_utils.BestCheckpointExporter):
         number = (int, float, type(None))
         if not path.is_file():
             return None
-        return with_nan(files.read_object(path, {STEP_KEY: number, name: number}))
+        return with_nan(formats.BEST_CHECKPOINT.read(path, {STEP_KEY: number, name: number}))

@@ -75,9 +75,9 @@ def newest_whole(
 
 
 def _checkpoints(folder: Path) -> list[str]:
-    """Path prefixes by rising number; the files count, not the list that TensorFlow keeps of them."""
-    found = [_NAME.fullmatch(path.name) for path in folder.glob("ckpt-*.index")]
-    numbers = sorted((int(match[2]), match[1]) for match in found if match)
+    """Returns path prefixes by rising number, read from the files, not from TensorFlow's list of them."""
+    matches = [_NAME.fullmatch(path.name) for path in folder.glob("ckpt-*.index")]
+    numbers = sorted((int(match[2]), match[1]) for match in matches if match)
     return [str(folder / f"{name}-{number}") for number, name in numbers]
 
 
@@ -94,16 +94,16 @@ def forget_damaged(folder: str | os.PathLike, newest: str | None) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
     if newest is None:
         return
-    found = _checkpoints(Path(folder))
-    kept = found[: found.index(newest) + 1]
+    checkpoints = _checkpoints(Path(folder))
+    whole = checkpoints[: checkpoints.index(newest) + 1]
     state = tf.train.get_checkpoint_state(str(folder))
     if state and state.model_checkpoint_path == newest:
         return
     listed = tf.compat.v1.train.generate_checkpoint_state_proto(
         str(folder),
         Path(newest).name,
-        all_model_checkpoint_paths=[Path(path).name for path in kept],
-        all_model_checkpoint_timestamps=[Path(f"{path}.index").stat().st_mtime for path in kept],
+        all_model_checkpoint_paths=[Path(path).name for path in whole],
+        all_model_checkpoint_timestamps=[Path(f"{path}.index").stat().st_mtime for path in whole],
         last_preserved_timestamp=0.0,
     )
     write_text(Path(folder) / "checkpoint", str(listed))
@@ -125,12 +125,12 @@ def rewrite(checkpoint: str, changed: Mapping[str, np.ndarray]) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, suffix="_temp") as folder:
         parts = [f"{folder}/part-{number}" for number in range(count)]
         for number, part in enumerate(parts):
-            own = names[number::count]
-            values = [changed.get(name, reader.get_tensor(name)) for name in own]
+            part_names = names[number::count]
+            values = [changed.get(name, reader.get_tensor(name)) for name in part_names]
             tf.raw_ops.SaveV2(
                 prefix=part,
-                tensor_names=own,
-                shape_and_slices=[""] * len(own),
+                tensor_names=part_names,
+                shape_and_slices=[""] * len(part_names),
                 tensors=[tf.constant(value) for value in values],
             )
         merged = Path(folder) / path.name

@@ -48,9 +48,9 @@ def learned_connectivity(model_dir: str | os.PathLike, which: str = "best") -> L
     alive = architecture.live_nodes(gated_by_peers=is_gated)
     plan = make_plan(architecture, spec.num_object_classes)
     blocks = {
-        own.index: (architecture.nodes[own.index], own)
-        for own in plan
-        if own.index in alive and isinstance(architecture.nodes[own.index], Block)
+        node.index: (architecture.nodes[node.index], node)
+        for node in plan
+        if node.index in alive and isinstance(architecture.nodes[node.index], Block)
     }
     read = _reader(checkpoint)
     strengths = {
@@ -59,8 +59,8 @@ def learned_connectivity(model_dir: str | os.PathLike, which: str = "best") -> L
         if len(block.inputs) > 1
     }
     distributions = {
-        index: _distributions(read, index, own)
-        for index, (block, own) in blocks.items()
+        index: _distributions(read, index, node)
+        for index, (block, node) in blocks.items()
         if is_gated and block.peers is None
     }
     source = {
@@ -84,8 +84,8 @@ def _reader(checkpoint: str) -> _Read:
 
     def read(key: str, count: int) -> np.ndarray:
         if list(shapes.get(key, ())) != [count]:
-            found = f"shaped {shapes[key]}" if key in shapes else "missing"
-            raise _unfit(checkpoint, f"in which {key.split('/.')[0]}, [{count}], is {found}")
+            shape = f"shaped {shapes[key]}" if key in shapes else "missing"
+            raise _unfit(checkpoint, f"in which {key.split('/.')[0]}, [{count}], is {shape}")
         try:
             values = np.asarray(reader.get_tensor(key), np.float64)
         except READ_ERRORS as error:
@@ -104,7 +104,7 @@ def _unfit(checkpoint: str, reason: str) -> UserError:
     )
 
 
-def _distributions(read: _Read, index: int, own: NodePlan) -> tuple[tuple[float, ...], ...]:
-    """softmax(h) of each of a block's connections."""
-    keys = [_PEERS.format(node=index, position=p) for p in range(len(own.fusion.inputs))]
-    return tuple(distribution_of(read(key, len(own.candidates))) for key in keys)
+def _distributions(read: _Read, index: int, plan: NodePlan) -> tuple[tuple[float, ...], ...]:
+    """Returns softmax(h) of each of a block's connections."""
+    keys = [_PEERS.format(node=index, position=p) for p in range(len(plan.fusion.inputs))]
+    return tuple(distribution_of(read(key, len(plan.candidates))) for key in keys)

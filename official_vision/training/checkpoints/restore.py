@@ -52,8 +52,8 @@ def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
         "latest": [Path(model_dir) / EMA_FOLDER, Path(model_dir)],
     }.get(which, [])
     for folder in folders:
-        if found := _newest_in(folder):
-            return found
+        if newest := _newest_in(folder):
+            return newest
     if Path(f"{which}.index").is_file():
         return which
     raise UserError(
@@ -63,7 +63,7 @@ def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
 
 
 def _newest_in(folder: Path) -> str | None:
-    """The checkpoint that TensorFlow's list names last; where the list is damaged, that of the greatest number."""
+    """Returns the checkpoint that TensorFlow's list names last; that of the greatest number if the list is broken."""
     try:
         state = tf.train.get_checkpoint_state(str(folder))
     except (OSError, ValueError, tf.errors.OpError):
@@ -155,7 +155,7 @@ def statistics_of(model: AssembleNet) -> dict[str, tf.Variable]:
 
 
 def _batches_counted(reader: tf.train.CheckpointReader) -> float:
-    """What a checkpoint's statistics count; those of one that doesn't say are a trained network's."""
+    """Returns the count of batches behind a checkpoint's statistics; without one, that of a trained network."""
     return float(reader.get_tensor(COUNT_KEY)) if reader.has_tensor(COUNT_KEY) else LOADED_BATCHES
 
 
@@ -183,7 +183,7 @@ def _initial(init_checkpoint: str) -> str:
 
 
 def _checkpoint_keys(model: AssembleNet) -> dict[str, tf.Variable]:
-    """The keys under which a checkpoint of the trainer keeps each of the model's weights."""
+    """Returns the keys under which a checkpoint of the trainer keeps each of the model's weights."""
     view = tf.train.Checkpoint(model=model)
     keys = {}
     pending: list[tuple[str, object]] = [("", view)]

@@ -121,14 +121,14 @@ def available() -> tuple[int, str] | None:
 
 
 def memory_line(config: Config, architecture: Architecture, replicas: int) -> str:
-    """What a run says before it starts: see `told`; arguments as for `need_of`."""
+    """Returns the memory that a run needs as a line; arguments as of `need_of`."""
     has = available()
     shares = config.train.strategy == "mirrored" and has is not None and has[1] != "the GPU"
     need = need_of(config, architecture, replicas)
-    return told(need, has, replicas if shares else 1)
+    return describe_need(need, has, replicas if shares else 1)
 
 
-def told(need: Need, has: tuple[int, str] | None, replicas_here: int = 1) -> str:
+def describe_need(need: Need, has: tuple[int, str] | None, replicas_here: int = 1) -> str:
     """Says what a step needs, beside what there is; a warning with remedies where it won't fit.
 
     Args:

@@ -120,7 +120,7 @@ def _gpu_name(device: tf.config.PhysicalDevice) -> str:
 
 
 def is_one_of_many(strategy: tf.distribute.Strategy) -> bool:
-    """Whether other processes take part, so that all must decide alike."""
+    """Returns whether other processes take part, so that all must decide alike."""
     resolver = strategy.cluster_resolver
     if resolver is None or isinstance(strategy, tf.distribute.TPUStrategy):
         return False
@@ -129,7 +129,7 @@ def is_one_of_many(strategy: tf.distribute.Strategy) -> bool:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes the run's folder."""
+    """Returns whether this process is the one that writes the run's folder."""
     return strategy.extended.should_checkpoint
 
 
@@ -152,8 +152,8 @@ def lost_workers_named(strategy: tf.distribute.Strategy, model_dir: str) -> Iter
         if not is_one_of_many(strategy) or not _is_loss(error):
             raise
         resolver = strategy.cluster_resolver
-        own = (resolver.task_type, str(resolver.task_id))
-        others = [named for named in _REMOTE.findall(str(error)) if named != own]
+        this_worker = (resolver.task_type, str(resolver.task_id))
+        others = [named for named in _REMOTE.findall(str(error)) if named != this_worker]
         who = " ".join(others[0]) if others else "another worker"
         raise UserError(
             f"A run on several workers needs all of them. Received: no more answer from {who}; its own output "

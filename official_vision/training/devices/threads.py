@@ -27,21 +27,21 @@ def set_threads(train: TrainSpec) -> None:
     Raises:
       UserError: too late for a number that is not in force.
     """
-    asked = train.threads_per_operation
-    is_decided = not asked and tf.config.threading.get_intra_op_parallelism_threads()
+    number_set = train.threads_per_operation
+    is_decided = not number_set and tf.config.threading.get_intra_op_parallelism_threads()
     if is_decided or train.strategy == "tpu":
         return
     gpus = len(tf.config.get_visible_devices("GPU"))
-    number = _number(asked, usable_cores(), gpus, os.environ.get(_VARIABLE, ""))
+    number = _number(number_set, usable_cores(), gpus, os.environ.get(_VARIABLE, ""))
     if not number:
         return
     try:
         tf.config.threading.set_intra_op_parallelism_threads(number)
     except RuntimeError as error:
-        if asked not in (0, threads_in_force()):
+        if number_set not in (0, threads_in_force()):
             raise UserError(
                 "TrainSpec.threads_per_operation must be set before TensorFlow computes. Received: "
-                f"{asked}, with {threads_in_force()} in force. Train in a process of its own, or leave it at 0."
+                f"{number_set}, with {threads_in_force()} in force. Train in a process of its own, or leave it at 0."
             ) from error
 
 
@@ -59,8 +59,8 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _number(asked: int, cores: int, gpus: int, variable: str) -> int:
+def _number(number_set: int, cores: int, gpus: int, variable: str) -> int:
     """Threads to ask TensorFlow for; 0 leaves it its choice, of which the user's variable is a part."""
-    if asked or variable:
-        return asked
+    if number_set or variable:
+        return number_set
     return 1 if cores <= _FEW_CORES and not gpus else 0

@@ -33,11 +33,11 @@ class ConnectionLog:
         interval: steps between lines; the first loop's end at or past it counts.
         """
         self._lines = JsonLines(folder / LEARNED_FILE, start_step)
-        self._last = self._lines.kept[-1]["step"] if self._lines.kept else None
+        self._last = self._lines.records[-1]["step"] if self._lines.records else None
         self._interval = interval
 
     def is_due(self, step: int, last_step: int) -> bool:
-        """Whether a line belongs here; `last_step` ends the run."""
+        """Returns whether a line is written after `step`; `last_step` ends the run."""
         if self._last is None:
             return True
         passed = step // self._interval > self._last // self._interval
@@ -65,7 +65,7 @@ class ConnectionLog:
 
 
 def mean_entropy_share(learned: Learned) -> float | None:
-    """Mean over one-shot connections of PeerChoice.entropy_share; None where there is none."""
+    """Returns the mean over one-shot connections of PeerChoice.entropy_share; None where there is none."""
     shares = [choice.entropy_share for choice in learned.choices().values()]
     known = [share for share in shares if share is not None]
     return sum(known) / len(known) if known else None

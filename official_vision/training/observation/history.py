@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import formats
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.figures import without_nan
 from official_vision.training.observation.jsonlines import JsonLines
@@ -33,8 +33,10 @@ class History:
         self._sign = -1.0 if "loss" in metric else 1.0
         self._lines = JsonLines(folder / HISTORY_FILE, start_step)
         self._step = start_step
-        kept = [_figure(r, metric) for r in self._lines.kept if r["kind"] == "evaluation"]
-        self._best = max((self._sign * value for value in kept if value is not None), default=None)
+        figures = [_figure(r, metric) for r in self._lines.records if r["kind"] == "evaluation"]
+        self._best = max(
+            (self._sign * value for value in figures if value is not None), default=None
+        )
         if start_step:
             seconds = sum(sum(record["seconds"].values()) for record in self._lines.dropped)
             self._lines.append(
@@ -65,7 +67,9 @@ class History:
         value = record.get(self._metric)
         if value is not None and (self._best is None or self._sign * value > self._best):
             self._best = self._sign * value
-            files.write_json(self._folder / BEST_EVALUATION_FILE, self._in_full(evaluation))
+            formats.BEST_EVALUATION.write(
+                self._folder / BEST_EVALUATION_FILE, self._in_full(evaluation)
+            )
 
     def close(self) -> None:
         """Records the time since the last line."""

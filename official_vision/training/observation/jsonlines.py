@@ -45,11 +45,13 @@ class JsonLines:
         """
         self._path = Path(path)
         records = read_lines(path)
-        kept = [record for record in records if record["step"] <= start_step] if start_step else []
-        self.kept: tuple[dict[str, Any], ...] = tuple(kept)
-        self.dropped: tuple[dict[str, Any], ...] = tuple(records[len(kept) :])
+        remaining = (
+            [record for record in records if record["step"] <= start_step] if start_step else []
+        )
+        self.records: tuple[dict[str, Any], ...] = tuple(remaining)
+        self.dropped: tuple[dict[str, Any], ...] = tuple(records[len(remaining) :])
         if self._path.is_file():
-            files.write_text(self._path, "".join(map(_line, kept)))
+            files.write_text(self._path, "".join(map(_line, remaining)))
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Writes a record, which has a step; NaN is not allowed."""

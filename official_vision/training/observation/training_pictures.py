@@ -87,15 +87,15 @@ def draw_samples(samples: Sequence[Sample], captions: Sequence[str]) -> np.ndarr
 
 
 def caption_of(sample: Sample, index: Index, scores: Mapping[str, np.ndarray]) -> str:
-    """The video, its labels and, where `scores` has it by its id, its likeliest classes."""
+    """Returns the video, its labels and, where `scores` has it by its id, its likeliest classes."""
     video = index.videos[sample.video]
     labels = ", ".join(sample.labels[:_MOST_LABELS]) or "no label"
     caption = f"{video}: {labels}"
     if video not in scores:
         return caption
     best = np.argsort(-scores[video], kind="stable")[: max(1, min(len(sample.labels), 3))]
-    found = ", ".join(f"{index.classes[c]} {scores[video][c]:.2f}" for c in best)
-    return f"{caption}  |  network: {found}"
+    predicted = ", ".join(f"{index.classes[c]} {scores[video][c]:.2f}" for c in best)
+    return f"{caption}  |  network: {predicted}"
 
 
 def _strip(sample: Sample) -> np.ndarray:

@@ -53,7 +53,7 @@ def make_optimizer(name: str, settings: dict[str, Any]) -> tf_keras.optimizers.O
 
 
 def _parameters(optimizer_class: type) -> set[str]:
-    """What a constructor takes, by its own name or passed on to its bases as **kwargs."""
+    """Returns what a constructor takes, by name or passed on to its bases as **kwargs."""
     names: set[str] = set()
     for base in optimizer_class.__mro__:
         if "__init__" not in vars(base):

@@ -25,7 +25,7 @@ _OF_ALL_WEIGHTS = ("weight_decay", "decay", "gradient_clip_norm", "ema_decay")
 
 
 def scaled_learning_rate(spec: OptimizerSpec, batch_size: int) -> float:
-    """The learning rate at `batch_size` clips per step, by the linear scaling rule (Goyal et al. 2017)."""
+    """Returns the learning rate at `batch_size` clips per step, by the linear scaling rule (Goyal et al. 2017)."""
     if spec.reference_batch_size is None:
         return spec.learning_rate
     return spec.learning_rate * batch_size / spec.reference_batch_size
@@ -91,7 +91,7 @@ def _two_optimizers(
         dataclasses.replace(spec, **alone),
         dataclasses.replace(architecture, **alone, decay="l2"),
     )
-    parts = [_one_optimizer(own, train, batch_size) for own in specs]
+    parts = [_one_optimizer(spec, train, batch_size) for spec in specs]
     optimizer = SplitOptimizer(*parts, spec.gradient_clip_norm)
     if spec.ema_decay is None:
         return optimizer

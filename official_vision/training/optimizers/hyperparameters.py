@@ -10,7 +10,7 @@ import tf_keras
 
 
 @contextlib.contextmanager
-def settings_kept(optimizer: tf_keras.optimizers.Optimizer) -> Iterator[None]:
+def settings_preserved(optimizer: tf_keras.optimizers.Optimizer) -> Iterator[None]:
     """Wraps a restore: momentum and the like keep the values that `optimizer` was made with.
 
     Keras's legacy optimizers keep them in variables, which checkpoints hold. A run resumed with another
@@ -21,8 +21,10 @@ def settings_kept(optimizer: tf_keras.optimizers.Optimizer) -> Iterator[None]:
       optimizer: with those that it wraps.
     """
     legacy = tf_keras.optimizers.legacy.Optimizer
-    found = [x for x in tf.train.TrackableView(optimizer).descendants() if isinstance(x, legacy)]
-    wanted = [(each, _numbers(each)) for each in found]
+    optimizers = [
+        x for x in tf.train.TrackableView(optimizer).descendants() if isinstance(x, legacy)
+    ]
+    wanted = [(each, _numbers(each)) for each in optimizers]
     for each, numbers in wanted:
         for name in numbers:
             getattr(

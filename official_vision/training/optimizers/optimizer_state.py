@@ -23,11 +23,11 @@ def make_state(optimizer: Optimizer, weights: Sequence[tf.Variable]) -> None:
       optimizer: of the run, with loss scaling, moving average or two parts around what moves weights.
       weights: that it will move; others get no state.
     """
-    for part, own in moving_parts(optimizer, weights):
+    for part, of_part in moving_parts(optimizer, weights):
         if isinstance(part, tf_keras.optimizers.legacy.Optimizer):
-            part._create_all_weights(own)
+            part._create_all_weights(of_part)
         else:
-            part.build(own)
+            part.build(of_part)
 
 
 def moving_parts(
@@ -39,7 +39,7 @@ def moving_parts(
     elif isinstance(optimizer, optimization.ExponentialMovingAverage):
         yield from moving_parts(optimizer._optimizer, weights)
     elif isinstance(optimizer, SplitOptimizer):
-        for part, own in optimizer.parts(weights):
-            yield from moving_parts(part, own)
+        for part, of_part in optimizer.parts(weights):
+            yield from moving_parts(part, of_part)
     elif weights:
         yield optimizer, list(weights)

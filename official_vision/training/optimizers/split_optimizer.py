@@ -69,17 +69,20 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
         # A step that loss scaling passes over counts for the network's schedule; so for the other.
         network, architecture = self._counts
         architecture.assign(tf.identity(network))
-        for optimizer, own in ((self._network, groups[False]), (self._architecture, groups[True])):
-            if own:
-                optimizer.apply_gradients(own, name=name, experimental_aggregate_gradients=False)
+        for optimizer, group in (
+            (self._network, groups[False]),
+            (self._architecture, groups[True]),
+        ):
+            if group:
+                optimizer.apply_gradients(group, name=name, experimental_aggregate_gradients=False)
         return tf.no_op()
 
     def parts(
         self, weights: Iterable[tf.Variable]
     ) -> list[tuple[tf_keras.optimizers.Optimizer, list[tf.Variable]]]:
         """Returns both optimizers, each with those of `weights` that it moves."""
-        own = weights_and_connections(weights)
-        return list(zip((self._network, self._architecture), own, strict=True))
+        groups = weights_and_connections(weights)
+        return list(zip((self._network, self._architecture), groups, strict=True))
 
     @property
     def iterations(self) -> tf.Variable:
@@ -97,7 +100,7 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
         return self._architecture.learning_rate
 
     def _get_hyper(self, name: str, dtype: tf.DType | None = None) -> Any:
-        """The network's; Model Garden's moving average asks for the learning rate in this way."""
+        """Returns the network optimizer's value, from which Model Garden's moving average reads the learning rate."""
         del dtype
         return getattr(self._network, name)
 

@@ -36,9 +36,9 @@ def _exchange_all(
 
 
 def _exchange(average: tf.Variable, weight: tf.Variable) -> tf.Variable:
-    kept = tf.identity(average)
+    trained = tf.identity(average)
     average.assign(weight)
-    weight.assign(kept)
+    weight.assign(trained)
     return average
 
 
@@ -52,8 +52,8 @@ def exchange_addon_averages(optimizer: Any, weights: Sequence[tf.Variable]) -> N
       optimizer: of the run; one without such averages changes nothing.
       weights: that it moves.
     """
-    for wrapper, own in moving_parts(optimizer, weights):
+    for wrapper, of_wrapper in moving_parts(optimizer, weights):
         if hasattr(wrapper, "assign_average_vars"):
-            wrapper._create_all_weights(own)  # a run that goes on has taken no step yet
-            pairs = [(wrapper.get_slot(weight, "average"), weight) for weight in own]
+            wrapper._create_all_weights(of_wrapper)  # a run that goes on has taken no step yet
+            pairs = [(wrapper.get_slot(weight, "average"), weight) for weight in of_wrapper]
             _exchange_all(tf.distribute.get_strategy(), pairs)

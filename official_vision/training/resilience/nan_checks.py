@@ -49,10 +49,10 @@ class FiniteWatch(tf.Module):
         rows: clips a replica sees in a step.
         """
         super().__init__(name="finite_watch")
-        self._seen = _own_variable(0, [])
-        self._first = _own_variable(_NONE, [])
-        self._cause = _own_variable(0, [])
-        self._videos = _own_variable(_NONE, [rows])
+        self._seen = _variable_per_replica(0, [])
+        self._first = _variable_per_replica(_NONE, [])
+        self._cause = _variable_per_replica(0, [])
+        self._videos = _variable_per_replica(_NONE, [rows])
 
     def observe(
         self, loss: tf.Tensor, gradients: Sequence[tf.Tensor | None], videos: tf.Tensor
@@ -64,8 +64,8 @@ class FiniteWatch(tf.Module):
           gradients: of this replica; empty where loss scaling deals with those that overflow.
           videos: int32 [rows], rows of the videos in their split; negative ones are not named.
         """
-        given = [gradient for gradient in gradients if gradient is not None]
-        norm = tf.linalg.global_norm(given) if given else tf.zeros([])
+        present = [gradient for gradient in gradients if gradient is not None]
+        norm = tf.linalg.global_norm(present) if present else tf.zeros([])
         is_loss_finite = tf.math.is_finite(loss)
         is_broken = ~(is_loss_finite & tf.math.is_finite(norm))
         is_first = is_broken & (self._first < 0)
@@ -115,8 +115,8 @@ class FiniteWatch(tf.Module):
         return record
 
 
-def _own_variable(value: int, shape: list[int]) -> tf.Variable:
-    """A variable that every replica has and changes for itself."""
+def _variable_per_replica(value: int, shape: list[int]) -> tf.Variable:
+    """Returns a variable that every replica has and changes for itself."""
     return tf.Variable(
         tf.fill(shape, value),
         trainable=False,

@@ -148,7 +148,7 @@ def _of_json(values: Any, path: str | os.PathLike) -> list[str]:
 
 
 def _in_order(values: Mapping[str, Any]) -> list[Any] | None:
-    """Names by their numbers 0, 1, ..., whichever of the two are the keys; None for other objects."""
+    """Returns names by their numbers 0, 1, ..., whichever of the two are the keys; None for other objects."""
     pairs = [
         (key, value) if isinstance(value, str) else (value, key) for key, value in values.items()
     ]

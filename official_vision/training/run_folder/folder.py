@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.architecture.formats import read_architecture, save_architecture, to_json
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
@@ -30,6 +30,7 @@ from official_vision.training.run_folder.setting_changes import changes_between
 LOG_FILE = "train.log"
 RESULT_FILE = "result.json"  # its presence says that the run has come to its end
 CHANGES_FILE = "changes.json"  # settings that changed on the way, and from which step
+_RESUMED = "resumed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,14 +104,14 @@ def start_of(
             f"A run goes on with the model, clips and data it began with. Received: {model_dir}, in which "
             f"{'; '.join([*refused, *meaning])}. Choose another TrainSpec.model_dir or the old settings{remedy}."
         )
-    told = (*meaning, *changes.plain)
+    notes = (*meaning, *changes.plain)
     if step >= config.train.steps:
-        lines = (f"{model_dir} stands at step {step}: nothing is left to train", *_unused(told))
+        lines = (f"{model_dir} stands at step {step}: nothing is left to train", *_unused(notes))
         recorded = _as_trained(configuration.read(model_dir), config, step)
         return Start(recorded, lines, is_new=False, step=step, is_done=True)
     line = f"resuming {model_dir} at step {step} of {config.train.steps}"
-    lines = tuple(f"changed: {change}" for change in told)
-    return Start(config, (line, *lines), told, is_new=False, step=step)
+    lines = tuple(f"changed: {change}" for change in notes)
+    return Start(config, (line, *lines), notes, is_new=False, step=step)
 
 
 def begin(
@@ -128,9 +129,9 @@ def note_changes(model_dir: Path, start: Start) -> None:
     if not start.changes:
         return
     path = model_dir / CHANGES_FILE
-    before = files.read_json(path) if path.is_file() else []
-    before = before if isinstance(before, list) else [before]
-    files.write_json(path, [*before, {"step": start.step, "changes": list(start.changes)}])
+    before = formats.CHANGES.read(path, {_RESUMED: list})[_RESUMED] if path.is_file() else []
+    resumed = {"step": start.step, "changes": list(start.changes)}
+    formats.CHANGES.write(path, {_RESUMED: [*before, resumed]})
 
 
 def _unused(changes: Sequence[str]) -> list[str]:
@@ -138,7 +139,7 @@ def _unused(changes: Sequence[str]) -> list[str]:
 
 
 def _as_trained(recorded: Config, now: Config, step: int) -> Config:
-    """The recorded settings, here and on these devices, ended at the step that was reached."""
+    """Returns the recorded settings, here and on these devices, ended at the step that was reached."""
     devices = ("model_dir", "strategy", "num_gpus", "tpu", "threads_per_operation")
     train = dataclasses.replace(
         recorded.train, steps=step, **{name: getattr(now.train, name) for name in devices}
@@ -199,4 +200,4 @@ def records_of(model_dir: Path, is_chief: bool) -> Iterator[Path]:
 
 def write_result(model_dir: Path, result: TrainingResult) -> None:
     """Writes result.json; figures that are not a number become null."""
-    files.write_json(model_dir / RESULT_FILE, without_nan(dataclasses.asdict(result)))
+    formats.RESULT.write(model_dir / RESULT_FILE, without_nan(dataclasses.asdict(result)))

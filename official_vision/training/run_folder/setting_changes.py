@@ -69,14 +69,14 @@ def changes_between(
       now: settings, settled by the data.
       of_model_alone: of a folder in which nothing was trained yet.
     """
-    found: dict[str, list[str]] = {"of_weights": [], "of_meaning": [], "plain": []}
+    changes: dict[str, list[str]] = {"of_weights": [], "of_meaning": [], "plain": []}
     for name, old, new in _differing(before, now):
         if name in _WITHOUT_EFFECT or (of_model_alone and not name.startswith("model.")):
             continue
         kind = "of_weights" if name in _OF_WEIGHTS else "plain"
         kind = "of_meaning" if name in _OF_MEANING else kind
-        found[kind].append(f"{name} was {old!r}, is {new!r}")
-    return Changes(**{kind: tuple(lines) for kind, lines in found.items()})
+        changes[kind].append(f"{name} was {old!r}, is {new!r}")
+    return Changes(**{kind: tuple(lines) for kind, lines in changes.items()})
 
 
 def _differing(
@@ -84,7 +84,9 @@ def _differing(
 ) -> Iterator[tuple[str, Any, Any]]:
     sections = now.to_dict()
     skipped = {*_ELSEWHERE}
-    if all(own.get(_OPTIMIZERS[0]) == own.get(_OPTIMIZERS[1]) for own in (before, sections)):
+    if all(
+        section.get(_OPTIMIZERS[0]) == section.get(_OPTIMIZERS[1]) for section in (before, sections)
+    ):
         skipped.add(
             _OPTIMIZERS[1]
         )  # one optimizer for all weights: each of its changes is told once

@@ -49,8 +49,12 @@ def accumulate(
     sums = (tf.zeros([]), [tf.zeros(v.shape, v.dtype) for v in variables])
 
     def add(number: int | tf.Tensor, loss: tf.Tensor, gradients: list[tf.Tensor]) -> tuple:
-        own_loss, own = step(tf.nest.map_structure(lambda x: x[number], split))
-        return number + 1, loss + own_loss, [a + b for a, b in zip(gradients, own, strict=True)]
+        part_loss, part_gradients = step(tf.nest.map_structure(lambda x: x[number], split))
+        return (
+            number + 1,
+            loss + part_loss,
+            [a + b for a, b in zip(gradients, part_gradients, strict=True)],
+        )
 
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         loop = tf.while_loop(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.architecture.cost.connection_cost import ConnectionCosts
 from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.graph import Architecture
@@ -17,6 +17,7 @@ from official_vision.architecture.plan import make_plan
 from official_vision.errors import UserError
 
 LATENCY_FILE = "connection_latency.json"
+_CONNECTIONS = "connections"
 _REPEATS = 5
 # (frames, side of the map, its channels, pool, channels after the 1x1 convolution or 0 for none)
 _Shape = tuple[int, int, int, int, int]
@@ -47,9 +48,9 @@ def connection_latencies(
             {"source": source, "consumer": consumer, "seconds": seconds[shape]}
             for (source, consumer), shape in routes.items()
         ]
-        files.write_json(path, rows)
-    rows = files.read_json(path)
-    with files.damage_told(path):
+        formats.LATENCIES.write(path, {_CONNECTIONS: rows})
+    rows = formats.LATENCIES.read(path, {_CONNECTIONS: list})[_CONNECTIONS]
+    with files.damage_reported(path):
         maps = {(row["source"], row["consumer"]): float(row["seconds"]) for row in rows}
     if maps.keys() != routes.keys():
         raise UserError(
@@ -63,15 +64,15 @@ def _routes(architecture: Architecture, setting: Setting) -> dict[tuple[int, int
     plan = make_plan(architecture, setting.num_object_classes)
     alive = architecture.live_nodes(gated_by_peers=setting.gate == "peer")
     routes = {}
-    for own in plan:
-        if own.fusion is None or own.index not in alive:
+    for node in plan:
+        if node.fusion is None or node.index not in alive:
             continue
         for source, width, ratio in zip(
-            own.fusion.inputs, own.fusion.input_channels, own.fusion.pool_ratios, strict=True
+            node.fusion.inputs, node.fusion.input_channels, node.fusion.pool_ratios, strict=True
         ):
-            target = own.fusion.target_channels if width in own.fusion.convolved_widths else 0
+            target = node.fusion.target_channels if width in node.fusion.convolved_widths else 0
             side = -(-setting.size // plan[source].stride)
-            routes[source, own.index] = (setting.frames, side, width, ratio, target)
+            routes[source, node.index] = (setting.frames, side, width, ratio, target)
     return routes
 
 

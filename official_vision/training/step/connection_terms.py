@@ -101,7 +101,7 @@ class ConnectionTerms:
         return tf.add_n(spent)
 
     def _gating(self, consumer: int, position: int) -> tf.Tensor:
-        """The expected cost of one connection's gate."""
+        """Returns the expected cost of one connection's gate."""
         costs = self._costs.gates[self._inputs[consumer][position], consumer]
         if not costs:
             return tf.zeros([])

@@ -65,7 +65,7 @@ def freeze(model: tf_keras.Model, patterns: Sequence[str]) -> list[tf.Variable]:
 
 
 def name_of(variable: tf.Variable) -> str:
-    """A weight's name without the model's and the output number: node_04/module_0/first/kernel."""
+    """Returns a weight's name without the model's name and ":0", e.g. node_04/module_0/first/kernel."""
     return variable.name.split("/", 1)[-1].split(":")[0]
 
 

@@ -14,7 +14,7 @@ def classification_loss(
     activation: str,
     label_smoothing: float = 0.0,
 ) -> tf.Tensor:
-    """The mean loss of the real clips of a batch.
+    """Returns the mean loss of the real clips of a batch.
 
     Args:
       logits: [batch, classes].
@@ -37,7 +37,7 @@ def classification_loss(
 def clip_losses(
     logits: tf.Tensor, labels: tf.Tensor, activation: str, label_smoothing: float = 0.0
 ) -> tf.Tensor:
-    """Each clip's loss, float32 [batch]; arguments as in `classification_loss`."""
+    """Returns each clip's loss, float32 [batch]; arguments as in `classification_loss`."""
     logits, labels = (tf.cast(x, tf.float32) for x in (logits, labels))
     if activation == "sigmoid":
         targets = labels * (1 - label_smoothing) + label_smoothing / 2

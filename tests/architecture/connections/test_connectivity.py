@@ -74,6 +74,6 @@ def test_derive_prunes_and_remembers_where_it_comes_from():
 
 
 def test_learned_strengths_win_over_given_ones():
-    own = list(connection_strengths(GRAPH, {2: (0.9, 0.2)}))
-    assert own == [(0, 2, 0.9), (1, 2, 0.2), (0, 3, 0.1), (1, 3, 0.2), (2, 3, 0.3)]
+    rows = list(connection_strengths(GRAPH, {2: (0.9, 0.2)}))
+    assert rows == [(0, 2, 0.9), (1, 2, 0.2), (0, 3, 0.1), (1, 3, 0.2), (2, 3, 0.3)]
     assert [s for _, index, s in connection_strengths(GRAPH, {}) if index == 2] == [None, None]

@@ -26,36 +26,36 @@ TINY = Architecture(
 def certain(graph, peer_of):
     """Distributions that put everything on one peer, 0 for blocks that are not named."""
     return {
-        own.index: [
-            [float(candidate == peer_of.get(own.index, 0)) for candidate in own.candidates]
-            for _ in own.fusion.inputs
+        node.index: [
+            [float(candidate == peer_of.get(node.index, 0)) for candidate in node.candidates]
+            for _ in node.fusion.inputs
         ]
-        for own in make_plan(graph)
-        if own.fusion
+        for node in make_plan(graph)
+        if node.fusion
     }
 
 
 def test_a_small_network_by_hand():
     strengths = {3: [0.9, 0.6], 5: [0.1, 0.7, 0.2]}
-    found = derive(TINY, strengths, certain(TINY, {5: 2}), threshold=0.5)
+    derivation = derive(TINY, strengths, certain(TINY, {5: 2}), threshold=0.5)
     # Block 5 keeps its middle input alone, so block 4 goes; objects stay as its peer.
-    assert found.architecture.nodes == (
+    assert derivation.architecture.nodes == (
         Stem("rgb", 8),
         Stem("flow", 8),
         Stem("object", 151),
         Block(1, (0, 1), 4, 1, 2, strengths=(0.9, 0.6), peers=(0, 0)),
         Block(2, (3,), 8, 1, 2, peers=(2,)),
     )
-    assert found.new_index == {0: 0, 1: 1, 2: 2, 3: 3, 5: 4}
-    assert found.kept_inputs == {3: (0, 1), 5: (1,)}
+    assert derivation.new_index == {0: 0, 1: 1, 2: 2, 3: 3, 5: 4}
+    assert derivation.kept_inputs == {3: (0, 1), 5: (1,)}
 
 
 def test_a_block_keeps_its_strongest_input_and_its_resolution():
     # Without block 3, block 5 would see twice the height and width: its own stride makes up for it.
     strengths = {3: [0.1, 0.2], 5: [0.3, 0.1, 0.2]}
-    found = derive(TINY, strengths, threshold=0.9)
-    assert found.architecture.nodes == (Stem("rgb", 8), Block(2, (0,), 8, 1, 4))
-    assert found.new_index == {0: 0, 5: 1}
+    derivation = derive(TINY, strengths, threshold=0.9)
+    assert derivation.architecture.nodes == (Stem("rgb", 8), Block(2, (0,), 8, 1, 4))
+    assert derivation.new_index == {0: 0, 5: 1}
 
 
 def test_outputs_stay_however_weak():
@@ -67,23 +67,23 @@ def test_outputs_stay_however_weak():
         Block(2, (3, 4), 8),
     )
     graph = Architecture("two", nodes)
-    found = derive(graph, {3: [0.9, 0.1], 4: [0.1, 0.9], 5: [0.9, 0.1]}, threshold=0.5)
-    assert found.architecture.nodes == (
+    derivation = derive(graph, {3: [0.9, 0.1], 4: [0.1, 0.9], 5: [0.9, 0.1]}, threshold=0.5)
+    assert derivation.architecture.nodes == (
         Stem("rgb", 8),
         Block(1, (0,), 4),
         Block(2, (1,), 8, 1, 2),
         Block(2, (1,), 8, 1, 2),
     )
-    assert found.new_index == {0: 0, 3: 1, 4: 2, 5: 3}
-    assert found.architecture.outputs == (2, 3)
+    assert derivation.new_index == {0: 0, 3: 1, 4: 2, 5: 3}
+    assert derivation.architecture.outputs == (2, 3)
 
 
 def test_a_peer_stays_with_all_that_feeds_it():
     """Block 4 feeds nothing any more, but gates: it stays, and so do the stems that it reads."""
     strengths = {5: [0.9, 0.1, 0.1]}
-    found = derive(TINY, strengths, certain(TINY, {4: 1, 5: 4}), threshold=0.5)
-    assert found.new_index == {0: 0, 1: 1, 2: 2, 4: 3, 5: 4}
-    assert found.architecture.nodes[3:] == (
+    derivation = derive(TINY, strengths, certain(TINY, {4: 1, 5: 4}), threshold=0.5)
+    assert derivation.new_index == {0: 0, 1: 1, 2: 2, 4: 3, 5: 4}
+    assert derivation.architecture.nodes[3:] == (
         Block(1, (1, 2), 4, peers=(1, 1)),
         Block(2, (0,), 8, 1, 4, peers=(3,)),
     )
@@ -99,16 +99,16 @@ def test_the_idle_block_of_table_1_goes_unless_it_is_chosen():
 
 
 def test_published_strengths_are_pruned_without_any_given():
-    found = derive(assemblenet_50(), threshold=0.2)
-    assert found.kept_inputs[6] == (1, 2, 3)
-    assert found.kept_inputs[9] == (2, 3)
-    assert found.architecture.provenance["derived"]["from"] == "assemblenet_50"
-    assert found.architecture.nodes[6].peers is None
+    derivation = derive(assemblenet_50(), threshold=0.2)
+    assert derivation.kept_inputs[6] == (1, 2, 3)
+    assert derivation.kept_inputs[9] == (2, 3)
+    assert derivation.architecture.provenance["derived"]["from"] == "assemblenet_50"
+    assert derivation.architecture.nodes[6].peers is None
 
 
 def test_saturated_strengths_stay_strengths():
-    found = derive(TINY, {3: [0.0, 1.0], 5: [1.0, 1.0, 1.0]})
-    assert found.architecture.nodes[3].strengths == pytest.approx((1e-6, 1 - 1e-6))
+    derivation = derive(TINY, {3: [0.0, 1.0], 5: [1.0, 1.0, 1.0]})
+    assert derivation.architecture.nodes[3].strengths == pytest.approx((1e-6, 1 - 1e-6))
 
 
 @pytest.mark.parametrize(
@@ -131,22 +131,24 @@ def test_numbers_that_do_not_fit(arguments, words):
 def reachable(graph, start):
     """Nodes from which `start` can be reached, by plain recursion."""
     node = graph.nodes[start]
-    found = {start}
+    reached = {start}
     for other in (*node.inputs, *(getattr(node, "peers", None) or ())):
-        found |= reachable(graph, other)
-    return found
+        reached |= reachable(graph, other)
+    return reached
 
 
 @given(architectures(has_peers=False, largest=4), st.floats(0, 1), st.booleans(), st.data())
 def test_what_is_derived_is_the_strong_part_of_the_network(graph, threshold, is_gated, data):
-    plan = [own for own in make_plan(graph) if own.fusion]
-    strengths = {own.index: [data.draw(st.floats(0, 1)) for _ in own.fusion.inputs] for own in plan}
-    rows = {
-        own.index: distributions(data.draw, len(own.fusion.inputs), len(own.candidates))
-        for own in plan
+    plan = [node for node in make_plan(graph) if node.fusion]
+    strengths = {
+        node.index: [data.draw(st.floats(0, 1)) for _ in node.fusion.inputs] for node in plan
     }
-    found = derive(graph, strengths, rows if is_gated else None, threshold)
-    derived, new = found.architecture, found.new_index
+    rows = {
+        node.index: distributions(data.draw, len(node.fusion.inputs), len(node.candidates))
+        for node in plan
+    }
+    derivation = derive(graph, strengths, rows if is_gated else None, threshold)
+    derived, new = derivation.architecture, derivation.new_index
 
     # All outputs stay outputs, order and resolution are kept, and nothing useless is left.
     assert tuple(new[index] for index in graph.outputs) == derived.outputs
@@ -160,19 +162,19 @@ def test_what_is_derived_is_the_strong_part_of_the_network(graph, threshold, is_
             assert derived.nodes[index] == graph.nodes[old]
 
     old_of = {index: old for old, index in new.items()}
-    for old, kept in found.kept_inputs.items():
-        block, own = derived.nodes[new[old]], strengths[old]
-        assert [old_of[i] for i in block.inputs] == [graph.nodes[old].inputs[p] for p in kept]
-        strongest = max(own)
-        for position, strength in enumerate(own):
-            if position not in kept:
+    for old, positions in derivation.kept_inputs.items():
+        block, values = derived.nodes[new[old]], strengths[old]
+        assert [old_of[i] for i in block.inputs] == [graph.nodes[old].inputs[p] for p in positions]
+        strongest = max(values)
+        for position, strength in enumerate(values):
+            if position not in positions:
                 assert strength < threshold
             elif strength < threshold:
                 assert strength == strongest
-                assert len(kept) == 1
+                assert len(positions) == 1
         if is_gated:
             candidates = make_plan(graph)[old].candidates
-            for peer, position in zip(block.peers, kept, strict=True):
+            for peer, position in zip(block.peers, positions, strict=True):
                 row = rows[old][position]
                 assert row[candidates.index(old_of[peer])] == max(row)
 
@@ -180,10 +182,10 @@ def test_what_is_derived_is_the_strong_part_of_the_network(graph, threshold, is_
 @given(architectures(has_peers=True))
 def test_nothing_to_derive(graph):
     """A discrete network without a threshold stays as it is, but for idle strengths and its name."""
-    found = derive(graph)
-    assert found.new_index == {index: index for index in range(len(graph.nodes))}
-    for before, after in zip(graph.nodes, found.architecture.nodes, strict=True):
+    derivation = derive(graph)
+    assert derivation.new_index == {index: index for index in range(len(graph.nodes))}
+    for before, after in zip(graph.nodes, derivation.architecture.nodes, strict=True):
         assert before.inputs == after.inputs
         assert getattr(before, "peers", None) == getattr(after, "peers", None)
-    again = derive(found.architecture).architecture
-    assert again.nodes == found.architecture.nodes
+    again = derive(derivation.architecture).architecture
+    assert again.nodes == derivation.architecture.nodes

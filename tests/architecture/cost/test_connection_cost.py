@@ -66,10 +66,10 @@ def test_without_open_peers_they_are_parts_of_the_whole_bill(name, gate):
     assert not any(costs.gates.values())
     # The bill also adds maps up, and multiplies strengths with gates.
     sums = merged = 0
-    for own in plan:
-        if own.fusion is None or own.index not in estimate(graph, setting).alive:
+    for node in plan:
+        if node.fusion is None or node.index not in estimate(graph, setting).alive:
             continue
-        fusion, positions = own.fusion, setting.positions(own.input_stride)
+        fusion, positions = node.fusion, setting.positions(node.input_stride)
         if len(fusion.inputs) > 1:
             groups = {w: fusion.input_channels.count(w) for w in fusion.input_channels}
             sums += positions * sum(w * (n - 1) for w, n in groups.items())

@@ -156,7 +156,7 @@ def test_a_wrong_gate():
 def test_the_parts_make_the_whole(graph, gate):
     cost = estimate(graph, Setting(gate=gate, frames=3, size=20, flow_source="computed"))
     assert total(cost.of_streams().values()) == cost.total
-    nodes = total(cost.of_node(own.index) for own in cost.plan)
+    nodes = total(cost.of_node(node.index) for node in cost.plan)
     assert nodes + cost.of_role("flow", "head") == cost.total
     connections = total(cost.of_connection(*ends) for ends in set(graph.connections()))
     assert connections == cost.of_role("pool", "connection", "gate")

@@ -31,11 +31,11 @@ def test_the_numbers_of_the_table_add_up():
     text = describe(cost)
     amounts = [re.search(r" ([\d,]+) +([\d.]+) +([\d.]+) +([\d.]+)%", line) for line in rows(text)]
     assert len(amounts) == 15 + 2
-    assert sum(int(found[1].replace(",", "")) for found in amounts) == cost.total.parameters
+    assert sum(int(row[1].replace(",", "")) for row in amounts) == cost.total.parameters
     operations = (cost.total.flops + cost.total.elementwise) / 1e9
-    assert abs(sum(float(found[2]) for found in amounts) - cost.total.flops / 1e9) < 0.02
-    assert abs(sum(float(found[3]) for found in amounts) - operations) < 0.02
-    assert abs(sum(float(found[4]) for found in amounts) - 100) < 1
+    assert abs(sum(float(row[2]) for row in amounts) - cost.total.flops / 1e9) < 0.02
+    assert abs(sum(float(row[3]) for row in amounts) - operations) < 0.02
+    assert abs(sum(float(row[4]) for row in amounts) - 100) < 1
     # The numbers that searches, their reports and --json have, under the same words.
     total = to_dict(cost)["total"]
     assert f"total: {total['parameters']:,} parameters" in text
@@ -102,9 +102,9 @@ def test_the_json_is_plain_and_adds_up():
         ],
     }
     assert report["total"]["parameters"] == cost.total.parameters
-    assert sum(own["flops"] for own in report["streams"].values()) == cost.total.flops
+    assert sum(stream["flops"] for stream in report["streams"].values()) == cost.total.flops
     assert len(report["connections"]) == 46
-    gates = sum(own["gate"]["parameters"] for own in report["connections"])
+    gates = sum(connection["gate"]["parameters"] for connection in report["connections"])
     assert gates == cost.of_role("gate").parameters
 
 
@@ -150,8 +150,8 @@ def test_learned_strengths_stand_beside_inputs_and_peers_in_a_table():
 def test_without_a_run_the_graphs_own_strengths_are_reported():
     graph = learned_network().architecture
     report = to_dict(estimate(graph, Setting()))
-    assert [own["strength"] for own in report["connections"]] == [0.2, 0.3]
-    assert [own["peers"] for own in report["connections"]] == [None, None]
+    assert [connection["strength"] for connection in report["connections"]] == [0.2, 0.3]
+    assert [connection["peers"] for connection in report["connections"]] == [None, None]
     assert report["learned"] is None
     assert "entropy" not in describe(estimate(graph, Setting()))
 

@@ -18,9 +18,9 @@ def discrete(name):
     """A network of the zoo where each connection is gated by the first peer it may choose."""
     graph = ZOO[name]()
     rows = {
-        own.index: [[1.0] + [0.0] * (len(own.candidates) - 1)] * len(own.fusion.inputs)
-        for own in make_plan(graph)
-        if own.fusion
+        node.index: [[1.0] + [0.0] * (len(node.candidates) - 1)] * len(node.fusion.inputs)
+        for node in make_plan(graph)
+        if node.fusion
     }
     return derive(graph, peer_distributions=rows).architecture
 

@@ -77,8 +77,10 @@ def _space():
 
 def test_a_kernels_seconds_are_its_own():
     kernels = list(kernels_of(_space()))
-    found = sorted((own.path, own.operation, round(own.seconds * 1e12)) for own in kernels)
-    assert found == [
+    actual = sorted(
+        (kernel.path, kernel.operation, round(kernel.seconds * 1e12)) for kernel in kernels
+    )
+    assert actual == [
         ("a_inference__flow_1__.2", XLA, 40),
         ("net/a", "Inner", 5),
         ("net/a", "Inner", 20),
@@ -120,52 +122,52 @@ def test_the_head_belongs_to_the_streams_of_all_outputs():
 
 
 def test_seconds_add_up_a_call_beside_flops(config):
-    graph, cost, found = _summary(config)
+    graph, cost, figures = _summary(config)
     last = f"node {graph.outputs[-1]:02d}"
-    assert found["kernel_seconds"] == pytest.approx(1.0)
-    seconds = {row["name"]: row["seconds"] for row in found["places"]}
+    assert figures["kernel_seconds"] == pytest.approx(1.0)
+    seconds = {row["name"]: row["seconds"] for row in figures["places"]}
     assert seconds == pytest.approx(
         {"node 00": 0.3, last: 0.6, "head": 0.05, "outside the network": 0.05}
     )
-    flops = {row["name"]: row["share_of_flops"] for row in found["places"]}
+    flops = {row["name"]: row["share_of_flops"] for row in figures["places"]}
     assert flops[last] == pytest.approx(cost.of_node(graph.outputs[-1]).flops / cost.total.flops)
     assert flops["outside the network"] == 0
-    streams = {row["name"]: row["seconds"] for row in found["streams"]}
+    streams = {row["name"]: row["seconds"] for row in figures["streams"]}
     assert streams == pytest.approx(
         {"rgb": 0.3, "rgb+flow+objects": 0.65, "outside the network": 0.05}
     )
-    kinds = [(row["name"], row["share"]) for row in found["kinds"]]
+    kinds = [(row["name"], row["share"]) for row in figures["kinds"]]
     assert kinds[0] == ("convolution", pytest.approx(0.8))
     for table in ("places", "streams", "kinds"):
-        assert sum(row["share"] for row in found[table]) == pytest.approx(1)
+        assert sum(row["share"] for row in figures[table]) == pytest.approx(1)
 
 
 def test_the_bars_are_the_shares(config):
-    found = _summary(config)[2]
-    own = {"name": "small", "precision": "float32", "seconds": {"median": 0.5}} | found
-    result = {"what": "train", "rounds": 2, "profiles": [own]}
+    figures = _summary(config)[2]
+    profile = {"name": "small", "precision": "float32", "seconds": {"median": 0.5}} | figures
+    result = {"what": "train", "rounds": 2, "profiles": [profile]}
     axes = make_figure(result).subfigs[0].axes
     for panel, table in zip(axes, ("places", "streams", "kinds"), strict=True):
         lengths = [bar.get_width() for bar in panel.patches]
-        assert lengths == pytest.approx([100 * row["share"] for row in found[table]])
+        assert lengths == pytest.approx([100 * row["share"] for row in figures[table]])
     (marks,) = axes[0].lines
-    flops = [100 * row["share_of_flops"] for row in found["places"]]
+    flops = [100 * row["share_of_flops"] for row in figures["places"]]
     assert list(marks.get_xdata()) == pytest.approx(flops)
-    assert "train of small, float32: 0.500 s a call" in profile_text(result)
+    assert "train of small, float32: 0.500 s per call" in profile_text(result)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["forward", "train"])
 def test_a_real_trace_has_every_node_and_little_that_is_unknown(config, what, tmp_path):
-    (own,) = measure_profiles({"small": config}, what, 2, tmp_path, ("float32",))["profiles"]
+    (profile,) = measure_profiles({"small": config}, what, 2, tmp_path, ("float32",))["profiles"]
     graph = read_architecture(config.model.architecture)
     alive = estimate(graph, setting_of(config.model, config.train_data)).alive
-    shares = {row["name"]: row["share"] for row in own["places"]}
+    shares = {row["name"]: row["share"] for row in profile["places"]}
     assert {f"node {index:02d}" for index in alive} <= set(shares)
     assert shares["head"] > 0
     # Kernels run on two threads at most here, and some of the call is the executor's.
-    assert 0 < own["kernel_seconds"] < 4 * own["seconds"]["most"]
-    kinds = {row["name"] for row in own["kinds"]}
+    assert 0 < profile["kernel_seconds"] < 4 * profile["seconds"]["most"]
+    kinds = {row["name"] for row in profile["kinds"]}
     assert "convolution" in kinds
     if what == "forward":
         assert shares.get("outside the network", 0) < 0.1

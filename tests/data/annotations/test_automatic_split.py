@@ -17,8 +17,8 @@ CLASSES = ("a", "b", "c")
 
 def manifest(*labels, group="".format, path="{}.mp4".format):
     rows = tuple(
-        VideoRow(str(n), path(n), "", tuple(Label(c) for c in own), group=group(n))
-        for n, own in enumerate(labels)
+        VideoRow(str(n), path(n), "", tuple(Label(c) for c in classes), group=group(n))
+        for n, classes in enumerate(labels)
     )
     return Manifest(CLASSES, rows)
 

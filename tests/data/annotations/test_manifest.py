@@ -20,8 +20,8 @@ def test_every_label_keeps_its_name(labels_of_rows):
     rows = [named(number, labels) for number, labels in enumerate(labels_of_rows)]
     manifest = make_manifest(rows, None, "f.csv")
     assert list(manifest.classes) == sorted({name for labels in labels_of_rows for name in labels})
-    found = [[manifest.classes[label.class_index] for label in row.labels] for row in manifest.rows]
-    assert found == labels_of_rows
+    names = [[manifest.classes[label.class_index] for label in row.labels] for row in manifest.rows]
+    assert names == labels_of_rows
 
 
 def test_given_classes_keep_their_order():

@@ -38,8 +38,8 @@ def test_cross_subject(folder):
 @pytest.mark.parametrize(("protocol", "training"), [("cv1", {1}), ("cv2", {1, 3, 4, 6, 7})])
 def test_cross_view(folder, protocol, training):
     manifest = read(folder, protocol)
-    found = {int(row.path[-6:-4]): row.split for row in manifest.rows}
-    assert found == {**dict.fromkeys(training, "train"), 5: "validation", 2: "test"}
+    split_of = {int(row.path[-6:-4]): row.split for row in manifest.rows}
+    assert split_of == {**dict.fromkeys(training, "train"), 5: "validation", 2: "test"}
     left_aside = {
         *NOTES_ASIDE,
         "1 videos of activity Cook.Cleandishes are not part of protocol " + protocol,

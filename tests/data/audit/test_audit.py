@@ -62,15 +62,15 @@ def row(name, split="train", labels=(0,), **settings):
     return VideoRow(name, path, split, tuple(Label(n) for n in labels), **settings)
 
 
-def findings(found: Audit, kind):
-    return [(finding.about, finding.detail) for finding in found.findings if finding.kind == kind]
+def findings(report: Audit, kind):
+    return [(finding.about, finding.detail) for finding in report.findings if finding.kind == kind]
 
 
 def test_figures_of_a_sound_data_set(folder):
     rows = [row("a", labels=(0, 1, 1)), row("b", labels=(0, 2)), row("c", "test", (0, 1, 2))]
-    found = look(folder, rows)
-    assert found.findings == ()
-    train, test = found.splits[1], found.splits[0]
+    report = look(folder, rows)
+    assert report.findings == ()
+    train, test = report.splits[1], report.splits[0]
     assert (train.name, train.videos, train.unlabelled) == ("train", 2, 0)
     assert train.class_counts == (2, 1, 1)  # a class counts once per video
     assert train.spreads == {
@@ -92,26 +92,26 @@ def test_the_used_part_of_a_file_is_what_lasts(folder):
 
 def test_lost_broken_and_unlabelled_videos_are_named(folder):
     rows = [row("a", labels=()), row("broken"), row("lost"), row("b", labels=(1, 2))]
-    found = look(folder, rows, notes=("x.csv:7: an end was moved", "3 videos left aside"))
-    assert findings(found, "missing") == [("lost.mp4", f"there is no {folder}/lost.mp4")]
-    ((about, detail),) = findings(found, "undecodable")
+    report = look(folder, rows, notes=("x.csv:7: an end was moved", "3 videos left aside"))
+    assert findings(report, "missing") == [("lost.mp4", f"there is no {folder}/lost.mp4")]
+    ((about, detail),) = findings(report, "undecodable")
     assert about == "broken.mp4"
     assert "not a readable video" in detail
-    assert findings(found, "unlabelled") == [("a", "in train")]
-    assert findings(found, "mended") == [
+    assert findings(report, "unlabelled") == [("a", "in train")]
+    assert findings(report, "mended") == [
         ("x.csv:7", "an end was moved"),
         ("annotations", "3 videos left aside"),
     ]
     # Broken videos have no length; the sound ones still count.
-    assert found.splits[0].spreads["seconds"] == Spread(1.0, 1.5, 2.0)
-    kinds = [finding.kind for finding in found.findings]
+    assert report.splits[0].spreads["seconds"] == Spread(1.0, 1.5, 2.0)
+    kinds = [finding.kind for finding in report.findings]
     assert kinds == sorted(kinds, key=list(KINDS).index)
 
 
 def test_classes_that_a_split_lacks_are_named_unless_it_has_no_labels(folder):
     rows = [row("a", labels=(0, 2)), row("b", "validation", (0, 1, 2)), row("c", "test", ())]
-    found = look(folder, rows)
-    assert findings(found, "class_without_videos") == [("jump", "none in train")]
+    report = look(folder, rows)
+    assert findings(report, "class_without_videos") == [("jump", "none in train")]
 
 
 def test_leakage_by_file_by_content_and_by_group(folder):
@@ -147,9 +147,9 @@ def test_a_file_that_cannot_be_read_is_a_finding(folder, monkeypatch):
         row("\0"),
         row("x" * 300),
     ]
-    found = look(folder, rows)
-    assert [about for about, _ in findings(found, "missing")] == ["\0.mp4", f"{'x' * 300}.mp4"]
-    assert findings(found, "leakage") == []
+    report = look(folder, rows)
+    assert [about for about, _ in findings(report, "missing")] == ["\0.mp4", f"{'x' * 300}.mp4"]
+    assert findings(report, "leakage") == []
 
 
 @pytest.mark.parametrize("decode", [False, True])
@@ -205,9 +205,9 @@ ODD = {
 @pytest.mark.parametrize("decode", [False, True])
 def test_odd_videos_are_named_with_and_without_decoding(odd_folder, decode):
     rows = [row(name, path=name, labels=(0, 1, 2)) for name in ODD]
-    found = look(odd_folder, rows, decode=decode).findings
-    assert {f.about: f.kind for f in found} == {n: next(iter(k)) for n, k in ODD.items() if k}
-    for finding in found:
+    named = look(odd_folder, rows, decode=decode).findings
+    assert {f.about: f.kind for f in named} == {n: next(iter(k)) for n, k in ODD.items() if k}
+    for finding in named:
         assert ODD[finding.about][finding.kind] in finding.detail
 
 
@@ -216,8 +216,8 @@ def test_packets_that_may_be_broken_are_counted_where_they_are_decoded(odd_folde
     (finding,) = look(odd_folder, rows, decode=True).findings
     assert (finding.kind, finding.about) == ("undecodable", "broken.mp4")
     spec = dataclasses.replace(spec_of(odd_folder), broken_packet_share=0.1)
-    found = audit(Manifest(CLASSES, tuple(rows)), spec, decode=True).findings
-    assert {f.kind: f.detail for f in found} == {
+    named = audit(Manifest(CLASSES, tuple(rows)), spec, decode=True).findings
+    assert {f.kind: f.detail for f in named} == {
         "broken_packets": "1 of 25 packets cannot be decoded and were passed over",
         "frame_count": "its header names 25 frames, 24 can be decoded",
     }

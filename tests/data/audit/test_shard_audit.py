@@ -43,45 +43,45 @@ def test_streams_of_unequal_length_are_named_with_their_lengths(look):
         del videos[2].frames["objects"][2:]
         return videos
 
-    found = look(shorten)[1]()
-    text = "its segments hold frames of unequal number: {} of rgb, {} of flow, {} of objects"
-    assert found == [
+    named = look(shorten)[1]()
+    text = "the streams of its segments have different numbers of frames: {} of rgb, {} of flow, {} of objects"
+    assert named == [
         Finding("frame_count", "v1", text.format(8, 7, 8)),
         Finding("frame_count", "v2", text.format(8, 8, 2)),
     ]
 
 
 def test_a_damaged_shard_is_named_and_the_others_are_read(look):
-    folder, found = look()
+    folder, findings_of = look()
     shard = folder / "shard-00001-of-00002.tfrecord"
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
-    ((kind, about, _),) = map(dataclasses.astuple, found())
+    ((kind, about, _),) = map(dataclasses.astuple, findings_of())
     assert (kind, about) == ("shards", str(shard))
 
 
 def test_a_lost_shard_is_named(look):
-    folder, found = look()
+    folder, findings_of = look()
     (folder / "shard-00001-of-00002.tfrecord").unlink()
-    ((kind, about, detail),) = map(dataclasses.astuple, found())
+    ((kind, about, detail),) = map(dataclasses.astuple, findings_of())
     assert (kind, about) == ("shards", "split")
     assert "shard-00001-of-00002.tfrecord, no such file" in detail
 
 
 def test_what_was_left_out_is_named_unless_it_is_known_as_missing(look):
     left_out = (LeftOut("v2", "v2.mp4", "broken"), LeftOut("v1", "v1.mp4", "lost"))
-    _, found = look(lambda videos: videos[:1], missing={"v1.mp4"}, left_out=left_out)
-    assert found() == [Finding("left_out", "v2", "broken")]
+    _, findings_of = look(lambda videos: videos[:1], missing={"v1.mp4"}, left_out=left_out)
+    assert findings_of() == [Finding("left_out", "v2", "broken")]
 
 
 def test_shards_of_other_annotations_are_named(look):
-    _, found = look(lambda videos: videos[:2])
-    assert [finding.detail for finding in found()] == [
+    _, findings_of = look(lambda videos: videos[:2])
+    assert [finding.detail for finding in findings_of()] == [
         "1 videos are in the annotations or in the shards alone: v2"
     ]
 
 
 def test_shards_of_other_classes_are_named(look):
-    _, found = look(classes=("a", "c"))
-    assert "other classes" in found()[0].detail
+    _, findings_of = look(classes=("a", "c"))
+    assert "other classes" in findings_of()[0].detail

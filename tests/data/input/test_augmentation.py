@@ -64,10 +64,10 @@ def pil(name, magnitude, sign, picture):
 @pytest.mark.parametrize("magnitude", [0.0, 3.0, 10.0])
 @pytest.mark.parametrize("name", [n for n in OPERATIONS if n not in ("sharpness", "contrast")])
 def test_operations_against_pil(clip, name, magnitude, sign):
-    found = colour_operation(clip, name, magnitude, sign).numpy()
-    expected = np.asarray(pil(name, magnitude, sign, tall(clip))).reshape(found.shape)
-    assert found.dtype == np.uint8
-    assert np.abs(found.astype(int) - expected).max() <= 1  # of rounding
+    actual = colour_operation(clip, name, magnitude, sign).numpy()
+    expected = np.asarray(pil(name, magnitude, sign, tall(clip))).reshape(actual.shape)
+    assert actual.dtype == np.uint8
+    assert np.abs(actual.astype(int) - expected).max() <= 1  # of rounding
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
@@ -76,15 +76,15 @@ def test_contrast_by_hand(clip, sign):
     x = clip.numpy().astype(float)
     mean = x.mean((0, 1, 2))
     expected = np.clip(mean + (x - mean) * (1 + 0.9 * 0.5 * sign), 0, 255)
-    found = colour_operation(clip, "contrast", 5.0, sign).numpy()
-    assert np.abs(found - expected).max() <= 1
+    actual = colour_operation(clip, "contrast", 5.0, sign).numpy()
+    assert np.abs(actual - expected).max() <= 1
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_sharpness_against_pil(clip, sign):
     """A filter of neighbours: of each frame by itself."""
-    found = colour_operation(clip, "sharpness", 10.0, sign).numpy()
-    for frame, result in zip(clip.numpy(), found, strict=True):
+    sharpened = colour_operation(clip, "sharpness", 10.0, sign).numpy()
+    for frame, result in zip(clip.numpy(), sharpened, strict=True):
         enhanced = ImageEnhance.Sharpness(Image.fromarray(frame)).enhance(1 + 0.9 * sign)
         assert np.abs(result.astype(int) - np.asarray(enhanced)).max() <= 2
 
@@ -118,8 +118,8 @@ def test_layers_follow_each_other(clip):
     seeds = tf.random.split(SEED, 2)
     once = dataclasses.replace(spec, rand_augment_layers=1)
     # One layer's own seed is the first of its split.
-    found = rand_augment(clip, spec, SEED)
-    assert found.shape == clip.shape
+    augmented = rand_augment(clip, spec, SEED)
+    assert augmented.shape == clip.shape
     twice = {
         rand_augment(rand_augment(clip, once, first), once, second).numpy().tobytes()
         for first in tf.unstack(tf.random.split(seeds[0], 40))
@@ -139,10 +139,10 @@ def factors(strengths, count=300):
 
 
 def test_brightness_is_even_within_its_bounds():
-    found = factors(0.5)
-    assert 0.5 <= found.min() < 0.53
-    assert 1.47 < found.max() <= 1.5
-    np.testing.assert_allclose(found.mean(), 1, atol=0.05)
+    drawn = factors(0.5)
+    assert 0.5 <= drawn.min() < 0.53
+    assert 1.47 < drawn.max() <= 1.5
+    np.testing.assert_allclose(drawn.mean(), 1, atol=0.05)
 
 
 def test_jitter_by_hand(clip):
@@ -151,20 +151,20 @@ def test_jitter_by_hand(clip):
     weights = np.array([0.2989, 0.587, 0.114])
     grey = (x @ weights)[..., np.newaxis]
     for name, base in (("brightness", 0), ("contrast", grey.mean()), ("saturation", grey)):
-        found = jitter_colours(clip, DataSpec(**{name: 0.4}), SEED).numpy()
-        inside = (found > 0) & (found < 255)
+        jittered = jitter_colours(clip, DataSpec(**{name: 0.4}), SEED).numpy()
+        inside = (jittered > 0) & (jittered < 255)
         away = x - base
-        factor = (((found - base) * away)[inside].sum()) / (away[inside] ** 2).sum()
+        factor = (((jittered - base) * away)[inside].sum()) / (away[inside] ** 2).sum()
         assert 0.6 <= factor <= 1.4, name
         assert abs(factor - 1) > 0.02, name
         expected = np.clip(base + away * factor, 0, 255)
-        assert np.abs(found - expected).max() < 1.2, name
+        assert np.abs(jittered - expected).max() < 1.2, name
 
 
 def test_hue_turns_colours_and_keeps_their_value(clip):
-    found = jitter_colours(clip, DataSpec(hue=0.3), SEED).numpy()
+    jittered = jitter_colours(clip, DataSpec(hue=0.3), SEED).numpy()
     before, after = (
-        np.asarray(Image.fromarray(x).convert("HSV")) for x in (clip[0].numpy(), found[0])
+        np.asarray(Image.fromarray(x).convert("HSV")) for x in (clip[0].numpy(), jittered[0])
     )
     assert np.abs(after[..., 2].astype(int) - before[..., 2]).max() <= 1
     colourful = (before[..., 1] > 60) & (before[..., 2] > 60)
@@ -179,9 +179,9 @@ def test_all_frames_are_changed_alike(clip):
     change = tf.function(lambda seed: augment_clip({"rgb": still}, EVERYTHING, seed)["rgb"])
     results = set()
     for number in range(25):
-        found = change(tf.constant([5, number], tf.int64)).numpy()
-        np.testing.assert_array_equal(found, np.broadcast_to(found[:1], found.shape))
-        results.add(found.tobytes())
+        augmented = change(tf.constant([5, number], tf.int64)).numpy()
+        np.testing.assert_array_equal(augmented, np.broadcast_to(augmented[:1], augmented.shape))
+        results.add(augmented.tobytes())
     assert len(results) == 25
 
 
@@ -205,8 +205,8 @@ def test_equal_seeds_give_equal_clips(clip):
 
 def test_off_by_default(clip):
     given_streams = streams(clip)
-    found = augment_clip(given_streams, DataSpec(), SEED)
-    assert all(found[name] is x for name, x in given_streams.items())
+    augmented = augment_clip(given_streams, DataSpec(), SEED)
+    assert all(augmented[name] is x for name, x in given_streams.items())
 
 
 def test_streams_are_blanked_at_their_rates(clip):
@@ -215,13 +215,13 @@ def test_streams_are_blanked_at_their_rates(clip):
     drop = tf.function(lambda seed: drop_streams(streams(clip), spec, seed))
     taken = dict.fromkeys(rates, 0)
     for number in range(200):
-        found = drop(tf.constant([1, number], tf.int64))
+        dropped = drop(tf.constant([1, number], tf.int64))
         for name, x in streams(clip).items():
             blank = np.full(x.shape, NEUTRAL[name])
-            if np.array_equal(found[name], blank):
+            if np.array_equal(dropped[name], blank):
                 taken[name] += 1
             else:
-                np.testing.assert_array_equal(found[name], x)
+                np.testing.assert_array_equal(dropped[name], x)
     for name, rate in rates.items():
         np.testing.assert_allclose(taken[name] / 200, rate, atol=0.11)
     assert taken["objects"] == 0
@@ -231,5 +231,5 @@ def test_streams_are_blanked_at_their_rates(clip):
 def test_one_stream_always_stays(number, names):
     features = {name: tf.fill([2], tf.constant(7, tf.uint8)) for name in sorted(names)}
     spec = DataSpec(rgb_dropout=0.9, flow_dropout=0.9, objects_dropout=0.9)
-    found = drop_streams(features, spec, tf.constant([0, number]))
-    assert any((x.numpy() == 7).all() for x in found.values())
+    dropped = drop_streams(features, spec, tf.constant([0, number]))
+    assert any((x.numpy() == 7).all() for x in dropped.values())

@@ -64,8 +64,8 @@ def test_a_box_of_a_jpeg_is_the_box_of_the_whole(encoded, box):
     whole = decode_frame(tf.constant(encoded), "rgb", tf.constant(BOUND)).numpy()
     top, left, height, width = box
     for window in windows(encoded, tf.constant(box)):
-        found = decode_frame(tf.constant(encoded), "rgb", BOUND, tf.constant(box), window).numpy()
-        np.testing.assert_array_equal(found, whole[top : top + height, left : left + width])
+        actual = decode_frame(tf.constant(encoded), "rgb", BOUND, tf.constant(box), window).numpy()
+        np.testing.assert_array_equal(actual, whole[top : top + height, left : left + width])
 
 
 @pytest.mark.parametrize("encoded", JPEGS)
@@ -80,8 +80,8 @@ def test_every_column_may_be_a_boxs_border(encoded):
     )
     for column in range(WIDTH):
         for left, width in ((column, WIDTH - column), (0, column + 1)):
-            for found in decode(tf.constant([7, left, 40, width])):
-                np.testing.assert_array_equal(found, whole[7:47, left : left + width])
+            for actual in decode(tf.constant([7, left, 40, width])):
+                np.testing.assert_array_equal(actual, whole[7:47, left : left + width])
 
 
 @given(boxes(), st.sampled_from(["flow", "objects"]))
@@ -91,8 +91,8 @@ def test_a_box_of_other_streams(box, stream):
     assert [int(n) for n in encoded_size(encoded, stream)] == [HEIGHT, WIDTH]
     whole = decode_frame(encoded, stream, bound).numpy()
     top, left, height, width = box
-    found = decode_frame(encoded, stream, bound, tf.constant(box)).numpy()
-    np.testing.assert_array_equal(found, whole[top : top + height, left : left + width])
+    actual = decode_frame(encoded, stream, bound, tf.constant(box)).numpy()
+    np.testing.assert_array_equal(actual, whole[top : top + height, left : left + width])
 
 
 @pytest.mark.parametrize("encoded", JPEGS)
@@ -124,7 +124,7 @@ CASES = [
 def test_a_clip_is_what_whole_frames_give(spec, length, start, flip):
     record, box = record_of(length), tf.constant([9, 16, 37, 48])
     flip, begin, size = tf.constant(flip), tf.constant(start), tf.constant(length)
-    found = clip.decode_clip(record, begin, box, flip, spec, STREAMS)
+    actual = clip.decode_clip(record, begin, box, flip, spec, STREAMS)
     whole = {
         name: np.stack([decode_frame(e, name, record["flow_bound"]) for e in record[name]])
         for name in STREAMS
@@ -135,9 +135,9 @@ def test_a_clip_is_what_whole_frames_give(spec, length, start, flip):
     clips = {name: tf.constant(whole[name][numbers]) for name in ("rgb", "objects")}
     clips["flow"] = tf.constant((whole["flow"][flows] * moving).sum(1, dtype=np.float32))
     expected = geometry.crop_and_resize(clips, box, spec.size, flip)
-    np.testing.assert_array_equal(found["rgb"], expected["rgb"])
-    np.testing.assert_array_equal(found["objects"], expected["objects"][..., 0])
-    np.testing.assert_allclose(found["flow"], expected["flow"], atol=1e-4)
+    np.testing.assert_array_equal(actual["rgb"], expected["rgb"])
+    np.testing.assert_array_equal(actual["objects"], expected["objects"][..., 0])
+    np.testing.assert_allclose(actual["flow"], expected["flow"], atol=1e-4)
 
 
 @pytest.mark.parametrize("pngs", [{2}, {0, 1, 2, 3}])
@@ -146,11 +146,11 @@ def test_a_clip_may_hold_pngs_among_jpegs(pngs):
     record = {**record_of(4), "rgb": tf.constant(frames)}
     whole = np.stack([decode_frame(e, "rgb", record["flow_bound"]) for e in record["rgb"]])
     box, flip = tf.constant([9, 16, 37, 48]), tf.constant(False)
-    found = clip.decode_clip(
+    actual = clip.decode_clip(
         record, tf.constant(0), box, flip, DataSpec(frames=4, size=32), ["rgb"]
     )
     expected = geometry.crop_and_resize({"rgb": tf.constant(whole)}, box, 32, flip)
-    np.testing.assert_array_equal(found["rgb"], expected["rgb"])
+    np.testing.assert_array_equal(actual["rgb"], expected["rgb"])
 
 
 @pytest.mark.parametrize(("spec", "length", "start"), CASES)

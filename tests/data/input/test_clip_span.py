@@ -63,8 +63,8 @@ def test_frames_by_counting(spec, length, data):
         expected = [number % length for number in wanted]
     else:
         expected = [min(number, length - 1) for number in wanted]
-    found = span.frame_numbers(tf.constant(start), tf.constant(length), spec)
-    assert found.numpy().tolist() == expected
+    actual = span.frame_numbers(tf.constant(start), tf.constant(length), spec)
+    assert actual.numpy().tolist() == expected
 
 
 @given(SPECS, LENGTHS, st.data())
@@ -103,8 +103,8 @@ def test_flows_lead_from_each_frame_to_the_next(spec, length, data):
 def test_flows_of_a_short_video_by_hand(short, expected):
     """Four frames, every second one shown: 0 2 3 3 held, 0 2 0 2 looped."""
     spec = DataSpec(frames=4, frame_stride=2, short_video=short)
-    found = span.flow_numbers(tf.constant(0), tf.constant(4), spec)
-    assert found.numpy().tolist() == expected
+    actual = span.flow_numbers(tf.constant(0), tf.constant(4), spec)
+    assert actual.numpy().tolist() == expected
 
 
 FPS = 10.0
@@ -120,10 +120,10 @@ def carried(labels, start, rule, frames=10, classes=4, times=STEADY):
         "times": tf.constant(times, tf.float32),
     }
     spec = DataSpec(frames=frames, label_rule=rule)
-    found = span.clip_labels(record, tf.constant(start), classes, spec)
-    assert found.shape == [classes]
-    assert set(found.numpy().tolist()) <= {0.0, 1.0}
-    return np.flatnonzero(found.numpy()).tolist()
+    labels = span.clip_labels(record, tf.constant(start), classes, spec)
+    assert labels.shape == [classes]
+    assert set(labels.numpy().tolist()) <= {0.0, 1.0}
+    return np.flatnonzero(labels.numpy()).tolist()
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,8 @@ BOXES = [[0, 0, 80, 120], [0, 20, 80, 80], [10, 30, 40, 60], [33, 7, 41, 37]]
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("box", BOXES)
 def test_flow_still_leads_to_the_next_frame(clip, box, flip):
-    found = crop_and_resize(clip, tf.constant(box), 48, tf.constant(flip))
-    rgb, flow = found["rgb"].numpy(), found["flow"].numpy()
+    cropped = crop_and_resize(clip, tf.constant(box), 48, tf.constant(flip))
+    rgb, flow = cropped["rgb"].numpy(), cropped["flow"].numpy()
     still = warp_error(rgb, np.zeros_like(flow))
     assert warp_error(rgb, flow) < 0.15 * still
     # By hand: 3 pixels right in a box that is 120 wide are 3 * 48 / 120 pixels of 48; the mirror turns them.
@@ -62,12 +62,12 @@ def test_flow_still_leads_to_the_next_frame(clip, box, flip):
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("box", BOXES)
 def test_ids_take_the_nearest_pixels(clip, box, flip):
-    found = crop_and_resize(clip, tf.constant(box), 48, tf.constant(flip))["objects"].numpy()
+    actual = crop_and_resize(clip, tf.constant(box), 48, tf.constant(flip))["objects"].numpy()
     top, left, height, width = box
     y = np.floor((np.arange(48) + 0.5) * height / 48).astype(int) + top
     x = np.floor((np.arange(48) + 0.5) * width / 48).astype(int) + left
     expected = clip["objects"].numpy()[:, y][:, :, x]
-    np.testing.assert_array_equal(found, expected[:, :, ::-1] if flip else expected)
+    np.testing.assert_array_equal(actual, expected[:, :, ::-1] if flip else expected)
 
 
 def test_pixels_by_hand():
@@ -75,11 +75,11 @@ def test_pixels_by_hand():
     grey = np.zeros((1, 3, 4, 3), np.uint8)
     grey[0, 1:3, 1:3, :] = np.array([[0, 100], [50, 200]])[..., np.newaxis]
     box = tf.constant([1, 1, 2, 2])
-    found = crop_and_resize({"rgb": tf.constant(grey)}, box, 4, tf.constant(False))["rgb"]
+    actual = crop_and_resize({"rgb": tf.constant(grey)}, box, 4, tf.constant(False))["rgb"]
     weights = np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])
     expected = np.rint(weights @ np.array([[0, 100], [50, 200]]) @ weights.T)
-    assert found.dtype == tf.uint8
-    assert np.abs(found[0, ..., 0].numpy() - expected).max() <= 1e-6
+    assert actual.dtype == tf.uint8
+    assert np.abs(actual[0, ..., 0].numpy() - expected).max() <= 1e-6
 
 
 def test_the_same_inside_tf_data(clip):

@@ -56,17 +56,17 @@ def test_mixup_mixes_streams_as_labels(batch):
         features, targets = mixed(batch, DataSpec(mixup_alpha=1.0), seed)
         np.testing.assert_allclose(targets["labels"].sum(1), 1, rtol=1e-6)
         partner, share = partner_and_share(targets["labels"])
-        own = np.arange(BATCH)
-        assert (partner != own).all()
-        values = share * own + (1 - share) * partner
+        indices = np.arange(BATCH)
+        assert (partner != indices).all()
+        values = share * indices + (1 - share) * partner
         expected = {"rgb": 20 + 60 * values, "flow": values}
-        expected["objects"] = np.where(share >= 0.5, own, partner)
+        expected["objects"] = np.where(share >= 0.5, indices, partner)
         for name, tolerance in (("rgb", 0.501), ("flow", 1e-5), ("objects", 0)):
             x = features[name]
             wanted = expected[name].reshape(-1, *[1] * (x.ndim - 1))
             assert np.abs(x - wanted).max() <= tolerance, name
             assert x.dtype == batch[0][name].dtype
-        np.testing.assert_array_equal(targets["video"], own)
+        np.testing.assert_array_equal(targets["video"], indices)
 
 
 def test_cutmix_cuts_one_box_out_of_all_streams(batch):
@@ -103,9 +103,9 @@ def test_masked_rows_neither_give_nor_take(batch, spec):
     features, targets = batch
     masked = {**targets, "mask": tf.constant([1.0, 0.0, 1.0, 1.0])}
     for seed in seeds(8):
-        found, after = mixed((features, masked), spec, seed)
+        streams, after = mixed((features, masked), spec, seed)
         np.testing.assert_array_equal(after["labels"][1], [0, 1, 0, 0])
-        np.testing.assert_array_equal(found["rgb"][1], features["rgb"][1])
+        np.testing.assert_array_equal(streams["rgb"][1], features["rgb"][1])
         assert (after["labels"][[0, 2, 3], 1] == 0).all()
         np.testing.assert_array_equal(after["mask"], masked["mask"])
 
@@ -141,22 +141,22 @@ def test_boxes_are_cut_off_at_borders_only(share, size, number):
     (box,) = cut_boxes(tf.constant([share]), size, tf.constant([0, number])).numpy()
     side = int(np.float32(np.sqrt(np.float32(1 - np.float32(share))) * np.float32(size)))
     rows, columns = (np.flatnonzero(box.any(axis)) for axis in (1, 0))
-    for found in (rows, columns):
-        assert len(found) <= side
-        if 0 < len(found) < side:
-            assert found[0] == 0 or found[-1] == size - 1
+    for places in (rows, columns):
+        assert len(places) <= side
+        if 0 < len(places) < side:
+            assert places[0] == 0 or places[-1] == size - 1
     assert box.sum() == len(rows) * len(columns)
 
 
 def test_parts_alone(batch):
     features, _ = batch
     partner = tf.constant([1, 2, 3, 0])
-    kept = mixup(features, partner, tf.ones(BATCH))
+    unmixed = mixup(features, partner, tf.ones(BATCH))
     taken = mixup(features, partner, tf.zeros(BATCH))
     boxes = tf.ones([BATCH, SIZE, SIZE], tf.bool)
     cut = cutmix(features, partner, boxes)
     for name, x in features.items():
-        np.testing.assert_array_equal(kept[name], x)
+        np.testing.assert_array_equal(unmixed[name], x)
         np.testing.assert_array_equal(taken[name], tf.gather(x, partner))
         np.testing.assert_array_equal(cut[name], tf.gather(x, partner))
 
@@ -167,6 +167,6 @@ def test_streams_alone(batch):
     for name in features:
         for spec in (DataSpec(mixup_alpha=1.0), DataSpec(cutmix_alpha=1.0)):
             spec = dataclasses.replace(spec)
-            found, _ = mix_batch({name: features[name]}, targets, spec, seeds(1)[0])
+            streams, _ = mix_batch({name: features[name]}, targets, spec, seeds(1)[0])
             whole, _ = mix_batch(features, targets, spec, seeds(1)[0])
-            np.testing.assert_array_equal(found[name], whole[name])
+            np.testing.assert_array_equal(streams[name], whole[name])

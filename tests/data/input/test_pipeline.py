@@ -41,8 +41,8 @@ def batches(split, spec, *, training, streams=("rgb",), count=None, context=None
     return list(dataset.as_numpy_iterator())
 
 
-def videos_of(found):
-    return [int(v) for _, targets in found for v in targets["video"]]
+def videos_of(fed):
+    return [int(v) for _, targets in fed for v in targets["video"]]
 
 
 def assert_equal(first, second):
@@ -102,23 +102,23 @@ def test_a_resumed_run_is_changed_and_mixed_as_it_would_have_been(split, plain):
 
 
 def test_the_seed_changes_order_and_crops(split, plain):
-    found = [
+    seeded = [
         batches(split, dataclasses.replace(plain, seed=seed), training=True, count=VIDEOS)
         for seed in (0, 1)
     ]
-    assert videos_of(found[0]) != videos_of(found[1])
+    assert videos_of(seeded[0]) != videos_of(seeded[1])
 
 
 def test_pipelines_share_every_epoch_without_overlap_or_loss(split, plain):
     """Seven videos over two and three pipelines: together they see what one alone would see."""
     alone = batches(split, dataclasses.replace(plain, batch_size=6), training=True, count=14)
     for pipelines in (2, 3):
-        found = []
+        shares = []
         for number in range(pipelines):
             context = tf.distribute.InputContext(pipelines, number, pipelines)
             spec = dataclasses.replace(plain, batch_size=6)
-            found.append(videos_of(batches(split, spec, training=True, count=14, context=context)))
-        assert [v for row in zip(*found, strict=True) for v in row] == videos_of(alone)
+            shares.append(videos_of(batches(split, spec, training=True, count=14, context=context)))
+        assert [v for row in zip(*shares, strict=True) for v in row] == videos_of(alone)
 
 
 def test_resuming_with_several_pipelines(split, plain):
@@ -207,9 +207,9 @@ def test_flow_over_skipped_frames_is_their_sum(make_split, encoded_frames, plain
     first = greys[0]  # the centred clip of seven frames out of eight
     assert greys == [first, first + 2, first + 4, first + 6]
     expected = [sum(flows[(first + 2 * n + k) % 8][0] for k in range(2)) for n in range(4)]
-    found = features["flow"][0, :, 0, 0]
-    np.testing.assert_allclose(found[:, 0], expected, atol=step)
-    np.testing.assert_allclose(found[:, 1], np.array(expected) / -2, atol=step)
+    flow = features["flow"][0, :, 0, 0]
+    np.testing.assert_allclose(flow[:, 0], expected, atol=step)
+    np.testing.assert_allclose(flow[:, 1], np.array(expected) / -2, atol=step)
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ def test_nothing_moves_where_a_short_video_is_held_or_begins_again(
     spec = dataclasses.replace(plain, batch_size=1, frames=6, short_video=short)
     for training in (False, True):
         ((features, _),) = batches(split, spec, training=training, streams=STREAMS, count=1)
-        found = features["flow"][0, :, 0, 0, 0]
-        np.testing.assert_allclose(found, expected, atol=10 / 127)
-        assert (found[np.equal(expected, 0)] == 0).all()
+        flow = features["flow"][0, :, 0, 0, 0]
+        np.testing.assert_allclose(flow, expected, atol=10 / 127)
+        assert (flow[np.equal(expected, 0)] == 0).all()
 
 
 def test_a_single_frame_is_a_clip(make_split, stored_videos, plain):
@@ -251,12 +251,12 @@ def test_a_single_frame_is_a_clip(make_split, stored_videos, plain):
 
 def test_evaluation_sees_every_view_and_crop_in_order_and_masks_the_filling(split, plain):
     spec = dataclasses.replace(plain, batch_size=4, views=2, crops=3)
-    found = batches(split, spec, training=False)
-    mask = np.concatenate([targets["mask"] for _, targets in found])
+    fed = batches(split, spec, training=False)
+    mask = np.concatenate([targets["mask"] for _, targets in fed])
     real = VIDEOS * 6
     assert mask.tolist() == [1.0] * real + [0.0] * (-real % 4)
-    assert videos_of(found)[:real] == [n for n in range(VIDEOS) for _ in range(6)]
-    greys = np.concatenate([features["rgb"][:, 0, 0, 0, 0] for features, _ in found])
+    assert videos_of(fed)[:real] == [n for n in range(VIDEOS) for _ in range(6)]
+    greys = np.concatenate([features["rgb"][:, 0, 0, 0, 0] for features, _ in fed])
     # Views begin at frames 0 and 4 of eight, each three times, one for each crop.
     assert greys[:real].tolist() == [10 * n + s for n in range(VIDEOS) for s in (0, 0, 0, 4, 4, 4)]
 
@@ -283,9 +283,9 @@ def test_evaluation_over_pipelines_is_whole_and_equally_long(
     seen, lengths = [], set()
     for number in range(pipelines):
         context = tf.distribute.InputContext(pipelines, number, replicas)
-        found = batches(split, spec, training=False, context=context)
-        lengths.add(len(found))
-        for _, targets in found:
+        fed = batches(split, spec, training=False, context=context)
+        lengths.add(len(fed))
+        for _, targets in fed:
             assert targets["mask"].shape == (batch // replicas,)
             seen += targets["video"][targets["mask"] == 1].tolist()
     assert sorted(seen) == list(range(VIDEOS))
@@ -312,8 +312,8 @@ def test_label_rules_reach_the_clips(make_split, encoded_frames, plain):
         ("any_overlap", [[1, 0], [0, 1]]),
         ("half_overlap", [[1, 0], [0, 1]]),
     ):
-        found = batches(split, dataclasses.replace(spec, label_rule=rule), training=False)
-        assert [targets["labels"][0].tolist() for _, targets in found] == expected
+        fed = batches(split, dataclasses.replace(spec, label_rule=rule), training=False)
+        assert [targets["labels"][0].tolist() for _, targets in fed] == expected
 
 
 # Shapes and mistakes.
@@ -342,10 +342,10 @@ def test_shapes_are_static(split, plain, training):
 def test_any_streams_can_be_read_alone(split, plain, streams):
     everything = batches(split, plain, training=False, streams=STREAMS)
     some = batches(split, plain, training=False, streams=streams)
-    for (found, _), (whole, _) in zip(some, everything, strict=True):
-        assert set(found) == set(streams)
+    for (actual, _), (whole, _) in zip(some, everything, strict=True):
+        assert set(actual) == set(streams)
         for name in streams:
-            np.testing.assert_array_equal(found[name], whole[name])
+            np.testing.assert_array_equal(actual[name], whole[name])
 
 
 def test_only_frames_of_the_clip_are_decoded(make_split, encoded_frames, plain):

@@ -51,11 +51,11 @@ def test_halves_share_out_all_records(num_records, seed):
 
 
 def test_a_half_is_gone_through_by_epochs_wherever_it_is_begun():
-    for half, own in enumerate(halves(9, 3)):
-        own = own.numpy().tolist()
+    for half, positions in enumerate(halves(9, 3)):
+        positions = positions.numpy().tolist()
         whole = list(training_order(9, 3, 0, half).take(20).as_numpy_iterator())
-        epochs = [[int(p) for _, p in whole[i : i + len(own)]] for i in (0, len(own))]
-        assert [sorted(epoch) for epoch in epochs] == [own, own]
+        epochs = [[int(p) for _, p in whole[i : i + len(positions)]] for i in (0, len(positions))]
+        assert [sorted(epoch) for epoch in epochs] == [positions, positions]
         assert epochs[0] != epochs[1]
         begun = list(training_order(9, 3, 7, half).take(13).as_numpy_iterator())
         assert begun == whole[7:]

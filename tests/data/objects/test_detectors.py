@@ -20,8 +20,8 @@ def test_a_talking_face_is_found_where_it_is(footage):
     """In carphone a man's face fills the middle; often it is turned away."""
     frames = [f.rgb for f in decode(footage["carphone_pristine"])][::12]
     masks = np.stack([opencv_detectors()(rgb) == FACE for rgb in frames])
-    found = masks.any((1, 2))
-    assert found.mean() >= 0.3
+    has_face = masks.any((1, 2))
+    assert has_face.mean() >= 0.3
     y, x = np.argwhere(masks.mean(0) == masks.mean(0).max()).mean(0)
     assert 30 < y < 110
     assert 50 < x < 130

@@ -32,9 +32,9 @@ IDS = np.random.default_rng(0).integers(0, 256, (4, 6), np.uint8)
 def test_ids_are_read_as_they_are(tmp_path, kind):
     ids = IDS.astype(np.uint16) if kind == "16 bits" else IDS
     write(tmp_path / "v", 1, ids, palette=kind == "palette")
-    found = IdImages(tmp_path / "v")(frame())
-    assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, IDS)
+    actual = IdImages(tmp_path / "v")(frame())
+    assert actual.dtype == np.uint8
+    np.testing.assert_array_equal(actual, IDS)
 
 
 def test_larger_images_are_resized_by_the_nearest_pixel(tmp_path):
@@ -48,14 +48,14 @@ def test_images_follow_frames_through_retiming(tmp_path, write_mp4):
     for number in range(9):
         write(tmp_path / "ids" / "a", number, np.full((32, 48), number, np.uint8))
     spec = PrepareSpec(objects=f"png:{tmp_path}/ids")
-    found = video_streams(
+    items = video_streams(
         video,
         short_side=None,
         fps=12.5,
         flow="none",
         objects=object_source(spec, "a.mp4"),
     )
-    assert [int(item.objects[0, 0]) for item in found] == [0, 2, 4, 6, 8]
+    assert [int(item.objects[0, 0]) for item in items] == [0, 2, 4, 6, 8]
 
 
 @pytest.mark.parametrize(("images", "allowed"), [(5, True), (6, False), (4, False)])
@@ -65,12 +65,12 @@ def test_there_is_an_image_for_each_frame_and_no_more(tmp_path, write_mp4, image
     for number in range(images):
         write(tmp_path / "ids" / "a", number, np.zeros((32, 48), np.uint8))
     source = object_source(PrepareSpec(objects=f"png:{tmp_path}/ids"), "a.mp4")
-    found = video_streams(video, short_side=None, fps=fps, flow="none", objects=source)
+    items = video_streams(video, short_side=None, fps=fps, flow="none", objects=source)
     if allowed:
-        assert len(list(found)) == (5 if fps is None else 3)
+        assert len(list(items)) == (5 if fps is None else 3)
         return
     with pytest.raises(VideoError, match=f"There are {images}; the video has"):
-        list(found)
+        list(items)
 
 
 @pytest.mark.parametrize(

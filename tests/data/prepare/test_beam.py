@@ -63,8 +63,8 @@ def test_the_users_options_override_the_direct_runners_own():
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
     spec = PrepareSpec(runner="DirectRunner", workers=3)
-    own = PipelineOptions(beam._default_options(spec, 9)).view_as(DirectOptions)
-    assert (own.direct_num_workers, own.direct_running_mode) == (3, "multi_threading")
+    options = PipelineOptions(beam._default_options(spec, 9)).view_as(DirectOptions)
+    assert (options.direct_num_workers, options.direct_running_mode) == (3, "multi_threading")
     options = [*beam._default_options(spec, 9), "--direct_num_workers=5"]
     assert PipelineOptions(options).view_as(DirectOptions).direct_num_workers == 5
     assert beam._default_options(PrepareSpec(runner="FlinkRunner"), 9) == []

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_vision import formats
 from official_vision.data.annotations import read_manifest
 from official_vision.data.annotations.manifest import Label, Manifest, VideoRow
 from official_vision.data.prepare import beam, shard_task
@@ -98,12 +99,12 @@ def test_videos_lie_in_shards_in_the_order_of_the_file(spec):
     assert index.shards[0].file == "shard-00000-of-00003.tfrecord"
     assert index.videos == tuple(f"v{n}" for n in range(8))
     assert index == Index.read(prepare.Path(spec.output) / "train")
-    found = records(spec)
-    assert [int(record["video"]) for record in found] == list(range(8))
-    assert [record["rgb"].numpy().tolist() for record in found] == [
+    stored = records(spec)
+    assert [int(record["video"]) for record in stored] == list(range(8))
+    assert [record["rgb"].numpy().tolist() for record in stored] == [
         [b"v%d" % n] * 2 for n in range(8)
     ]
-    assert [record["label_index"].numpy().tolist() for record in found] == [
+    assert [record["label_index"].numpy().tolist() for record in stored] == [
         [n % 2] for n in range(8)
     ]
 
@@ -204,10 +205,25 @@ def test_other_settings_into_the_same_output_are_refused(spec, change, named):
 @pytest.mark.usefixtures("fake")
 def test_a_plan_of_another_form_is_refused(spec):
     run(spec)
-    for content in ("[1]", '{"settings": 3, "videos": "a"}', "{}"):
-        (Path(spec.output) / "train" / "plan.json").write_text(content)
-        with pytest.raises(UserError, match=r"form in which it was written\. Received: \S*plan"):
+    path = Path(spec.output) / "train" / "plan.json"
+    formats.PREPARATION.write(path, {"settings": 3, "videos": "a"})
+    with pytest.raises(UserError, match=r"form in which it was written\. Received: \S*plan"):
+        run(spec)
+    for content in ("[1]", "{}"):
+        path.write_text(content)
+        with pytest.raises(UserError, match=r"must say that it has format .* Received: \S*plan"):
             run(spec)
+
+
+def test_a_shard_whose_report_has_another_version_is_written_again(fake, spec):
+    run(spec)
+    before = output_of(spec)
+    path = Path(spec.output) / "train" / "shard-00001-of-00003.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 0'))
+    fake.log.clear()
+    run(spec)
+    assert fake.log == ["v3", "v4", "v5"]
+    assert output_of(spec) == before
 
 
 @pytest.mark.usefixtures("fake")
@@ -280,7 +296,9 @@ def test_the_index_says_how_its_own_videos_are_labelled(fake, spec, monkeypatch)
         "v4": (Label(1, 5.0, 6.0),),
         "v5": (Label(1, 0.0, 3.95),),
     }
-    rows = tuple(VideoRow(n, f"{n}.mp4", "train", own, 0.0, 4.0) for n, own in labels.items())
+    rows = tuple(
+        VideoRow(n, f"{n}.mp4", "train", row_labels, 0.0, 4.0) for n, row_labels in labels.items()
+    )
     index = run(spec, Manifest(CLASSES, rows))
     assert index.labelling == Labelling(without="v4", several="v2", timed="v3")
     # The shards are there already, and say how long their videos are.

@@ -23,9 +23,9 @@ from official_vision.data.storage.index import Index
 )
 def test_hue_is_direction_and_saturation_is_speed(flow, colour):
     pixels = np.broadcast_to(np.float32(flow), (3, 4, 2))
-    found = flow_colours(pixels, full_scale=4.0)
-    assert found.dtype == np.uint8
-    assert np.abs(found.astype(int) - colour).max() <= 6
+    actual = flow_colours(pixels, full_scale=4.0)
+    assert actual.dtype == np.uint8
+    assert np.abs(actual.astype(int) - colour).max() <= 6
 
 
 def test_the_fastest_pixel_sets_the_scale_but_noise_stays_pale():
@@ -68,7 +68,7 @@ def test_the_legend_names_what_is_shown_the_commonest_first(make_split, stored_v
     assert "objects" in index.streams
     frames = [np.full((4, 4), 1, np.uint8), np.zeros((4, 4), np.uint8)]
     frames[0][0] = 200
-    encoded = [cv2.imencode(".png", own)[1].tobytes() for own in frames]
+    encoded = [cv2.imencode(".png", image)[1].tobytes() for image in frames]
     one, other = ({"rgb": [e], "objects": [e], "flow_bound": 20.0} for e in encoded)
     index = dataclasses.replace(index, object_classes=("none", "person"))
     keys = preview._legend([preview._decoded([one, one, one, other], ("rgb", "objects"))], index)

@@ -104,8 +104,8 @@ def test_damage_is_named(split, damage, training):
     ):
         for _ in dataset(folder, index, training=training).take(20):
             pass
-    found = re.search(rf"Received: 'v(\d)' at byte \d+ of {path}: {reason}\.", str(raised.value))
-    assert int(found[1]) in lost
+    match = re.search(rf"Received: 'v(\d)' at byte \d+ of {path}: {reason}\.", str(raised.value))
+    assert int(match[1]) in lost
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -136,12 +136,12 @@ def test_skipping_leaves_the_order_of_training_as_it_was(split):
     flip_byte(folder / index.shards[1].file, 0)
     after = list(dataset(folder, index, training=True, damaged="skip").take(12))
     lost = 0
-    for (clean, targets), (features, found) in zip(before, after, strict=True):
-        kept = found["mask"].numpy() > 0
-        np.testing.assert_array_equal(kept, targets["video"] != 2)
-        np.testing.assert_array_equal(features["rgb"][kept], clean["rgb"][kept])
-        np.testing.assert_array_equal(found["labels"][kept], targets["labels"][kept])
-        lost += np.sum(~kept)
+    for (clean, targets), (features, targets_after) in zip(before, after, strict=True):
+        is_real = targets_after["mask"].numpy() > 0
+        np.testing.assert_array_equal(is_real, targets["video"] != 2)
+        np.testing.assert_array_equal(features["rgb"][is_real], clean["rgb"][is_real])
+        np.testing.assert_array_equal(targets_after["labels"][is_real], targets["labels"][is_real])
+        lost += np.sum(~is_real)
     assert lost == 4  # once in each of four epochs
 
 
@@ -190,10 +190,10 @@ def test_or_blank_gives_what_is_made_or_zeros():
         one = tf.debugging.check_numerics(1 / denominator, "infinite")
         return {"one": one, "text": tf.repeat("a", tf.cast(denominator, tf.int32))}
 
-    found = or_blank(lambda: make(tf.constant(2.0)))
-    assert (float(found["one"]), found["text"].numpy().tolist()) == (0.5, [b"a", b"a"])
-    found = or_blank(lambda: make(tf.constant(0.0)))
-    assert (float(found["one"]), found["text"].numpy().tolist()) == (0.0, [])
+    made = or_blank(lambda: make(tf.constant(2.0)))
+    assert (float(made["one"]), made["text"].numpy().tolist()) == (0.5, [b"a", b"a"])
+    made = or_blank(lambda: make(tf.constant(0.0)))
+    assert (float(made["one"]), made["text"].numpy().tolist()) == (0.0, [])
     assert int(or_blank(empty.get_single_element)) == 0
 
 
@@ -206,12 +206,12 @@ def test_rows_that_fail_are_blank_and_the_others_stay_in_their_places(failing):
 
     @tf.function
     def rows():
-        found = rows_or_blank(make, 4, tf.range(4, dtype=tf.int64), tf.constant(list("abcd")))
-        assert [x.shape.as_list() for x in found.values()] == [[4, 2], [4], [4]]
-        return found
+        made = rows_or_blank(make, 4, tf.range(4, dtype=tf.int64), tf.constant(list("abcd")))
+        assert [x.shape.as_list() for x in made.values()] == [[4, 2], [4], [4]]
+        return made
 
-    found = rows()
-    kept = [number not in failing for number in range(4)]
-    assert found["ten"].numpy().tolist() == [[10 * n * kept[n]] * 2 for n in range(4)]
-    assert found["bytes"].numpy().tolist() == kept
-    assert found["text"].numpy().tolist() == [b"abcd"[n : n + 1] * kept[n] for n in range(4)]
+    made = rows()
+    whole = [number not in failing for number in range(4)]
+    assert made["ten"].numpy().tolist() == [[10 * n * whole[n]] * 2 for n in range(4)]
+    assert made["bytes"].numpy().tolist() == whole
+    assert made["text"].numpy().tolist() == [b"abcd"[n : n + 1] * whole[n] for n in range(4)]

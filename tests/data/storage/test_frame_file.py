@@ -24,9 +24,9 @@ def test_they_are_read_one_by_one(tmp_path):
     with open(tmp_path / "frames", "wb") as file:
         append_frame(file, {"rgb": b"a" * 10_000})
         append_frame(file, {"rgb": b"b"})
-        found = read_frames(tmp_path / "frames")
+        frames = read_frames(tmp_path / "frames")
         file.flush()
-        assert next(found) == {"rgb": b"a" * 10_000}
+        assert next(frames) == {"rgb": b"a" * 10_000}
         append_frame(file, {"rgb": b"c"})
         file.flush()
-        assert [frame["rgb"] for frame in found] == [b"b", b"c"]
+        assert [frame["rgb"] for frame in frames] == [b"b", b"c"]

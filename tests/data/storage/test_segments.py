@@ -107,9 +107,9 @@ def test_the_rest_of_the_shard_is_not_read(tmp_path, make_split_in):
     videos = [StoredVideo(f"v{n}", n, 25.0, [], 20.0, {"rgb": frames}) for n in range(2)]
     segments = segments_of(*make_split_in(tmp_path, videos, segment_frames=16))
     before = bytes_read()
-    found = segments.window(tf.constant(1), tf.constant(490), 8, ("rgb",))["rgb"]
+    frames_read = segments.window(tf.constant(1), tf.constant(490), 8, ("rgb",))["rgb"]
     assert bytes_read() - before < 2 * 16 * 20_000 + 300_000
-    assert found.numpy().tolist() == frames[490:498]
+    assert frames_read.numpy().tolist() == frames[490:498]
 
 
 def test_places_are_those_of_the_index_and_survive_its_file(split):

@@ -26,9 +26,9 @@ def test_frames_are_decoded_as_opencv_does(texture, graph):
     rgb = np.stack([texture(21, 34, seed) for seed in range(3)], -1)
     jpeg = cv2.imencode(".jpg", rgb[..., ::-1])[1]
     expected = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)[..., ::-1]
-    found = decode(tf.constant(jpeg.tobytes()), "rgb", tf.constant(1.0)).numpy()
-    assert np.abs(found - expected.astype(int)).max() <= 4
-    assert np.abs(found - expected.astype(int)).mean() < 0.5
+    actual = decode(tf.constant(jpeg.tobytes()), "rgb", tf.constant(1.0)).numpy()
+    assert np.abs(actual - expected.astype(int)).max() <= 4
+    assert np.abs(actual - expected.astype(int)).mean() < 0.5
 
     codes = np.random.default_rng(0).integers(1, 256, (2, 21, 34), dtype=np.uint8)
     png = tf.constant(cv2.imencode(".png", np.concatenate(codes))[1].tobytes())

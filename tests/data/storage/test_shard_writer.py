@@ -42,16 +42,18 @@ def test_segments_keep_everything(
     assert len(records) == len(entry.offsets) == 2 * -(-len(frames) // segment_frames)
     for number, record in enumerate(records[: len(records) // 2]):
         first = number * segment_frames
-        own = frames[first : first + segment_frames]
-        found = parse(tf.constant(record), tuple(ENCODED_KEYS))
-        assert found["id"].numpy().decode() == video_id
-        assert (found["video"], found["fps"], found["flow_bound"]) == (row, fps, 20.0)
-        assert found["label_index"].numpy().tolist() == [label[0] for label in labels]
-        assert found["label_start"].numpy().tolist() == [label[2] for label in labels]
-        assert found["label_end"].numpy().tolist() == [label[3] for label in labels]
-        np.testing.assert_allclose(found["times"], times[first : first + len(own) + 1], rtol=1e-6)
+        segment = frames[first : first + segment_frames]
+        parsed = parse(tf.constant(record), tuple(ENCODED_KEYS))
+        assert parsed["id"].numpy().decode() == video_id
+        assert (parsed["video"], parsed["fps"], parsed["flow_bound"]) == (row, fps, 20.0)
+        assert parsed["label_index"].numpy().tolist() == [label[0] for label in labels]
+        assert parsed["label_start"].numpy().tolist() == [label[2] for label in labels]
+        assert parsed["label_end"].numpy().tolist() == [label[3] for label in labels]
+        np.testing.assert_allclose(
+            parsed["times"], times[first : first + len(segment) + 1], rtol=1e-6
+        )
         for stream in ENCODED_KEYS:
-            assert found[stream].numpy().tolist() == own
+            assert parsed[stream].numpy().tolist() == segment
         feature = tf.train.SequenceExample.FromString(record).context.feature
         assert list(feature["clip/first_frame"].int64_list.value) == [first]
         assert [text.decode() for text in feature["clip/label/text"].bytes_list.value] == [

@@ -91,9 +91,9 @@ def test_clips_show_their_frames(made, footage):
     source = [f.rgb for f in decode(footage["carphone_pristine"], 96)]
     clips = [clip for clip in plan_clips("carphone", len(source)) if clip.split == "train"]
     for clip in clips:
-        found = [frame.rgb for frame in decode(output / "clips" / clip.name)]
-        assert len(found) == CLIP_FRAMES
-        for rgb, number in zip(found, clip.frames, strict=True):
+        shown = [frame.rgb for frame in decode(output / "clips" / clip.name)]
+        assert len(shown) == CLIP_FRAMES
+        for rgb, number in zip(shown, clip.frames, strict=True):
             height, width = rgb.shape[:2]
             errors = {
                 n: np.abs(rgb - source[n][:height, :width].astype(float)).mean()

@@ -86,5 +86,7 @@ def test_files_say_what_was_planned(footage, tmp_path, monkeypatch):
         paths = sorted((tmp_path / "ids" / clip.name).iterdir())
         ids = [cv2.imread(str(path), cv2.IMREAD_UNCHANGED) for path in paths]
         halves = [LIVE, OTHER] if clip.live == 0 else [OTHER, LIVE]
-        assert [int(own.max()) for own in ids] == [h for h in halves for _ in range(FRAMES // 2)]
-        assert all((own > 0).sum() == (SIZE // 2) ** 2 for own in ids)
+        assert [int(picture.max()) for picture in ids] == [
+            h for h in halves for _ in range(FRAMES // 2)
+        ]
+        assert all((picture > 0).sum() == (SIZE // 2) ** 2 for picture in ids)

@@ -92,7 +92,7 @@ def moved(seconds, from_number=0):
     return change
 
 
-def held(seconds, at_number):
+def held_until(seconds, at_number):
     """A change for `remux`: a packet lasts so long."""
 
     def change(number, packet):

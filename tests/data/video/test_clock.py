@@ -18,10 +18,10 @@ def times(stamps, step=0.04, start=None, longest=10.0, durations=(0.0,) * 40):
 
 @given(STAMPS, st.one_of(st.none(), st.floats(-100, 100)), st.sampled_from([0.001, 0.04, 1.0]))
 def test_times_rise_whatever_a_file_says(stamps, start, step):
-    found, clock = times(stamps, step, start)
-    assert found[0] >= 0
-    assert all(later > earlier for earlier, later in itertools.pairwise(found))
-    assert clock.end_sec > found[-1]
+    actual, clock = times(stamps, step, start)
+    assert actual[0] >= 0
+    assert all(later > earlier for earlier, later in itertools.pairwise(actual))
+    assert clock.end_sec > actual[-1]
     assert clock.untimed == stamps.count(None)
 
 
@@ -32,22 +32,22 @@ def test_times_rise_whatever_a_file_says(stamps, start, step):
 )
 def test_rising_times_are_believed(first, gaps, late):
     stamps = first + np.cumsum([0, *gaps])
-    found, clock = times(stamps.tolist(), start=first - late)
-    np.testing.assert_allclose(found, stamps - first + late, atol=1e-9)
+    actual, clock = times(stamps.tolist(), start=first - late)
+    np.testing.assert_allclose(actual, stamps - first + late, atol=1e-9)
     assert clock.jumps == []
 
 
 def test_frames_without_times_come_one_step_after_another():
-    found, clock = times([None, None, None, 0.2, None, 0.3], step=0.05)
-    np.testing.assert_allclose(found, [0, 0.05, 0.1, 0.2, 0.25, 0.3])
+    actual, clock = times([None, None, None, 0.2, None, 0.3], step=0.05)
+    np.testing.assert_allclose(actual, [0, 0.05, 0.1, 0.2, 0.25, 0.3])
     assert clock.untimed == 4
 
 
 def test_jumps_go_on_where_the_frame_before_ended():
     """A leap, a new beginning, and another leap; the frame before the first lasts half a second."""
     stamps = [5.0, 5.04, 100.0, 100.04, 3.0, 3.04, 13.05, 13.09]
-    found, clock = times(stamps, durations=[0, 0.5, *[0] * 6])
-    np.testing.assert_allclose(found, [0, 0.04, 0.54, 0.58, 0.62, 0.66, 0.7, 0.74])
+    actual, clock = times(stamps, durations=[0, 0.5, *[0] * 6])
+    np.testing.assert_allclose(actual, [0, 0.04, 0.54, 0.58, 0.62, 0.66, 0.7, 0.74])
     at, by = zip(*clock.jumps, strict=True)
     np.testing.assert_allclose(at, [0.54, 0.62, 0.7])
     np.testing.assert_allclose(by, [94.46, -97.08, 9.97])
@@ -57,8 +57,8 @@ def test_jumps_go_on_where_the_frame_before_ended():
 
 def test_small_falls_and_equal_times_are_passed_in_small_steps():
     """So that the frames after them are at their times again."""
-    found, clock = times([0.0, 0.04, 0.04, 0.03, 0.08, 0.12])
-    np.testing.assert_allclose(found, [0, 0.04, 0.044, 0.048, 0.08, 0.12])
+    actual, clock = times([0.0, 0.04, 0.04, 0.03, 0.08, 0.12])
+    np.testing.assert_allclose(actual, [0, 0.04, 0.044, 0.048, 0.08, 0.12])
     assert clock.jumps == []
 
 

@@ -280,7 +280,7 @@ def test_sound_alone_is_no_video(tmp_path):
         sound.sample_rate = 8000
         container.mux(stream.encode(sound))
         container.mux(stream.encode())
-    with pytest.raises(VideoError, match="holds no video stream"):
+    with pytest.raises(VideoError, match="has no video stream"):
         probe(path)
 
 

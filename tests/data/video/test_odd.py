@@ -80,8 +80,8 @@ def test_joined_transport_streams_run_on(tmp_path, offset, bf):
         ((second, first), [*range(10, 20), *range(10)]),
     ):
         path = odd.joined(tmp_path / "joined.ts", *parts)
-        found, times, report = seen(path)
-        assert found == list(numbers)
+        shown, times, report = seen(path)
+        assert shown == list(numbers)
         np.testing.assert_allclose(times, np.arange(20) / 25, atol=1e-3)
         assert "the clock jumps by" in " ".join(report.lines())
         assert levels(decode(path, fps=12.5)) == list(numbers)[::2]
@@ -269,5 +269,5 @@ def test_frames_after_a_broken_packet_keep_their_times_in_avi(tmp_path):
 
 def test_a_cover_picture_alone_is_no_video(tmp_path):
     path = odd.song(tmp_path / "song.m4a")
-    with pytest.raises(VideoError, match="holds no video stream, only a cover picture"):
+    with pytest.raises(VideoError, match="has no video stream, only a cover picture"):
         probe(path)

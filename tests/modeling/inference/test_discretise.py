@@ -84,7 +84,7 @@ def test_lite_blocks_and_head_are_carried_over() -> None:
 
 def test_a_block_left_with_one_input_computes_what_closed_connections_do() -> None:
     """Its strength and 1x1 convolution move into the first module; both widths of input."""
-    for kept, closed in ((0, [1, 2]), (1, [0, 2]), (2, [0, 1])):
+    for remaining, closed in ((0, [1, 2]), (1, [0, 2]), (2, [0, 1])):
         model = small.network(small.architecture())
         # Peers of node 4 must stay where pruning leaves them.
         decide(model)
@@ -92,7 +92,7 @@ def test_a_block_left_with_one_input_computes_what_closed_connections_do() -> No
         discrete = to_discrete(model, threshold=1e-3)
         blocks = [node for node in discrete.architecture.nodes if isinstance(node, Block)]
         block = next(node for node in blocks if node.level == 2)
-        assert len(block.inputs) == 1, kept
+        assert len(block.inputs) == 1, remaining
         assert_same_logits(model, discrete)
 
 

@@ -28,29 +28,32 @@ def live_network(**settings):
 )
 def test_logits_stay(settings: dict) -> None:
     model = live_network(**settings)
-    answer = folded(model)
-    expected, found = small.logits(model, small.clips()), small.logits(answer, small.clips())
-    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    without_norms = folded(model)
+    expected, actual = (
+        small.logits(model, small.clips()),
+        small.logits(without_norms, small.clips()),
+    )
+    np.testing.assert_allclose(actual, expected, atol=1e-5 * np.abs(expected).max())
     norms = tf_keras.layers.BatchNormalization
-    assert not any(isinstance(layer, norms) for layer in answer._flatten_layers())
+    assert not any(isinstance(layer, norms) for layer in without_norms._flatten_layers())
 
 
 def test_the_network_itself_is_left_as_it_is() -> None:
     model = live_network(graph=small.architecture())
     before = model.get_weights()
-    answer = folded(model)
-    answer.variables[0].assign_add(tf.ones_like(answer.variables[0]))
-    for own, other in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(own, other)
+    without_norms = folded(model)
+    without_norms.variables[0].assign_add(tf.ones_like(without_norms.variables[0]))
+    for weight, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, other)
 
 
 def test_bfloat16_is_near_and_half_as_large() -> None:
     model = live_network(graph=small.architecture(peers=True))
-    answer = folded(model, "bfloat16")
-    expected, found = small.logits(model, small.clips()), small.logits(answer, small.clips())
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected).max())
-    assert {v.dtype for v in answer.variables} == {tf.bfloat16}
+    halved = folded(model, "bfloat16")
+    expected, actual = small.logits(model, small.clips()), small.logits(halved, small.clips())
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, expected, atol=0.05 * np.abs(expected).max())
+    assert {v.dtype for v in halved.variables} == {tf.bfloat16}
     assert tf_keras.mixed_precision.global_policy().name == "float32"
 
 

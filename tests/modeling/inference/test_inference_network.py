@@ -1,4 +1,4 @@
-"""The network that is handed over where it computes its own flow: with XLA only when asked for."""
+"""The inference network where it computes flow: with XLA only where that is set."""
 
 import numpy as np
 import pytest
@@ -37,17 +37,17 @@ def compiled_functions(network: AssembleNet) -> list[str]:
         clip
     )
     library = traced.graph.as_graph_def().library.function
-    return [own.signature.name for own in library if own.attr["_XlaMustCompile"].b]
+    return [function.signature.name for function in library if function.attr["_XlaMustCompile"].b]
 
 
-def test_only_a_network_that_is_asked_to_needs_xla(model: AssembleNet) -> None:
+def test_xla_is_needed_only_where_it_is_set(model: AssembleNet) -> None:
     plain = inference_network(model, discrete=False)
     compiled = inference_network(model, discrete=False, compiled_flow=True)
     assert compiled_functions(plain) == []
     assert len(compiled_functions(compiled)) == 1
     clip = Clips().clip(0)
-    answers = [network(clip, training=False)["logits"] for network in (plain, compiled)]
-    np.testing.assert_allclose(*answers, atol=1e-4)
+    logits = [network(clip, training=False)["logits"] for network in (plain, compiled)]
+    np.testing.assert_allclose(*logits, atol=1e-4)
     assert compiled_functions(for_tflite(compiled)) == []
     assert len(compiled_functions(compiled)) == 1
 

@@ -6,7 +6,8 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.execution import Execution
-from official_vision.modeling.ops.batch_norm import BatchNormalization, rematerialised
+from official_vision.modeling.ops.batch_norm import BatchNormalization
+from official_vision.modeling.ops.rematerialisation import rematerialised
 from tests.modeling import small
 
 
@@ -30,11 +31,11 @@ def step_of(what):
 @pytest.mark.parametrize("what", ["norms", "everything"])
 def test_gradients_and_moving_averages_are_the_same(what):
     """Up to the order in which several consumers' gradients are added: a few units in the last place."""
-    kept, again = step_of("nothing"), step_of(what)
-    assert again[0] == pytest.approx(kept[0], rel=1e-6)
-    for found, expected in zip(again[1] + again[2], kept[1] + kept[2], strict=True):
+    stored, again = step_of("nothing"), step_of(what)
+    assert again[0] == pytest.approx(stored[0], rel=1e-6)
+    for actual, expected in zip(again[1] + again[2], stored[1] + stored[2], strict=True):
         scale = np.abs(expected).max() + 1e-9
-        np.testing.assert_allclose(found / scale, expected / scale, atol=1e-5)
+        np.testing.assert_allclose(actual / scale, expected / scale, atol=1e-5)
 
 
 @pytest.mark.parametrize("what", ["norms", "everything"])
@@ -42,11 +43,11 @@ def test_half_precision_gives_the_same_direction(what):
     """Sums of bfloat16 products depend on their order by more than single gradients bear."""
     tf_keras.mixed_precision.set_global_policy("mixed_bfloat16")
     try:
-        kept, again = step_of("nothing"), step_of(what)
+        stored, again = step_of("nothing"), step_of(what)
     finally:
         tf_keras.mixed_precision.set_global_policy("float32")
-    assert again[0] == pytest.approx(kept[0], rel=1e-3)
-    one, other = (np.concatenate([g.ravel() for g in own[1]]) for own in (kept, again))
+    assert again[0] == pytest.approx(stored[0], rel=1e-3)
+    one, other = (np.concatenate([g.ravel() for g in step[1]]) for step in (stored, again))
     assert one @ other > 0.999 * np.linalg.norm(one) * np.linalg.norm(other)
 
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from official_vision.modeling.execution import PLAIN, Execution
-from official_vision.modeling.ops import convolution
 from official_vision.modeling.ops.convolution import (
     SpatialConvolution,
     TemporalConvolution,
@@ -56,10 +55,8 @@ def test_the_form_without_dilation_computes_the_same(dilation):
 
 @pytest.mark.parametrize("execution", [PLAIN, Execution(cpu_kernels=True)])
 @pytest.mark.parametrize("dtype", [tf.float32, tf.bfloat16])
-def test_dilated_convolutions_train_where_tensorflow_has_no_gradient_of_them(
-    dtype, execution, monkeypatch
-):
-    monkeypatch.setattr(convolution, "has_dilated_gradients", lambda _: False)
+def test_dilated_convolutions_train_where_tensorflow_has_no_gradient_of_them(dtype, execution):
+    assert not execution.differentiable_dilation
     x = tf.cast(twins.maps(2, 7, 5, 3), dtype)
     layer = TemporalConvolution(4, 3, 2, dtype=dtype.name, execution=execution)
     layer(x)
@@ -70,12 +67,12 @@ def test_dilated_convolutions_train_where_tensorflow_has_no_gradient_of_them(
             total = tf.reduce_sum(tf.sin(tf.cast(call(), tf.float32)))
         return tape.gradient(total, (x, layer.kernel))
 
-    found = gradients(lambda: convolved(layer, x, training=True))
+    actual = gradients(lambda: convolved(layer, x, training=True))
     expected = gradients(lambda: layer.undilated_op(x, tf.cast(layer.kernel, dtype)))
-    for own, other in zip(found, expected, strict=True):
-        own, other = tf.cast(own, tf.float32).numpy(), tf.cast(other, tf.float32).numpy()
+    for gradient, other in zip(actual, expected, strict=True):
+        gradient, other = tf.cast(gradient, tf.float32).numpy(), tf.cast(other, tf.float32).numpy()
         tolerance = 1e-6 if dtype == tf.float32 else 0.02
-        np.testing.assert_allclose(own, other, atol=tolerance * np.abs(other).max())
+        np.testing.assert_allclose(gradient, other, atol=tolerance * np.abs(other).max())
 
 
 @pytest.mark.parametrize("training", [False, True])

@@ -15,15 +15,15 @@ from official_vision.modeling.ops.elementwise import relu
 def test_it_keeps_what_is_positive_or_not_a_number(shape, dtype, training, execution):
     noise = np.random.default_rng(0).normal(size=shape).astype("float32")
     noise.flat[::7], noise.flat[1::11], noise.flat[2::13] = np.nan, -np.inf, np.inf
-    for signed in (noise, -noise):  # the processor's own NaN has its sign bit set
+    for signed in (noise, -noise):  # the NaN of a processor has its sign bit set
         x = tf.cast(signed, dtype)
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = relu(x, training, execution)
-        own = tf.cast(x, tf.float32).numpy()
-        expected = np.where(np.isnan(own), np.nan, np.maximum(own, 0))
+        wide = tf.cast(x, tf.float32).numpy()
+        expected = np.where(np.isnan(wide), np.nan, np.maximum(wide, 0))
         np.testing.assert_array_equal(tf.cast(y, tf.float32), expected)
         dy = tf.cast(np.random.default_rng(1).normal(size=shape), dtype)
         dx = tf.cast(tape.gradient(y, x, dy), tf.float32)
-        np.testing.assert_array_equal(dx, np.where(own > 0, tf.cast(dy, tf.float32), 0))
+        np.testing.assert_array_equal(dx, np.where(wide > 0, tf.cast(dy, tf.float32), 0))
         assert y.dtype == dtype

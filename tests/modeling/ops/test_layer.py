@@ -16,8 +16,8 @@ class Doubling(Layer):
 
 
 def test_configuration_holds_every_argument() -> None:
-    config = Doubling(3, label="own", name="mine", dtype="float64").get_config()
-    assert (config["times"], config["label"], config["name"]) == (3, "own", "mine")
+    config = Doubling(3, label="doubled", name="mine", dtype="float64").get_config()
+    assert (config["times"], config["label"], config["name"]) == (3, "doubled", "mine")
     assert config["dtype"] == "float64"
     again = Doubling.from_config(config)
     assert again.get_config() == config

@@ -1,10 +1,10 @@
-"""Convolutions with gradients of their own, and norms computed again: what is computed, kept and chosen."""
+"""Convolutions with custom gradients, and recomputed norms: values, memory and the choice of layers."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.modeling.execution import Execution
+from official_vision.modeling.execution import Execution, training_execution
 from official_vision.modeling.ops.convolution import (
     TemporalConvolution,
     batch_norm,
@@ -38,10 +38,10 @@ def test_a_wide_convolution_trains_as_the_layer_does(layer, shape):
             loss = tf.reduce_sum(tf.sin(y))
         return y, *tape.gradient(loss, (x, layer.kernel))
 
-    found = gradients(lambda: convolved(layer, x, training=True))
-    for own, expected in zip(found, gradients(lambda: differentiable(layer, x)), strict=True):
+    actual = gradients(lambda: convolved(layer, x, training=True))
+    for gradient, expected in zip(actual, gradients(lambda: differentiable(layer, x)), strict=True):
         scale = np.abs(expected).max()
-        np.testing.assert_allclose(own / scale, expected / scale, atol=1e-5)
+        np.testing.assert_allclose(gradient / scale, expected / scale, atol=1e-5)
 
 
 def differentiable(layer, x):
@@ -68,7 +68,7 @@ def test_the_last_level_in_halves_trains_as_the_layer_does(layer, shape, halved)
     """With one thread an operation, two cores take half of the rows each."""
     x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
     layer(x)
-    found = []
+    results = []
     for convolve in (
         lambda x: differentiable(layer, x),
         lambda x: convolved(layer, x, training=True),
@@ -77,17 +77,18 @@ def test_the_last_level_in_halves_trains_as_the_layer_does(layer, shape, halved)
             tape.watch(x)
             y = convolve(x)
             loss = tf.reduce_sum(y**2)
-        found.append([y, *tape.gradient(loss, [x, layer.kernel])])
-    for own, other in zip(*found, strict=True):
-        scale = np.abs(own).max()
-        np.testing.assert_allclose(other, own, rtol=1e-4, atol=1e-4 * scale)
+        results.append([y, *tape.gradient(loss, [x, layer.kernel])])
+    for whole, other in zip(*results, strict=True):
+        scale = np.abs(whole).max()
+        np.testing.assert_allclose(other, whole, rtol=1e-4, atol=1e-4 * scale)
     traced = tf.function(lambda x: convolved(layer, x, training=True)).get_concrete_function(x)
-    assert ("Split" in {own.type for own in traced.graph.get_operations()}) is halved
+    assert ("Split" in {operation.type for operation in traced.graph.get_operations()}) is halved
 
 
 def graph_of(what, trainable=True):
     """Names of the operations of a training step's gradients."""
-    model = small.network(small.architecture(), execution=Execution(recomputes=what))
+    execution = training_execution(small.spec(plain_tensorflow=True), what)
+    model = small.network(small.architecture(), execution=execution)
     for block in model.blocks().values():
         for module in block.modules:
             module.middle_norm.trainable = trainable
@@ -104,7 +105,7 @@ def graph_of(what, trainable=True):
 
 
 def norms_in(operations: list[str]) -> int:
-    return sum(own in ("FusedBatchNorm", "FusedBatchNormV3") for own in operations)
+    return sum(operation in ("FusedBatchNorm", "FusedBatchNormV3") for operation in operations)
 
 
 OF_STEMS = 2 + 1  # of rgb, with a convolution over time, and of flow
@@ -113,15 +114,15 @@ OF_STEMS = 2 + 1  # of rgb, with a convolution over time, and of flow
 def test_norms_of_stems_and_two_of_a_module_are_computed_again():
     """And convolutions: a module's last one and a block's projection."""
     blocks, modules = 4, 4 * 2
-    kept, again = (graph_of(what) for what in ("nothing", "norms"))
-    assert norms_in(again) == norms_in(kept) + 2 * modules + OF_STEMS
-    assert again.count("Conv2D") == kept.count("Conv2D") + modules + blocks
+    stored, again = (graph_of(what) for what in ("nothing", "norms"))
+    assert norms_in(again) == norms_in(stored) + 2 * modules + OF_STEMS
+    assert again.count("Conv2D") == stored.count("Conv2D") + modules + blocks
 
 
 def test_a_frozen_norm_is_left_as_it_is():
-    kept = graph_of("nothing", trainable=False)
+    stored = graph_of("nothing", trainable=False)
     again = graph_of("norms", trainable=False)
-    assert norms_in(again) == norms_in(kept) + OF_STEMS
+    assert norms_in(again) == norms_in(stored) + OF_STEMS
 
 
 def test_norms_of_one_device_in_training_can_be_computed_again():

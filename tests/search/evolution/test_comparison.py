@@ -46,14 +46,14 @@ def _gain(folder):
 def test_a_row_is_the_mean_and_deviation_over_seeds(folders):
     lines = compare_evolutions(folders).splitlines()
     assert len(lines) == 3
-    for line, own in zip(lines[1:], (folders[:2], folders[2:]), strict=True):
-        assert line.startswith("guided true" if own[0].name == "True-0" else "guided false")
-        figures = [[record["figure"] for record in _records(folder)] for folder in own]
+    for line, group in zip(lines[1:], (folders[:2], folders[2:]), strict=True):
+        assert line.startswith("guided true" if group[0].name == "True-0" else "guided false")
+        figures = [[record["figure"] for record in _records(folder)] for folder in group]
         for values in (
             [max(run[:3]) for run in figures],
             [max(run) for run in figures],
             [sum(run[3:]) / 9 for run in figures],
-            [_gain(folder) for folder in own],
+            [_gain(folder) for folder in group],
         ):
             deviation = abs(values[0] - values[1]) / 2**0.5  # of two values
             assert f"{sum(values) / 2:.4f} ± {deviation:.4f}" in line

@@ -30,9 +30,9 @@ def _inherited(tmp_path, child, origin, gate="peer"):
     parent = small.network(PARENT, seed=1, gate=gate)
     written = tf.train.Checkpoint(model=parent, step=tf.Variable(7)).write(str(tmp_path / "parent"))
     write_inherited(written, PARENT, child, origin, tmp_path / "inherited")
-    own, fresh = (small.network(child, seed=2, gate=gate) for _ in range(2))
-    load_weights(own, str(tmp_path / "inherited"))
-    return parent, own, fresh
+    inherited, fresh = (small.network(child, seed=2, gate=gate) for _ in range(2))
+    load_weights(inherited, str(tmp_path / "inherited"))
+    return parent, inherited, fresh
 
 
 def _weights(layer):
@@ -66,8 +66,8 @@ def test_strengths_and_gates_go_with_their_connections(tmp_path):
     child = dataclasses.replace(
         PARENT, nodes=(*PARENT.nodes[:3], Block(2, (1, 2), 4, 1, 2), Block(3, (1, 2, 3), 4, 1, 2))
     )
-    parent, own, fresh = _inherited(tmp_path, child, SAME)
-    old, new = parent.blocks(), own.blocks()
+    parent, inherited, fresh = _inherited(tmp_path, child, SAME)
+    old, new = parent.blocks(), inherited.blocks()
     np.testing.assert_array_equal(
         new[3].fusion.strength_logits, old[3].fusion.strength_logits.numpy()[1:]
     )
@@ -98,8 +98,8 @@ def test_a_split_block_gives_its_twin_what_fits_and_the_later_nodes_everything(t
         depth=26,
     )
     origin = {0: 0, 1: 1, 2: 2, 3: 2, 4: 3, 5: 4}
-    parent, own, fresh = _inherited(tmp_path, child, origin, "none")
-    old, new, begun = parent.blocks(), own.blocks(), fresh.blocks()
+    parent, inherited, fresh = _inherited(tmp_path, child, origin, "none")
+    old, new, begun = parent.blocks(), inherited.blocks(), fresh.blocks()
     for twin in (2, 3):
         np.testing.assert_array_equal(
             new[twin].fusion.strength_logits, old[2].fusion.strength_logits
@@ -111,7 +111,7 @@ def test_a_split_block_gives_its_twin_what_fits_and_the_later_nodes_everything(t
     logits = old[3].fusion.strength_logits.numpy()
     np.testing.assert_array_equal(new[4].fusion.strength_logits, [*logits, logits[2]])
     assert _all_equal(new[4].modules[1], old[3].modules[1])  # the first takes narrower inputs now
-    assert _all_equal(own.head, parent.head)
+    assert _all_equal(inherited.head, parent.head)
 
 
 def test_the_count_is_of_weights_of_equal_shape(tmp_path):
@@ -120,11 +120,12 @@ def test_the_count_is_of_weights_of_equal_shape(tmp_path):
     nodes = (*PARENT.nodes[:4], dataclasses.replace(PARENT.nodes[4], channels=8))
     child = dataclasses.replace(PARENT, nodes=nodes)
     write_inherited(path, PARENT, child, SAME, tmp_path / "inherited")
-    own = small.network(child, gate="none")
-    trained = tf.train.Checkpoint(model=own).write(str(tmp_path / "child"))
+    network = small.network(child, gate="none")
+    trained = tf.train.Checkpoint(model=network).write(str(tmp_path / "child"))
     shapes = {variable.name.split("/", 1)[1]: variable.shape for variable in parent.variables}
     expected = sum(
-        shapes.get(variable.name.split("/", 1)[1]) == variable.shape for variable in own.variables
+        shapes.get(variable.name.split("/", 1)[1]) == variable.shape
+        for variable in network.variables
     )
     assert count_inherited(str(tmp_path / "inherited"), trained) == expected
-    assert 0 < expected < len(own.variables)
+    assert 0 < expected < len(network.variables)

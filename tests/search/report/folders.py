@@ -29,16 +29,16 @@ def learned(graph, step, seed=0):
     """Drawn strengths, and distributions that grow sharper with the steps."""
     random = np.random.default_rng(seed)
     strengths, peers = {}, {}
-    for own in make_plan(graph, 4):
-        if not isinstance(graph.nodes[own.index], Block):
+    for node in make_plan(graph, 4):
+        if not isinstance(graph.nodes[node.index], Block):
             continue
-        inputs = len(own.fusion.inputs)
-        logits = random.normal(size=(inputs, len(own.candidates))) * (0.1 + step / 5)
+        inputs = len(node.fusion.inputs)
+        logits = random.normal(size=(inputs, len(node.candidates))) * (0.1 + step / 5)
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        peers[own.index] = tuple(map(tuple, (powers / powers.sum(axis=1, keepdims=True)).tolist()))
+        peers[node.index] = tuple(map(tuple, (powers / powers.sum(axis=1, keepdims=True)).tolist()))
         weights = random.normal(size=inputs) * step / 10
         if inputs > 1:
-            strengths[own.index] = tuple((1 / (1 + np.exp(-weights))).tolist())
+            strengths[node.index] = tuple((1 / (1 + np.exp(-weights))).tolist())
     return Learned(graph, strengths, peers, {"step": step})
 
 
@@ -67,11 +67,11 @@ def write_search(folder: Path):
     config = settings(folder / "search", steps=20)
     derived = record.derive(0.5).architecture
     save_architecture(derived, folder / "derived.json")
-    kept = len(list(derived.connections()))
+    count = len(list(derived.connections()))
     one_shot = {**NETWORK, "score": 0.75}
     write_stage(folder, config, "search", {"metric": "mAP", "one_shot": one_shot})
-    smaller = {**NETWORK, "connections": kept}
-    curve = [{**NETWORK, "connections": kept - 1, "share": 0.4, "score": 0.3}]
+    smaller = {**NETWORK, "connections": count}
+    curve = [{**NETWORK, "connections": count - 1, "share": 0.4, "score": 0.3}]
     write_stage(folder, config, "derive", {"derived": {**smaller, "score": None}, "curve": curve})
     retrained = {"retrained": {**smaller, "score": 0.7, "steps": 4}}
     shares = {"kept_score_percent": 100 * 0.7 / 0.75, "steps_percent": 20.0}

@@ -98,20 +98,20 @@ def test_the_curves_are_the_history(run):
 def test_a_search_shows_what_it_measured_and_found(tmp_path):
     derived = folders.write_search(tmp_path / "found")
     data = embedded(write_report(tmp_path / "found"))
-    kept = len(list(derived.connections()))
+    count = len(list(derived.connections()))
     measured = data["pruning"]["measured"]
     assert [(row["connections"], row["score"]) for row in measured] == [
         (5, 0.75),
-        (kept, None),
-        (kept, 0.7),
-        (kept - 1, 0.3),
+        (count, None),
+        (count, 0.7),
+        (count - 1, 0.3),
     ]
-    (entry,) = data["found"]["entries"]
-    assert entry["figures"]["connections"] == kept == len(entry["drawing"]["connections"])
+    (entry,) = data["derived"]["entries"]
+    assert entry["figures"]["connections"] == count == len(entry["drawing"]["connections"])
     former = derived.provenance["derived"]["kept_nodes"]
     for node, old in zip(entry["drawing"]["nodes"], former, strict=True):
         assert (f"was node {old}" in node["details"]) == (old != node["index"])
-    assert data["found"]["published"]["figures"]["connections"] == 46
+    assert data["derived"]["published"]["figures"]["connections"] == 46
     assert ["Retrained", "93.3 % of the score in 20.0 % steps"] in data["facts"]
     assert data["missing"] == []
 

@@ -128,8 +128,8 @@ def test_networks_that_could_be_derived_are_shown_by_choice(browser, run):
         for text in choice.locator("option").all_inner_texts():
             choice.select_option(label=text)
             threshold = float(text.rsplit(" ", 1)[1])
-            kept = len(list(records[-1].derive(threshold).architecture.connections()))
-            assert watched.page.locator("#found-graph .wire").count() == kept
+            count = len(list(records[-1].derive(threshold).architecture.connections()))
+            assert watched.page.locator("#derived-graph .wire").count() == count
         assert watched.problems == []
 
 
@@ -137,14 +137,14 @@ def test_found_networks_lie_beside_table_1(browser, tmp_path):
     derived = folders.write_search(tmp_path / "search")
     with opened(browser, write_report(tmp_path / "search").as_uri()) as watched:
         page = watched.page
-        kept = len(list(derived.connections()))
-        assert page.locator("#found-graph .wire").count() == kept
+        count = len(list(derived.connections()))
+        assert page.locator("#derived-graph .wire").count() == count
         assert page.locator("#published-graph .wire").count() == 46
         rows = table(page, "#pruning-table")
         assert [row[-1] for row in rows] == ["0.7500", "–", "0.7000", "0.3000"]
         assert page.locator("#pruning-charts figure > svg circle").count() == 3
         assert not page.locator("#missing").is_visible()
-        assert not page.locator("#found-choice").is_visible()
+        assert not page.locator("#derived-choice").is_visible()
         assert watched.problems == []
 
 

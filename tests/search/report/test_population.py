@@ -49,13 +49,13 @@ def test_the_front_is_what_no_other_child_beats(pairs):
         {"id": n, "figure": figure, "flops": flops, "metric": "mAP"}
         for n, (figure, flops) in enumerate(pairs)
     ]
-    kept = {(c["figure"], c["flops"]) for c in front_of(children)}
+    front = {(c["figure"], c["flops"]) for c in front_of(children)}
     unbeaten = {
         (f, c)
         for f, c in pairs
         if not any((g >= f and d < c) or (g > f and d <= c) for g, d in pairs)
     }
-    assert kept == unbeaten
+    assert front == unbeaten
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from official_vision.serving.demo import demo_page
 
 pytestmark = pytest.mark.slow
 FIELD = "#video input[type=file]"
-SAID = "#said textarea"
+SAID = "#text textarea"
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def test_a_dropped_video_is_shown_and_kept_nowhere(served, browser, clip):
     address, folder = served
     with opened(browser, address) as watched:
         page = watched.page
-        said = drop(page, clip, "carphone.mp4 (0.5 s)")
-        assert all(label in said for label in exports.LABELS)
-        assert "Gates of the clip that begins at" in said
+        text = drop(page, clip, "carphone.mp4 (0.5 s)")
+        assert all(label in text for label in exports.LABELS)
+        assert "Gates of the clip that begins at" in text
         page.wait_for_function("document.querySelector('#overlay video')?.readyState >= 2")
         video = page.eval_on_selector("#overlay video", "v => [v.videoHeight, v.duration]")
         assert video == [360, pytest.approx(12 / 25, abs=0.05)]
@@ -67,9 +67,9 @@ def test_a_dropped_video_is_shown_and_kept_nowhere(served, browser, clip):
             assert page.eval_on_selector(picture, "i => i.naturalWidth") == width
         assert "opened by" in page.inner_text("#rows")
         assert "Drop File Here" in page.inner_text("#video")  # ready for the next one
-        asked = [url for url in watched.requests if url.startswith(("http", "ws"))]
-        assert asked
-        assert all(url.startswith(address) for url in asked), asked
+        remote = [url for url in watched.requests if url.startswith(("http", "ws"))]
+        assert remote
+        assert all(url.startswith(address) for url in remote), remote
         assert not [line for line in watched.problems if "exception" in line]
     assert files_in(folder, ".mp4") == []
 
@@ -80,9 +80,9 @@ def test_a_truncated_file_is_told_and_the_next_one_answered(served, browser, cli
     address, folder = served
     with opened(browser, address) as watched:
         page = watched.page
-        said = drop(page, cut, "error: ")
-        assert said.startswith("error: cut.mp4: cut short")
-        assert str(folder) not in said
+        text = drop(page, cut, "error: ")
+        assert text.startswith("error: cut.mp4: cut short")
+        assert str(folder) not in text
         assert page.query_selector("#overlay video") is None
         assert drop(page, clip, "carphone.mp4").startswith("carphone.mp4 (0.5 s)")
     assert files_in(folder, ".mp4") == []

@@ -39,23 +39,23 @@ def limited(demo, monkeypatch):
 
 
 def test_a_video_is_answered_with_all_its_frames_and_gates(demo, run, brightening, tmp_path):
-    told = []
-    found = demo.answer(brightening, tmp_path, lambda share, what: told.append((share, what)))
-    with av.open(str(found.overlay)) as container:
+    reports = []
+    result = demo.predict(brightening, tmp_path, lambda share, what: reports.append((share, what)))
+    with av.open(str(result.overlay)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 23
-    assert found.said.startswith("brightening.mp4 (2.3 s)\n")
-    assert {path.suffix for path in (found.timeline, found.gates)} == {".png"}
-    assert {path.parent for path in (found.overlay, found.timeline, found.gates)} == {tmp_path}
-    shares = [share for share, _ in told]
+    assert result.text.startswith("brightening.mp4 (2.3 s)\n")
+    assert {path.suffix for path in (result.timeline, result.gates)} == {".png"}
+    assert {path.parent for path in (result.overlay, result.timeline, result.gates)} == {tmp_path}
+    shares = [share for share, _ in reports]
     assert shares == sorted(shares)
     assert 0 == shares[0] < shares[-1] <= 1
     # The same clip through the run's own network, which the exported file was made of.
     label, start_sec = strongest_window(demo.predictor.predict(brightening), 4)
-    assert f"begins at {start_sec:.1f} s, where {label} is strongest" in found.said
+    assert f"begins at {start_sec:.1f} s, where {label} is strongest" in result.text
     clip = demo.predictor.feeder.first_clip(brightening, start_sec)
     expected = gate_values(run[1], {name: x[np.newaxis] for name, x in clip.items()})
-    assert len(found.gate_rows) == len(expected) == 4
-    for row, gate in zip(found.gate_rows, expected, strict=True):
+    assert len(result.gate_rows) == len(expected) == 4
+    for row, gate in zip(result.gate_rows, expected, strict=True):
         assert row[0].startswith(f"{gate.source} (")
         assert row[1].startswith(f"opened by {gate.peers[0][0]} (")
         values = gate.values
@@ -66,21 +66,21 @@ def test_a_video_is_answered_with_all_its_frames_and_gates(demo, run, brightenin
 def test_gates_of_the_exported_file_are_the_networks(demo, run, brightening):
     """Two more frames than a clip has: each gate's values [time, channels] beside the run's network."""
     clip = demo.predictor.feeder.first_clip(brightening, 0.5)
-    found = demo.predictor.gates(brightening, 0.5)
-    for own, other in zip(
-        found, gate_values(run[1], {k: x[np.newaxis] for k, x in clip.items()}), strict=True
+    openings = demo.predictor.gates(brightening, 0.5)
+    for opening, other in zip(
+        openings, gate_values(run[1], {k: x[np.newaxis] for k, x in clip.items()}), strict=True
     ):
-        np.testing.assert_allclose(own.values, other.values, atol=1e-5)
-        assert own.values.std() > 0
-        assert (own.source, own.target) == (other.source, other.target)
+        np.testing.assert_allclose(opening.values, other.values, atol=1e-5)
+        assert opening.values.std() > 0
+        assert (opening.source, opening.target) == (other.source, other.target)
 
 
-def test_a_file_that_tells_of_no_gates_is_shown_without(known_answers, brightening, tmp_path):
-    found = Demo(exports.with_clip(known_answers), LIMITS).answer(brightening, tmp_path, nothing)
-    assert "Gates are not shown" in found.said
-    assert (found.gates, found.gate_rows) == (None, [])
+def test_a_file_that_tells_of_no_gates_is_shown_without(known_scores, brightening, tmp_path):
+    result = Demo(exports.with_clip(known_scores), LIMITS).predict(brightening, tmp_path, nothing)
+    assert "Gates are not shown" in result.text
+    assert (result.gates, result.gate_rows) == (None, [])
     with pytest.raises(UserError, match="tells of none"):
-        Demo(known_answers, LIMITS).predictor.gates(brightening, 0)
+        Demo(known_scores, LIMITS).predictor.gates(brightening, 0)
 
 
 def prediction(peak, frames=10):
@@ -97,13 +97,13 @@ def test_the_strongest_window_lies_around_the_peak_and_in_the_video(peak, start)
 
 
 def test_what_is_too_much_is_refused_by_the_videos_name(limited, brightening, tmp_path):
-    for limits, said in (
+    for limits, message in (
         ({"megabytes": 0}, "at most 0 MB here. Received: brightening.mp4 with 0 MB"),
         ({"video_sec": 2.0}, "at most 2 s here. Received: 2 s"),
         ({"work_sec": 0.0}, "at most 0 s of work here"),
     ):
-        with pytest.raises(UserError, match=said) as caught:
-            limited(**limits).answer(brightening, tmp_path, nothing)
+        with pytest.raises(UserError, match=message) as caught:
+            limited(**limits).predict(brightening, tmp_path, nothing)
         assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -114,13 +114,13 @@ def test_a_length_that_the_header_hides_is_noticed(limited, brightening, tmp_pat
         demo_module, "probe", lambda path: dataclasses.replace(probe(path), duration_sec=None)
     )
     with pytest.raises(UserError, match=r"at most 1\.5 s here\. Received: a frame at 1\.6 s"):
-        limited(video_sec=1.5).answer(brightening, tmp_path, nothing)
+        limited(video_sec=1.5).predict(brightening, tmp_path, nothing)
 
 
 def test_a_broken_video_is_named_without_its_folder(demo, footage, tmp_path):
     for path in exports.write_broken_videos(tmp_path, footage["carphone_pristine"]):
         with pytest.raises(UserError, match=f"^{path.name}: ") as caught:
-            demo.answer(path, tmp_path / "answers", nothing)
+            demo.predict(path, tmp_path / "answers", nothing)
         assert str(tmp_path) not in str(caught.value)
     assert not (tmp_path / "answers").exists()
 
@@ -129,9 +129,9 @@ def test_whatever_a_video_provokes_is_one_line_of_its_name(demo, tmp_path, monke
     def broken(*_):
         raise ValueError(f"no frame of {tmp_path / 'odd.mp4'}\nsecond line")
 
-    monkeypatch.setattr(demo, "_answer", broken)
+    monkeypatch.setattr(demo, "_predict", broken)
     with pytest.raises(UserError, match=r"^odd\.mp4: ValueError: no frame of odd\.mp4$"):
-        demo.answer(tmp_path / "odd.mp4", tmp_path, lambda *_: None)
+        demo.predict(tmp_path / "odd.mp4", tmp_path, lambda *_: None)
 
 
 def test_only_what_is_old_goes(tmp_path):

@@ -79,15 +79,15 @@ def test_grad_cam_of_a_linear_network():
 
 def test_the_last_nodes_map_follows_from_the_classifier(model, clip):
     """After the last block are an average and a linear classifier: its weights are the gradients."""
-    found = attention_maps(model, clip, 4, 1)["rgb"]
+    heat_map = attention_maps(model, clip, 4, 1)["rgb"]
     activations = model.endpoints(clip)["4"].numpy()
     height, width = activations.shape[1:3]
     kernel = model.head.classifier.kernel.numpy()[:, 1] / (height * width)
     np.testing.assert_allclose(
-        found.values, np.maximum(activations @ kernel, 0), rtol=1e-4, atol=1e-7
+        heat_map.values, np.maximum(activations @ kernel, 0), rtol=1e-4, atol=1e-7
     )
-    assert found.node == 4
-    assert found.streams == ("flow", "rgb")
+    assert heat_map.node == 4
+    assert heat_map.streams == ("flow", "rgb")
 
 
 def test_of_two_outputs_each_has_half_the_classifiers_weights(clip):
@@ -115,27 +115,27 @@ def test_of_two_outputs_each_has_half_the_classifiers_weights(clip):
 def test_a_streams_node_is_reached_by_the_fewest_others(model, clip):
     assert streams_reaching(model.architecture)[2:] == [{"rgb"}, {"rgb", "flow"}, {"rgb", "flow"}]
     maps = attention_maps(model, clip, 1, 0)
-    assert {kind: own.node for kind, own in maps.items()} == {"rgb": 2, "flow": 3}
-    assert {kind: own.streams for kind, own in maps.items()}["rgb"] == ("rgb",)
+    assert {kind: heat_map.node for kind, heat_map in maps.items()} == {"rgb": 2, "flow": 3}
+    assert {kind: heat_map.streams for kind, heat_map in maps.items()}["rgb"] == ("rgb",)
     stems = attention_maps(model, clip, 0, 0)
-    assert {kind: own.node for kind, own in stems.items()} == {"rgb": 0, "flow": 1}
+    assert {kind: heat_map.node for kind, heat_map in stems.items()} == {"rgb": 0, "flow": 1}
     with pytest.raises(UserError, match="Received: 2"):
         attention_maps(model, clip, 2, 0)
 
 
 def test_a_streams_drop_is_the_score_without_it(model, clip):
-    found = explain(model, clip)
+    explanation = explain(model, clip)
     whole = sigmoid(model(clip)["logits"].numpy()[0])
-    np.testing.assert_allclose(found.scores, whole, atol=1e-6)
-    assert found.label_index == whole.argmax()
+    np.testing.assert_allclose(explanation.scores, whole, atol=1e-6)
+    assert explanation.label_index == whole.argmax()
     for stream, neutral in (("rgb", 115), ("flow", 0)):
         blanked = {
             **clip,
             stream: tf.fill(clip[stream].shape, tf.cast(neutral, clip[stream].dtype)),
         }
-        left = sigmoid(model(blanked)["logits"].numpy()[0])[found.label_index]
-        assert found.drops[stream] == pytest.approx(whole.max() - left, abs=1e-6)
-        assert found.drops[stream] != 0
+        left = sigmoid(model(blanked)["logits"].numpy()[0])[explanation.label_index]
+        assert explanation.drops[stream] == pytest.approx(whole.max() - left, abs=1e-6)
+        assert explanation.drops[stream] != 0
     for wrong in (-1, 3):
         with pytest.raises(UserError, match=f"0 to 2. Received: {wrong}"):
             explain(model, clip, label_index=wrong)
@@ -145,9 +145,9 @@ def test_gates_are_those_of_the_peers(clip):
     """A discrete gate is a sigmoid of a linear map of its peer's average; strengths are sigmoid(w)."""
     model = network(peers=1)
     average = model.endpoints(clip)["1"].numpy().mean(axis=(1, 2))
-    found = gate_values(model, clip)
-    assert [(g.source, g.target) for g in found] == [(0, 2), (0, 3), (1, 3), (2, 4), (3, 4)]
-    for gate in found:
+    gates = gate_values(model, clip)
+    assert [(g.source, g.target) for g in gates] == [(0, 2), (0, 3), (1, 3), (2, 4), (3, 4)]
+    for gate in gates:
         block = model.blocks()[gate.target]
         position = model.architecture.nodes[gate.target].inputs.index(gate.source)
         dense = block.gates[position].dense
@@ -155,8 +155,8 @@ def test_gates_are_those_of_the_peers(clip):
         np.testing.assert_allclose(gate.values, expected, atol=1e-5)
         assert gate.peers == ((1, 1.0),)
     logits = model.blocks()[4].fusion.strength_logits.numpy()
-    assert [g.strength for g in found[-2:]] == pytest.approx(sigmoid(logits), abs=1e-6)
-    assert found[0].strength == 1
+    assert [g.strength for g in gates[-2:]] == pytest.approx(sigmoid(logits), abs=1e-6)
+    assert gates[0].strength == 1
 
 
 def test_candidates_are_named_by_their_shares(model, clip):
@@ -170,9 +170,9 @@ def test_candidates_are_named_by_their_shares(model, clip):
 
 @pytest.mark.parametrize("gate", ["none", "static", "self"])
 def test_other_gates_have_other_sources(clip, gate):
-    found = gate_values(network(gate=gate), clip)
+    gates = gate_values(network(gate=gate), clip)
     expected = {"none": [], "static": [()] * 5, "self": [((s, 1.0),) for s in (0, 0, 1, 2, 3)]}
-    assert [g.peers for g in found] == expected[gate]
+    assert [g.peers for g in gates] == expected[gate]
 
 
 def test_a_dilated_network_is_explained_on_any_processor(clip):
@@ -197,6 +197,6 @@ def test_the_export_tests_network_is_explained_too():
         "flow": tf.zeros([1, 2, 16, 16, 2]),
         "objects": tf.constant(generator.integers(0, 5, (1, 2, 16, 16)).astype(np.uint8)),
     }
-    found = explain(model, clip)
-    assert set(found.maps) == {"rgb", "flow", "object"}
-    assert set(found.drops) == {"rgb", "flow", "objects"}
+    explanation = explain(model, clip)
+    assert set(explanation.maps) == {"rgb", "flow", "object"}
+    assert set(explanation.drops) == {"rgb", "flow", "objects"}

@@ -62,8 +62,8 @@ def test_maps_lie_on_their_frames(explanation):
 
 
 def test_a_gate_names_its_peers(explanation):
-    said = describe_gate(explanation.gates[0], NAMES)
-    assert said == "0 (rgb) -> 2 (level 1), strength 0.50\nopened by 1 (flow) 75%, 0 (rgb) 25%"
+    caption = describe_gate(explanation.gates[0], NAMES)
+    assert caption == "0 (rgb) -> 2 (level 1), strength 0.50\nopened by 1 (flow) 75%, 0 (rgb) 25%"
     static = GateValues(0, 2, (), 0.5, np.ones((1, 1)))
     assert describe_gate(static, NAMES).endswith("static")
 
@@ -75,9 +75,9 @@ def test_the_page_holds_the_picture_and_escapes_names(explanation, tmp_path):
     assert "a &amp; b.mp4" in page
     assert "sit &lt;b&gt;" in page
     assert "<b>" not in page
-    held = base64.b64decode(re.search(r"base64,([^\"]+)", page)[1])
-    assert held == path.read_bytes()
+    picture = base64.b64decode(re.search(r"base64,([^\"]+)", page)[1])
+    assert picture == path.read_bytes()
     assert cv2.imread(str(path)).std() > 10
     assert "<td>rgb</td><td>+0.2500</td>" in page
     assert "<td>1 (flow) 75%, 0 (rgb) 25%</td><td>0.200</td><td>0.500</td><td>0.800</td>" in page
-    assert sorted(own.name for own in tmp_path.iterdir()) == ["sheet.html", "sheet.png"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["sheet.html", "sheet.png"]

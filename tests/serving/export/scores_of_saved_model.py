@@ -22,22 +22,22 @@ def main():
     folder, clips = sys.argv[1:]
     loaded = tf.saved_model.load(folder)
     serve = loaded.signatures["streams"]
-    answers = []
+    results = []
     clips = np.load(clips, allow_pickle=False)
     for size in sorted({name.split("-")[1] for name in clips}):
         clip = {
             stream: tf.constant(clips[f"{stream}-{size}"]) for stream in ("rgb", "flow", "objects")
         }
-        answer = serve(**clip)
-        answers.append(
+        outputs = serve(**clip)
+        results.append(
             {
                 "size": size,
-                "scores": answer["scores"].numpy().tolist(),
-                "frame_scores": answer["frame_scores"].numpy().tolist(),
-                "labels": [label.decode() for label in answer["labels"].numpy()],
+                "scores": outputs["scores"].numpy().tolist(),
+                "frame_scores": outputs["frame_scores"].numpy().tolist(),
+                "labels": [label.decode() for label in outputs["labels"].numpy()],
             }
         )
-    print(json.dumps(answers))
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """SavedModels and TFLite files behind one callable."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_vision import formats
 from official_vision.errors import UserError
-from official_vision.serving.export.exported_model import load_answerer
+from official_vision.serving.export.exported_model import load_exported_model
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.predictor import Predictor
 from tests.serving import exports
@@ -15,11 +14,11 @@ from tests.serving import exports
 
 @pytest.fixture(scope="module")
 def lite(tmp_path_factory):
-    """KnownAnswers as a version's .tflite file: clips of 4 frames of 16 x 16."""
+    """KnownScores as a version's .tflite file: clips of 4 frames of 16 x 16."""
     folder = tmp_path_factory.mktemp("lite")
     (folder / "1" / "assets").mkdir(parents=True)
     exports.with_clip(folder)
-    module = exports.KnownAnswers([])
+    module = exports.KnownScores([])
     shape = (1, 4, 16, 16)
     specs = [
         tf.TensorSpec((*shape, 3), tf.uint8, "rgb"),
@@ -29,8 +28,8 @@ def lite(tmp_path_factory):
 
     @tf.function(input_signature=specs)
     def serve(rgb, flow, objects):
-        answer = module.serve(rgb, flow, objects)
-        return {name: answer[name] for name in ("scores", "frame_scores")}
+        outputs = module.serve(rgb, flow, objects)
+        return {name: outputs[name] for name in ("scores", "frame_scores")}
 
     tf.saved_model.save(module, str(folder / "saved"), signatures={"serving_default": serve})
     converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved"))
@@ -49,28 +48,31 @@ def clips(batch, frames=4):
     }
 
 
-def test_both_kinds_of_file_answer_alike(lite, known_answers):
-    own, other = load_answerer(lite), load_answerer(exports.with_clip(known_answers))
-    assert (own.frames, other.frames) == (4, None)
-    found, expected = own(**clips(3)), other(**clips(3))
+def test_both_kinds_of_file_answer_alike(lite, known_scores):
+    on_device, other = (
+        load_exported_model(lite),
+        load_exported_model(exports.with_clip(known_scores)),
+    )
+    assert (on_device.frames, other.frames) == (4, None)
+    actual, expected = on_device(**clips(3)), other(**clips(3))
     for name in ("scores", "frame_scores"):
-        np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
+        np.testing.assert_allclose(actual[name], expected[name], atol=1e-6)
     means = clips(3)["rgb"][:, -1].mean(axis=(1, 2, 3)) / 255
-    np.testing.assert_allclose(found["scores"][:, 0], means, atol=1e-6)
+    np.testing.assert_allclose(actual["scores"][:, 0], means, atol=1e-6)
 
 
 def test_a_tflite_file_takes_its_own_size_alone(lite):
-    own = load_answerer(lite)
+    on_device = load_exported_model(lite)
     with pytest.raises(UserError, match=r"must be \[batch, 4, 16, 16.*\[1, 5, 16"):
-        own(**clips(1, frames=5))
-    assert own(**clips(1))["scores"].shape == (1, 4)
+        on_device(**clips(1, frames=5))
+    assert on_device(**clips(1))["scores"].shape == (1, 4)
     with pytest.raises(UserError, match=r"fixed: 4 frames\. Received: --window=5"):
         Predictor(lite, PredictOptions(window=5))
 
 
-def test_a_whole_video_by_a_tflite_file(lite, known_answers, brightening):
+def test_a_whole_video_by_a_tflite_file(lite, known_scores, brightening):
     results = [
-        Predictor(path).predict(brightening) for path in (lite, exports.with_clip(known_answers))
+        Predictor(path).predict(brightening) for path in (lite, exports.with_clip(known_scores))
     ]
     np.testing.assert_allclose(results[0].frame_scores, results[1].frame_scores, atol=1e-5)
     np.testing.assert_allclose(results[0].scores, results[1].scores, atol=1e-5)
@@ -78,22 +80,23 @@ def test_a_whole_video_by_a_tflite_file(lite, known_answers, brightening):
 
 def test_a_file_that_crashes_with_xnnpack_runs_without(lite):
     report = lite.parent / "parity.json"
-    report.write_text(json.dumps({"notes": [f"{lite.name} runs without XNNPACK only, slower"]}))
+    notes = [f"{lite.name} runs without XNNPACK only, slower"]
+    formats.PARITY.write(report, {"notes": notes})
     try:
-        assert load_answerer(lite)(**clips(1))["scores"].shape == (1, 4)
+        assert load_exported_model(lite)(**clips(1))["scores"].shape == (1, 4)
     finally:
         report.unlink()
 
 
 def test_files_that_are_none_are_refused(lite, tmp_path):
     with pytest.raises(UserError, match=r"Received: .*missing\.tflite, where there is none"):
-        load_answerer(lite.parent / "missing.tflite")
+        load_exported_model(lite.parent / "missing.tflite")
     alone = tmp_path / "alone.tflite"
     alone.write_bytes(lite.read_bytes())
     with pytest.raises(UserError, match=r"tools/export\.py"):
-        load_answerer(alone)
+        load_exported_model(alone)
     garbage = lite.parent / "garbage.tflite"
     garbage.write_bytes(b"\xff" * 64)
     with pytest.raises(UserError, match="must be whole") as caught:
-        load_answerer(garbage)
+        load_exported_model(garbage)
     assert "\n" not in str(caught.value)

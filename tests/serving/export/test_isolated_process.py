@@ -39,7 +39,7 @@ def expected(run, clip):
     }
 
 
-def asked(tmp_path, command):
+def output_of(tmp_path, command):
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, cwd=tmp_path, env=PLAIN, timeout=200
     )
@@ -56,36 +56,36 @@ def test_the_c_library_gets_the_networks_numbers(
     exported, run, clip, expected, tmp_path, signature
 ):
     np.savez(tmp_path / "inputs.npz", **clip)
-    said = asked(
+    printed = output_of(
         tmp_path,
         [sys.executable, c_api.__file__, str(LIBRARIES), str(exported[0].path), signature,
          "inputs.npz", "outputs.npz"],
     )  # fmt: skip
     # An error names the input, and the session answers the next request.
-    assert "refused: " in said
-    assert "must be uint8 [batch, time, height, width" in said
-    assert said.splitlines()[-1] == "foreign: []"
-    found = dict(np.load(tmp_path / "outputs.npz", allow_pickle=False))
+    assert "refused: " in printed
+    assert "must be uint8 [batch, time, height, width" in printed
+    assert printed.splitlines()[-1] == "foreign: []"
+    actual = dict(np.load(tmp_path / "outputs.npz", allow_pickle=False))
     if signature == "gates":
         values = gate_values(run[1], {name: tf.constant(x) for name, x in clip.items()})
-        expected = {f"gate_{own.source}_{own.target}": own.values[np.newaxis] for own in values}
-    assert set(found) == set(expected)
-    for name, own in expected.items():
-        np.testing.assert_allclose(found[name], own, atol=1e-5, err_msg=name)
-        assert np.std(own) > 1e-3
+        expected = {f"gate_{gate.source}_{gate.target}": gate.values[np.newaxis] for gate in values}
+    assert set(actual) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(actual[name], value, atol=1e-5, err_msg=name)
+        assert np.std(value) > 1e-3
 
 
 def test_saved_model_cli_gets_the_networks_numbers(exported, clip, expected, tmp_path):
     for name, value in clip.items():
         np.save(tmp_path / f"{name}.npy", value)
     inputs = ";".join(f"{name}={name}.npy" for name in clip)
-    asked(
+    output_of(
         tmp_path,
         [str(CLI), "run", "--dir", str(exported[0].path), "--tag_set", "serve", "--signature_def",
          "streams", "--inputs", inputs, "--outdir", str(tmp_path)],
     )  # fmt: skip
-    for name, own in expected.items():
-        np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), own, atol=1e-5)
+    for name, value in expected.items():
+        np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), value, atol=1e-5)
     assert [label.decode() for label in np.load(tmp_path / "labels.npy", allow_pickle=True)] == [
         *exports.LABELS
     ]
@@ -95,15 +95,15 @@ def test_a_session_as_servers_run_it_reads_records_and_refuses_damaged_ones(expo
     """TF Serving runs the graph in a session: what reads and refuses records must work there too."""
     path = str(exported[0].path)
     (record,) = (
-        own.numpy() for own in tf.data.TFRecordDataset(str(next(split.glob("*.tfrecord"))))
+        content.numpy() for content in tf.data.TFRecordDataset(str(next(split.glob("*.tfrecord"))))
     )
     serve = tf.saved_model.load(path).signatures["sequence_example"]
     expected = serve(records=tf.constant([record]))["scores"].numpy()
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         meta = tf.compat.v1.saved_model.load(session, ["serve"], path)
         signature = meta.signature_def["sequence_example"]
-        fed, asked = signature.inputs["records"].name, signature.outputs["scores"].name
+        fed, scores_tensor = signature.inputs["records"].name, signature.outputs["scores"].name
         for bad in (b"text", record[:-40]):
             with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)records must .*\[1\]"):
-                session.run(asked, {fed: [record, bad]})
-        np.testing.assert_allclose(session.run(asked, {fed: [record]}), expected, atol=1e-6)
+                session.run(scores_tensor, {fed: [record, bad]})
+        np.testing.assert_allclose(session.run(scores_tensor, {fed: [record]}), expected, atol=1e-6)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from official_vision.errors import UserError
 from official_vision.modeling.inputs import input_signature
-from official_vision.serving.export.exported_model import load_answerer
+from official_vision.serving.export.exported_model import load_exported_model
 from official_vision.serving.export.request_checks import (
     check_streams,
     checked_encoded,
@@ -61,28 +61,28 @@ BAD = {
 
 
 def test_other_dtypes_are_cast_where_no_value_changes():
-    given = {
+    streams = {
         "rgb": clip()["rgb"].astype(np.float32),
         "flow": clip()["flow"].astype(np.float64),
         "objects": clip()["objects"].astype(np.int64),
     }
-    for name, value in check_streams(given, SIGNATURE).items():
+    for name, value in check_streams(streams, SIGNATURE).items():
         np.testing.assert_array_equal(value, clip()[name])
         assert value.dtype == clip()[name].dtype
 
 
 @pytest.fixture(scope="module")
-def answerer(known_answers):
-    return load_answerer(exports.with_clip(known_answers))
+def exported(known_scores):
+    return load_exported_model(exports.with_clip(known_scores))
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_request_is_named_and_the_next_one_answered(answerer, kind):
-    request, said = BAD[kind]
-    with pytest.raises(UserError, match=said) as caught:
-        answerer(**request)
+def test_a_bad_request_is_named_and_the_next_one_answered(exported, kind):
+    request, message = BAD[kind]
+    with pytest.raises(UserError, match=message) as caught:
+        exported(**request)
     assert "\n" not in str(caught.value)
-    scores = answerer(**clip())["scores"][0]
+    scores = exported(**clip())["scores"][0]
     np.testing.assert_allclose(scores, [0.2, 0.5, 0.1, 0], atol=1e-6)
 
 
@@ -111,8 +111,8 @@ def test_a_graph_names_what_its_signature_lets_pass(graph, kind):
         graph({name: tf.constant(x) for name, x in request.items()})
     named = {"frame size": "objects", "no frames": "rgb", "no clip": "rgb"}.get(kind, "flow")
     assert f"{named} must " in str(caught.value)
-    answer = graph({name: tf.constant(x) for name, x in clip().items()})
-    assert float(answer) == pytest.approx(51 + 2 * 2 * 16)
+    score = graph({name: tf.constant(x) for name, x in clip().items()})
+    assert float(score) == pytest.approx(51 + 2 * 2 * 16)
 
 
 def encoded(suffix):
@@ -155,33 +155,33 @@ REQUESTS = st.builds(
 )
 
 
-def answer_or_refuse(answerer, request):
+def scores_or_refusal(exported, request):
     """Asks; says whether there was an answer, and checks that it was one."""
     try:
-        answer = answerer(**request)
+        scores = exported(**request)
     except UserError as error:
-        said = str(error)
+        message = str(error)
     else:
-        said = ""
-    if said:
-        assert "Received:" in said
-        assert "\n" not in said
+        message = ""
+    if message:
+        assert "Received:" in message
+        assert "\n" not in message
         return False
     batch, time = request["rgb"].shape[:2]
-    assert answer["scores"].shape == (batch, 4)
-    assert answer["frame_scores"].shape == (batch, time, 4)
+    assert scores["scores"].shape == (batch, 4)
+    assert scores["frame_scores"].shape == (batch, time, 4)
     return True
 
 
 @hypothesis.given(request=st.one_of(WHOLE, REQUESTS))
 @hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
-def test_any_request_is_answered_or_refused_in_one_line(answerer, request):
+def test_any_request_is_answered_or_refused_in_one_line(exported, request):
     whole = set(request) == set(STREAMS) and all(
         x.dtype == clip()[name].dtype and x.ndim == clip()[name].ndim and 0 not in x.shape
         for name, x in request.items()
     )
-    answered = answer_or_refuse(answerer, request)
-    assert whole or not answered
+    has_scores = scores_or_refusal(exported, request)
+    assert whole or not has_scores
 
 
 def resident_kib():
@@ -190,7 +190,7 @@ def resident_kib():
 
 
 @pytest.mark.slow
-def test_ten_thousand_requests_do_not_grow_the_memory(answerer):
+def test_ten_thousand_requests_do_not_grow_the_memory(exported):
     """Of random kinds and sizes; a tenth of them warms up, and 16 MiB is what allocators keep."""
     generator = np.random.default_rng(0)
     kinds, counts, used = list(BAD), {True: 0, False: 0}, []
@@ -201,7 +201,7 @@ def test_ten_thousand_requests_do_not_grow_the_memory(answerer):
             request = BAD[kinds[generator.integers(len(kinds))]][0]
         else:
             request = clip(*generator.integers(1, 4, 3))
-        counts[answer_or_refuse(answerer, request)] += 1
+        counts[scores_or_refusal(exported, request)] += 1
     print(f"answered and refused: {counts}; resident KiB after 1000 and 10000: {used}")
     assert min(counts.values()) > 4_000
     assert used[1] - used[0] < 16 * 1024

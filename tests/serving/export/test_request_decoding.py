@@ -44,7 +44,7 @@ def changed(record, key=None, frames=None, **context):
     example = tf.train.SequenceExample.FromString(record)
     if key:
         features = example.feature_lists.feature_list[ENCODED_KEYS[key]].feature
-        values = frames([own.bytes_list.value[0] for own in features])
+        values = frames([feature.bytes_list.value[0] for feature in features])
         del features[:]
         for value in values:
             features.add().bytes_list.value.append(value)
@@ -59,7 +59,7 @@ def hollow(content):
 
 
 def everywhere(function):
-    return lambda frames: [function(own) for own in frames]
+    return lambda frames: [function(frame) for frame in frames]
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
@@ -70,17 +70,17 @@ def test_a_frame_that_is_damaged_inside_is_named(frames_graph, suffix):
     for _ in range(2):
         with pytest.raises(REFUSED, match=r"(?s)frames must be whole.*is damaged.*\[1 2\]"):
             frames_graph(tf.constant([[whole] * 4, [whole, whole, hollow(whole), whole]]))
-        found = frames_graph(tf.constant([[whole] * 4] * 2)).numpy()
-        np.testing.assert_array_equal(found, np.broadcast_to(expected, (2, 4, 32, 32, 3)))
+        actual = frames_graph(tf.constant([[whole] * 4] * 2)).numpy()
+        np.testing.assert_array_equal(actual, np.broadcast_to(expected, (2, 4, 32, 32, 3)))
 
 
 def test_records_give_what_evaluation_feeds(records_graph, record, split):
     index = Index.read(split)
     spec = DataSpec(path=str(split), frames=4, size=32, batch_size=1)
     ((expected, _),) = build_dataset(spec, index, STREAMS, training=False)
-    found = records_graph(tf.constant([record, record]))
+    actual = records_graph(tf.constant([record, record]))
     for name in STREAMS:
-        for row in found[name]:
+        for row in actual[name]:
             np.testing.assert_array_equal(row, expected[name][0])
 
 
@@ -90,7 +90,10 @@ BAD = {
     "cut": (lambda record: record[: len(record) // 2], "hold image/encoded"),
     "missing stream": (lambda record: changed(record, "flow", lambda _: []), "of flow in flow/enc"),
     "no frames": (lambda record: changed(record, "rgb", lambda _: []), "of rgb in image/encoded"),
-    "one less": (lambda record: changed(record, "flow", lambda own: own[1:]), "as many and as la"),
+    "one less": (
+        lambda record: changed(record, "flow", lambda features: features[1:]),
+        "as many and as la",
+    ),
     "rgb": (lambda record: changed(record, "rgb", everywhere(hollow)), "whole frames of rgb in"),
     "flow": (lambda record: changed(record, "flow", everywhere(hollow)), "whole frames of flow"),
     "cut frames": (
@@ -110,8 +113,8 @@ BAD = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_a_record_that_is_damaged_is_named_and_the_next_one_read(records_graph, record, kind):
-    damage, said = BAD[kind]
-    with pytest.raises(REFUSED, match=f"(?s)records must .*{said}") as caught:
+    damage, message = BAD[kind]
+    with pytest.raises(REFUSED, match=f"(?s)records must .*{message}") as caught:
         records_graph(tf.constant([record, damage(record), record]))
     assert "[1]" in str(caught.value)
     assert records_graph(tf.constant([record]))["rgb"].shape == (1, 4, 32, 32, 3)
@@ -127,11 +130,11 @@ def test_the_exported_file_refuses_alike_and_answers_the_next(exported, record):
     signatures = tf.saved_model.load(str(exported[0].path)).signatures
     serve = signatures["sequence_example"]
     expected = serve(records=tf.constant([record]))["scores"]
-    for bad, said in (
+    for bad, message in (
         (b"hello", "records must be SequenceExamples"),
         (changed(record, flow_bound=np.nan), "flow must be .*finite numbers"),
     ):
-        with pytest.raises(REFUSED, match=f"(?s){said}"):
+        with pytest.raises(REFUSED, match=f"(?s){message}"):
             serve(records=tf.constant([bad]))
         np.testing.assert_array_equal(serve(records=tf.constant([record]))["scores"], expected)
     picture = cv2.imencode(".jpg", np.zeros((32, 32, 3), np.uint8))[1].tobytes()

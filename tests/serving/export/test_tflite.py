@@ -47,9 +47,9 @@ def test_object_maps_are_exact_in_int8() -> None:
     for ids in examples:
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], ids)
         interpreter.invoke()
-        found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        actual = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
         # Two steps of 8 bits over 0 .. 2.
-        np.testing.assert_allclose(found, weigh(ids), atol=2 * 2 / 255)
+        np.testing.assert_allclose(actual, weigh(ids), atol=2 * 2 / 255)
 
 
 def worst_sum_in_int8(execution: Execution) -> float:
@@ -66,8 +66,8 @@ def worst_sum_in_int8(execution: Execution) -> float:
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], np.stack(parts))
     interpreter.invoke()
-    found = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    return np.abs(found - sum(parts)).max() / (np.ptp(sum(parts)) / 255)
+    actual = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    return np.abs(actual - sum(parts)).max() / (np.ptp(sum(parts)) / 255)
 
 
 def test_sums_in_pairs_keep_the_range_of_what_is_added() -> None:
@@ -88,9 +88,11 @@ def test_a_kind_in_floats_rounds_less() -> None:
     assert tflite.rounding_kinds(tflite.convert(network, "float32", clips)) == []
     partly = dict(tflite.with_kinds_in_float(network, clips, content))
     assert list(partly) == kinds
-    for kind, own in partly.items():
-        assert kind not in tflite.rounding_kinds(own)
-    left = {kind: np.abs(scores(own, clips) - expected).mean() for kind, own in partly.items()}
+    for kind, partial in partly.items():
+        assert kind not in tflite.rounding_kinds(partial)
+    left = {
+        kind: np.abs(scores(partial, clips) - expected).mean() for kind, partial in partly.items()
+    }
     assert left["CONV_2D"] < 0.8 * np.abs(scores(content, clips) - expected).mean()
 
 

@@ -38,7 +38,7 @@ def clip(batch, frames, height, width, seed=0):
     }
 
 
-def own_answers(model):
+def network_scores_of(model):
     """Stands for a file that answers exactly as the network."""
     return lambda _, clips: (network_scores(model, clips), 0.01)
 
@@ -87,7 +87,7 @@ def test_the_difference_that_is_reported_is_tiny_and_real(exported):
 
 
 def test_versions_count_on_and_a_checkpoint_can_be_named(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "saved_model_answers", own_answers(run[1]))
+    monkeypatch.setattr(exporting, "saved_model_scores", network_scores_of(run[1]))
     for name in ("1", "9", "notes"):
         (tmp_path / name).mkdir()
     path = tf.train.latest_checkpoint(str(run[0] / "best"))
@@ -106,7 +106,9 @@ def test_a_stranger_gets_the_networks_scores_at_any_size(exported, run, tmp_path
     sizes = {"1x4x32x32": (1, 4, 32, 32), "3x2x48x64": (3, 2, 48, 64), "2x1x80x33": (2, 1, 80, 33)}
     clips = {size: clip(*shape) for size, shape in sizes.items()}
     path = tmp_path / "clips.npz"
-    np.savez(path, **{f"{s}-{size}": x for size, own in clips.items() for s, x in own.items()})
+    np.savez(
+        path, **{f"{s}-{size}": x for size, streams in clips.items() for s, x in streams.items()}
+    )
     done = subprocess.run(
         [sys.executable, str(PROGRAM), str(exported[0].path), str(path)],
         capture_output=True,
@@ -116,17 +118,17 @@ def test_a_stranger_gets_the_networks_scores_at_any_size(exported, run, tmp_path
         env={k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"},
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    answers = json.loads(done.stdout)
-    assert {answer["size"] for answer in answers} == set(sizes)
-    for answer in answers:
-        own = {name: tf.constant(x) for name, x in clips[answer["size"]].items()}
-        expected = run[1](own, training=False)
-        np.testing.assert_allclose(answer["scores"], sigmoid(expected["logits"]), atol=1e-5)
+    results = json.loads(done.stdout)
+    assert {result["size"] for result in results} == set(sizes)
+    for result in results:
+        features = {name: tf.constant(x) for name, x in clips[result["size"]].items()}
+        expected = run[1](features, training=False)
+        np.testing.assert_allclose(result["scores"], sigmoid(expected["logits"]), atol=1e-5)
         np.testing.assert_allclose(
-            answer["frame_scores"], sigmoid(expected["frame_logits"]), atol=1e-5
+            result["frame_scores"], sigmoid(expected["frame_logits"]), atol=1e-5
         )
-        assert answer["labels"] == list(exports.LABELS)
-    spread = np.concatenate([np.ravel(answer["frame_scores"]) for answer in answers])
+        assert result["labels"] == list(exports.LABELS)
+    spread = np.concatenate([np.ravel(result["frame_scores"]) for result in results])
     assert np.std(spread) > 1e-3  # constant answers would agree without meaning anything
 
 
@@ -141,12 +143,12 @@ def test_predictions_are_the_networks_own(exported, run, brightening):
 
 def test_a_file_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
     def wrong(folder, clips):
-        answers, seconds = own_answers(run[1])(folder, clips)
+        scores, seconds = network_scores_of(run[1])(folder, clips)
         if clips.streams["rgb"].std() > 0:  # rgb is what this file gets wrong
-            answers["frame_scores"].flat[-1] += 1e-3
-        return answers, seconds
+            scores["frame_scores"].flat[-1] += 1e-3
+        return scores, seconds
 
-    monkeypatch.setattr(exporting, "saved_model_answers", wrong)
+    monkeypatch.setattr(exporting, "saved_model_scores", wrong)
     with pytest.raises(UserError, match="must answer as the model does") as caught:
         export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
     assert "Without the stream rgb the difference would be 0.0e+00" in str(caught.value)
@@ -212,22 +214,24 @@ def test_a_record_of_a_shard_is_cut_as_in_evaluation(exported, run, split):
     index = exporting.Index.read(split)
     spec = exporting.configuration.read(run[0]).validation_data
     clips = read_clips(spec, index, run[1].streams, 1)
-    found = signatures["sequence_example"](records=record[tf.newaxis])["scores"]
-    np.testing.assert_allclose(found, network_scores(run[1], clips)["scores"], atol=1e-5)
+    actual = signatures["sequence_example"](records=record[tf.newaxis])["scores"]
+    np.testing.assert_allclose(actual, network_scores(run[1], clips)["scores"], atol=1e-5)
 
 
 def test_warm_up_requests_are_what_the_signature_takes(exported):
     """Read back with TF Serving's own messages and answered, as the server does when it starts."""
     path = exported[0].path / "assets.extra" / "tf_serving_warmup_requests"
     signatures = tf.saved_model.load(str(exported[0].path)).signatures
-    asked = {}
+    inputs = {}
     for record in tf.data.TFRecordDataset(str(path)):
         request = PredictionLog.FromString(record.numpy()).predict_log.request
-        fed = {name: tf.constant(tf.make_ndarray(own)) for name, own in request.inputs.items()}
+        fed = {
+            name: tf.constant(tf.make_ndarray(tensor)) for name, tensor in request.inputs.items()
+        }
         name = request.model_spec.signature_name
         assert signatures[name](**fed)["scores"].shape == (1, len(exports.LABELS))
-        asked[name] = set(fed)
-    assert asked == {"streams": {"rgb", "flow", "objects"}, "serving_default": {"rgb"}}
+        inputs[name] = set(fed)
+    assert inputs == {"streams": {"rgb", "flow", "objects"}, "serving_default": {"rgb"}}
 
 
 def test_encoded_frames_are_cut_and_resized_as_in_evaluation(exported):
@@ -238,11 +242,11 @@ def test_encoded_frames_are_cut_and_resized_as_in_evaluation(exported):
     middle = tf.image.resize(rgb[0, :, :, 8:56], (32, 32))
     fed = tf.cast(tf.round(middle), tf.uint8)[tf.newaxis]
     expected = signatures["serving_default"](rgb=fed)["frame_scores"]
-    found = signatures["encoded"](frames=frames)["frame_scores"]
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    actual = signatures["encoded"](frames=frames)["frame_scores"]
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
     single = signatures["serving_default"](rgb=fed[:, :1])["scores"]
-    found = signatures["encoded"](frames=frames[:, :1])["scores"]
-    np.testing.assert_allclose(found, single, atol=1e-6)
+    actual = signatures["encoded"](frames=frames[:, :1])["scores"]
+    np.testing.assert_allclose(actual, single, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -264,7 +268,7 @@ def test_an_interruption_leaves_nothing(run, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    for name in ("saved_model_answers", "ServingModule"):
+    for name in ("saved_model_scores", "ServingModule"):
         with monkeypatch.context() as patched:
             patched.setattr(exporting, name, interrupted)
             with pytest.raises(KeyboardInterrupt):

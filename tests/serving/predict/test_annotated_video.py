@@ -38,9 +38,9 @@ def test_bars_are_as_long_as_the_scores():
     scores = np.array([0.5, 0, 1, 0.25, 1.7, 0, 0])
     picture = draw_frame(frame(), scores, LABELS, [2, 0, 3, 1, 4], (540, 360))
     assert picture.shape == (360, 800, 3)
-    found = bars(picture, 540)
-    assert len(found) == 5
-    shares = [blue / (blue + dark) for blue, dark in found]
+    bars_drawn = bars(picture, 540)
+    assert len(bars_drawn) == 5
+    shares = [blue / (blue + dark) for blue, dark in bars_drawn]
     np.testing.assert_allclose(shares, [1, 0.5, 0.25, 0, 1], atol=0.01)
 
 
@@ -97,18 +97,18 @@ def test_every_frame_of_the_source_is_shown_with_the_latest_that_was_fed():
     source = [Frame(np.full((2, 2, 3), n, np.uint8), n / 10, n) for n in range(8)]
     slow = [FrameStreams(np.zeros((1, 1, 3)), None, None, n / 4) for n in range(3)]
     paired = list(shown_frames(source, slow))
-    assert [own.number for own in paired] == [0, 0, 0, 1, 1, 2, 2, 2]
-    assert [own.streams for own in paired] == [slow[own.number] for own in paired]
-    assert [own.time_sec for own in paired] == [frame.time_sec for frame in source]
-    assert all(own.rgb is frame.rgb for own, frame in zip(paired, source, strict=True))
+    assert [item.number for item in paired] == [0, 0, 0, 1, 1, 2, 2, 2]
+    assert [item.streams for item in paired] == [slow[item.number] for item in paired]
+    assert [item.time_sec for item in paired] == [frame.time_sec for frame in source]
+    assert all(item.rgb is frame.rgb for item, frame in zip(paired, source, strict=True))
     fast = [FrameStreams(np.zeros((1, 1, 3)), None, None, n / 20) for n in range(15)]
-    assert [own.number for own in shown_frames(source, fast)] == list(range(0, 15, 2))
+    assert [item.number for item in shown_frames(source, fast)] == list(range(0, 15, 2))
     # A last picture that is held: shown with what is fed until it ends.
-    held = [
+    last = [
         *shown_frames(source, [*slow, *(FrameStreams(slow[0].rgb, None, None, t) for t in (1, 2))])
     ]
-    assert [(own.time_sec, own.number) for own in held[8:]] == [(1, 3), (2, 4)]
-    assert held[-1].rgb is source[-1].rgb
+    assert [(item.time_sec, item.number) for item in last[8:]] == [(1, 3), (2, 4)]
+    assert last[-1].rgb is source[-1].rgb
 
 
 @pytest.mark.parametrize("codecs", [("libx264", "mpeg4"), ("mpeg4",)])
@@ -118,8 +118,8 @@ def test_a_video_keeps_its_frames_and_times(tmp_path, monkeypatch, codecs):
     scores[:, 0] = np.arange(7) / 6
     # Two frames a tenth of a second, then slower: as files of phones have it.
     times = np.array([0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.1])
-    own = frame()
-    frames = [ShownFrame(own.rgb, t, n, own.streams) for n, t in enumerate(times[:-1])]
+    shown = frame()
+    frames = [ShownFrame(shown.rgb, t, n, shown.streams) for n, t in enumerate(times[:-1])]
     path = tmp_path / "x.mp4"
     write_overlay(path, iter(frames), Annotation(LABELS, scores, times))
     with av.open(str(path)) as container:

@@ -52,7 +52,7 @@ def network(monkeypatch):
 
 
 def test_a_failure_of_any_kind_is_one_videos_and_the_others_are_done(tmp_path):
-    said = {
+    messages = {
         "sizes": "sizes: ValueError: all input arrays must have the same shape",
         "good": None,
         "memory": "memory: MemoryError: no reason was named",
@@ -60,13 +60,13 @@ def test_a_failure_of_any_kind_is_one_videos_and_the_others_are_done(tmp_path):
         "refused": "refused: Feed the size that it was exported for.",
         "last": None,
     }
-    results = list(spread(run_job, [job_of(tmp_path, video) for video in said], 1))
+    results = list(spread(run_job, [job_of(tmp_path, video) for video in messages], 1))
     for job, result in results:
-        if said[job.video] is None:
+        if messages[job.video] is None:
             assert result.startswith(f"{job.video} (1.0 s)")
         else:
             assert isinstance(result, VideoError)
-            assert str(result) == said[job.video]
+            assert str(result) == messages[job.video]
     assert sorted(path.name for path in tmp_path.glob("*.json")) == ["good.json", "last.json"]
 
 

@@ -79,10 +79,10 @@ def test_windows_clip_scores_are_pooled(predictor, brightening):
 
 def test_a_window_of_ones_own(predictor, brightening):
     """Windows of 10 frames, two steps apart, see 20 frames of the video at a time."""
-    asked = predictor(PredictOptions(window=10), frame_stride=2)
-    batches = fed(asked)
-    result = asked.predict(brightening)
-    assert (asked.window_frames, asked.stride) == (20, 10)
+    predicting = predictor(PredictOptions(window=10), frame_stride=2)
+    batches = fed(predicting)
+    result = predicting.predict(brightening)
+    assert (predicting.window_frames, predicting.stride) == (20, 10)
     assert batches[0]["rgb"].shape[1] == 10
     shown = brightness(brightening)[[18, 21]]  # the last frames of windows at 0 and 3
     assert result.scores[BRIGHT] == pytest.approx(shown.mean(), abs=1e-3)
@@ -99,14 +99,14 @@ def test_what_overlapping_windows_share_is_said(predictor):
 
 def test_flow_that_the_network_computes_is_not_said_to_be_shared(predictor):
     predicting = predictor(PredictOptions(stride=1))
-    nodes, told = ("0 (rgb)", "1 (flow)", "2 (level 1)"), []
+    nodes, lines = ("0 (rgb)", "1 (flow)", "2 (level 1)"), []
     for streams in (("rgb",), ("rgb", "objects")):
         predicting.description = dataclasses.replace(
             predicting.description, streams=streams, nodes=nodes
         )
-        told.append(predicting.sharing())
-    assert ": decoding is done once per frame, the flow that the network computes" in told[0]
-    assert ": decoding and objects are done once per frame, the flow that" in told[1]
+        lines.append(predicting.sharing())
+    assert ": decoding is done once per frame, the flow that the network computes" in lines[0]
+    assert ": decoding and objects are done once per frame, the flow that" in lines[1]
 
 
 def test_what_sharing_stems_could_save_is_said(exported):
@@ -207,8 +207,8 @@ def test_a_window_holds_what_evaluation_feeds(
     video = exports.first_frames(footage["carphone_pristine"], count, tmp_path / "clip.mp4")
     clip = {"size": 24, **clip}
     views = stored(tmp_path / "split", [video], {"batch_size": 1, **clip})
-    own = {name: value for name, value in clip.items() if name != "views"}
-    predicting = predictor(PredictOptions(stride=stride), **own)
+    settings = {name: value for name, value in clip.items() if name != "views"}
+    predicting = predictor(PredictOptions(stride=stride), **settings)
     batches = fed(predicting)
     predicting.predict(video)
     windows = {
@@ -222,10 +222,10 @@ def test_a_window_holds_what_evaluation_feeds(
         np.testing.assert_allclose(windows["flow"][window], views[view]["flow"], atol=1e-5)
 
 
-def test_flow_beyond_the_bound_is_clipped_as_in_the_shards(known_answers, drifting, monkeypatch):
+def test_flow_beyond_the_bound_is_clipped_as_in_the_shards(known_scores, drifting, monkeypatch):
     large = np.full((32, 32, 2), [30.0, -50.0], np.float32)
     monkeypatch.setattr(data_streams.optical_flow, "dis_flow", lambda: lambda *_: large)
-    predicting = Predictor(exports.with_clip(known_answers, size=32))
+    predicting = Predictor(exports.with_clip(known_scores, size=32))
     batches = fed(predicting)
     predicting.predict(drifting)
     np.testing.assert_allclose(batches[0]["flow"][..., 0], 20, atol=1e-5)
@@ -280,23 +280,23 @@ def test_samples_are_spread_over_the_video(predictor, brightening):
         assert picture.mean() / 255 == pytest.approx(shown[round(time * 10)], abs=2e-3)
 
 
-def test_mistakes_are_one_line(known_answers, tmp_path):
+def test_mistakes_are_one_line(known_scores, tmp_path):
     with pytest.raises(UserError, match=r"tools/export\.py") as caught:
         Predictor(tmp_path)
     assert str(tmp_path) in str(caught.value)
-    loaded = Predictor(exports.with_clip(known_answers))
+    loaded = Predictor(exports.with_clip(known_scores))
     for stride in (0, 5):
         with pytest.raises(UserError, match=rf"4 frames\. Received: {stride}"):
-            Predictor(known_answers, PredictOptions(stride=stride))
+            Predictor(known_scores, PredictOptions(stride=stride))
     with pytest.raises(VideoError, match="no such video"):
         loaded.predict(tmp_path / "missing.mp4")
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "garbage"])
-def test_a_damaged_file_is_refused(tmp_path, known_answers, damage):
+def test_a_damaged_file_is_refused(tmp_path, known_scores, damage):
     tf.io.gfile.makedirs(str(tmp_path / "1" / "assets"))
     exports.with_clip(tmp_path)
-    graph = (known_answers / "1" / "saved_model.pb").read_bytes()
+    graph = (known_scores / "1" / "saved_model.pb").read_bytes()
     content = {"cut": graph[: len(graph) // 2], "garbage": b"\xff" * 99}.get(damage)
     if content:
         (tmp_path / "1" / "saved_model.pb").write_bytes(content)

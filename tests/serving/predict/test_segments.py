@@ -59,8 +59,8 @@ def test_a_score_that_wavers_about_the_threshold_is_one_segment():
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
 def test_a_threshold_at_either_end(threshold):
-    found = segments(np.array([[0.0], [1.0]]), np.array([0.0, 1.0, 2.0]), ["a"], rule(threshold))
-    assert found == [Segment("a", 0.0 if threshold == 0 else 1.0, 2.0, 1.0)]
+    actual = segments(np.array([[0.0], [1.0]]), np.array([0.0, 1.0, 2.0]), ["a"], rule(threshold))
+    assert actual == [Segment("a", 0.0 if threshold == 0 else 1.0, 2.0, 1.0)]
 
 
 def test_smoothing_averages_over_time_also_where_frames_last_unequally():
@@ -82,11 +82,11 @@ def test_smoothing_averages_over_time_also_where_frames_last_unequally():
 
 
 def test_settings_that_mean_nothing_are_refused():
-    for settings, said in (
+    for settings, message in (
         ({"pooling": "median"}, r"mean, max\. Received: 'median'"),
         ({"merge": "clips"}, r"windows, frames\. Received: 'clips'"),
         ({"hysteresis": -0.1}, r"hysteresis must be 0 or more. Received: -0\.1"),
         ({"smoothing_sec": float("nan")}, "smoothing_sec must be"),
     ):
-        with pytest.raises(UserError, match=said):
+        with pytest.raises(UserError, match=message):
             PredictOptions(**settings)

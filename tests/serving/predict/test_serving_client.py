@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from official_vision.errors import UserError
-from official_vision.serving.export.exported_model import load_answerer
+from official_vision.serving.export.exported_model import load_exported_model
 from official_vision.serving.predict.serving_client import greatest_difference, server
 from tests.serving import exports
 
@@ -28,13 +28,13 @@ def clip():
 
 
 @contextlib.contextmanager
-def serving(answer):
+def serving(reply):
     """A server on loopback; `answer` takes the request's path and body and gives (status, bytes)."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, content = answer(self.path, body)
+            status, content = reply(self.path, body)
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -44,13 +44,13 @@ def serving(answer):
         def log_message(self, *_):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as own:
-        thread = threading.Thread(target=own.serve_forever, daemon=True)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http_server:
+        thread = threading.Thread(target=http_server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{own.server_port}/v1/models/tiny"
+            yield f"http://127.0.0.1:{http_server.server_port}/v1/models/tiny"
         finally:
-            own.shutdown()
+            http_server.shutdown()
             thread.join()
 
 
@@ -58,7 +58,7 @@ def tf_serving(folder):
     """TF Serving's columnar REST format: {"inputs": {...}} -> {"outputs": {...}}."""
     loaded = tf.saved_model.load(str(folder / "1"))
 
-    def answer(path, body):
+    def reply(path, body):
         assert path == "/v1/models/tiny:predict"
         request = json.loads(body)
         serve = loaded.signatures[request["signature_name"]]
@@ -71,19 +71,19 @@ def tf_serving(folder):
         outputs["labels"] = np.char.decode(outputs["labels"].astype("S"))
         return 200, json.dumps({"outputs": {k: v.tolist() for k, v in outputs.items()}}).encode()
 
-    return answer
+    return reply
 
 
-def test_a_servers_answer_is_that_of_the_file(known_answers):
-    here = load_answerer(exports.with_clip(known_answers))
-    with serving(tf_serving(known_answers)) as address:
-        found = server(address, 20)(clip())
+def test_a_servers_answer_is_that_of_the_file(known_scores):
+    here = load_exported_model(exports.with_clip(known_scores))
+    with serving(tf_serving(known_scores)) as address:
+        actual = server(address, 20)(clip())
         with pytest.raises(UserError, match="400: "):
             server(address, 20)({"rgb": clip()["rgb"]})  # and the next one is answered
         again = server(f"{address}/", 20)(clip())
-    assert greatest_difference(here(**clip()), found) < 1e-6
-    np.testing.assert_array_equal(found["scores"], again["scores"])
-    assert found["scores"][0, 0] == pytest.approx(clip()["rgb"][0, -1].mean() / 255, abs=1e-5)
+    assert greatest_difference(here(**clip()), actual) < 1e-6
+    np.testing.assert_array_equal(actual["scores"], again["scores"])
+    assert actual["scores"][0, 0] == pytest.approx(clip()["rgb"][0, -1].mean() / 255, abs=1e-5)
 
 
 def test_answers_that_differ_are_measured():
@@ -97,7 +97,7 @@ def test_answers_that_differ_are_measured():
 
 
 @pytest.mark.parametrize(
-    ("status", "content", "said"),
+    ("status", "content", "message"),
     [
         (404, b'{"error": "Servable not found\\nfor request"}', "404: Servable not found for"),
         (500, b"<html>gone wrong</html>", "500: <html>gone wrong"),
@@ -109,10 +109,10 @@ def test_answers_that_differ_are_measured():
         (200, b" " * (65 << 20), "more than 64 MiB"),
     ],
 )
-def test_other_answers_are_told_in_one_line(status, content, said):
+def test_other_answers_are_told_in_one_line(status, content, message):
     with (
         serving(lambda *_: (status, content)) as address,
-        pytest.raises(UserError, match=re.escape(said)) as caught,
+        pytest.raises(UserError, match=re.escape(message)) as caught,
     ):
         server(address, 10)(clip())
     assert "\n" not in str(caught.value)
@@ -147,13 +147,13 @@ def test_a_server_that_drips_is_not_waited_for():
         def log_message(self, *_):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Drip) as own:
-        threading.Thread(target=own.serve_forever, daemon=True).start()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Drip) as http_server:
+        threading.Thread(target=http_server.serve_forever, daemon=True).start()
         start = time.monotonic()
         with pytest.raises(UserError, match="timed out"):
-            server(f"http://127.0.0.1:{own.server_port}/v1/models/tiny", 0.5)(clip())
+            server(f"http://127.0.0.1:{http_server.server_port}/v1/models/tiny", 0.5)(clip())
         assert time.monotonic() - start < 3
-        own.shutdown()
+        http_server.shutdown()
 
 
 @pytest.mark.parametrize("address", ["tiny", "ftp://a/v1/models/b", "http://a", "grpc://"])
@@ -162,13 +162,13 @@ def test_other_addresses_are_refused(address):
         server(address, 1)
 
 
-def test_grpc_sends_tf_servings_messages(known_answers):
+def test_grpc_sends_tf_servings_messages(known_scores):
     grpc = pytest.importorskip("grpc")
     apis = pytest.importorskip("tensorflow_serving.apis")
     from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
     assert apis
-    loaded = tf.saved_model.load(str(known_answers / "1"))
+    loaded = tf.saved_model.load(str(known_scores / "1"))
 
     class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         def Predict(self, request, context):  # noqa: N802 (gRPC's name)
@@ -181,18 +181,18 @@ def test_grpc_sends_tf_servings_messages(known_answers):
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
             return response
 
-    own = grpc.server(futures.ThreadPoolExecutor(1))
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), own)
-    port = own.add_insecure_port("127.0.0.1:0")
-    own.start()
+    grpc_server = grpc.server(futures.ThreadPoolExecutor(1))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), grpc_server)
+    port = grpc_server.add_insecure_port("127.0.0.1:0")
+    grpc_server.start()
     try:
         address = f"grpc://127.0.0.1:{port}"
-        found = server(address, 20, "tiny")(clip())
+        actual = server(address, 20, "tiny")(clip())
         with pytest.raises(UserError, match="NOT_FOUND: no such servable"):
             server(address, 20, "other")(clip())
     finally:
-        own.stop(0)
-    here = load_answerer(exports.with_clip(known_answers))
-    assert greatest_difference(here(**clip()), found) == 0
+        grpc_server.stop(0)
+    here = load_exported_model(exports.with_clip(known_scores))
+    assert greatest_difference(here(**clip()), actual) == 0
     with pytest.raises(UserError, match="--model_name"):
         server(address, 1)

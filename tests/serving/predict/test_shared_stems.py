@@ -38,7 +38,7 @@ def test_answers_are_the_same_and_each_frame_is_computed_once(
 ):
     options = PredictOptions(stride=stride, batch_size=batch_size)
     sharing, alone = (Predictor(exported[1], options) for _ in range(2))
-    alone._serve = dataclasses.replace(alone._serve, ask_stems=None)
+    alone._serve = dataclasses.replace(alone._serve, infer_stems=None)
     results = [predictor.predict(brightening) for predictor in (sharing, alone)]
     np.testing.assert_allclose(results[0].frame_scores, results[1].frame_scores, atol=1e-6)
     np.testing.assert_allclose(results[0].scores, results[1].scores, atol=1e-6)
@@ -51,7 +51,7 @@ def test_answers_are_the_same_and_each_frame_is_computed_once(
 def test_a_video_shorter_than_a_window_shares_nothing(exported, brightening, sharers):
     options = PredictOptions(window=30, stride=10)
     sharing, alone = (Predictor(exported[1], options) for _ in range(2))
-    alone._serve = dataclasses.replace(alone._serve, ask_stems=None)
+    alone._serve = dataclasses.replace(alone._serve, infer_stems=None)
     results = [predictor.predict(brightening) for predictor in (sharing, alone)]
     np.testing.assert_array_equal(results[0].frame_scores, results[1].frame_scores)
     assert sharers[0].computed == 0

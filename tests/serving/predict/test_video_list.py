@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from official_vision import files, formats
 from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
 from official_vision.serving.predict.annotated_video import Annotation, ShownFrame, write_overlay
@@ -20,10 +21,10 @@ def test_folders_and_lists_are_read_in_order(tmp_path):
         (folder / name).write_text("")
     listed = tmp_path / "list.txt"
     listed.write_text("# chosen\nfolder/b.mp4\n\n  other.mp4  \n", encoding="utf-8")
-    found = find_videos([str(tmp_path / "x.mp4"), str(folder)], [str(listed)])
+    videos = find_videos([str(tmp_path / "x.mp4"), str(folder)], [str(listed)])
     # b.mp4 is named twice and predicted once.
     expected = ["x.mp4", "folder/a.MOV", "folder/b.mp4", "folder/deep/c.mkv", "other.mp4"]
-    assert found == [str(tmp_path / name) for name in expected]
+    assert videos == [str(tmp_path / name) for name in expected]
 
 
 def test_what_notebooks_and_file_managers_leave_is_no_video(tmp_path):
@@ -32,8 +33,8 @@ def test_what_notebooks_and_file_managers_leave_is_no_video(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "gone.mp4").symlink_to("nowhere.mp4")  # which prediction then names
     (tmp_path / "again").symlink_to(tmp_path)
-    found = find_videos([str(tmp_path)], [])
-    assert found == [str(tmp_path / name) for name in ("b.mp4", "gone.mp4", "z.OGV")]
+    videos = find_videos([str(tmp_path)], [])
+    assert videos == [str(tmp_path / name) for name in ("b.mp4", "gone.mp4", "z.OGV")]
 
 
 def test_lists_of_windows_and_of_foreign_bytes(tmp_path):
@@ -60,11 +61,11 @@ def test_files_of_any_name_get_outputs_that_a_disk_takes(tmp_path):
         "x",
     ]
     named = outputs_of([f"{name}.mp4" for name in names], tmp_path, overlay=True)
-    for own in named.values():
-        for path in (own.json, own.timeline, own.overlay):
+    for outputs in named.values():
+        for path in (outputs.json, outputs.timeline, outputs.overlay):
             path.write_text("")
     assert len(list(tmp_path.iterdir())) == 3 * len(names)
-    assert [own.json.name for own in named.values()][3:] == [
+    assert [outputs.json.name for outputs in named.values()][3:] == [
         r"caf\xe9.json",
         r"two\nlines.json",
         "X.json",
@@ -78,19 +79,19 @@ def test_folders_and_lists_without_videos_are_mistakes(tmp_path):
     empty, binary = tmp_path / "empty.txt", tmp_path / "binary.txt"
     empty.write_text("# nothing\n")
     binary.write_bytes(b"\0\xff\xfe")
-    for path, said in (
+    for path, message in (
         (empty, "names none"),
         (binary, "a text file"),
         (tmp_path / "no", "No such"),
     ):
-        with pytest.raises(UserError, match=said) as caught:
+        with pytest.raises(UserError, match=message) as caught:
             find_videos([], [str(path)])
         assert str(path) in str(caught.value)
 
 
 def test_videos_of_one_name_get_files_of_their_own(tmp_path):
     named = outputs_of(["a/x.mp4", "b/x.mp4", "b/x-2.mp4"], tmp_path / "out", overlay=True)
-    files = [own.json.name for own in named.values()]
+    files = [outputs.json.name for outputs in named.values()]
     assert files == ["x.json", "x-2.json", "x-2-2.json"]
     assert named["a/x.mp4"].overlay == tmp_path / "out" / "x.annotated.mp4"
     assert outputs_of(["x.mp4"], tmp_path, overlay=False)["x.mp4"].overlay is None
@@ -100,23 +101,27 @@ def test_videos_of_one_name_get_files_of_their_own(tmp_path):
 
 
 def test_only_what_is_whole_and_was_asked_alike_is_done(tmp_path):
-    own = Outputs(tmp_path / "x.json", tmp_path / "x.png", tmp_path / "x.mp4")
+    outputs = Outputs(tmp_path / "x.json", tmp_path / "x.png", tmp_path / "x.mp4")
     request, prediction = {"stride": 2, "video": ["x", [3, 4]]}, {"classes": []}
-    assert not own.done(request)
-    own.json.write_text(json.dumps({"request": request, "prediction": prediction}))
-    own.timeline.write_text("")
-    assert not own.done(request)  # the annotated video lacks
-    own.overlay.write_text("")
-    assert own.done(request)
-    own.check_replaceable()
-    assert not own.done({**request, "stride": 3})
+    assert not outputs.done(request)
+    content = {"request": request, "prediction": prediction}
+    formats.PREDICTION.write(outputs.json, content)
+    outputs.timeline.write_text("")
+    assert not outputs.done(request)  # the annotated video lacks
+    outputs.overlay.write_text("")
+    assert outputs.done(request)
+    outputs.check_replaceable()
+    assert not outputs.done({**request, "stride": 3})
+    files.write_json(outputs.json, {**formats.PREDICTION.header, "version": 0, **content})
+    assert not outputs.done(request)  # of another version: it is made again
+    outputs.check_replaceable()
     for content in ("", "[]", '{"prediction": 1}'):
-        own.json.write_text(content)
-        assert not own.done(request)
+        outputs.json.write_text(content)
+        assert not outputs.done(request)
         with pytest.raises(UserError, match=r"only what this command wrote\. Received: .*x\.json"):
-            own.check_replaceable()
-    own.json.unlink()
-    own.check_replaceable()
+            outputs.check_replaceable()
+    outputs.json.unlink()
+    outputs.check_replaceable()
 
 
 def test_annotated_videos_of_a_folder_are_left_out(tmp_path):
@@ -134,9 +139,9 @@ def test_annotated_videos_of_a_folder_are_left_out(tmp_path):
 def test_predictions_of_many_videos_are_one_list(tmp_path):
     written = []
     for number in range(2):
-        own = Outputs(tmp_path / f"{number}.json", tmp_path / "x.png", None)
-        own.json.write_text(json.dumps({"request": {}, "prediction": {"video": number}}))
-        written.append(own)
+        outputs = Outputs(tmp_path / f"{number}.json", tmp_path / "x.png", None)
+        formats.PREDICTION.write(outputs.json, {"request": {}, "prediction": {"video": number}})
+        written.append(outputs)
     for count in (0, 1, 2):
         write_all(tmp_path / "all.json", written[:count])
         expected = [{"video": number} for number in range(count)]

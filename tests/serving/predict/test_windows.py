@@ -25,11 +25,11 @@ def test_windows_are_those_of_a_list_in_hand(cut):
 @given(cuts)
 def test_every_item_is_covered_and_the_last_window_ends_with_the_last_item(cut):
     count, length, stride = cut
-    found = list(windows(iter(range(count)), length, stride))
-    assert {item for _, items in found for item in items} == set(range(count))
+    covered = list(windows(iter(range(count)), length, stride))
+    assert {item for _, items in covered for item in items} == set(range(count))
     if count:
-        assert found[-1][1][-1] == count - 1
-    assert all(len(items) == min(length, count) for _, items in found)
+        assert covered[-1][1][-1] == count - 1
+    assert all(len(items) == min(length, count) for _, items in covered)
 
 
 @given(cuts)
@@ -42,8 +42,8 @@ def test_a_window_comes_as_soon_as_its_last_item_is_read(cut):
 
 
 def test_a_window_handed_out_is_not_changed_afterwards():
-    kept = [items for _, items in windows(range(6), 3, 1)]
-    assert kept == [[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]]
+    items_of_windows = [items for _, items in windows(range(6), 3, 1)]
+    assert items_of_windows == [[0, 1, 2], [1, 2, 3], [2, 3, 4], [3, 4, 5]]
 
 
 @given(
@@ -61,7 +61,7 @@ def test_scores_are_averaged_over_all_windows_that_hold_a_frame(rows, unscored):
     rows = [[(0, 0.25, 1.0)], *rows]  # the first frame of a video is always scored
     merger, given_to = ScoreMerger(2), {}
     for window in rows:
-        frames, scores, weights = (np.array(own) for own in zip(*window, strict=True))
+        frames, scores, weights = (np.array(values) for values in zip(*window, strict=True))
         merger.add(frames, np.stack([scores, 1 - scores], axis=1), weights)
         for frame, score, weight in window:
             given_to.setdefault(frame, []).append((score, weight))

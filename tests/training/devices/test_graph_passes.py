@@ -12,8 +12,8 @@ def options():
 
 @pytest.mark.parametrize("by_user", [False, True])
 def test_all_are_off_within_and_afterwards_as_the_user_had_them(by_user):
-    own = {"loop_optimization": False, "disable_meta_optimizer": by_user}
-    tf.config.optimizer.set_experimental_options(own)
+    by_user_options = {"loop_optimization": False, "disable_meta_optimizer": by_user}
+    tf.config.optimizer.set_experimental_options(by_user_options)
     try:
         with graph_passes.left_out():
             inside = options()
@@ -23,12 +23,12 @@ def test_all_are_off_within_and_afterwards_as_the_user_had_them(by_user):
             {"loop_optimization": True, "disable_meta_optimizer": False}
         )
     assert inside["disable_meta_optimizer"]
-    assert after == inside | own
+    assert after == inside | by_user_options
 
 
 def test_a_graph_computes_the_same_without_them():
     step = tf.function(lambda x: tf.reduce_sum((x + 0.0) * 2.0 * tf.constant(3.0)))
     x = tf.range(5.0)
     with graph_passes.left_out():
-        found = step(x)
-    assert float(found) == 60.0
+        total = step(x)
+    assert float(total) == 60.0

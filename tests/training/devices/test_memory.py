@@ -29,9 +29,9 @@ def test_a_part_of_a_batch_needs_its_share_of_activations():
     [({}, 1), ({"momentum": 0.0}, 0), ({"name": "adam"}, 2), ({"name": "adam_experimental"}, 2)],
 )
 def test_slots_are_the_optimizers(settings, slots):
-    found = need(**settings)
-    assert found.slots == slots * found.gradients
-    assert need(ema_decay=0.9, **{**settings, "name": "sgd"}).slots >= found.weights
+    needed = need(**settings)
+    assert needed.slots == slots * needed.gradients
+    assert need(ema_decay=0.9, **{**settings, "name": "sgd"}).slots >= needed.weights
 
 
 def test_inputs_by_hand():
@@ -42,13 +42,13 @@ def test_inputs_by_hand():
 def test_the_line_says_what_fits():
     mebibyte = 2**20
     some = memory.Need(40 * mebibyte, 4 * mebibyte, 3 * mebibyte, 2 * mebibyte, mebibyte)
-    fits = memory.told(some, (60 * mebibyte, "this machine"))
+    fits = memory.describe_need(some, (60 * mebibyte, "this machine"))
     assert fits.startswith(
         "memory: a step needs at least 50 MiB (activations 40, weights 4, gradients 3"
     )
     assert fits.endswith("this machine has 60 MiB free")
-    assert memory.told(some, None).endswith(")")
-    warned = memory.told(some, (60 * mebibyte, "this machine"), replicas_here=2)
+    assert memory.describe_need(some, None).endswith(")")
+    warned = memory.describe_need(some, (60 * mebibyte, "this machine"), replicas_here=2)
     assert warned.startswith("warning: memory: a step needs at least 100 MiB")
     for remedy in ("accumulation_steps", "rematerialise", "batch_size"):
         assert remedy in warned

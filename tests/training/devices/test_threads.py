@@ -31,7 +31,7 @@ TOO_LATE = (True, 0, 2, 3, "")
 
 
 @pytest.mark.parametrize(
-    ("asked", "cores", "gpus", "variable", "number"),
+    ("chosen", "cores", "gpus", "variable", "number"),
     [
         (0, 1, 0, "", 1),
         (0, 2, 0, "", 1),
@@ -45,8 +45,8 @@ TOO_LATE = (True, 0, 2, 3, "")
         (4, 2, 0, "2", 4),
     ],
 )
-def test_few_cores_have_a_thread_an_operation(asked, cores, gpus, variable, number):
-    assert threads._number(asked, cores, gpus, variable) == number
+def test_few_cores_have_a_thread_an_operation(chosen, cores, gpus, variable, number):
+    assert threads._number(chosen, cores, gpus, variable) == number
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +64,11 @@ def printed():
     return dict(zip(RUNS, zip(lines[::2], lines[1::2], strict=True), strict=True))
 
 
-@pytest.mark.parametrize("given", RUNS)
-def test_a_run_sets_threads(given, printed):
-    ending, number = printed[given]
-    assert int(number) == RUNS[given]
-    assert ending.startswith("train/DataSpec.path must") == (given != TOO_LATE)
+@pytest.mark.parametrize("settings", RUNS)
+def test_a_run_sets_threads(settings, printed):
+    ending, number = printed[settings]
+    assert int(number) == RUNS[settings]
+    assert ending.startswith("train/DataSpec.path must") == (settings != TOO_LATE)
 
 
 def test_a_number_that_comes_too_late_is_refused(printed):
@@ -81,8 +81,8 @@ def test_a_number_that_comes_too_late_is_refused(printed):
 def test_tpus_are_left_alone():
     tf.ones(1).numpy()
     before = threads.threads_in_force()
-    asked = before + 1  # would be refused here
-    threads.set_threads(TrainSpec(strategy="tpu", threads_per_operation=asked))
+    chosen = before + 1  # would be refused here
+    threads.set_threads(TrainSpec(strategy="tpu", threads_per_operation=chosen))
     assert threads.threads_in_force() == before
 
 

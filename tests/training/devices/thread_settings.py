@@ -16,7 +16,7 @@ from official_vision.training.run import train
 
 
 def main():
-    for begun, chosen, cores, asked, variable in json.loads(sys.argv[1]):
+    for begun, chosen, cores, per_operation, variable in json.loads(sys.argv[1]):
         if os.fork():
             assert os.wait()[1] == 0
             continue
@@ -27,7 +27,11 @@ def main():
         tf.config.threading.set_intra_op_parallelism_threads(chosen)
         if begun:
             tf.ones(1).numpy()
-        settings = {"model_dir": "'run'", "strategy": "'mirrored'", "threads_per_operation": asked}
+        settings = {
+            "model_dir": "'run'",
+            "strategy": "'mirrored'",
+            "threads_per_operation": per_operation,
+        }
         try:
             train(config.load([], [f"TrainSpec.{k} = {v}" for k, v in settings.items()]))
         except UserError as error:

@@ -18,7 +18,7 @@ def test_a_resumed_run_does_not_repeat_steps(tmp_path):
     for step in (10, 20, 30):
         first.append({"step": step, "of": "first"})
     second = JsonLines(path, 20)
-    assert [r["step"] for r in second.kept] == [10, 20]
+    assert [r["step"] for r in second.records] == [10, 20]
     assert second.dropped == ({"step": 30, "of": "first"},)
     second.append({"step": 30, "of": "second"})
     assert steps(path) == [10, 20, 30]

@@ -42,13 +42,13 @@ def observed(tmp_path_factory):
 
 def events(folder: Path) -> dict[str, dict[int, np.ndarray]]:
     """tag -> step -> value of all event files in a folder."""
-    found: dict[str, dict[int, np.ndarray]] = {}
+    values: dict[str, dict[int, np.ndarray]] = {}
     for file in sorted(folder.glob("events*")):
         for record in tf.data.TFRecordDataset(str(file)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
-                found.setdefault(value.tag, {})[event.step] = tf.make_ndarray(value.tensor)
-    return found
+                values.setdefault(value.tag, {})[event.step] = tf.make_ndarray(value.tensor)
+    return values
 
 
 def softmax(logits):

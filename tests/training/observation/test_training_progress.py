@@ -30,10 +30,10 @@ def test_an_output_becomes_a_loop():
         "seconds": 8.0,
         "input_wait_share": 0.125,
     }
-    found = Loop.of(output, 30, 20)
+    loop = Loop.of(output, 30, 20)
     rates = {"learning_rate": 0.5, "architecture_learning_rate": 0.25}
-    assert found == Loop(30, 20, 8.0, 0.125, 2.5, {"search_terms": 0.5}, rates)
-    assert found.pace == 0.4
+    assert loop == Loop(30, 20, 8.0, 0.125, 2.5, {"search_terms": 0.5}, rates)
+    assert loop.pace == 0.4
 
 
 def test_plain_lines_say_everything():

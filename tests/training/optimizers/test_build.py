@@ -51,8 +51,8 @@ def test_stepwise():
 def test_warm_up_rises_linearly_to_the_schedule(schedule):
     made = optimizer(learning_rate=0.2, schedule=schedule, warmup_steps=10)
     after = {"constant": 0.2, "cosine": 0.2 * (1 + np.cos(np.pi * 10 / STEPS)) / 2}[schedule]
-    found = rates(made, (0, 5, 10))
-    np.testing.assert_allclose(found, [0, after / 2, after], rtol=1e-5)
+    actual = rates(made, (0, 5, 10))
+    np.testing.assert_allclose(actual, [0, after / 2, after], rtol=1e-5)
 
 
 def test_linear_scaling():

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
-from official_vision.training.optimizers.hyperparameters import settings_kept
+from official_vision.training.optimizers.hyperparameters import settings_preserved
 from official_vision.training.optimizers.weight_averages import ExactMovingAverage
 
 
@@ -24,7 +24,7 @@ def test_a_changed_momentum_wins_and_velocities_are_restored(wrapped, tmp_path):
     path = checkpoint.save(str(tmp_path / "ckpt"))
 
     weight, inner, outer, checkpoint = made(0.5)
-    with settings_kept(outer):
+    with settings_preserved(outer):
         checkpoint.restore(path)
     inner.apply_gradients([(tf.zeros([2]), weight)])
     # Velocity -0.1 after the first step; half of it is left in the second.

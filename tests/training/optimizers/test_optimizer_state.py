@@ -22,11 +22,11 @@ def traces(**settings):
     model, optimizer = steps.start(task)
 
     def state():
-        found = optimizer.variables
-        return [v.name for v in (found() if callable(found) else found)]
+        variables = optimizer.variables
+        return [v.name for v in (variables() if callable(variables) else variables)]
 
     before = state()
-    step = tf.function(lambda given: task.train_step(given, model, optimizer)[task.loss])
+    step = tf.function(lambda batch: task.train_step(batch, model, optimizer)[task.loss])
     for _ in range(2):
         step(steps.batch())
     return step.experimental_get_tracing_count(), before, state()

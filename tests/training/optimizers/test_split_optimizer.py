@@ -119,8 +119,8 @@ def test_an_overflow_moves_neither_and_both_schedules_go_on():
     scaled_step(tf.constant([1.0, 1.0]))
     before = [value.numpy() for value in moved]
     scaled_step(tf.constant([1.0, np.inf]))
-    for value, kept in zip(moved, before, strict=True):
-        np.testing.assert_array_equal(value, kept)
+    for value, unmoved in zip(moved, before, strict=True):
+        np.testing.assert_array_equal(value, unmoved)
     assert float(made.loss_scale) == scale / 2
     scaled_step(tf.constant([1.0, 1.0]))
     inner = made.inner_optimizer
@@ -202,10 +202,10 @@ def test_a_checkpoint_holds_both(tmp_path):
     again, other, fresh = begin()
     fresh.restore(path)
     step(other, again.all, [[0.5, 1.0]] * 3)
-    for expected, found in zip(toy.all, again.all, strict=True):
-        np.testing.assert_array_equal(found, expected)
+    for expected, actual in zip(toy.all, again.all, strict=True):
+        np.testing.assert_array_equal(actual, expected)
         np.testing.assert_array_equal(
-            other.get_slot(found, "average"), made.get_slot(expected, "average")
+            other.get_slot(actual, "average"), made.get_slot(expected, "average")
         )
     slots = [name for name, _ in tf.train.list_variables(path) if "architecture/m/" in name]
     assert [name.split("/.")[0] for name in sorted(slots)] == ["model/all/1", "model/all/2"]

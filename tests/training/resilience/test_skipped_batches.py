@@ -21,8 +21,8 @@ def left_out(numbers):
 
 @given(st.lists(st.integers(0, 30), unique=True, max_size=8), st.integers(0, 30))
 def test_steps_count_the_batches_that_are_left(numbers, steps):
-    kept = [batch for batch in range(100) if batch not in numbers]
-    assert batch_after(steps, left_out(numbers)) == kept[steps]
+    remaining = [batch for batch in range(100) if batch not in numbers]
+    assert batch_after(steps, left_out(numbers)) == remaining[steps]
 
 
 def test_a_resumed_pipeline_passes_over_the_same_batches():

@@ -41,13 +41,13 @@ def test_a_ctrl_c_that_is_ignored_stays_ignored():
 
 
 def test_other_threads_do_without():
-    found = []
+    arrived = []
 
     def work():
         with stop_signals_noted() as stop:
-            found.append(stop.arrived)
+            arrived.append(stop.arrived)
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [False]
+    assert arrived == [False]

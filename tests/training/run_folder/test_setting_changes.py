@@ -44,13 +44,13 @@ def changed(config, section, **settings):
     ],
 )
 def test_each_change_is_of_its_kind(section, settings, kind, config):
-    found = dataclasses.asdict(
+    actual = dataclasses.asdict(
         changes_between(config.to_dict(), changed(config, section, **settings))
     )
     ((name, value), *_) = settings.items()
     before = getattr(getattr(config, section), name)
     expected = (f"{section}.{name} was {before!r}, is {value!r}",)
-    assert found == {
+    assert actual == {
         "of_weights": (),
         "of_meaning": (),
         "plain": (),
@@ -69,5 +69,5 @@ def test_one_optimizer_is_told_once_and_two_are_told_apart(config):
 
 def test_where_nothing_was_trained_only_the_model_counts(config):
     now = changed(changed(config, "train_data", frames=9), "model", gate="none")
-    found = changes_between(config.to_dict(), now, of_model_alone=True)
-    assert (found.of_weights, found.of_meaning) == (("model.gate was 'peer', is 'none'",), ())
+    changes = changes_between(config.to_dict(), now, of_model_alone=True)
+    assert (changes.of_weights, changes.of_meaning) == (("model.gate was 'peer', is 'none'",), ())

@@ -27,12 +27,12 @@ def main():
     with strategy.scope():
         model, optimizer = steps.start(task)
 
-        def given(context):
+        def inputs_of(context):
             return tf.nest.map_structure(
                 lambda x: tf.gather(x, rows[context.replica_id_in_sync_group]), (features, targets)
             )
 
-        inputs = strategy.experimental_distribute_values_from_function(given)
+        inputs = strategy.experimental_distribute_values_from_function(inputs_of)
 
         @tf.function
         def step():
@@ -43,12 +43,12 @@ def main():
 
         losses = [float(step()) for _ in range(3)]
     np.testing.assert_allclose(losses, one_losses, atol=1e-4)
-    found = {name.replace("/replica_0", ""): value for name, value in steps.weights(model).items()}
+    actual = {name.replace("/replica_0", ""): value for name, value in steps.weights(model).items()}
     # Of the variance, a single device averages the unbiased estimate.
-    assert found.keys() == one.keys()
-    for name in found:
+    assert actual.keys() == one.keys()
+    for name in actual:
         if "moving_variance" not in name:
-            np.testing.assert_allclose(found[name], one[name], atol=1e-4, err_msg=name)
+            np.testing.assert_allclose(actual[name], one[name], atol=1e-4, err_msg=name)
     print("as one")
 
 

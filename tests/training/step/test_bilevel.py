@@ -30,7 +30,7 @@ def one_step(task, inputs):
     """Weights before and after a step, and what it returns."""
     model, optimizer = steps.start(task)
     before = steps.weights(model)
-    losses = tf.function(lambda given: task.train_step(given, model, optimizer))(inputs)
+    losses = tf.function(lambda batch: task.train_step(batch, model, optimizer))(inputs)
     return before, steps.weights(model), losses
 
 
@@ -162,11 +162,14 @@ def test_a_resumed_run_is_the_undisturbed_one_bit_for_bit(data, tmp_path, monkey
         file.unlink()  # as it was after the first step
     train(make_config(data, tmp_path / "parts", graph, steps=3, **intervals))
     expected = runs.weights(tf.train.latest_checkpoint(str(tmp_path / "whole")))
-    found = runs.weights(tf.train.latest_checkpoint(str(tmp_path / "parts")))
-    assert found.keys() == expected.keys()
+    actual = runs.weights(tf.train.latest_checkpoint(str(tmp_path / "parts")))
+    assert actual.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_array_equal(found[name], value, err_msg=name)
-    own = [set(h.numpy().tolist()) for h in halves(16, whole.train_data.seed)]
+        np.testing.assert_array_equal(actual[name], value, err_msg=name)
+    videos_of_half = [set(h.numpy().tolist()) for h in halves(16, whole.train_data.seed)]
     assert len(undisturbed) == 3
     assert undisturbed[1:] == fed
-    assert all(set(first) <= own[0] and set(second) <= own[1] for first, second in undisturbed)
+    assert all(
+        set(first) <= videos_of_half[0] and set(second) <= videos_of_half[1]
+        for first, second in undisturbed
+    )

@@ -28,12 +28,12 @@ def test_frozen_weights_neither_move_nor_decay(optimizer):
 def test_a_frozen_batch_norm_gives_what_it_gives_at_evaluation():
     model = small.network(small.architecture())
     features = small.clips()
-    own = model(features, training=True)["logits"].numpy()
+    trained = model(features, training=True)["logits"].numpy()
     freeze(model, ("norm/",))
     moving = [v.numpy() for v in model.variables if "moving" in v.name]
-    found = model(features, training=True)["logits"].numpy()
-    np.testing.assert_allclose(found, small.logits(model, features), rtol=1e-5)
-    assert np.abs(found - own).max() > 1e-3
+    frozen = model(features, training=True)["logits"].numpy()
+    np.testing.assert_allclose(frozen, small.logits(model, features), rtol=1e-5)
+    assert np.abs(frozen - trained).max() > 1e-3
     for variable, old in zip(
         (v for v in model.variables if "moving" in v.name), moving, strict=True
     ):

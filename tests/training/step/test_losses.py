@@ -121,11 +121,11 @@ def test_decay_is_added_to_gradients_of_kernels_alone():
         tf.Variable(RANDOM.normal(size=shape), dtype=tf.float32) for shape in ((3, 4), (2, 5), (4,))
     )
     gradients = [tf.ones([4]), tf.fill([3, 4], 2.0), None]
-    found = with_decay(gradients, [bias, first, second], [second, first], 0.1)
-    np.testing.assert_array_equal(found[0], gradients[0])
-    np.testing.assert_allclose(found[1], 2 + 0.1 * first.numpy(), rtol=1e-6)
+    actual = with_decay(gradients, [bias, first, second], [second, first], 0.1)
+    np.testing.assert_array_equal(actual[0], gradients[0])
+    np.testing.assert_allclose(actual[1], 2 + 0.1 * first.numpy(), rtol=1e-6)
     np.testing.assert_allclose(
-        found[2], 0.1 * second.numpy(), rtol=1e-6
+        actual[2], 0.1 * second.numpy(), rtol=1e-6
     )  # the loss does not reach it
     assert with_decay([None], [bias], [first], 0.1) == [None]
 
@@ -139,5 +139,7 @@ def test_kernels_are_read_when_their_gradients_are_there():
         return with_decay([tf.exp(x, name="gradient")], [kernel], [kernel], 0.1)
 
     graph = step.get_concrete_function(tf.zeros([3])).graph
-    (read,) = (own for own in graph.get_operations() if own.type == "ReadVariableOp")
-    assert [own.name for own in read.control_inputs] == ["gradient"]
+    (read,) = (
+        operation for operation in graph.get_operations() if operation.type == "ReadVariableOp"
+    )
+    assert [operation.name for operation in read.control_inputs] == ["gradient"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision import files
+from official_vision import formats
 from official_vision.modeling.inputs import normalise_rgb
 from official_vision.training.checkpoints.recompute_norms import repair
 from official_vision.training.checkpoints.restore import COUNT_KEY, find_checkpoint
@@ -45,9 +45,9 @@ def test_frozen_norms_keep_theirs_and_no_weight_moves():
     norms[0].trainable = False
     assert trained_norms(model) == norms[1:]
     weights = [v.numpy() for v in model.trainable_variables]
-    kept, old = norms[0].moving_mean.numpy(), norms[1].moving_mean.numpy()
+    frozen_mean, old = norms[0].moving_mean.numpy(), norms[1].moving_mean.numpy()
     recompute_statistics(model, [small.clips()], lambda batch: model(batch, training=True))
-    np.testing.assert_array_equal(norms[0].moving_mean, kept)
+    np.testing.assert_array_equal(norms[0].moving_mean, frozen_mean)
     assert np.abs(norms[1].moving_mean.numpy() - old).max() > 1e-3
     for variable, before in zip(model.trainable_variables, weights, strict=True):
         np.testing.assert_array_equal(variable, before)
@@ -57,7 +57,7 @@ def test_frozen_norms_keep_theirs_and_no_weight_moves():
 def test_a_repaired_run_has_the_statistics_of_its_weights_and_nothing_else_is_changed(tmp_path):
     folder = untrained.write_run(tmp_path, frozen=("node_00/",))
     record = {"step": 7, "figures": {"mAP": 9.0, "best_mAP": 9.0}, "best": {"mAP": 9.0}}
-    files.write_json(folder / "result.json", record)
+    formats.RESULT.write(folder / "result.json", record)
     checkpoint = find_checkpoint(folder, "latest")
     before = tensors(checkpoint)
     repaired = repair(folder, "latest", 2)
@@ -72,13 +72,13 @@ def test_a_repaired_run_has_the_statistics_of_its_weights_and_nothing_else_is_ch
     # Recomputed without the run, they are the same.
     trained = load_trained(folder, "latest")
     moving = [v for v in trained.model.variables if "/moving_" in v.name]
-    kept = [v.numpy() for v in moving]
+    expected = [v.numpy() for v in moving]
     trained.model.node_layers["0"].trainable = False
     recompute_on_training_data(trained.model, trained.config, 2)
-    for variable, value in zip(moving, kept, strict=True):
+    for variable, value in zip(moving, expected, strict=True):
         np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6, err_msg=variable.name)
-    told = files.read_json(folder / "result.json")
-    assert told == {**record, "figures": {"mAP": repaired.after["mAP"], "best_mAP": 9.0}}
+    written = formats.RESULT.read(folder / "result.json")
+    assert written == {**record, "figures": {"mAP": repaired.after["mAP"], "best_mAP": 9.0}}
     assert repaired.after["validation_loss"] != repaired.before["validation_loss"]
 
 

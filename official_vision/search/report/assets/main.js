@@ -5,7 +5,7 @@ function showReport(report) {
     element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   if (report.network) showNetwork(report);
   if (report.pruning) showPruning(report);
-  if (report.found) showFound(report);
+  if (report.derived) showDerived(report);
   if (report.evolution) showEvolution(report);
   if (report.missing.length) {
     reveal("missing");

@@ -1,4 +1,4 @@
-// Costs, pruning, and what was found beside the paper's network.
+// Costs, pruning, and the derived network beside the paper's network.
 
 const WIDEST_BESIDE = 1000; // pixels of a drawing
 
@@ -83,20 +83,20 @@ function unitOf(largest) {
   return units.find((unit) => largest >= unit.size) ?? { size: 1, name: "" };
 }
 
-function showFound({ found }) {
-  reveal("found");
-  const { entries, published } = found;
-  const select = byId("found-select");
+function showDerived({ derived }) {
+  reveal("derived");
+  const { entries, published } = derived;
+  const select = byId("derived-select");
   select.replaceChildren(...entries.map((entry, index) => element("option", { value: index }, entry.title)));
-  byId("found-choice").hidden = entries.length < 2;
+  byId("derived-choice").hidden = entries.length < 2;
 
   function show(entry) {
-    byId("found-title").textContent = entry.title;
-    makeGraph(byId("found-graph"), entry.drawing, { label: entry.title });
+    byId("derived-title").textContent = entry.title;
+    makeGraph(byId("derived-graph"), entry.drawing, { label: entry.title });
     // Side by side a network of many columns would be too small to read.
-    byId("found-graph").closest(".beside").classList.toggle("stacked", entry.drawing.width > WIDEST_BESIDE);
-    graphLegend(byId("found-legend"), entry.drawing.gates.length ? entry.drawing : published.drawing);
-    byId("found-table").replaceChildren(comparison([entry, published]));
+    byId("derived-graph").closest(".beside").classList.toggle("stacked", entry.drawing.width > WIDEST_BESIDE);
+    graphLegend(byId("derived-legend"), entry.drawing.gates.length ? entry.drawing : published.drawing);
+    byId("derived-table").replaceChildren(comparison([entry, published]));
   }
 
   select.addEventListener("change", () => show(entries[Number(select.value)]));

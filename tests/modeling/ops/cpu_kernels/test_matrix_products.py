@@ -1,4 +1,4 @@
-"""Kernels' gradients as matrix products, beside TensorFlow's own and by hand."""
+"""Kernels' gradients as matrix products, against TensorFlow's and by hand."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ import tensorflow as tf
 from official_vision.modeling.execution import Execution
 from official_vision.modeling.ops import thresholds
 from official_vision.modeling.ops.convolution import TemporalConvolution, spatial_convolution
-from official_vision.modeling.ops.convolution_gradients import convolution_gradient
-from official_vision.modeling.ops.matrix_products import (
+from official_vision.modeling.ops.cpu_kernels.convolution_gradients import convolution_gradient
+from official_vision.modeling.ops.cpu_kernels.matrix_products import (
     decimated,
     pointwise_by_matrices,
     pointwise_product,
@@ -61,8 +61,8 @@ def test_spatial_is_what_the_tape_finds(kernel_size, stride, height, width, padd
             y = tf.nn.conv2d(bordered, kernel, stride, "VALID")
     dy = maps(*y.shape, seed=2)
     layer = spatial_convolution(4, kernel_size, stride, padding=padding, execution=CPU)
-    found = kernel_gradient(layer, x, kernel, dy)
-    np.testing.assert_allclose(found, tape.gradient(y, kernel, dy), rtol=1e-4, atol=1e-4)
+    actual = kernel_gradient(layer, x, kernel, dy)
+    np.testing.assert_allclose(actual, tape.gradient(y, kernel, dy), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("clips", [2, 5])
@@ -70,7 +70,7 @@ def test_spatial_is_what_the_tape_finds(kernel_size, stride, height, width, padd
 @pytest.mark.parametrize(("kernel_size", "dilation"), [(3, 1), (3, 4), (5, 2)])
 @pytest.mark.usefixtures("either_way")
 def test_temporal_by_hand(clips, frames, kernel_size, dilation):
-    """Few clips and many, which take ways of their own; taps that reach beyond a clip."""
+    """Few clips and many, which are computed differently; taps that reach beyond a clip."""
     x, dy = maps(clips, frames, 3, 6), maps(clips, frames, 3, 4, seed=1)
     expected = np.zeros((kernel_size, 1, 6, 4))
     for tap in range(kernel_size):
@@ -79,8 +79,8 @@ def test_temporal_by_hand(clips, frames, kernel_size, dilation):
             if 0 <= seen < frames:
                 expected[tap, 0] += np.einsum("bpi,bpo->io", x[:, seen], dy[:, t])
     layer = TemporalConvolution(4, kernel_size, dilation, execution=CPU)
-    found = kernel_gradient(layer, x, maps(kernel_size, 1, 6, 4), dy)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    actual = kernel_gradient(layer, x, maps(kernel_size, 1, 6, 4), dy)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_wide_convolutions_are_matrix_products_and_strided_3x3_ones_never():
@@ -121,12 +121,12 @@ def test_a_pointwise_product_is_a_convolution_both_ways(stride):
         convolution = tf.nn.conv2d(x, kernel, stride, "SAME")
     np.testing.assert_allclose(product, convolution, atol=1e-5)
     weights = tf.constant(noise.normal(size=product.shape), tf.float32)
-    for own, other in zip(
+    for actual, other in zip(
         tape.gradient(product, (x, kernel), weights),
         tape.gradient(convolution, (x, kernel), weights),
         strict=True,
     ):
-        np.testing.assert_allclose(own, other, atol=1e-4)
+        np.testing.assert_allclose(actual, other, atol=1e-4)
 
 
 def test_strided_pointwise_convolutions_are_products_from_a_lesser_width_on():

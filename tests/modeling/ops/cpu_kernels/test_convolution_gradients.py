@@ -6,7 +6,10 @@ import tensorflow as tf
 
 from official_vision.modeling.execution import Execution
 from official_vision.modeling.ops.convolution import spatial_convolution
-from official_vision.modeling.ops.convolution_gradients import convolution_gradient, convolve
+from official_vision.modeling.ops.cpu_kernels.convolution_gradients import (
+    convolution_gradient,
+    convolve,
+)
 
 
 @pytest.mark.parametrize("is_cpu", [True, False])

@@ -1,4 +1,4 @@
-"""Object maps of the classes that a batch shows alone.
+"""Object maps with only the channels of classes that a batch shows.
 
 A network knows 151 classes, of which a clip shows a dozen. Channels of the others are zero, and what multiplies
 them changes nothing: a forward pass leaves them out.
@@ -34,7 +34,7 @@ class PresentMap(NamedTuple):
 
 
 def present_map(ids: tf.Tensor, num_classes: int, dtype: str) -> PresentMap:
-    """Lights the classes of each 4x4 window, of those alone that appear anywhere.
+    """Lights the classes of each 4x4 window, only of those that appear anywhere.
 
     Ids are looked up two at a time, each pair's classes as a set of bits; a window's classes are the
     union of its pairs'. Half the time of numbering ids among the present ones and counting them.
@@ -76,7 +76,7 @@ def present_map(ids: tf.Tensor, num_classes: int, dtype: str) -> PresentMap:
 
 
 def counted(ids: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """Lights the classes of each 4x4 window: its ids are counted, of which TensorFlow keeps whether there are any.
+    """Lights the classes of each 4x4 window: a count of its ids, of which TensorFlow keeps whether there are any.
 
     A fifth of the time of bit sets that are spread into channels: 5 beside 24 ms for 16 x 224 x 224.
 
@@ -99,7 +99,7 @@ def counted(ids: tf.Tensor, num_classes: int) -> tf.Tensor:
 
 
 def _windows(padded: tf.Tensor) -> tf.Tensor:
-    """uint8 [n, height, width] -> int32 [n, height / 4, width / 4, 16]."""
+    """Cuts uint8 [n, height, width] into windows, int32 [n, height / 4, width / 4, 16]."""
     rows, height, width = sizes(padded)
     grid = [rows, height // OBJECT_POOL, OBJECT_POOL, width // OBJECT_POOL, OBJECT_POOL]
     # A window's four ids of a row move as one number of 32 bits.
@@ -109,7 +109,7 @@ def _windows(padded: tf.Tensor) -> tf.Tensor:
 
 
 def _appearing(pairs: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """Pairs of ids as whole numbers -> whether each class appears, bool [num_classes]."""
+    """Returns whether each class appears in pairs of ids (as whole numbers), bool [num_classes]."""
     counted = tf.raw_ops.DenseBincount(
         input=tf.reshape(pairs, [1, -1]), size=_IDS**2, weights=tf.zeros([0]), binary_output=True
     )
@@ -119,7 +119,7 @@ def _appearing(pairs: tf.Tensor, num_classes: int) -> tf.Tensor:
 
 
 def _sets_of_pairs(appears: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
-    """Which channels a pair of ids lights: bits, uint16 [256 * 256, channels / 16]."""
+    """Returns the channels that a pair of ids lights as bits, uint16 [256 * 256, channels / 16]."""
     place = tf.where(appears, tf.cumsum(tf.cast(appears, tf.int32)) - 1, -1)
     place = tf.pad(place, [[0, _IDS - appears.shape[0]]], constant_values=-1)
     lit = tf.reshape(tf.one_hot(place, channels, dtype=tf.int32), [_IDS, -1, 2, 8])
@@ -130,11 +130,11 @@ def _sets_of_pairs(appears: tf.Tensor, channels: tf.Tensor) -> tf.Tensor:
 
 
 def _bits_of_bytes(dtype: str) -> tf.Tensor:
-    """A byte's bits, least first, 0 or 1: [256, 8]."""
+    """Returns a byte's bits, least first, 0 or 1: [256, 8]."""
     of_bytes = np.arange(_IDS, dtype=np.uint8)[:, np.newaxis]
     return tf.constant(np.unpackbits(of_bytes, axis=1, bitorder="little"), dtype)
 
 
 def of_all_classes(x: tf.Tensor, classes: tf.Tensor, num_classes: int) -> tf.Tensor:
-    """[..., present] -> [..., num_classes], with zeros for the others."""
+    """Spreads [..., present] to [..., num_classes], with zeros for the others."""
     return tf.matmul(x, tf.one_hot(classes, num_classes, dtype=x.dtype))

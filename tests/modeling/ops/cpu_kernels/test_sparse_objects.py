@@ -15,7 +15,7 @@ from official_vision.modeling.fusion import WeightedFusion
 from official_vision.modeling.inference.folding import for_tflite
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.network import AssembleNet
-from official_vision.modeling.ops.sparse_objects import of_all_classes
+from official_vision.modeling.ops.cpu_kernels.sparse_objects import of_all_classes
 from official_vision.modeling.stems import ObjectStem
 from tests.modeling import small, twins
 
@@ -64,18 +64,18 @@ def test_a_fusion_takes_either_map(
         others = [
             tf.cast(twins.maps(4, 3, 4, width, seed=i), dtype) for i, width in enumerate(widths)
         ]
-        found = []
+        outputs = []
         for shown in (stem.present(ids), stem(ids)):
             place = widths.index(40)
             inputs = [shown if i == place else x for i, x in enumerate(others)]
             gates = [tf.sigmoid(x[:, 0, 0]) for x in others] if gated else []
-            if not found:
+            if not outputs:
                 fusion([stem(ids) if i == place else x for i, x in enumerate(others)], gates)
                 twins.randomise(fusion)
-            found.append(tf.cast(fusion(inputs, gates), tf.float32).numpy())
+            outputs.append(tf.cast(fusion(inputs, gates), tf.float32).numpy())
         tolerance = 0.05 if folded == "bfloat16" else 1e-5
-        np.testing.assert_allclose(*found, atol=tolerance * np.abs(found[0]).max())
-        assert np.abs(found[0]).max() > 0.1
+        np.testing.assert_allclose(*outputs, atol=tolerance * np.abs(outputs[0]).max())
+        assert np.abs(outputs[0]).max() > 0.1
 
 
 def operations(network: AssembleNet, clips: dict[str, tf.Tensor]) -> Counter[str]:
@@ -92,27 +92,27 @@ def model() -> AssembleNet:
     return network
 
 
-def test_a_network_that_answers_leaves_absent_classes_out(model: AssembleNet) -> None:
+def test_an_inference_network_leaves_absent_classes_out(model: AssembleNet) -> None:
     """Each node's output is the trained network's; a class that is not shown can't reach a product."""
-    answering, clips = inference_network(model, discrete=False), small.clips()
-    expected, found = model.endpoints(clips), answering.endpoints(clips)
-    assert expected.keys() == found.keys()
+    network, clips = inference_network(model, discrete=False), small.clips()
+    expected, actual = model.endpoints(clips), network.endpoints(clips)
+    assert expected.keys() == actual.keys()
     for node, x in expected.items():
-        np.testing.assert_allclose(found[node], x, atol=1e-4 * np.abs(x).max(), err_msg=node)
+        np.testing.assert_allclose(actual[node], x, atol=1e-4 * np.abs(x).max(), err_msg=node)
     clips["objects"] = np.full_like(clips["objects"], 1)
-    stem = next(own for own in answering.node_layers.values() if isinstance(own, ObjectStem))
+    stem = next(layer for layer in network.node_layers.values() if isinstance(layer, ObjectStem))
     lit, _ = stem.present(clips["objects"][0])
     assert lit.shape[-1] == 16
-    assert operations(answering, clips)["Where"] == 1
-    assert operations(for_tflite(answering), clips)["Where"] == 0
+    assert operations(network, clips)["Where"] == 1
+    assert operations(for_tflite(network), clips)["Where"] == 0
 
 
 def test_other_clips_of_a_batch_change_nothing(model: AssembleNet) -> None:
-    """A batch's channels are of all its clips' classes; one clip's answer is its own."""
-    answering, clips = inference_network(model, discrete=False), small.clips()
+    """A batch's channels are of all its clips' classes; each clip's logits stay as alone."""
+    network, clips = inference_network(model, discrete=False), small.clips()
     clips["objects"] = np.stack([np.full_like(clips["objects"][0], i) for i in (1, 3)])
-    both = small.logits(answering, clips)
+    both = small.logits(network, clips)
     for row in range(2):
-        alone = small.logits(answering, {name: x[row : row + 1] for name, x in clips.items()})
+        alone = small.logits(network, {name: x[row : row + 1] for name, x in clips.items()})
         np.testing.assert_allclose(alone[0], both[row], atol=1e-5)
     assert np.abs(both[0] - both[1]).max() > 1e-3

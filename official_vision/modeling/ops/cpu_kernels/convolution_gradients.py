@@ -1,4 +1,4 @@
-"""Gradients of the network's convolutions, by whichever operations are quickest on a CPU.
+"""Gradients of the network's convolutions, by the operations that are quickest on a CPU.
 
 oneDNN is slower where zeros around a map are part of the gradient's operation than where the map is padded first.
 Milliseconds for 32 frames in float32 on 2 cores, by EXPLICIT padding and by VALID of padded maps:
@@ -17,7 +17,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from official_vision.modeling.ops.convolution import SpatialConvolution, TemporalConvolution
-from official_vision.modeling.ops.matrix_products import (
+from official_vision.modeling.ops.cpu_kernels.matrix_products import (
     pointwise_by_matrices,
     pointwise_product,
     spatial_by_matrices,
@@ -30,12 +30,12 @@ Convolution = SpatialConvolution | TemporalConvolution
 
 
 def replaces_gradients(layer: Convolution, x: tf.Tensor) -> bool:
-    """Whether `convolution_gradient` differs from the gradients that TensorFlow would take."""
+    """Returns whether `convolution_gradient` differs from the gradients that TensorFlow would take."""
     return _by_matrices(layer, x) or _pads_first(layer) or _substitute(layer, x) is not None
 
 
 def _by_matrices(layer: Convolution, x: tf.Tensor) -> bool:
-    """Whether the kernel's gradient is a product of matrices."""
+    """Returns whether the kernel's gradient is a product of matrices."""
     if isinstance(layer, TemporalConvolution):
         if layer.lacks_gradients(x.dtype):
             return True
@@ -64,7 +64,7 @@ def convolve(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 def convolution_gradient(
     layer: Convolution, x: tf.Tensor, kernel: tf.Tensor, dy: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Computes the gradients of what was convolved and of the kernel.
+    """Computes the gradients of the input and of the kernel.
 
     Args:
       layer, x, kernel: as of `convolve`.
@@ -99,7 +99,7 @@ def _correlated(
     dilations: tuple[int, int],
     **attributes: object,
 ) -> tf.Tensor:
-    """The gradient of a kernel of such sizes, by TensorFlow's operation."""
+    """Returns the gradient of a kernel of these sizes, by TensorFlow's operation."""
     return tf.raw_ops.Conv2DBackpropFilter(
         input=x,
         filter_sizes=[*sizes, x.shape[-1], dy.shape[-1]],
@@ -140,7 +140,7 @@ def _transposed(
     dilations: tuple[int, int],
     **attributes: object,
 ) -> tf.Tensor:
-    """The gradient of what was convolved, of such a shape."""
+    """Returns the gradient of the convolution's input, of this shape."""
     return tf.raw_ops.Conv2DBackpropInput(
         input_sizes=shape,
         filter=kernel,

@@ -1,6 +1,6 @@
 """Convolutions and their kernels' gradients as matrix products, where a CPU is quicker with them.
 
-oneDNN's own kernels for gradients slow down where a convolution is wide and its maps are small, and where a temporal
+oneDNN's kernels for gradients slow down where a convolution is wide and its maps are small, and where a temporal
 one's taps reach half of a clip. Milliseconds for 32 frames on 2 cores, oneDNN's and ours:
 
     bfloat16  1x1, 512 to 2048 channels, 4 x 4 10.8, 1.7   temporal, 1024 to 256, 7 x 7  9.8, 3.6
@@ -20,14 +20,14 @@ from official_vision.modeling.ops.frame_layout import sizes
 
 
 def pointwise_by_matrices(x: tf.Tensor, filters: int, stride: int) -> bool:
-    """Whether `pointwise_product` is quicker than a 1x1 convolution and its input's gradient."""
+    """Returns whether `pointwise_product` is quicker than a 1x1 convolution and its input's gradient."""
     return _is_wide(
         x, filters, thresholds.LEAST_BOTH_WAYS if stride == 1 else thresholds.LEAST_STRIDED
     )
 
 
 def spatial_by_matrices(x: tf.Tensor, filters: int, kernel_size: int, stride: int) -> bool:
-    """Whether the kernel's gradient is quicker as `spatial_kernel_product`, by a convolution's width and x's dtype.
+    """Returns whether `spatial_kernel_product` is quicker, by a convolution's width and x's dtype.
 
     In float32 any unstrided 1x1 convolution that widens does: 0.75 to 0.9 of oneDNN's time.
     """
@@ -40,19 +40,19 @@ def spatial_by_matrices(x: tf.Tensor, filters: int, kernel_size: int, stride: in
 
 
 def temporal_by_matrices(x: tf.Tensor, filters: int, kernel_size: int, dilation: int) -> bool:
-    """Whether the kernel's gradient is quicker as `temporal_kernel_product`, by width and by how far taps reach."""
+    """Returns whether `temporal_kernel_product` is quicker, by width and by how far taps reach."""
     reach, frames = dilation * (kernel_size // 2), x.shape[1]
     reaches_far = dilation > 1 and frames is not None and 2 * reach >= frames
     return reaches_far or _is_wide(x, filters, thresholds.LEAST_TEMPORAL)
 
 
 def _is_wide(x: tf.Tensor, filters: int, least: dict[str, int]) -> bool:
-    own = least["float32" if x.dtype == tf.float32 else "narrow"]
-    return x.shape[-1] * filters >= own
+    minimum = least["float32" if x.dtype == tf.float32 else "narrow"]
+    return x.shape[-1] * filters >= minimum
 
 
 def pointwise_product(x: tf.Tensor, kernel: tf.Tensor, stride: int) -> tf.Tensor:
-    """A 1x1 convolution as a product of two matrices.
+    """Computes a 1x1 convolution as a product of two matrices.
 
     Args:
       x: [rows, height, width, channels].
@@ -108,9 +108,9 @@ def temporal_kernel_product(
 
 
 def _clips(x: tf.Tensor, dy: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    """Few clips one by one, [time * pixels, ...]: parts are views of memory; more [batch, time * pixels, ...]."""
+    """Reshapes few clips to [time * pixels, ...] each, whose parts are views; more to [batch, time * pixels, ...]."""
     clips, frames, pixels, _ = sizes(x)
-    flat = [tf.reshape(own, [clips, frames * pixels, own.shape[-1]]) for own in (x, dy)]
+    flat = [tf.reshape(tensor, [clips, frames * pixels, tensor.shape[-1]]) for tensor in (x, dy)]
     if not isinstance(clips, int) or clips > thresholds.MOST_CLIPS_APART:
         return [tuple(flat)]
     return list(zip(*map(tf.unstack, flat), strict=True))
@@ -119,7 +119,7 @@ def _clips(x: tf.Tensor, dy: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
 def _partners(
     x: tf.Tensor, dy: tf.Tensor, step: int, pixels: int | tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """y[t] reads x[t + step]: the frames of both that have a partner, each of so many pixels."""
+    """Returns the frames of both for which y[t] reads x[t + step], each of so many pixels."""
     if not step:
         return x, dy
     rows, apart = sizes(x)[-2], abs(step) * pixels
@@ -130,13 +130,16 @@ def _partners(
 
 
 def _product(x: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
-    """[..., channels] and [..., filters] -> [channels, filters], summed over all else."""
-    flat = (own if own.shape.rank == 2 else tf.reshape(own, [-1, own.shape[-1]]) for own in (x, dy))
+    """Multiplies [..., channels] by [..., filters] to [channels, filters], summed over all other axes."""
+    flat = (
+        tensor if tensor.shape.rank == 2 else tf.reshape(tensor, [-1, tensor.shape[-1]])
+        for tensor in (x, dy)
+    )
     return tf.matmul(*flat, transpose_a=True)
 
 
 def _patches(x: tf.Tensor) -> tf.Tensor:
-    """Each pixel's 3x3 neighbours side by side: [rows, height, width, 9 * channels]."""
+    """Places each pixel's 3x3 neighbours side by side: [rows, height, width, 9 * channels]."""
     height, width = tf.shape(x)[1], tf.shape(x)[2]
     padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
     shifted = [
@@ -148,7 +151,7 @@ def _patches(x: tf.Tensor) -> tf.Tensor:
 
 
 def decimated(x: tf.Tensor, stride: int) -> tf.Tensor:
-    """Returns x[:, ::stride, ::stride]: what a strided 1x1 convolution sees.
+    """Returns x[:, ::stride, ::stride]: the pixels that a strided 1x1 convolution reads.
 
     TensorFlow's strided slice takes 2.5 ns a number of its input on a CPU, its gradient as much; gathering rows
     and columns a seventh of it. 32 maps of 28 x 28 x 256: 15.8 to 1.9 ms in float32, 16.6 to 1.1 in bfloat16.
@@ -170,8 +173,8 @@ def _gathered(x: tf.Tensor, stride: int) -> tf.Tensor:
 
     @tf.custom_gradient
     def forward(x: tf.Tensor) -> tuple:
-        own_rows = tf.gather(x, tf.range(0, height, stride), axis=1)
-        y = tf.gather(own_rows, tf.range(0, width, stride), axis=2)
+        kept_rows = tf.gather(x, tf.range(0, height, stride), axis=1)
+        y = tf.gather(kept_rows, tf.range(0, width, stride), axis=2)
 
         def backward(dy: tf.Tensor) -> tf.Tensor:
             _, kept_height, kept_width, _ = sizes(dy)
