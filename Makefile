@@ -80,7 +80,7 @@ $(RUN)/export/1/saved_model.pb: $(RUN)/run/result.json
 	rm -rf $(RUN)/export
 	$(BIN)/python tools/export.py --model_dir=$(RUN)/run --output=$(RUN)/export
 
-# A process of its own loads the exported file: nothing is left of training but that file.
+# A separate process loads the exported file: nothing is left of training but that file.
 $(RUN)/prediction.txt: $(RUN)/export/1/saved_model.pb
 	$(BIN)/python tools/predict.py --model=$(RUN)/export --video=$(dir $(FOOTAGE))bikes.mp4 \
 		--output_dir=$(RUN) --json=$(RUN)/prediction.json >$@

@@ -30,7 +30,7 @@ SOME_LEFT_OUT = 3  # the work is done, but for the items that were named
 # network make millions that stay: a twentieth of the processor time to the first training step went into looking.
 _GARBAGE_THRESHOLDS = (100_000, 50, 50)
 
-# What the machine refuses, whatever a command does: a line is all there is to say.
+# Errors of the machine in any command: one line is enough.
 _REFUSED = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EIO, errno.ELOOP),
     # Files of another kind than the name says, and files that were removed or added meanwhile.

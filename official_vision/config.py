@@ -161,7 +161,7 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
     """Reads config.json whole: the settings, versions and data fingerprints of a run.
 
     Raises:
-      UserError: the folder holds no configuration, or one of another program.
+      UserError: the folder has no configuration, or one of another program.
     """
     path = Path(folder) / CONFIG_JSON
     if not path.is_file():
@@ -236,11 +236,11 @@ def _names(parsed: Sequence[Any]) -> Iterator[str]:
 def _similar_file(file: str) -> str:
     folder = Path(file).parent
     names = [str(folder / path.name) for path in folder.glob("*.gin")] if folder.is_dir() else []
-    return nearest(file, names) if names else f"The folder {folder} holds no gin file."
+    return nearest(file, names) if names else f"The folder {folder} has no gin file."
 
 
 def _opened(times: Counter[str], path: str) -> TextIO:
-    """A gin file, which a Windows editor may have begun with a byte order mark.
+    """Opens a gin file, which a Windows editor may have begun with a byte order mark.
 
     Args:
       times: how often each file has been read.

@@ -17,7 +17,7 @@ from official_vision import interruption
 from official_vision.errors import UserError
 
 PARTIAL = ".partial-"  # what names begin with until they are whole
-# # Errors of operations that failed because a disk, its quota or the limit of a file's size is full.
+# Errors of operations that failed because a disk, its quota or the limit of a file's size is full.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 

@@ -1,4 +1,4 @@
-"""What all tests share: a quiet TensorFlow with few threads, real videos, hypothesis settings."""
+"""Common parts of all tests: a quiet TensorFlow with few threads, real videos, hypothesis settings."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def _lasting_objects() -> Iterator[None]:
 def footage() -> dict[str, Path]:
     """Name -> path of three real videos: bikes, bigbuckbunny and carphone_pristine.
 
-    bikes: 640 x 272, 250 frames at 25 a second, no sound. bigbuckbunny: 1280 x 720, 132 frames at
-    25 a second, with sound. carphone_pristine: 176 x 144, 120 frames at
-    29.97 a second, no sound. `tools/fetch_footage.py` fetches them
+    bikes: 640 x 272, 250 frames at 25 per second, no sound. bigbuckbunny: 1280 x 720, 132 frames at
+    25 per second, with sound. carphone_pristine: 176 x 144, 120 frames at
+    29.97 per second, no sound. `tools/fetch_footage.py` fetches them
     once into .cache/footage; nothing is downloaded when they are there.
     """
     paths = {name: FOOTAGE_FOLDER / f"{name}.mp4" for name in FOOTAGE_NAMES}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def alive(pid):
-    """Whether the process runs; one that has ended may still be listed until it is collected."""
+    """Returns whether the process runs; one that has ended may still be listed until it is collected."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"

@@ -1,4 +1,4 @@
-"""gin files and bindings become specs; every mistake is one line that says where."""
+"""gin files and bindings become specs; every mistake is one line with its place."""
 
 import dataclasses
 import json
@@ -90,7 +90,7 @@ def test_a_wrong_value_in_a_file_is_named_with_its_line(gin_file, tmp_path):
         config.load([gin_file])
 
 
-def test_a_file_of_a_windows_editor_is_read_and_its_lines_are_told(tmp_path):
+def test_a_file_of_a_windows_editor_is_read_and_its_lines_are_reported(tmp_path):
     path = tmp_path / "run.gin"
     path.write_bytes(b"\xef\xbb\xbfmany = 70\r\nTrainSpec.steps = %many\r\n")
     assert config.load([str(path)]).train.steps == 70
@@ -110,7 +110,7 @@ def test_a_missing_file_gets_the_nearest_name(gin_file):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match="holds none"):
+    with pytest.raises(UserError, match="has none"):
         config.read(tmp_path)
 
 

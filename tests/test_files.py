@@ -88,12 +88,12 @@ def test_a_folder_to_come_is_tried_and_not_made(tmp_path):
     [
         (OSError(errno.ENOSPC, "No space left on device"), True),
         (OSError(errno.EFBIG, "File too large", "x"), True),
-        (RuntimeError("written; No space left on device"), True),  # as TensorFlow tells it
+        (RuntimeError("written; No space left on device"), True),  # as TensorFlow reports it
         (OSError(errno.ENOENT, "No such file"), False),
         (RuntimeError("another"), False),
     ],
 )
-def test_a_full_disk_is_told_with_its_place(error, is_reported):
+def test_a_full_disk_is_reported_with_its_place(error, is_reported):
     with (
         pytest.raises(UserError if is_reported else type(error)) as raised,
         files.full_disk_reported("--output", "out"),

@@ -1,4 +1,4 @@
-"""Names in scripts that matplotlib's own font lacks: drawn by installed fonts, or told once."""
+"""Names in scripts that matplotlib's font lacks: drawn by installed fonts, or reported once."""
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ def test_figures_and_their_ticks_name_the_font(tmp_path):
 
 
 @pytest.mark.usefixtures("installed")
-def test_what_no_font_has_is_told_once_in_one_line(capfd):
+def test_what_no_font_has_is_reported_once_in_one_line(capfd):
     assert fonts.families_for([f"{JUMP}{RUN} and {JUMP}"]) == ["Square Test"]
     printed = capfd.readouterr().err
     assert printed.startswith(f"note: no installed font has {JUMP}: ")

@@ -14,7 +14,7 @@ from official_vision.workers import WorkerCrashedError, spread
 
 
 def work(item):
-    """What an item asks for."""
+    """The work of an item."""
     if item == "crash":
         os.kill(os.getpid(), signal.SIGKILL)
     if item == "mistake":

@@ -2,12 +2,13 @@
 
 forward, train: seconds of an exported network's pass, or of a whole training step with its peak memory, in float32
 and bfloat16; clips/s, GFLOP/s and their share of the matrix products of the same run. On generated clips, as
-DataSpec says; train and search with the threads an operation that TrainSpec says. --compare=FILE sets other settings
-beside these; --grow=frames=8,16,32 (or size, batch, width) tells how cost grows, of train --grow=workers=1,2 too
-(processes that share a batch, each with cores of its own). --profile=FOLDER tells where time goes: by node, stream
+DataSpec sets them; train and search with TrainSpec's threads per operation. --compare=FILE sets other settings
+beside these; --grow=frames=8,16,32 (or size, batch, width) shows how cost grows, of train --grow=workers=1,2 too
+(processes that share a batch, each with separate cores). --profile=FOLDER shows where time goes: by node, stream
 and kind of operation, as a table, a picture (profile.png), figures (profile.json) and a trace for TensorBoard.
-search: a training step of the given graph without and with gates, and of the over-connected one, joint and bilevel.
-export: every file that tools/export.py can write: time to write, size, time a clip, difference from the Keras model.
+search: a training step of the graph without and with gates, and of the over-connected one, joint and bilevel.
+export: every file that tools/export.py can write: time to write, size, time per clip, difference from the Keras
+  model.
 
 input: clips per second and core of feeding, beside Model Garden's reader on the same shards in the same
 run; bytes per clip; decodings per used frame. Reads train/DataSpec.path, or generates videos without it.
@@ -37,7 +38,7 @@ _GROW = flags.DEFINE_string(
 _PROFILE = flags.DEFINE_string(
     "profile",
     None,
-    "Of forward and train: folder for where time goes, and for TensorBoard's trace.",
+    "Of forward and train: folder for the profile and TensorBoard's trace.",
 )
 _PICTURE = flags.DEFINE_string("picture", None, "With --grow: PNG file of times and arithmetic.")
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Rounds in which all that is compared runs in turn.")
@@ -49,7 +50,7 @@ flags.adopt_module_key_flags(cli)
 
 
 def _input(settings: config.Config) -> tuple[dict, str]:
-    # Imported late: --help and mistakes are answered before TensorFlow starts.
+    # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.benchmark.input_speed import input_text, measure_input
 
     result = measure_input(settings, _ROUNDS.value, _BATCHES.value)

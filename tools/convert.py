@@ -1,8 +1,8 @@
 """Converts other programs' weights: convert --checkpoint=PATH --output=DIR [--structure=FILE] [--labels=FILE].
 
-Reads local files alone, and runs nothing that they hold. The output is a run's folder: training starts from
+Reads only local files, and runs none of their content. The output is a run's folder: training starts from
 it (TrainSpec.init_checkpoint = 'DIR'), and tools/evaluate.py, inspect_network.py and export.py read its --model_dir.
-coverage.txt in it tells where each weight comes from: loaded, inflated (made from another shape) or initial
+coverage.txt in it names the origin of each weight: loaded, inflated (made from another shape) or initial
 (what a new network starts with), and what was skipped. Data and training are set by --gin_file and
 --gin_bindings; what the checkpoint fixes (gates, pooling of frames, classes) needs no setting.
 """
@@ -49,7 +49,7 @@ _EMA = flags.DEFINE_bool(
 _DEPTH = flags.DEFINE_integer(
     "depth",
     None,
-    "26, 38, 50, 68, 77 or 101, where neither params.yaml nor the number of variables tells.",
+    "26, 38, 50, 68, 77 or 101, where neither params.yaml nor the number of variables shows it.",
 )
 _NUM_CLASSES = flags.DEFINE_integer(
     "num_classes",
@@ -68,15 +68,15 @@ _OF_SOURCES = (_STRUCTURE, _PARAMS, _EMA, _DEPTH, _NUM_CLASSES, _LABELS)
 
 
 def main() -> None:
-    """Converts, says what came from where, and writes the folder."""
+    """Converts, reports the origin of each weight, and writes the folder."""
     if not _CHECKPOINT.value or not _OUTPUT.value:
         raise UserError(
-            "--checkpoint and --output must be given. "
+            "--checkpoint and --output must be set. "
             f"Received: {_CHECKPOINT.value!r} and {_OUTPUT.value!r}. Name weights and a folder to write."
         )
     settings = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
     files.check_folder_writable(_OUTPUT.value, "--output")
-    # Imported late: --help and mistakes are answered before TensorFlow starts.
+    # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.conversion.locate import weights_at
 
     path = weights_at(_CHECKPOINT.value)

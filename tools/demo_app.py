@@ -2,7 +2,7 @@
 
 Serves a page on this machine alone (127.0.0.1) on which a video can be dropped, and shows the annotated
 video, the timeline of its classes and, for a SavedModel of a gated network, which peers opened which
-gates. Uploads are bounded in size, length and time of work and deleted once they are answered. Ctrl-C
+gates. Uploads are bounded in size, length and time of work, and deleted after their prediction. Ctrl-C
 ends it. Needs the extra demo: pip install 'official-vision[demo]'.
 """
 
@@ -38,7 +38,7 @@ _WORK_SEC = flags.DEFINE_float(
     "work_sec", 600.0, "Time that one video may take, in seconds.", lower_bound=0.1
 )
 _KEEP_SEC = flags.DEFINE_float(
-    "keep_sec", 900.0, "Age at which answers are deleted, in seconds.", lower_bound=1
+    "keep_sec", 900.0, "Age at which results are deleted, in seconds.", lower_bound=1
 )
 
 
@@ -46,17 +46,17 @@ def main() -> None:
     """Serves the page until it is interrupted."""
     if not _MODEL.value:
         raise UserError(
-            f"--model must be given. Received: {_MODEL.value!r}. Name an exported folder."
+            f"--model must be set. Received: {_MODEL.value!r}. Name an exported folder."
         )
     if not _MODEL.value.endswith(".tflite"):
         version_folder(_MODEL.value)
     _check_port(_PORT.value)
-    # Imported late: --help and mistakes are answered before TensorFlow starts.
+    # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.serving.demo.demo_page import serving
     from official_vision.serving.demo.demo_service import Demo, DemoLimits
 
     limits = DemoLimits(_MEGABYTES.value, _VIDEO_SEC.value, _WORK_SEC.value, _KEEP_SEC.value)
-    # As Ctrl-C: what visitors left on the disk is deleted either way.
+    # As Ctrl-C: visitors' files on the disk are deleted either way.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with serving(Demo(_MODEL.value, limits), _PORT.value) as address:
@@ -64,7 +64,7 @@ def main() -> None:
             threading.Event().wait()
     except KeyboardInterrupt:
         interruption.forget()
-        print("ended; uploads and answers are deleted")
+        print("ended; uploads and results are deleted")
 
 
 def _check_port(port: int | None) -> None:

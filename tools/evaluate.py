@@ -1,10 +1,10 @@
-"""Evaluates a run, or scores that an evaluation has kept.
+"""Evaluates a run, or the stored scores of an evaluation.
 
     evaluate --model_dir=DIR [--checkpoint=best|latest|PATH] [--dump=SCORES.npz] [--blank_streams]
     evaluate --scores=SCORES.npz [--scores=OTHER.npz ...] [--weights=0.6,0.4]
 
 The first scores every clip of the validation data; settings that no flag changes are those that training
-saved in the folder. The second needs no model: it pools and judges kept scores again, and averages those of
+saved in the folder. The second needs no model: it pools and evaluates stored scores again, and averages those of
 several networks. Both print every class beside its base rate, and figures with bootstrap intervals.
 """
 
@@ -37,8 +37,8 @@ _DATA = flags.DEFINE_string(
     "data", None, "Folder of a prepared split to evaluate on, in place of validation/DataSpec.path."
 )
 _VIEWS = flags.DEFINE_integer("views", None, "Clips of each video.", lower_bound=1)
-_CROPS = flags.DEFINE_integer("crops", None, "Crops of each clip.", lower_bound=1, upper_bound=3)
-_FRAMES = flags.DEFINE_integer("frames", None, "Frames of a clip.", lower_bound=1)
+_CROPS = flags.DEFINE_integer("crops", None, "Crops per clip.", lower_bound=1, upper_bound=3)
+_FRAMES = flags.DEFINE_integer("frames", None, "Frames per clip.", lower_bound=1)
 _SIZE = flags.DEFINE_integer("size", None, "Height and width of a clip.", lower_bound=16)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Clips at a time.", lower_bound=1)
 _ALL_DEVICES = flags.DEFINE_bool(
@@ -75,7 +75,7 @@ _OF_MODEL = (_DATA, _DUMP, *_OF_CLIPS)
 
 def main() -> None:
     """Prints the table of classes and the figures."""
-    # Imported late: --help and mistakes are answered at once. No TensorFlow yet: scores need none.
+    # Imported late: --help and mistakes get their message at once. No TensorFlow yet: scores need none.
     from official_vision.metrics import evaluation_report
 
     choice = evaluation_report.ClassChoice.parse(_CLASSES.value)
@@ -94,16 +94,16 @@ def _check_flags() -> None:
     if bool(_MODEL_DIR.value) == bool(_SCORES.value):
         received = "both" if _MODEL_DIR.value else "none"
         raise UserError(
-            f"--model_dir must name a run's folder, or --scores a file of kept scores. Received: {received}. "
+            f"--model_dir must name a run's folder, or --scores a file of scores. Received: {received}. "
             "Give one of them."
         )
     unfit = [flag.name for flag in _OF_MODEL if flag.value is not None] if _SCORES.value else []
     if unfit:
         raise UserError(
-            f"--{unfit[0]} goes with --model_dir. Received: --scores. Leave one of them out."
+            f"--{unfit[0]} requires --model_dir. Received: --scores. Leave one of them out."
         )
     if _WEIGHTS.value and not _SCORES.value:
-        raise UserError("--weights goes with --scores. Received: --model_dir. Leave it out.")
+        raise UserError("--weights requires --scores. Received: --model_dir. Leave it out.")
     for flag in (_JSON, _SUBMISSION, _DUMP):
         if flag.value:
             files.check_writable(flag.value, f"--{flag.name}")
@@ -154,23 +154,17 @@ def _of_model() -> tuple[Report, VideoScores]:
 
     if _DUMP.value:
         check_dump_path(_DUMP.value)
-    from official_vision.metrics.evaluation_report import Report
-    from official_vision.training import clip_scoring as evaluate
+    from official_vision.training import clip_scoring
+    from official_vision.training.evaluation_of_run import report_of
 
     trained = _trained()
     spec = trained.config.evaluation
-    clips = evaluate.score_clips(trained, progress=_bar)
+    clips = clip_scoring.score_clips(trained, progress=_bar)
     if _DUMP.value:
         write_dump(_DUMP.value, clips, spec)
-    scored = clips.pooled(spec)
-    report = Report(
-        f"{trained.checkpoint} (step {trained.step}; {clips.pooled_as(spec)})",
-        {**clips.provenance, "pooling": spec.to_dict()},
-        scored.evaluation(),
-        scored.intervals(spec),
-        evaluate.evaluate_without(trained, _bar) if _BLANK.value else {},
-    )
-    return report, scored
+    without = clip_scoring.evaluate_without(trained, _bar) if _BLANK.value else {}
+    report = report_of(trained, clips, without)
+    return report, clips.pooled(spec)
 
 
 def _trained() -> Trained:

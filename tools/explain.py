@@ -1,7 +1,7 @@
-"""Shows why a run says what it says of a clip: explain --model_dir=RUN --video=FILE --output=SHEET.png.
+"""Explains a run's score of a clip: explain --model_dir=RUN --video=FILE --output=SHEET.png.
 
 Writes a PNG sheet, and an HTML page with the numbers beside it: where the network looked (Grad-CAM of
-each stream), how much of the score goes with each stream, and which peer opened which channels of
+each stream), how much the score falls without each stream, and which peer opened which channels of
 which connection. In place of a video, --record=N takes one of the run's validation split.
 """
 
@@ -48,7 +48,7 @@ def main() -> None:
     """Writes the sheet and the page."""
     if not _MODEL_DIR.value or (_VIDEO.value is None) == (_RECORD.value is None):
         raise UserError(
-            "--model_dir and one of --video and --record must be given. Received: "
+            "--model_dir and one of --video and --record must be set. Received: "
             f"{_MODEL_DIR.value!r}, {_VIDEO.value!r} and {_RECORD.value}. Name a run and a clip."
         )
     if not _OUTPUT.value.endswith(".png"):
@@ -56,14 +56,14 @@ def main() -> None:
     config.read(_MODEL_DIR.value)
     for path in (_OUTPUT.value, _OUTPUT.value.removesuffix(".png") + ".html"):
         files.check_writable(path, "--output")
-    # Imported late: --help and mistakes are answered before TensorFlow starts.
+    # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.serving.explain.explanation import explain
     from official_vision.serving.explain.explanation_sheet import pictures_of, write_sheet
     from official_vision.training.clip_scoring import load_trained
 
     trained = load_trained(_MODEL_DIR.value, _CHECKPOINT.value, data=_DATA.value)
     model, settings = trained.model, trained.config
-    # Of a video, all that is needed lies in the run's folder; the data may be gone.
+    # Of a video, all that is needed is in the run's folder; the data may be gone.
     described = trained.described_index() if _VIDEO.value and not _DATA.value else None
     index = described or trained.validation_index()
     clip = _clip(trained, index)

@@ -1,8 +1,8 @@
 """Exports a run for serving: export --model_dir=DIR --output=DIR [--tflite=int8] [--precision=bfloat16].
 
 Writes the next version below --output: a SavedModel for TF Serving, model_<format>.tflite for each
---tflite, and parity.json, which tells how near each file's answers are to the network's on clips of
-the validation split. A file that answers too differently is not handed over.
+--tflite, and parity.json, which compares each file's scores with the network's on clips of
+the validation split. A file whose scores differ too much is not exported.
 """
 
 from absl import flags
@@ -43,7 +43,7 @@ _TFLITE = flags.DEFINE_multi_enum(
     "tflite",
     [],
     ["float32", "float16", "dynamic", "int8"],
-    "TFLite file to write as well; can be given several times.",
+    "TFLite file to write as well; can be repeated.",
 )
 _CLIPS = flags.DEFINE_integer(
     "clips",
@@ -54,7 +54,7 @@ _CLIPS = flags.DEFINE_integer(
 _LIMIT = flags.DEFINE_float(
     "limit",
     None,
-    "Largest difference of a score from the network's, of int8 in a typical clip; each format has its own "
+    "Largest difference of a score from the network's, of int8 in a typical clip; each format has a default "
     "by default.",
     lower_bound=0,
 )
@@ -72,15 +72,15 @@ _COMPILED_FLOW = flags.DEFINE_bool(
 
 
 def main() -> None:
-    """Writes the next version and says how near it is to the model."""
+    """Writes the next version and compares it with the model."""
     if not _MODEL_DIR.value or not _OUTPUT.value:
         raise UserError(
-            "--model_dir and --output must be given. "
+            "--model_dir and --output must be set. "
             f"Received: {_MODEL_DIR.value!r} and {_OUTPUT.value!r}. Name a run's folder and one to write."
         )
     config.read(_MODEL_DIR.value)
     files.check_folder_writable(_OUTPUT.value, "--output")
-    # Imported late: --help and mistakes are answered before TensorFlow starts.
+    # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.serving.export.version_folder import ExportOptions, export
 
     options = ExportOptions(
@@ -97,7 +97,7 @@ def main() -> None:
         exported = export(
             _MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value, options, data=_DATA.value
         )
-    print(f"exported {exported.path}, each file asked in a fresh process without our code:")
+    print(f"exported {exported.path}, each file run in an isolated process without our code:")
     for name, parity in exported.parities.items():
         print(f"  {name}: {parity.to_text()}")
     for note in exported.notes:

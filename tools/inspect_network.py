@@ -1,4 +1,4 @@
-"""What a network is and costs, without building it: --architecture=NAME | --gin_file=FILE | --model_dir=DIR.
+"""Describes a network and its cost, without building it: --architecture=NAME | --gin_file=FILE | --model_dir=DIR.
 
 Prints one line per node with its shape, parameters, FLOPs and connections; totals for each combination
 of streams; and what peer attention adds beside the paper's figures. Of a training folder it also
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from official_vision.architecture.graph import Architecture
 
 
-# Flags that only a training run gives a meaning, and those that its folder answers by itself.
+# Flags that apply only to a training run, and those whose values are in its folder.
 _OF_RUNS = ("checkpoint", "derive", "threshold")
 _OF_SETTINGS = ("gin_file", "gin_bindings", "architecture")
 
@@ -43,7 +43,7 @@ def _define_flags() -> None:
     )
     flags.DEFINE_string("model_dir", None, "A training run's folder: its network and checkpoint.")
     flags.DEFINE_string("checkpoint", "best", "Of the run: best, latest or a path prefix.")
-    flags.DEFINE_integer("frames", None, "Frames of a clip; by default the validation data's.")
+    flags.DEFINE_integer("frames", None, "Frames per clip; by default the validation data's.")
     flags.DEFINE_integer("size", None, "Pixels of a clip's side; by default the validation data's.")
     flags.DEFINE_string("json", None, "File for the report as JSON.")
     flags.DEFINE_string("save", None, "JSON file for the architecture itself, to edit and reuse.")
@@ -59,13 +59,13 @@ def _define_flags() -> None:
 
 
 def _check_flags() -> None:
-    """Refuses flags that the others would leave unread."""
+    """Refuses flags that have no effect beside the others."""
     options = flags.FLAGS
     named = [name for name in (*_OF_RUNS, *_OF_SETTINGS) if options[name].present]
     for name in named:
         if name in _OF_SETTINGS and options.model_dir:
             raise UserError(
-                f"A run's folder holds its network and settings. Received: --model_dir and --{name}. "
+                f"A run's folder has its network and settings. Received: --model_dir and --{name}. "
                 "Leave one of them out."
             )
         if name in _OF_RUNS and not options.model_dir:
@@ -113,7 +113,7 @@ def _setting(settings: Config) -> Setting:
 
 
 def _derive(learned: Learned, threshold: float, path: str) -> None:
-    """Writes the discrete network and says what is left of the one-shot network."""
+    """Writes the discrete network and reports how much of the one-shot network remains."""
     derived = learned.derive(threshold).architecture
     formats.save_architecture(derived, path)
     before = learned.architecture
@@ -121,12 +121,12 @@ def _derive(learned: Learned, threshold: float, path: str) -> None:
     print(
         f"\nderived at threshold {threshold:g}: {nodes} of {len(before.nodes)} nodes, {connections} of "
         f"{len(list(before.connections()))} connections -> {path}\n"
-        f"It holds its depth and width: train it with ModelSpec.architecture = {path!r}."
+        f"Its depth and width are in the file: train it with ModelSpec.architecture = {path!r}."
     )
 
 
 def main() -> None:
-    """Prints the report and writes what was asked for."""
+    """Prints the report and writes the requested files."""
     options = flags.FLAGS
     _check_flags()
     for name in ("json", "save", "draw", "derive"):

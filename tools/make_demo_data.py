@@ -1,7 +1,7 @@
 """Makes a small data set from real footage: make_demo_data --footage=DIR --output=DIR [--kind=planted].
 
 demo: clips of three scenes, played forward, reversed, at double speed and frozen (data/synthetic/demo_videos.py).
-planted: clips of which the objects tell which half counts, for studies of the search (data/synthetic/planted.py).
+planted: clips whose objects show which half counts, for studies of the search (data/synthetic/planted.py).
 """
 
 import functools
@@ -20,7 +20,7 @@ _KIND = flags.DEFINE_enum("kind", "demo", ["demo", "planted"], "Which data set."
 
 
 def main() -> None:
-    """Writes the clips that are missing."""
+    """Writes the missing clips."""
     files.check_folder_writable(_OUTPUT.value, "--output")
     make = {"demo": make_demo_data, "planted": make_planted_data}[_KIND.value]
     bar = functools.partial(tqdm, desc="cutting clips", disable=None, leave=False)

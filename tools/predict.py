@@ -33,10 +33,10 @@ _MODEL = flags.DEFINE_string(
 _VIDEO = flags.DEFINE_multi_string(
     "video",
     [],
-    "Video file, or folder of videos, as those named without a flag; can be given several times.",
+    "Video file, or folder of videos, as those named without a flag; can be repeated.",
 )
 _VIDEOS = flags.DEFINE_multi_string(
-    "videos", [], "Text file with a video's path per line; can be given several times."
+    "videos", [], "Text file with a video's path per line; can be repeated."
 )
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", ".", "Folder for each video's files.")
 _JSON = flags.DEFINE_string("json", None, "File to write all predictions to.")
@@ -60,7 +60,7 @@ _MERGE = flags.DEFINE_enum(
     _USUAL.merge,
     MERGES,
     "How windows become scores over time. windows: a window's score counts for all of its frames; frames: each "
-    "frame's own, finer, but it depends on the frame's place in its window unless --stride=1.",
+    "frame's score, finer, but it depends on the frame's place in its window unless --stride=1.",
 )
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", _USUAL.batch_size, "Windows at a time.", lower_bound=1
@@ -77,7 +77,7 @@ _THRESHOLD = flags.DEFINE_float(
 _HYSTERESIS = flags.DEFINE_float(
     "hysteresis",
     _USUAL.hysteresis,
-    "A segment goes on while its score is at most so much below the threshold.",
+    "A segment goes on while its score is at most this much below the threshold.",
     lower_bound=0,
     upper_bound=1,
 )
@@ -90,13 +90,13 @@ _SHORTEST_SEC = flags.DEFINE_float(
 _SCORE_POINTS = flags.DEFINE_integer(
     "score_points",
     _USUAL.score_points,
-    "Most points in time whose scores the JSON file holds; 0 for every frame.",
+    "Most points in time whose scores are in the JSON file; 0 for every frame.",
     lower_bound=0,
 )
 _BROKEN_PACKET_SHARE = flags.DEFINE_float(
     "broken_packet_share",
     0.0,
-    "Of a video's packets, those that may be undecodable: they are passed over, counted and told.",
+    "Share of a video's packets that may be undecodable: they are passed over, counted and reported.",
     lower_bound=0,
     upper_bound=1,
 )
@@ -111,7 +111,7 @@ def main(named: Sequence[str]) -> int:
     named = [*_VIDEO.value, *named]
     if not _MODEL.value or not (named or _VIDEOS.value):
         raise UserError(
-            "--model and a video must be given. "
+            "--model and a video must be set. "
             f"Received: {_MODEL.value!r} and {len(named)} videos. Name an exported folder and a video file."
         )
     model, options = _model(), _options()
@@ -128,7 +128,7 @@ def main(named: Sequence[str]) -> int:
     failed = 0
     try:
         failed = _predict(model, options, left, requests, done) if left else 0
-    finally:  # what is done is told, whatever ended the work
+    finally:  # finished work is reported, also after an error
         if _JSON.value and done:
             write_all(_JSON.value, [outputs[video] for video in outputs if video in done])
     if failed:
@@ -142,7 +142,7 @@ def _check_json(outputs: dict[str, Outputs]) -> None:
     files.check_writable(_JSON.value, "--json")
     if any(paths.json.absolute() == Path(_JSON.value).absolute() for paths in outputs.values()):
         raise UserError(
-            f"--json must not be a video's own file. Received: {_JSON.value}. Name another."
+            f"--json must not be a video's JSON file. Received: {_JSON.value}. Name another."
         )
 
 
@@ -153,7 +153,7 @@ def _model() -> str:
 
 
 def _request(model: str, video: str, options: PredictOptions) -> dict[str, Any]:
-    """Returns what a video's outputs depend on besides our code: its file, the model's, and the settings."""
+    """Returns the inputs of a video's outputs besides our code: its file, the model's, and the settings."""
     weights = Path(model)
     if weights.is_dir():
         weights = weights / "variables" / "variables.index"
@@ -165,7 +165,7 @@ def _request(model: str, video: str, options: PredictOptions) -> dict[str, Any]:
 
 
 def _stamp(path: Path) -> list[int] | None:
-    """Size and time of change: they tell another file of the same name without reading it."""
+    """Returns size and time of change, which distinguish a file from another of the same name without reading it."""
     try:
         stat = path.stat()
     except OSError:
@@ -197,12 +197,12 @@ def _predict(
     done: set[str],
 ) -> int:
     """Adds each video that is predicted to `done`; returns how many failed."""
-    # Imported late: --help and mistakes are answered before TensorFlow starts.
+    # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.data.video import VideoError
     from official_vision.serving.predict.one_video import Job, load, run_job
     from official_vision.workers import WorkerCrashedError, spread
 
-    # Settings that the file can't follow are said once, before the first video.
+    # Settings that the file can't follow are reported once, before the first video.
     if note := load(model, options).sharing():
         print(note)
     jobs = [Job(model, options, video, paths, requests[video]) for video, paths in outputs.items()]

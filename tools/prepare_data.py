@@ -1,4 +1,4 @@
-"""Videos and annotations -> shards: prepare_data --gin_file=FILE [--gin_bindings='PrepareSpec.x = y'].
+"""Prepares videos and annotations as shards: prepare_data --gin_file=FILE [--gin_bindings='PrepareSpec.x = y'].
 
 With --audit nothing is written but a report: counts, classes, lengths and sizes of the videos, and
 what is missing, broken, unlabelled or in two splits; of prepared splits also what is wrong in shards.
@@ -46,7 +46,7 @@ def main() -> int:
             "--audit prepares nothing to draw. Received: --audit and --preview. Give one of them."
         )
     spec = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings).prepare
-    # Imported late: --help and mistakes are answered at once. Annotations need no TensorFlow.
+    # Imported late: --help and mistakes get their message at once. Annotations need no TensorFlow.
     from official_vision.data.annotations import read_manifest, with_videos_folder
 
     spec = with_videos_folder(spec)

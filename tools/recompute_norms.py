@@ -34,11 +34,11 @@ _BATCHES = flags.DEFINE_integer(
 
 
 def main() -> None:
-    """Repairs the checkpoints and prints what that changes."""
+    """Repairs the checkpoints and prints how the figures change."""
     if not _MODEL_DIR.value:
-        raise UserError("--model_dir must be given. Received: none. Name a run's folder.")
+        raise UserError("--model_dir must be set. Received: none. Name a run's folder.")
     config.read(_MODEL_DIR.value)
-    # Imported late: --help and mistakes are answered before TensorFlow starts.
+    # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.training.checkpoints.recompute_norms import repair
 
     for which in (_CHECKPOINT.value,) if _CHECKPOINT.value else ("best", "latest"):

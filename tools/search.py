@@ -1,9 +1,9 @@
 """Searches for a network's connections and peers: search --gin_file=FILE [--stage=search|derive|retrain|all].
 
 SearchSpec.method one_shot trains an over-connected network, keeps what it chose and trains that; evolution
-trains many graphs, each a changed one of those before it. Running the same command again goes on where it was.
+trains many graphs, each a mutation of an earlier one. Running the same command again continues the search.
 
-What is found, derived.json or best.json in SearchSpec.output, is an architecture like any other:
+The result, derived.json or best.json in SearchSpec.output, is an architecture like any other:
 tools/train.py --gin_file=FILE --gin_bindings='ModelSpec.architecture = "OUTPUT/derived.json"'.
 """
 
@@ -18,21 +18,21 @@ flags.DEFINE_string("stage", "all", "search, derive, retrain or all.")
 flags.DEFINE_string(
     "report",
     None,
-    "Folder of a search or a run: writes a page that shows it, and does nothing else.",
+    "Folder of a search or a run: only writes a page that shows it.",
 )
 flags.DEFINE_multi_string(
-    "agreement", [], "Folders of searches, two or more: tells how far what they found agrees."
+    "agreement", [], "Folders of searches, two or more: compares their results."
 )
 flags.DEFINE_multi_string(
     "compare",
     [],
-    "Folders of evolutions, two or more: tells what each setting found, over seeds.",
+    "Folders of evolutions, two or more: compares the results of each setting, over seeds.",
 )
 flags.DEFINE_string("picture", "", "With --compare: PNG file, figures by graphs tried and by cost.")
 
 
 def main() -> None:
-    """Searches, or tells about searches that were made."""
+    """Searches, or reports on earlier searches."""
     options = flags.FLAGS
     if options.picture:
         files.check_writable(options.picture, "--picture")
@@ -55,7 +55,7 @@ def main() -> None:
     settings = config.load(options.gin_file, options.gin_bindings)
     if settings.search.output:
         files.check_folder_writable(settings.search.output, "SearchSpec.output")
-    # Imported after the settings are checked: a mistake is answered before TensorFlow starts.
+    # Imported after the settings are checked: a mistake gets its message before TensorFlow starts.
     if settings.search.method == "evolution":
         _refuse_stage(options.stage)
         from official_vision.search.evolution.evolution_search import evolve

@@ -2,8 +2,8 @@
 
     study --gin_file=FILE --variant='peer:' --variant='self: ModelSpec.gate = "self"' --seeds=0,1,2 --output=DIR
 
-Each run trains in DIR/VARIANT/seed-N. Killed and started again, the study goes on where it was. At its end
-DIR holds study.md, study.json and study.png. Of data with a planted truth, --expected_peer='0>6=2,5' counts the
+Each run trains in DIR/VARIANT/seed-N. Killed and started again, the study continues. At its end
+DIR has study.md, study.json and study.png. Of data with a planted truth, --expected_peer='0>6=2,5' counts the
 runs in which connection 0 to 6 has one of the nodes 2 and 5 as its likeliest peer.
 """
 
@@ -21,7 +21,7 @@ from official_vision.search import study
 cli.define_gin_flags()
 flags.adopt_module_key_flags(cli)
 _VARIANTS = flags.DEFINE_multi_string(
-    "variant", [], "A way of training: 'name: setting; setting', settings as in gin files."
+    "variant", [], "A variant: 'name: setting; setting', settings as in gin files."
 )
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds that every variant trains with.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of all runs and of the results.")

@@ -1,6 +1,6 @@
 """Trains a network: train --gin_file=FILE [--gin_bindings='TrainSpec.steps = 100'].
 
-Running the same command again goes on from the newest checkpoint of TrainSpec.model_dir.
+Running the same command again continues from the newest checkpoint of TrainSpec.model_dir.
 """
 
 from absl import flags
@@ -18,11 +18,11 @@ _ALLOW_CHANGES = flags.DEFINE_bool(
 
 
 def main() -> None:
-    """Trains, then says what was reached."""
+    """Trains, then reports the result."""
     settings = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings)
     if settings.train.model_dir:
         files.check_folder_writable(settings.train.model_dir, "TrainSpec.model_dir")
-    # Imported after the settings are checked: a mistake is answered before TensorFlow starts.
+    # Imported after the settings are checked: a mistake gets its message before TensorFlow starts.
     from official_vision.training.run import summary_line, train
 
     result = train(settings, allow_changes=_ALLOW_CHANGES.value)

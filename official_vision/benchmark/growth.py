@@ -1,4 +1,4 @@
-"""How cost grows with a clip's length or size, the batch or the width: times, and their exponent."""
+"""Growth of cost with a clip's length or size, the batch or the width: times, and their exponent."""
 
 from __future__ import annotations
 

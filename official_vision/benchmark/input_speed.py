@@ -1,6 +1,6 @@
 """Feeding: clips per second and core beside Model Garden's reader, bytes per clip, decodings per frame.
 
-All readers run in turn, round after round, so that whatever else the machine does meets them all.
+All readers run in turn, round after round, so that other load of the machine affects all of them.
 Their speed is clips per second of processor time: what one core gives.
 """
 

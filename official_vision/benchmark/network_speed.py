@@ -52,7 +52,7 @@ class Contender:
       name: for people.
       precision: one of PRECISIONS.
       clips: a call, 0 of matrix products.
-      flops: of a call, 2 a multiply-add.
+      flops: of a call, 2 per multiply-add.
       run: does it once, to its end.
     """
 
@@ -188,7 +188,7 @@ def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
 
 
 def matrix_product(precision: str) -> Contender:
-    """Makes the product of two square matrices that stands for the peak of this process's cores."""
+    """Makes the product of two square matrices that measures the peak of this process's cores."""
     left, right = (tf.cast(tf.random.normal([_MATRIX, _MATRIX]), precision) for _ in range(2))
     parts = row_parts(left)
     product = tf.function(

@@ -42,7 +42,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
     Returns:
       JSON values: "video_seconds_per_second" by number of workers (text), of the whole command's work
       with its processes' start; "parts": seconds for each second of video, in one thread, of every
-      part (flow by both methods); "shares": of the parts that `spec` asks for, together 1.
+      part (flow by both methods); "shares": of the parts that `spec` sets, together 1.
 
     Raises:
       UserError: no annotations, or no video that can be prepared.

@@ -1,9 +1,9 @@
-"""Scores in a file, so that they can be judged again without the model: an .npz of plain arrays.
+"""Scores in a file, from which figures can be computed again without the model: an .npz of plain arrays.
 
     ids          unicode [videos]
     classes      unicode [classes]
     labels       uint8   [videos, classes], 0 or 1
-    scores       float64 [videos, classes], probabilities, pooled as `about` says
+    scores       float64 [videos, classes], probabilities, pooled as `about` records
     clip_logits  float32 [clips, classes]
     clip_video   int32   [clips], the clip's video as a row of `ids`
     about        unicode, JSON: format, version, activation, pooling, provenance
@@ -55,7 +55,7 @@ def write_dump(path: str | os.PathLike, scores: ClipScores, spec: EvaluationSpec
 
 
 def check_dump_path(path: str | os.PathLike) -> None:
-    """Refuses a name that would not say what is in the file.
+    """Refuses a name with another ending than .npz.
 
     Raises:
       UserError: it does not end with .npz.

@@ -1,4 +1,4 @@
-"""The folder of a one-shot search: where each stage leaves its results, and search.json, which sums up.
+"""The folder of a one-shot search: a folder per stage, and search.json, which sums up.
 
 output/
   search.json      settings and, a stage after the other, its figures
@@ -33,13 +33,13 @@ def read_record(folder: Path) -> dict[str, Any]:
     """Reads search.json: the settings ("config") and the finished stages' figures ("stages").
 
     Raises:
-      UserError: the folder holds none, or one that is not ours.
+      UserError: the folder has none, or one of another program.
     """
     path = folder / RECORD_FILE
     if not path.is_file():
         raise UserError(
-            f"A search's folder holds {RECORD_FILE}, written by tools/search.py. Received: {folder}, which "
-            "holds none. Run the search first."
+            f"A search's folder has {RECORD_FILE}, written by tools/search.py. Received: {folder}, which "
+            "has none. Run the search first."
         )
     return formats.SEARCH.read(path, {"config": dict, "stages": dict})
 
@@ -50,7 +50,7 @@ def stages_of(folder: Path) -> dict[str, Any]:
 
 
 def write_stage(folder: Path, config: Config, stage: str, figures: Mapping[str, Any]) -> None:
-    """Adds a stage to search.json; where it differs from before, later stages, which followed, are dropped.
+    """Adds a stage to search.json; if it differs from before, later stages, which depend on it, are dropped.
 
     Where it doesn't, nothing was done with these settings, and the record stays as it is.
 

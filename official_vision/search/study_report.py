@@ -1,4 +1,4 @@
-"""What a study found: a table with spreads, a picture of all runs, and everything as JSON."""
+"""The result of a study: a table with spreads, a picture of all runs, and everything as JSON."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Row:
 
     @property
     def mean(self) -> float | None:
-        """Over seeds."""
+        """Returns the mean over seeds."""
         return statistics.fmean(self.values) if self.values else None
 
     @property
     def deviation(self) -> float | None:
-        """Sample standard deviation over seeds; None of less than two."""
+        """Returns the sample standard deviation over seeds; None of less than two."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
@@ -90,7 +90,7 @@ def to_dict(
 
 
 def draw(rows: Sequence[Row], metric: str, path: Path) -> None:
-    """Draws a dot per run, a row per variant, with the mean as a line."""
+    """Draws one dot per run and one row per variant, with the mean as a line."""
     figure = Figure(figsize=(7, 0.9 + 0.45 * len(rows)), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     for place, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""A training run in a process of its own: what it leaks or breaks ends with it."""
+"""Runs training in an isolated process: what it leaks or breaks ends with it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def train_in_child(config: Config) -> str:
     """Trains in a child process, whose output goes to LOG_FILE in TrainSpec.model_dir.
 
     Args:
-      config: of the run, which goes on where its folder stands.
+      config: of the run, which continues from its folder.
 
     Returns:
-      Empty when the run came to its end; else why not, in a line.
+      Empty when the run finished; else the reason, in one line.
     """
     model_dir = Path(config.train.model_dir)
     model_dir.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ class Controller(orbit.Controller):
     ):
         """Args:
         resume_from: checkpoint to go on from; None starts afresh.
-        records: folder that tells which evaluation was the last.
+        records: folder whose records show the last evaluation.
         trainer_config: steps and intervals.
         stop: ends the run after a loop, once all processes know of it.
         on_saved: called when a checkpoint was saved.
@@ -54,14 +54,14 @@ class Controller(orbit.Controller):
 
     @property
     def steps_per_loop(self) -> int:
-        """Steps to the next multiple of the interval of loops, or of checkpoints where that is nearer."""
+        """Returns the steps to the next multiple of the interval of loops, or of checkpoints where that is nearer."""
         intervals = (self._config.steps_per_loop, self._config.checkpoint_interval)
         return min(interval - self._step() % interval for interval in intervals)
 
     def restore_checkpoint(self, checkpoint_path: str | None = None) -> str | None:
         """Restores the checkpoint to go on from, on every worker; without one, initialises.
 
-        Model Garden's workers keep checkpoints in a folder of their own, where only the first would
+        Model Garden's workers keep checkpoints in separate folders, where only the first would
         find what the run has saved.
         """
         path = checkpoint_path or self._resume_from
@@ -94,7 +94,7 @@ class Controller(orbit.Controller):
             self.train(min(train_steps, now - now % interval + interval), False)
 
     def evaluate(self, steps: int = -1) -> Mapping:
-        """Evaluates; when the run is to stop meanwhile, the weights are saved as training left them."""
+        """Evaluates; if the run is stopped meanwhile, saves the weights as training left them."""
         try:
             return super().evaluate(steps)
         except StoppedError:
@@ -126,7 +126,7 @@ class Controller(orbit.Controller):
         return int(self.global_step.numpy())
 
     def _evaluated(self, train_steps: int) -> tuple[int, Mapping[str, float]]:
-        """Step and figures of the newest evaluation, as far as it is of the weights at hand."""
+        """Returns step and figures of the newest evaluation, if it is of the current weights."""
         path, now = self._records / EVALUATED_FILE, self._step()
         if not path.is_file():
             return -1, {}

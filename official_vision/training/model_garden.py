@@ -1,4 +1,4 @@
-"""Model Garden's side of a run: its experiment, its runner and its log."""
+"""Model Garden's interface to a run: its experiment, its runner and its log."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def make_experiment(config: Config) -> config_definitions.ExperimentConfig:
         checkpoint_interval=train.checkpoint_interval,
         validation_interval=train.validation_interval,
         max_to_keep=train.checkpoints_kept,
-        # resilience/stop_signals.py handles SIGTERM: Model Garden's handler would restore, save and leave by itself.
+        # resilience/stop_signals.py handles SIGTERM: Model Garden's handler would restore, save and exit.
         preemption_on_demand_checkpoint=False,
-        recovery_max_trials=-1,  # Model Garden's own guard knows neither the step nor the batch
+        recovery_max_trials=-1,  # Model Garden's guard knows neither the step nor the batch
         best_checkpoint_export_subdir=BEST_FOLDER,
         best_checkpoint_eval_metric=train.best_metric,
         best_checkpoint_metric_comp="lower" if "loss" in train.best_metric else "higher",
@@ -87,6 +87,6 @@ class Runner(train_lib.OrbitExperimentRunner):
 
 @contextlib.contextmanager
 def orbit_lines_in(path: Path) -> Iterator[None]:
-    """Sends what Orbit prints to a log file, so that the screen shows progress alone."""
+    """Sends Orbit's output to a log file, so that the screen shows progress alone."""
     with open(path, "a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
         yield

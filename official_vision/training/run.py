@@ -1,4 +1,4 @@
-"""A training run: checks first, then Model Garden's trainer, resuming where the folder stands."""
+"""A training run: checks first, then Model Garden's trainer, from the state of the run's folder."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from official_vision.training.training_loop import Job, train_from_checkpoint
 
 
 def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResult:
-    """Trains until TrainSpec.steps, from the newest checkpoint of the run's folder where there is one.
+    """Trains until TrainSpec.steps, from the newest checkpoint of the run's folder if there is one.
 
     Args:
       config: every setting; those that are None and that the data know are settled by the data.
@@ -123,7 +123,7 @@ def _recorder(model_dir: Path, job: Job, start: folder.Start) -> Callable[[], No
 def _until_done(
     job: Job, lines: Sequence[str], on_saved: Callable[[], None]
 ) -> Mapping[str, float]:
-    """Trains to the end, going back to the last checkpoint as often as TrainSpec.rollbacks allows."""
+    """Trains to the end, and returns to the last checkpoint up to TrainSpec.rollbacks times."""
     model_dir = Path(job.config.train.model_dir)
     skipped = read_skipped(model_dir)
     while True:
@@ -139,7 +139,7 @@ def _until_done(
 def _with_broken_batch(
     job: Job, skipped: list[SkippedBatch], broken: Breakdown
 ) -> list[SkippedBatch]:
-    """Adds the batch that broke the run, or ends the run where that would be once too often."""
+    """Adds the batch that broke the run, or ends the run when no rollbacks are left."""
     train = job.config.train
     videos = tuple(job.indexes["train"].videos[row] for row in broken.videos)
     where = f"at step {broken.step}, on videos {', '.join(videos)}" if videos else "after a loop"
@@ -185,7 +185,7 @@ def _check_metric(config: Config, classes: Sequence[str]) -> None:
 
 
 def summary_line(result: folder.TrainingResult) -> str:
-    """One line on how a run ended."""
+    """Describes in one line how a run ended."""
     metric = result.metric
     return (
         f"trained to step {result.step} in {clock(result.seconds)}; best {metric} "

@@ -1,4 +1,4 @@
-"""Model Garden's trainer and checkpoint manager, which also say where time goes."""
+"""Model Garden's trainer and checkpoint manager, which also measure time by activity."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Trainer(base_trainer.Trainer):
     """The trainer of Model Garden with a stopwatch.
 
     Time spent waiting for input is taken inside the loop, which TensorFlow runs as one graph: the clock
-    is read before a step asks for its batch and when it has it. On a CPU a step asks when the step
+    is read before a step requests its batch and when it arrives. On a CPU a step requests it when the step
     before has ended. To an accelerator steps are sent ahead: the figure is then an upper bound of the
     time in which it idles, and still near zero when input keeps up.
     """
@@ -71,7 +71,7 @@ class Trainer(base_trainer.Trainer):
         Returns:
           training_loss (of clips alone), weight_decay and search_terms (what is minimised besides, at the loop's
           end, where it is), learning_rate, architecture_learning_rate where the architecture variables
-          have a rate of their own, seconds (of the loop, tracing included) and input_wait_share (0..1).
+          have a separate rate, seconds (of the loop, tracing included) and input_wait_share (0..1).
         """
         logs = super().train_loop_end()
         # Steps on an accelerator may still run: reading the loss waits for them.
@@ -102,7 +102,7 @@ class Trainer(base_trainer.Trainer):
     def make_statistics_precise(self) -> None:
         """Recomputes batch norm's statistics with the weights that are evaluated, once per step, where that is set.
 
-        The batches are the same ones whenever it is done: a run that repeats it goes on as one that did not.
+        The batches are always the same ones: a run that repeats it continues as one that did not.
         """
         count, step = (
             self.task.config.train.precise_batch_norm_batches,
@@ -120,11 +120,11 @@ class Trainer(base_trainer.Trainer):
 
     @tf.function
     def _forward(self, inputs: Any) -> None:
-        """Batch norm sees a batch; averaged weights, where they are kept, are in place by then."""
+        """Computes a batch for batch norm's statistics; averaged weights, if any, are in place by then."""
         self.strategy.run(lambda batch: self.model(batch[0], training=True), args=(inputs,))
 
     def exchange_averages(self) -> None:
-        """Puts averages of weights, where a run has them, in the weights' place; the second time back."""
+        """Exchanges the weights with their averages, if a run has them; the second call undoes it."""
         if isinstance(self.optimizer, optimization.ExponentialMovingAverage):
             self.optimizer.swap_weights()
         exchange_addon_averages(self.optimizer, self.model.trainable_variables)

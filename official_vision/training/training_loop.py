@@ -1,4 +1,4 @@
-"""The training loop of a run: from its newest whole checkpoint to its last step, or to where it breaks."""
+"""The training loop of a run: from its newest whole checkpoint to its last step, or to the step that breaks."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from official_vision.training.task import VideoTask
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A run as its training loop sees it, which may be entered several times.
+    """The inputs of a run's training loop, which may be entered several times.
 
     Attributes:
       config: every setting.
       architecture: the graph.
       indexes: of the train and validation data.
       strategy: of tf.distribute.
-      stop: asks the run to end.
-      records: folder that this process writes to: the run's, or a passing one of a worker.
+      stop: request to end the run.
+      records: folder that this process writes to: the run's, or a temporary one of a worker.
       stream: progress is shown here.
     """
 
@@ -159,7 +159,7 @@ def _loop_action(
 
 
 def _check_common_start(strategy: tf.distribute.Strategy, start_step: int) -> None:
-    """Workers that don't see the same folder would train different weights, and then wait for ever."""
+    """Refuses workers that don't see the same folder: they would train different weights, and wait for ever."""
     start = strategy.run(lambda: tf.constant([start_step]))
     steps = sorted(set(strategy.gather(start, axis=0).numpy().tolist()))
     if len(steps) > 1:

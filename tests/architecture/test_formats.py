@@ -96,7 +96,7 @@ def test_assemblenet_50_as_in_the_port():
 
 
 @pytest.mark.parametrize("sixth", [[1], [-1], [0, 0], [None], ["x" * 300]])
-def test_a_sixth_number_that_nobody_knows(sixth):
+def test_an_unknown_sixth_number(sixth):
     structure = [*PORT_STRUCTURE[:3], [0, [0, 1], 32, 1, 1, *sixth], *PORT_STRUCTURE[4:]]
     with pytest.raises(ArchitectureError, match=r"Node 3: .*sixth.*unknown\. Received: ") as caught:
         from_lists(structure, PORT_STRENGTHS, name="port")
@@ -109,7 +109,7 @@ def test_a_sixth_number_that_nobody_knows(sixth):
 )
 @pytest.mark.parametrize("is_port", [False, True])
 def test_published_networks_from_a_file_of_lists(tmp_path, name, is_port):
-    """What the lists don't say is as in the authors' networks: depth 50, an rgb pool of 3."""
+    """Values that the lists lack are as in the authors' networks: depth 50, an rgb pool of 3."""
     graph = ZOO[name]()
     structure, strengths = to_lists(graph, rows_of_six=is_port, nested=is_port)
     path = tmp_path / f"{name}.json"
@@ -214,7 +214,7 @@ def test_a_missing_or_unknown_setting():
     with pytest.raises(ArchitectureError, match=r"'dept'.*Did you mean 'depth'"):
         from_dict({**values, "dept": 50})
     del values["nodes"][5]["inputs"]
-    with pytest.raises(ArchitectureError, match="Node 5: inputs must be given"):
+    with pytest.raises(ArchitectureError, match="Node 5: inputs must be set"):
         from_dict(values)
     values["nodes"][5] = "block"
     with pytest.raises(ArchitectureError, match="Node 5: a node is an object"):

@@ -100,7 +100,7 @@ def make_split_in():
 
 @pytest.fixture
 def make_split(tmp_path, make_split_in):
-    """As `make_split_in`, in the test's own folder."""
+    """As `make_split_in`, in the test's folder."""
     return functools.partial(make_split_in, tmp_path)
 
 
@@ -124,7 +124,7 @@ def stored_videos():
     return make
 
 
-# Test files can't import this one; they ask for its functions by name.
+# Test files can't import this one; they get its functions by name.
 @pytest.fixture(scope="session", name="texture")
 def _texture():
     return texture

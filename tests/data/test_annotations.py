@@ -144,7 +144,7 @@ def test_names_that_are_no_utf_8_are_shown_and_opened(tmp_path):
     assert os.fsencode(tmp_path / row.path) == path
 
 
-def test_the_format_is_told_by_the_path(tmp_path):
+def test_the_format_follows_from_the_path(tmp_path):
     touch(tmp_path / "videos/train/run/a.mp4")
     write(tmp_path, "a.CSV", CSV)
     write(tmp_path, "a.jsonl", LINES)
@@ -155,7 +155,7 @@ def test_the_format_is_told_by_the_path(tmp_path):
         read_manifest(specs.PrepareSpec(annotations="a.tsv", output="x"))
 
 
-def test_videos_lie_beside_their_annotations_unless_told(tmp_path):
+def test_videos_lie_beside_their_annotations_by_default(tmp_path):
     for name, folder in (("a.csv", tmp_path), ("", tmp_path), ("no/a.csv", tmp_path / "no")):
         spec = specs.PrepareSpec(annotations=str(tmp_path / name))
         assert with_videos_folder(spec).videos == str(folder)
@@ -196,7 +196,7 @@ def test_classes_named_twice_are_refused(tmp_path):
         ("path,labels,split\n", r"names none"),
         ("path,labels,split\na.mp4,run\n", r"a\.csv:2: a line has a value for every column"),
         ("path,labels,split\na.mp4,run,x,y\n", r"a\.csv:2: a line has a value for every column"),
-        ("path,labels,split\n,run,x\n", r"a\.csv:2: a path must be given"),
+        ("path,labels,split\n,run,x\n", r"a\.csv:2: a path must be named"),
         ("path,labels,split\na.mp4,run@1,x\n", r"a\.csv:2: a timed label is name@start-end"),
         ("path,labels,split\na.mp4,run@4-1,x\n", r"a\.csv:2: a span needs"),
         ("path,labels,split\na.mp4,run@a-1,x\n", r"a\.csv:2: a time must be .*'a'"),

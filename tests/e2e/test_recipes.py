@@ -72,7 +72,7 @@ def charades(tmp_path_factory, footage):
 
 
 @pytest.mark.slow
-def test_charades_is_prepared_from_its_own_files(charades):
+def test_charades_is_prepared_from_its_official_files(charades):
     folder, done = charades
     assert done.returncode == 3, done.stderr
     assert "left out LOST1:" in done.stderr

@@ -1,4 +1,4 @@
-"""requirements.txt pins everything that pyproject.toml asks for, and is what is installed."""
+"""requirements.txt pins everything that pyproject.toml needs, and is what is installed."""
 
 from __future__ import annotations
 

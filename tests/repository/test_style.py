@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 60
 MOST_MODULES_OF_A_FOLDER = 12
-# Methods that Keras and Model Garden call and document; a class says what is special about its own.
+# Methods that Keras and Model Garden call and document; a class documents only what is special.
 DOCUMENTED_ELSEWHERE = {
     "aggregate_logs",
     "build",

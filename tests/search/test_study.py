@@ -37,7 +37,7 @@ def planned(output, variants=(PEER, SELF), seeds=(3, 4), bindings=()):
     return study.plan([], [*BINDINGS, *bindings], variants, seeds, str(output))
 
 
-def test_runs_differ_in_what_was_asked_for_alone(tmp_path):
+def test_runs_differ_in_only_what_is_set(tmp_path):
     runs = planned(tmp_path, bindings=["TrainSpec.steps = 9"])
     assert [(run.variant.name, run.seed) for run in runs] == [
         ("peer", 3),

@@ -1,4 +1,4 @@
-"""Small exported files, videos and runs whose answers are known."""
+"""Small exported files, videos and runs whose scores are known."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from official_vision.serving.export.description import feeding_to_dict
 from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec
 
 LABELS = ("bright", "late", "rightwards", "labelled")
-NEUTRAL = 0  # the object id of nothing found
+NEUTRAL = 0  # the object id of nothing detected
 
 
 class KnownScores(tf.Module):
@@ -65,7 +65,7 @@ class KnownScores(tf.Module):
 
 
 def description(**clip):
-    """The model.json of KnownScores, fed with clips as `clip` says."""
+    """The model.json of KnownScores, fed with clips as `clip` sets."""
     return {
         "labels": list(LABELS),
         "streams": ["rgb", "flow", "objects"],
@@ -113,7 +113,7 @@ def write_video(path, frames, fps=25):
 
 
 def first_frames(source, count, path):
-    """Writes the first frames of a real video as a video of its own."""
+    """Writes the first frames of a real video as a separate video."""
     frames = []
     with av.open(str(source)) as container:
         for picture in container.decode(video=0):

@@ -143,7 +143,7 @@ def config(data, model_dir, graph, **settings):
     for section, spec in sections.items():
         names = {f.name for f in dataclasses.fields(spec)}
         taken = {name: changed.pop(name) for name in list(changed) if name in names}
-        if section == "train_data":  # both splits take what is given for data
+        if section == "train_data":  # both splits take the settings of data
             both = {name: value for name, value in taken.items() if name != "path"}
             sections["validation_data"] = dataclasses.replace(sections["validation_data"], **both)
         sections[section] = dataclasses.replace(sections[section], **taken)

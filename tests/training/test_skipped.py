@@ -1,4 +1,4 @@
-"""A run goes on past damaged records where it is told to, and says which they were."""
+"""A run goes on past damaged records where that is set, and reports them."""
 
 import re
 from pathlib import Path

@@ -25,7 +25,7 @@ CLASSES = "Charades_v1_classes.txt"
 FILES = {"Charades_v1_train.csv": "train", "Charades_v1_test.csv": "test"}
 NUM_CLASSES = 157
 _NEEDED = ("id", "actions", "length")
-# An action's least duration: one of the 24 frames a second in which the data set is published.
+# An action's least duration: one of the 24 frames per second in which the data set is published.
 _LEAST_SEC = 1 / 24
 
 

@@ -32,7 +32,7 @@ def read_csv(path: str | os.PathLike, videos: str | os.PathLike = "") -> Manifes
 
     Args:
       path: of the file.
-      videos: the folder of videos. A path may hold bytes that are no UTF-8 where such a file is there.
+      videos: the folder of videos. A path may hold bytes that are not UTF-8 where such a file is there.
 
     Raises:
       UserError: names the file and the line.

@@ -112,7 +112,7 @@ def build_dataset(
 
     Returns:
       A dataset of (features, targets). features: rgb uint8 [batch, time, size, size, 3], flow
-      float32 [batch, time, size, size, 2] in pixels a frame step, objects uint8 [batch, time, size,
+      float32 [batch, time, size, size, 2] in pixels per frame step, objects uint8 [batch, time, size,
       size]. targets: labels float32 [batch, classes], mask float32 [batch] (0 for filling and
       damaged segments), video int32 [batch] (row of the video in its split); in training also
       dropout_seed int32 [batch, 2].

@@ -158,7 +158,7 @@ def _reply(function: Callable, connection: Connection, row: VideoRow, *rest: Any
         return _DONE, function(row, *rest, on_frame=on_frame)
     except UserError as error:
         return _FAILED, str(error)
-    except Exception as error:  # whatever a broken file provokes concerns it alone
+    except Exception as error:  # an error of a broken file concerns only that file
         if files.is_disk_full(error):
             return _DISK_FULL, error
         return _FAILED, f"{row.path}: {type(error).__name__}: {error}"

@@ -41,7 +41,7 @@ class Skipped:
         self.positions.update(map(int, positions))
 
     def news(self) -> list[str]:
-        """A line for each video since the last call, with the reason, then one with the count."""
+        """Returns a line for each video since the last call, with the reason, then one with the count."""
         fresh = sorted(self.positions - self._reported)
         if not fresh:
             return []
@@ -53,7 +53,7 @@ class Skipped:
 
 
 def or_blank(make: Callable[[], Any]) -> Any:
-    """What `make` returns, in a graph; zeros in its shapes (0 for open sizes) where it fails."""
+    """Returns what `make` returns, in a graph; zeros in its shapes (0 for open sizes) where it fails."""
     # A dataset whose source fails would fail again and again; a map's element fails once.
     made = tf.data.Dataset.from_tensors(0).map(lambda _: make())
     blank = tf.nest.map_structure(
@@ -64,7 +64,7 @@ def or_blank(make: Callable[[], Any]) -> Any:
 
 
 def rows_or_blank(make: Callable[..., Any], count: int, *columns: tf.Tensor) -> Any:
-    """What `make` returns for each row of the columns, stacked, in a graph; zeros in rows where it fails.
+    """Returns what `make` returns for each row of the columns, stacked, in a graph; zeros in rows where it fails.
 
     Rows are made side by side, and one guard serves all: each sets up its function anew, a fifteenth of
     the time that a clip takes.
@@ -101,7 +101,7 @@ def rows_or_blank(make: Callable[..., Any], count: int, *columns: tf.Tensor) -> 
 def report_damage(
     damaged: tf.Tensor, positions: tf.Tensor, folder: str, skipped: Skipped | None
 ) -> None:
-    """To be called in a graph for all clips that were read.
+    """Raises or counts damaged clips; called in a graph for all clips that were read.
 
     Args:
       damaged: bool [clips]; nothing happens to the others.
@@ -124,7 +124,7 @@ def report_damage(
 
 @contextlib.contextmanager
 def damage_named(folder: str | os.PathLike, index: Index) -> Iterator[None]:
-    """Wraps the reading of a split: what `report_damage` raised becomes a UserError that says what is wrong.
+    """Wraps the reading of a split, so that an error of `report_damage` becomes a UserError with the reason.
 
     Args:
       folder: of the split, DataSpec.path.

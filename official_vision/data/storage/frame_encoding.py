@@ -1,4 +1,4 @@
-"""Frames of every stream -> the bytes that shards hold. No TensorFlow: decoding workers start quickly."""
+"""Encodes frames of every stream for shards. No TensorFlow: decoding workers start quickly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from official_vision.specs import PrepareSpec
 
 
 class EncodedVideo(NamedTuple):
-    """What is stored of a video.
+    """The stored form of a video.
 
     Attributes:
       fps: frames per second, on average.

@@ -1,4 +1,4 @@
-"""The index beside the shards of one split: what is in them and how it was made."""
+"""The index beside the shards of one split: their content and their preparation."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class ShardEntry:
 
     @property
     def count(self) -> int:
-        """Videos in the shard."""
+        """Returns the number of videos in the shard."""
         return len(self.frames)
 
     def size_in(self, folder: str | os.PathLike) -> int | None:
-        """Bytes that the file has in a folder now, which should be `bytes`; None where there is none."""
+        """Returns the bytes that the file has in a folder now, which should be `bytes`; None where there is none."""
         path = Path(folder) / self.file
         return path.stat().st_size if path.is_file() else None
 
@@ -61,12 +61,12 @@ class LeftOut:
 
 @dataclasses.dataclass(frozen=True)
 class Labelling:
-    """How videos are labelled, each fact by the first video that shows it; None where no video does.
+    """The labelling of videos, each fact by the first video that shows it; None where no video does.
 
     Attributes:
       without: a video that has no label.
       several: a video that has labels of two classes.
-      timed: a video of which a class holds for a part alone.
+      timed: a video with a class in only a part of it.
     """
 
     without: str | None = None
@@ -76,7 +76,7 @@ class Labelling:
 
 @dataclasses.dataclass(frozen=True)
 class VideoNote:
-    """Something to know of a video that was prepared: its kind (of finding.KINDS), and what it is."""
+    """A note on a video that was prepared: its kind (of finding.KINDS), and the text."""
 
     id: str
     path: str
@@ -86,7 +86,7 @@ class VideoNote:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """All that a reader of the shards needs to know.
+    """The information that a reader of the shards needs.
 
     Attributes:
       split: its name.
@@ -95,7 +95,7 @@ class Index:
       shards: the files, in order.
       segment_frames: frames of every segment but a video's last.
       videos: ids in the order in which they lie in the shards.
-      flow_method, flow_bound: how flow was computed, and its greatest stored displacement in pixels.
+      flow_method, flow_bound: the flow's method, and its greatest stored displacement in pixels.
       object_classes: names of the object ids.
       settings: of preparation.
       versions: of the libraries that decoded and detected.
@@ -123,17 +123,17 @@ class Index:
 
     @property
     def num_videos(self) -> int:
-        """Videos in all shards."""
+        """Returns the number of videos in all shards."""
         return sum(shard.count for shard in self.shards)
 
     @property
     def num_object_ids(self) -> int:
-        """Ids of the object stream: of those that have names and of those that occur."""
+        """Returns the number of ids of the object stream: of named ids and of those that occur."""
         return max(len(self.object_classes), self.stored_object_ids)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the classes and the shards' checksums: equal data, equal fingerprint."""
+        """Returns the SHA-256 over the classes and the shards' checksums: equal data, equal fingerprint."""
         content = json.dumps([list(self.classes), [shard.sha256 for shard in self.shards]])
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -146,7 +146,7 @@ class Index:
         return {**formats.SHARDS.header, **dataclasses.asdict(self)}
 
     def without_records(self) -> Index:
-        """Returns what the index says of all its videos, without naming any."""
+        """Returns the index without its lists of videos."""
         return dataclasses.replace(self, shards=(), videos=(), left_out=(), notes=())
 
     @classmethod
@@ -164,8 +164,8 @@ class Index:
         path = Path(folder) / INDEX_FILE
         if not path.is_file():
             raise UserError(
-                f"A prepared split holds {INDEX_FILE}, written by tools/prepare_data.py when it has finished. "
-                f"Received: {str(folder)!r}{_place_of(folder)}, which holds none. {_splits_in(folder)}"
+                f"A prepared split has {INDEX_FILE}, written by tools/prepare_data.py when it has finished. "
+                f"Received: {str(folder)!r}{_place_of(folder)}, which has none. {_splits_in(folder)}"
             )
         index = cls.from_dict(files.read_json(path), path)
         if damaged_is_fatal:
@@ -199,7 +199,7 @@ class Index:
 
 
 def _place_of(folder: str | os.PathLike) -> str:
-    """Where a relative path led."""
+    """Describes where a relative path led."""
     return "" if os.path.isabs(folder) else f", which is {os.path.abspath(folder)} from here"
 
 
@@ -220,9 +220,10 @@ def _splits_in(folder: str | os.PathLike) -> str:
 def _check_file(folder: Path, entry: ShardEntry) -> None:
     size = entry.size_in(folder)
     if size != entry.bytes:
-        actual = "no such file" if size is None else f"{size} bytes"
+        received = "no such file" if size is None else f"{size} bytes"
         raise UserError(
-            f"A shard must be as its index says, {entry.bytes} bytes. Received: {folder / entry.file}, {actual}. "
+            f"A shard must be of {entry.bytes} bytes, as in its index. "
+            f"Received: {folder / entry.file}, {received}. "
             "Copy it again, or delete it and run tools/prepare_data.py."
         )
 

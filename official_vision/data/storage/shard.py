@@ -34,7 +34,7 @@ _BLOCK = 16  # columns that a JPEG of half-width colours codes together
 
 
 class JpegWindow(NamedTuple):
-    """What to decode of a JPEG for a box of it.
+    """The part of a JPEG to decode for a box of it.
 
     Attributes:
       decoded: int32 [top, left, height, width] in the JPEG.
@@ -165,7 +165,7 @@ def decode_frame(
 
 
 def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """Height and width of an encoded frame, scalars int32, from its header alone."""
+    """Returns the height and width of an encoded frame, scalars int32, from its header alone."""
     if stream == "rgb":
         size = tf.cond(are_jpegs(encoded), lambda: _jpeg_size(encoded), lambda: _png_size(encoded))
         return size[0], size[1]
@@ -174,7 +174,7 @@ def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]
 
 
 def are_jpegs(encoded: tf.Tensor) -> tf.Tensor:
-    """Whether all frames are JPEGs, as rgb is stored; other writers may have chosen PNGs, which lose nothing."""
+    """Returns whether all frames are JPEGs, as rgb is stored; other writers may have chosen PNGs."""
     return tf.reduce_all(tf.strings.substr(encoded, 0, 1) == b"\xff")
 
 
@@ -188,7 +188,7 @@ def _png_size(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def jpeg_window(whole_width: tf.Tensor, box: tf.Tensor) -> JpegWindow:
-    """What to decode of JPEGs of a width for a box.
+    """Returns the part of JPEGs of a width to decode for a box.
 
     A column more on either side is decoded and dropped: colours are stored at half the width, and
     interpolating them at a border of the decoded part would differ from the whole picture. Of very

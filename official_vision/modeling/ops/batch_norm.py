@@ -43,7 +43,7 @@ class UpdateCount:
     """
 
     def __init__(self):
-        # # Each replica counts for itself; all counts are equal.
+        # Each replica counts for itself; all counts are equal.
         self.variable = tf.Variable(
             0.0,
             trainable=False,

@@ -35,11 +35,11 @@ def evolve(config: Config, note: Callable[[str], None] = print) -> Path:
     """Evolves ModelSpec.architecture; each graph is trained for TrainSpec.steps.
 
     Args:
-      config: every setting; SearchSpec.output says where, EvolutionSpec how.
+      config: every setting; SearchSpec.output is the folder, EvolutionSpec the procedure.
       note: shows the user a line.
 
     Returns:
-      The folder: best.json is the network that was found, population.jsonl holds all that were tried,
+      The folder: best.json is the best network, population.jsonl has all that were tried,
       front.json and front.png those that no other beats at their cost.
 
     Raises:

@@ -15,7 +15,7 @@ SETTINGS_FILE = "evolution.json"
 
 
 def keep_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """Writes what the evolution depends on, or compares it with what the folder began with.
+    """Writes the settings that the evolution depends on, or compares them with those in the folder.
 
     Raises:
       UserError: the folder's evolution began with other settings.
@@ -29,13 +29,13 @@ def keep_settings(folder: Path, settings: dict[str, Any]) -> None:
     if names:
         changes = "; ".join(f"{n}: {begun.get(n)} then, {settings.get(n)} now" for n in names)
         raise UserError(
-            f"An evolution goes on with the settings that it began with. Received: {changes[:400]}. "
+            f"An evolution goes on with its first settings. Received: {changes[:400]}. "
             f"Restore them, or name another folder than {folder}."
         )
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """Returns what an evolution depends on, as it began."""
+    """Returns the settings that an evolution depends on, as recorded at its start."""
     return formats.EVOLUTION.read(folder / SETTINGS_FILE)
 
 
@@ -62,7 +62,7 @@ def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
             raise ValueError
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"Line {number + 1} of a population holds the graph of id {number}. "
+            f"Line {number + 1} of a population has the graph of id {number}. "
             f"Received: {line[:80]!r} in {path}. Restore the file or begin in another folder."
         ) from None
     return record

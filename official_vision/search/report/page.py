@@ -1,4 +1,4 @@
-"""Writes the page: its data as JSON within a template, with its own style and scripts, and nothing from elsewhere."""
+"""Writes the page: its data as JSON within a template, with all styles and scripts in the file."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def describe(folder: Path) -> dict[str, Any]:
     raise UserError(
         f"A report shows the folder of a run ({CONFIG_JSON}), a one-shot search "
         f"({search_folder.SEARCH_FOLDER}/{CONFIG_JSON}) or an evolution ({POPULATION_FILE}). Received: {folder}, "
-        "which holds none of them. Name the folder that tools/search.py or tools/train.py wrote to."
+        "which has none of them. Name the folder that tools/search.py or tools/train.py wrote to."
     )
 
 
@@ -80,13 +80,13 @@ def page_of(title: str, report: Mapping[str, Any]) -> str:
         "script": "\n".join(map(_asset, _SCRIPTS)),
         "data": _embedded(report),
     }
-    # Split first: a piece may hold what looks like the place of another.
+    # Split first: a piece may contain the marker of another.
     parts = _asset("page.html").split("@")
     return "".join(pieces.get(part, part) for part in parts)
 
 
 def _embedded(data: Mapping[str, Any]) -> str:
-    """JSON that cannot end the script element that holds it."""
+    """Encodes JSON so that it cannot end the script element around it."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 

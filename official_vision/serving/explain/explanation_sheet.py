@@ -1,4 +1,4 @@
-"""A sheet that shows an Explanation: a PNG, and a page of its own with the numbers."""
+"""A sheet that shows an Explanation: a PNG, and a page with the numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WIDTH = 14.0  # inches, as all lengths here
 _FRAME_ROW = _WIDTH / _FRAMES + 0.15
 _BARS_ROW = 2.4
 _FONT = 8
-# Of a stream; above 0 where the stream speaks for the class.
+# Of a stream; above 0 where the stream supports the class.
 WORTH = "worth of each stream: score with it less score with it blanked"
 
 
@@ -60,7 +60,7 @@ def write_sheet(
     labels: Sequence[str],
     pictures: Mapping[str, Sequence[np.ndarray]],
 ) -> None:
-    """Writes `path` (PNG), and beside it an HTML page that holds the picture and the numbers.
+    """Writes `path` (PNG), and beside it an HTML page with the picture and the numbers.
 
     Args:
       path: ends in .png.
@@ -82,7 +82,7 @@ def make_figure(
     labels: Sequence[str],
     pictures: Mapping[str, Sequence[np.ndarray]],
 ) -> Figure:
-    """Returns what `write_sheet` saves: a row of frames per stream, bars, and gates over time."""
+    """Returns the figure that `write_sheet` saves: a row of frames per stream, bars, and gates over time."""
     gates = gate_rows(explanation.gates)
     heights = [_FRAME_ROW] * len(explanation.maps) + [_BARS_ROW] + [GATES_ROW] * len(gates)
     figure = Figure(figsize=(_WIDTH, sum(heights) + 0.6), layout="constrained")

@@ -1,7 +1,7 @@
-"""What travels with an exported file, so that videos can be fed to it as its training data was.
+"""The description of an exported file, by which videos are fed to it as its training data was.
 
 assets/model.json is written by export and read by predict; both know it from here. Without TensorFlow:
-a wrong folder is answered at once.
+a wrong folder is refused at once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from official_vision.specs import DataSpec, PrepareSpec
 
 ASSETS_FOLDER = "assets"  # TensorFlow's name
 MODEL_FILE = "model.json"
-# Of a SavedModel: clients that have a video alone ask the first, those that have every stream the second.
+# Of a SavedModel: the first is for clients that have only a video, the second for those that have every stream.
 DEFAULT_SIGNATURE, STREAMS_SIGNATURE = "serving_default", "streams"
 LABELS_FILE = "labels.txt"
 _PREPARATION = ("short_side", "fps", "flow", "flow_bound", "objects")
@@ -45,7 +45,7 @@ class Gate:
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """How an exported network is fed, and what its scores mean.
+    """The inputs of an exported network, and the meaning of its scores.
 
     Attributes:
       labels: class names, in the order of the scores.
@@ -85,7 +85,7 @@ def gates_to_list(gates: list[Gate]) -> list[dict[str, Any]]:
 
 
 def gates_from_list(values: list[Mapping[str, Any]]) -> list[Gate]:
-    """Reads what `gates_to_list` made, also after a way through JSON, which has no tuples."""
+    """Reads what `gates_to_list` made, also from JSON, which has no tuples."""
     return [
         Gate(
             int(entry["source"]),
@@ -147,16 +147,20 @@ def description_of_run(
     preparation: Mapping[str, Any],
     clip: DataSpec,
 ) -> Description:
-    """Returns what an export of a run would hold: arguments as in Description and feeding_to_dict."""
+    """Returns the description that an export of a run would have: arguments as in Description and feeding_to_dict."""
     feeding = feeding_to_dict(preparation, clip)
     return _description({"labels": labels, "streams": streams, **feeding})
 
 
 def _description(values: Mapping[str, Any]) -> Description:
-    preparation = {name: values["preparation"][name] for name in (*_PREPARATION, *_OBJECTS)}
     return Description(
         tuple(values["labels"]),
         tuple(values["streams"]),
-        PrepareSpec(**preparation),
+        preparation_of(values["preparation"]),
         DataSpec(**{name: values["clip"][name] for name in _CLIP}),
     )
+
+
+def preparation_of(values: Mapping[str, Any]) -> PrepareSpec:
+    """Returns how videos are prepared for a network: the settings of its training data that prediction follows."""
+    return PrepareSpec(**{name: values[name] for name in (*_PREPARATION, *_OBJECTS)})

@@ -1,4 +1,4 @@
-"""Exported files answering in processes of their own, as in a server or on a device.
+"""Runs exported files in isolated processes, as in a server or on a device.
 
 Such a process can't import our code or Keras, and a runtime that crashes takes nothing along.
 """
@@ -19,11 +19,11 @@ from official_vision.serving.isolated import scoring
 
 
 class IsolatedProcessError(Exception):
-    """The process ended without an answer; the text says why."""
+    """The process ended without a result; the text is the reason."""
 
 
 def saved_model_scores(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
-    """Asks a SavedModel in a process that has TensorFlow alone.
+    """Runs a SavedModel in a process that has only TensorFlow.
 
     Args:
       folder: of the SavedModel.
@@ -47,7 +47,7 @@ def saved_model_scores(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np.
 def tflite_scores(
     path: Path, clips: HeldOutClips, *, xnnpack: bool, threads: int = 1
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Asks a TFLite file in a process that has ai-edge-litert alone; arguments and result as above.
+    """Runs a TFLite file in a process that has only ai-edge-litert; arguments and result as above.
 
     Args:
       path: of the file.
@@ -64,13 +64,13 @@ def tflite_scores(
 def fastest_tflite_scores(
     path: Path, clips: HeldOutClips, threads: int = 1
 ) -> tuple[dict[str, np.ndarray], float, str]:
-    """Asks a TFLite file with XNNPACK, or where that crashes without it.
+    """Runs a TFLite file with XNNPACK, or without it where that crashes.
 
     Args:
       path, clips, threads: as of `tflite_scores`.
 
     Returns:
-      What `tflite_scores` does, and why XNNPACK did not answer; empty where it did.
+      What `tflite_scores` returns, and why XNNPACK failed; empty where it did not.
 
     Raises:
       IsolatedProcessError: the plain kernels fail too.

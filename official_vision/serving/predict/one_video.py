@@ -1,4 +1,4 @@
-"""One video through an exported file to its output files: what a worker does."""
+"""The job of a worker: one video through an exported file to its output files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SERIES = "scores_over_time"
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A video, what to ask of which file, and where to write.
+    """A video, the exported file with its options, and the output paths.
 
     Attributes:
       model: path of the exported file.
@@ -52,7 +52,7 @@ def _loaded(model: str, options: PredictOptions) -> Predictor:
     predictor = Predictor(model, options)
     families_for(
         predictor.description.labels
-    )  # missing letters of all pictures are told in one line
+    )  # missing letters of all pictures are reported in one line
     return predictor
 
 
@@ -63,7 +63,7 @@ def run_job(job: Job) -> str:
       The table to print, and where the files are.
 
     Raises:
-      VideoError: this video could not be worked on, whatever the reason; its JSON file is not written.
+      VideoError: this video could not be processed, for any reason; its JSON file is not written.
       UserError: the disk is full: no other video would fare better.
     """
     with files.full_disk_reported("--output_dir", job.outputs.json.parent):
@@ -94,7 +94,7 @@ def _done(job: Job) -> str:
 
 
 def _as_json(request: dict[str, Any], prediction: dict[str, Any]) -> str:
-    """Indented, but for the scores over time, of which each number would have a line of its own."""
+    """Writes indented JSON, but the scores over time on one line, since each number would have a line."""
     mark = uuid.uuid4().hex
     content = {
         **formats.PREDICTION.header,

@@ -17,7 +17,7 @@ STEP_KEY = "best_ckpt_global_step"  # likewise
 
 
 class BestExporter(train_utils.BestCheckpointExporter):
-    """Model Garden's keeper of the best checkpoint, in an order that never claims too much.
+    """Model Garden's manager of the best checkpoint, in an order that never claims too much.
 
     The checkpoint is written first and its figures after it, at once: of a run killed in between the
     figures are older than the weights, and the evaluation that is repeated mends that.
@@ -26,7 +26,7 @@ class BestExporter(train_utils.BestCheckpointExporter):
     def maybe_export_checkpoint(
         self, checkpoint: tf.train.Checkpoint, eval_logs: dict, global_step: int, **_: object
     ) -> bool:
-        """Keeps the checkpoint when its figures are the best so far; returns whether it did."""
+        """Saves the checkpoint if its figures are the best so far; returns whether it did."""
         figures = {**scalars(eval_logs), STEP_KEY: float(global_step)}
         if not self._is_best(figures):
             return False

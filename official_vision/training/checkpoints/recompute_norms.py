@@ -1,4 +1,4 @@
-"""Precise statistics of batch norms for a run that has ended, without training."""
+"""Recomputes batch norms' statistics of a run that has ended, without training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _IN_RESULT = {"best": "best", "latest": "figures"}
 
 @dataclasses.dataclass(frozen=True)
 class Repaired:
-    """A checkpoint with other statistics than it had.
+    """A checkpoint whose statistics were recomputed.
 
     Attributes:
       checkpoint: its path prefix.
@@ -41,7 +41,7 @@ class Repaired:
 
 
 def repair(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
-    """Recomputes the statistics of a checkpoint with its weights, and writes them in place of those it has.
+    """Recomputes the statistics of a checkpoint with its weights, and writes them in place of the old ones.
 
     Nothing else of the checkpoint changes. The figures that the run's folder keeps of it become those of the
     repaired network.

@@ -1,4 +1,4 @@
-"""The run's own record, over all its interruptions: history.jsonl, and the best evaluation in full."""
+"""The record of a run over all its interruptions: history.jsonl, and the best evaluation in full."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ REDONE = "redone steps"  # lost by interruptions between checkpoints
 
 
 class History:
-    """Writes a line per loop and a line per evaluation, each with the seconds since the line before."""
+    """Writes one line per loop and per evaluation, each with the seconds since the line before."""
 
     def __init__(self, folder: Path, start_step: int, stopwatch: Stopwatch, metric: str):
         """Args:
         folder: of the run.
-        start_step: at which it goes on; lines of later steps are dropped, but their time is kept.
-        stopwatch: says what time went to.
+        start_step: at which it goes on; lines of later steps are dropped, but their time counts.
+        stopwatch: of the run's time by activity.
         metric: figure of the best evaluation; of a loss, the lowest.
         """
         self._folder, self._stopwatch, self._metric = folder, stopwatch, metric
@@ -56,7 +56,7 @@ class History:
         )
 
     def evaluation(self, evaluation: Evaluation, figures: Mapping[str, float]) -> None:
-        """Records an evaluation, and keeps the best one's table of classes and confusion.
+        """Records an evaluation, and stores the best one's table of classes and confusion.
 
         Args:
           evaluation: of the weights at this step.

@@ -1,4 +1,4 @@
-"""What is shown and kept of a run while it goes on: progress, history, connections and pictures."""
+"""Shows and records a run in progress: progress, history, connections and pictures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from official_vision.training.observation.training_progress import Loop, Trainin
 
 
 class Observer:
-    """Is told of every loop and evaluation, and tells the user, the run's folder and TensorBoard."""
+    """Gets every loop and evaluation, and reports it to the user, the run's folder and TensorBoard."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Observer:
     def watch(self, runner: train_lib.OrbitExperimentRunner) -> None:
         """Begins to observe a runner.
 
-        Of a new run the connections, the graph and clips as training feeds them are kept at once.
+        Of a new run the connections, the graph and training clips are recorded at once.
         """
         self._runner = runner
         if self._step:
@@ -72,7 +72,7 @@ class Observer:
             self._write_samples("train", self._samples("train"), {})
 
     def after_loop(self, output: Mapping[str, Any]) -> None:
-        """Takes in a loop of steps: the trainer's output."""
+        """Records a loop of steps: the trainer's output."""
         step = int(self._runner.trainer.global_step.numpy())
         loop = Loop.of(output, step, step - self._step)
         self._step = step
@@ -82,7 +82,7 @@ class Observer:
             self._keep_connections()
 
     def after_evaluation(self, output: Mapping[str, Any]) -> None:
-        """Takes in an evaluation of the weights at this step: the trainer's output."""
+        """Records an evaluation of the weights at this step: the trainer's output."""
         figures = scalars(output)
         self.note(_evaluation_line(figures))
         scores, evaluation = self._runner.trainer.task.evaluated
@@ -131,7 +131,7 @@ class Observer:
         )
 
     def _train_writer(self) -> tf.summary.SummaryWriter:
-        # The controller's own: of two files that grow in one folder TensorBoard shows one.
+        # The controller's writer: of two files that grow in one folder TensorBoard shows one.
         return self._runner.controller.summary_manager.summary_writer()
 
 

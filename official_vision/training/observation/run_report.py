@@ -1,4 +1,4 @@
-"""The summary of a run, on one page and as JSON, from the run's own record over its interruptions."""
+"""The summary of a run, on one page and as JSON, from the run's record over its interruptions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_POINTS = 500
 
 
 def write_report(folder: Path, config: Config) -> None:
-    """Writes summary.json and, where TrainSpec.pictures asks for it, summary.png.
+    """Writes summary.json and, if TrainSpec.pictures is set, summary.png.
 
     Args:
       folder: of a run with at least one loop in its history, finished or not; else nothing is written.
@@ -104,7 +104,7 @@ def _seconds(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 def _settings(config: Config) -> dict[str, str]:
     model, data, train, optimizer = config.model, config.train_data, config.train, config.optimizer
     return {
-        "network": f"{Path(model.architecture).stem}, depth {model.depth or 'as given'}, gate {model.gate}, "
+        "network": f"{Path(model.architecture).stem}, depth {model.depth or 'of the graph'}, gate {model.gate}, "
         f"{model.num_classes} classes by {model.activation}",
         "clips": f"{data.frames} frames of {data.size} x {data.size}, {data.batch_size} a step",
         "optimizer": f"{optimizer.name}, {rate_line(optimizer, data.batch_size)}, "

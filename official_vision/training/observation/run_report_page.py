@@ -1,4 +1,4 @@
-"""A run on one page: curves, classes, confusion, and where time went."""
+"""A run on one page: curves, classes, confusion, and time by activity."""
 
 from __future__ import annotations
 
@@ -115,13 +115,13 @@ def _draw_rates(axes: Axes, summary: Mapping[str, Any]) -> None:
 
 
 def _short(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Long names lose their middle: many begin alike."""
+    """Shortens long names in the middle: many begin alike."""
     half = longest // 2
     return name if len(name) <= longest else f"{name[:half]}…{name[-half + 1 :]}"
 
 
 def _draw_classes(axes: Axes, classes: Sequence[Mapping[str, Any]]) -> None:
-    """Bars of average precision, the best on top; a tick in each is what chance would give."""
+    """Draws bars of average precision, the best on top; a tick in each is the expectation of a random ranking."""
     known = [row for row in classes if row["average_precision"] is not None]
     if not known:
         _empty(axes, "no class with a positive yet")
@@ -145,7 +145,7 @@ def _draw_classes(axes: Axes, classes: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _draw_confusion(figure: Figure, axes: Axes, summary: Mapping[str, Any]) -> None:
-    """Each row's shares: of the videos of a class, how many are taken for which."""
+    """Draws each row's shares: of the videos of a class, how many are taken for which."""
     counts = np.asarray(summary["confusion"], float)
     rows = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
@@ -167,7 +167,7 @@ def _draw_confusion(figure: Figure, axes: Axes, summary: Mapping[str, Any]) -> N
 
 
 def _draw_against_count(axes: Axes, classes: Sequence[Mapping[str, Any]]) -> None:
-    """A dot per class: whether it is rare classes that are missed."""
+    """Draws one dot per class, which shows whether rare classes are missed."""
     known = [row for row in classes if row["average_precision"] is not None]
     if not known:
         _empty(axes, "no class with a positive yet")

@@ -14,7 +14,7 @@ _BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}  {desc}"
 
 @dataclasses.dataclass(frozen=True)
 class Loop:
-    """What a loop of steps came to.
+    """The result of a loop of steps.
 
     Attributes:
       step: reached at its end.
@@ -50,7 +50,7 @@ class Loop:
 
     @property
     def pace(self) -> float:
-        """Seconds a step."""
+        """Returns the seconds per step."""
         return self.seconds / self.steps
 
 
@@ -108,7 +108,7 @@ class TrainingProgress:
         )
 
     def _pace(self, loop: Loop) -> float:
-        """Seconds a step over the whole run, without its first loop, in which TensorFlow traces."""
+        """Returns the seconds per step over the whole run, without its first loop, in which TensorFlow traces."""
         if self._first is None:
             self._first = loop
             return loop.pace
@@ -130,7 +130,7 @@ class TrainingProgress:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
+    """Formats seconds as h:mm:ss or m:ss."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

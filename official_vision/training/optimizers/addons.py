@@ -28,7 +28,7 @@ def make_optimizer(name: str, settings: dict[str, Any]) -> tf_keras.optimizers.O
 
     Raises:
       UserError: the library is not installed, has no such optimizer, or one without weight decay is
-        asked for it.
+        set for it.
     """
     optimizers = _load().optimizers
     known = {key for key, value in vars(optimizers).items() if inspect.isclass(value)}

@@ -1,4 +1,4 @@
-"""An optimizer's own variables, made before the first step."""
+"""An optimizer's variables, made before the first step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Optimizer = tf_keras.optimizers.Optimizer
 
 
 def make_state(optimizer: Optimizer, weights: Sequence[tf.Variable]) -> None:
-    """Makes momentum and whatever else an optimizer keeps.
+    """Makes momentum and the other variables of an optimizer.
 
     A step whose trace makes variables is traced a second time: 3.5 s of AssembleNet-50's start, and
     80 MiB of its peak memory. Within a strategy's scope, across its replicas.
@@ -33,7 +33,7 @@ def make_state(optimizer: Optimizer, weights: Sequence[tf.Variable]) -> None:
 def moving_parts(
     optimizer: Optimizer, weights: Sequence[tf.Variable]
 ) -> Iterator[tuple[Optimizer, list[tf.Variable]]]:
-    """Yields the optimizers that move weights, each with its own of `weights`; arguments as above."""
+    """Yields the optimizers that move weights, each with its part of `weights`; arguments as above."""
     if isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer):
         yield from moving_parts(optimizer.inner_optimizer, weights)
     elif isinstance(optimizer, optimization.ExponentialMovingAverage):

@@ -1,4 +1,4 @@
-"""One optimizer out of two: the network's weights and the architecture variables (w, h) each have theirs."""
+"""Two optimizers as one: for the network's weights and for the architecture variables (w, h)."""
 
 from __future__ import annotations
 
@@ -86,17 +86,17 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
 
     @property
     def iterations(self) -> tf.Variable:
-        """Steps taken."""
+        """Returns the number of steps taken."""
         return self._network.iterations
 
     @property
     def learning_rate(self) -> Any:
-        """The network's rate or schedule."""
+        """Returns the network's rate or schedule."""
         return self._network.learning_rate
 
     @property
     def architecture_learning_rate(self) -> Any:
-        """The rate or schedule of the architecture variables."""
+        """Returns the rate or schedule of the architecture variables."""
         return self._architecture.learning_rate
 
     def _get_hyper(self, name: str, dtype: tf.DType | None = None) -> Any:

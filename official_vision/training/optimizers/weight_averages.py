@@ -43,9 +43,9 @@ def _exchange(average: tf.Variable, weight: tf.Variable) -> tf.Variable:
 
 
 def exchange_addon_averages(optimizer: Any, weights: Sequence[tf.Variable]) -> None:
-    """Puts the averages of an addon's wrapper (MovingAverage, SWA) in the weights' place, the second time back.
+    """Exchanges the averages of an addon's wrapper (MovingAverage, SWA) with the weights; the second call undoes it.
 
-    Model Garden's trainer knows its own average alone; without this, scores would be those of weights
+    Model Garden's trainer knows only its average; without this, scores would be those of weights
     that were never averaged. Of two optimizers either may average what it moves.
 
     Args:
@@ -54,6 +54,6 @@ def exchange_addon_averages(optimizer: Any, weights: Sequence[tf.Variable]) -> N
     """
     for wrapper, of_wrapper in moving_parts(optimizer, weights):
         if hasattr(wrapper, "assign_average_vars"):
-            wrapper._create_all_weights(of_wrapper)  # a run that goes on has taken no step yet
+            wrapper._create_all_weights(of_wrapper)  # a resumed run has taken no step yet
             pairs = [(wrapper.get_slot(weight, "average"), weight) for weight in of_wrapper]
             _exchange_all(tf.distribute.get_strategy(), pairs)

@@ -1,4 +1,4 @@
-"""Batches that a run leaves out after they broke it, so that it can go back and go on."""
+"""Batches that a run skips after they broke it, so that it can go back and continue."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SkippedBatch:
 
 
 def read_skipped(model_dir: Path) -> list[SkippedBatch]:
-    """Reads which batches a run leaves out, in the order in which they broke it."""
+    """Reads the batches that a run skips, in the order in which they broke it."""
     path = model_dir / SKIPPED_FILE
     if not path.is_file():
         return []
@@ -58,7 +58,7 @@ def batch_after(steps: int, skipped: Sequence[SkippedBatch]) -> int:
 def without_skipped(
     batches: tf.data.Dataset, first: int, skipped: Sequence[SkippedBatch]
 ) -> tf.data.Dataset:
-    """Passes over the skipped ones of `batches`, whose first one has the number `first`."""
+    """Skips those of `batches`, whose first one has the number `first`."""
     numbers = sorted({row.batch for row in skipped if row.batch >= first})
     if not numbers:
         return batches

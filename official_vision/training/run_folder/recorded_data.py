@@ -1,4 +1,4 @@
-"""What a run's folder says of its data, for when the data lie elsewhere or are gone: data.json."""
+"""The description of a run's data in its folder, for when the data are moved or gone: data.json."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_run_data(model_dir: Path, config: Config, indexes: Mapping[str, Index]
 
 
 def read_run_data(model_dir: str | os.PathLike) -> dict[str, RunData]:
-    """Reads data.json by split; empty where the folder holds none, as that of converted weights.
+    """Reads data.json by split; empty where the folder has none, as that of converted weights.
 
     Raises:
       UserError: the file is damaged.
@@ -64,7 +64,7 @@ def located(path: str, data: RunData | None) -> str:
 
 
 def check_located(path: str, data: RunData | None, model_dir: str | os.PathLike) -> None:
-    """Refuses a path at which there is nothing, saying where it was looked for.
+    """Refuses a path at which there is nothing, and names the paths that were tried.
 
     Args:
       path: as `located` returned it.
@@ -75,7 +75,7 @@ def check_located(path: str, data: RunData | None, model_dir: str | os.PathLike)
       UserError: there is none.
     """
     if not path or Path(path).is_dir():
-        return  # what lies there is told by whoever reads it
+        return  # errors of what is there are reported by its reader
     places = dict.fromkeys([os.path.abspath(path), *([data.path] if data else [])])
     raise UserError(
         f"Clips come from a prepared split. Received: {model_dir}, whose validation data are not at "

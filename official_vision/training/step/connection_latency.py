@@ -1,4 +1,4 @@
-"""What carrying each connection's map costs on this machine, timed once and kept in the run's folder."""
+"""The time of carrying each connection's map on this machine, measured once and stored in the run's folder."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _Shape = tuple[int, int, int, int, int]
 def connection_latencies(
     architecture: Architecture, setting: Setting, folder: str | Path
 ) -> ConnectionCosts:
-    """Returns seconds a clip for each connection's pool, scaling and 1x1 convolution.
+    """Returns seconds per clip for each connection's pool, scaling and 1x1 convolution.
 
     Each is timed as if it were the block's only one, the median of five calls. Gates work on one
-    vector a frame and are taken to cost nothing. The first call writes the figures into `folder`;
+    vector per frame and are taken to cost nothing. The first call writes the figures into `folder`;
     later ones read them, so that a resumed run weighs connections as before.
 
     Args:

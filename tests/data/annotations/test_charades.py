@@ -25,7 +25,7 @@ def test_official_files(tmp_path):
         ("YSKX3", "YSKX3.mp4", "test"),
     ]
     assert manifest.rows[0].labels == (Label(92, 11.9, 21.2), Label(147, 0.0, 12.6))
-    assert manifest.rows[1].labels == ()  # kept: a negative of every class
+    assert manifest.rows[1].labels == ()  # a negative of every class
     assert manifest.rows[2].labels == (Label(1, 0.0, 5.0), Label(1, 7.0, 9.0))
     assert manifest.notes == ()
 

@@ -88,5 +88,5 @@ def test_mistakes_name_the_line(tmp_path, line, message):
 
 
 def test_files_are_needed(tmp_path):
-    with pytest.raises(UserError, match="which holds none such"):
+    with pytest.raises(UserError, match="which has none"):
         read(tmp_path)

@@ -1,4 +1,4 @@
-"""Which frames a clip shows and which labels it carries, against plain Python."""
+"""The frames and labels of clips, against plain Python."""
 
 import functools
 
@@ -83,7 +83,7 @@ def test_flows_lead_from_each_frame_to_the_next(spec, length, data):
             if time + 1 < spec.frames:
                 assert frames[time + 1] == row[-1] + 1
         elif spec.short_video == "hold":
-            # A held frame does not move, nor does the last frame before it is held.
+            # A repeated frame does not move, nor does the last frame before it is repeated.
             assert row == [step if step + 1 < length else span.NO_MOTION for step in steps]
         else:
             # A step that leaps from the end to the start has no motion at all.
@@ -101,7 +101,7 @@ def test_flows_lead_from_each_frame_to_the_next(spec, length, data):
     ],
 )
 def test_flows_of_a_short_video_by_hand(short, expected):
-    """Four frames, every second one shown: 0 2 3 3 held, 0 2 0 2 looped."""
+    """Four frames, every second one shown: 0 2 3 3 repeated, 0 2 0 2 looped."""
     spec = DataSpec(frames=4, frame_stride=2, short_video=short)
     actual = span.flow_numbers(tf.constant(0), tf.constant(4), spec)
     assert actual.numpy().tolist() == expected
@@ -137,7 +137,7 @@ def carried(labels, start, rule, frames=10, classes=4, times=STEADY):
         ((1.9, 2.15), True, True),  # lies in it by more than half
         ((0.0, 1.9), False, False),
         ((3.2, 9.0), False, False),
-        ((-1.0, -1.0), True, True),  # holds throughout
+        ((-1.0, -1.0), True, True),  # applies throughout
         ((2.5, -1.0), True, True),  # from 2.5 seconds to the end
         ((-1.0, 1.0), False, False),  # from the start to 1 second
     ],

@@ -1,4 +1,4 @@
-"""A decoder that crashes or hangs costs its own video and no other."""
+"""A decoder that crashes or hangs costs its video and no other."""
 
 import dataclasses
 import itertools
@@ -119,7 +119,7 @@ class Pipe:
         return True
 
 
-def test_a_child_that_gives_frames_tells_so_now_and_then(monkeypatch):
+def test_a_child_that_gives_frames_reports_now_and_then(monkeypatch):
     """Were all of a video's time limited, long videos would be left out."""
     now = itertools.count(0.0, 0.15)
     monkeypatch.setattr(decoding_worker, "time", SimpleNamespace(monotonic=lambda: next(now)))
@@ -168,7 +168,7 @@ def test_closing_ends_the_child_and_a_call_in_another_thread(spec, tmp_path):
 
 
 def test_the_child_ends_with_its_parent():
-    """Were the parent killed, nobody would be left to end the child."""
+    """If the parent were killed, no process would be left to end the child."""
     script = (
         "import sys, os\n"
         "from official_vision.data.prepare.decoding_worker import DecodingWorker\n"

@@ -30,7 +30,7 @@ STREAMS = ("rgb", "flow", "objects")
 
 
 class FakeWorker:
-    """Encodes a video as its own name; names in `broken` fail."""
+    """Encodes a video as its name; names in `broken` fail."""
 
     broken: frozenset = frozenset()
     times_sec: tuple = (0.0, 0.04, 0.08)
@@ -284,7 +284,7 @@ def test_a_full_disk_ends_the_run_in_one_line(spec, monkeypatch, of_tensorflow):
     assert not [name for name in output_of(spec) if name.startswith((".partial-", "shard-"))]
 
 
-def test_the_index_says_how_its_own_videos_are_labelled(fake, spec, monkeypatch):
+def test_the_index_says_how_its_videos_are_labelled(fake, spec, monkeypatch):
     """Not those that were left out, nor by labels beside the stored part of a video."""
     fake.broken = frozenset(["v0"])
     monkeypatch.setattr(fake, "times_sec", (0.0, 2.0, 4.0))
@@ -301,7 +301,7 @@ def test_the_index_says_how_its_own_videos_are_labelled(fake, spec, monkeypatch)
     )
     index = run(spec, Manifest(CLASSES, rows))
     assert index.labelling == Labelling(without="v4", several="v2", timed="v3")
-    # The shards are there already, and say how long their videos are.
+    # The shards are there already, and have their videos' lengths.
     assert run(spec, Manifest(CLASSES, rows)).labelling == index.labelling
     assert fake.log.count("v5") == 1
     assert index.num_object_ids == 0
@@ -330,7 +330,7 @@ def test_what_preparation_passed_over_is_kept_with_labels_past_the_end(spec, mon
 
 @pytest.mark.usefixtures("fake")
 def test_more_broken_packets_may_be_allowed_later(spec):
-    """Which changes nothing for videos that are prepared; one that was left out is tried again."""
+    """A larger share changes nothing for videos that are prepared; one that was left out is tried again."""
     FakeWorker.broken = frozenset({"v4"})
     assert run(spec).num_videos == 7
     FakeWorker.broken, FakeWorker.log[:] = frozenset(), []
@@ -385,7 +385,7 @@ def test_real_videos_become_what_they_show(footage, tmp_path):
     assert np.isclose(float(values["fps"]), 29.97, atol=0.01)
 
 
-def test_reports_tell_what_is_there(fake, spec):
+def test_reports_name_what_is_there(fake, spec):
     fake.broken = frozenset({"v1"})
     run(spec)
     task = prepare.plan_shards(manifest(), "train", spec)[0]

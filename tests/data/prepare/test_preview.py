@@ -1,4 +1,4 @@
-"""The sheet of samples: colours that say what they should, and a picture of every sample."""
+"""The sheet of samples: the right colours, and a picture of every sample."""
 
 import dataclasses
 
@@ -62,7 +62,7 @@ def test_a_split_with_one_video_can_be_drawn(make_split, stored_videos, tmp_path
 
 
 def test_the_legend_names_what_is_shown_the_commonest_first(make_split, stored_videos):
-    """The stored ids' names are the index's; an id without a name is told by its number."""
+    """The stored ids' names are the index's; an id without a name is shown by its number."""
     folder, _ = make_split(stored_videos(2, length=2))
     index = Index.read(folder)
     assert "objects" in index.streams

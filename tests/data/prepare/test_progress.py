@@ -23,7 +23,7 @@ def clock():
 
 def test_a_line_each_interval_with_the_rate_since_the_one_before(clock, capsys):
     lines = ProgressLines(100, "train", interval_sec=30, clock=clock)
-    for _ in range(40):  # found finished
+    for _ in range(40):  # finished before
         lines.update()
     assert capsys.readouterr().out == ""
     for number in range(20):

@@ -20,7 +20,7 @@ from official_vision.errors import UserError
 from official_vision.specs import DataSpec
 from tests.data.records import records_in
 
-VIDEOS = 6  # two a shard
+VIDEOS = 6  # two per shard
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_damage_is_named(split, damage, training):
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_skipped_records_are_masked_and_told(split, damage):
+def test_skipped_records_are_masked_and_reported(split, damage):
     folder, index = split
     spoil, lost, segment, reason = DAMAGE[damage]
     path = folder / index.shards[1].file

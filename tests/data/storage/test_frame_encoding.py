@@ -82,7 +82,7 @@ def test_a_span_of_real_footage(footage, tmp_path):
         np.testing.assert_array_equal(image(frame["objects"]), item.objects)
 
 
-def test_the_rate_asked_for_is_the_rate_stored(footage, tmp_path):
+def test_the_rate_that_is_set_is_stored(footage, tmp_path):
     path = footage["carphone_pristine"]
     spec = PrepareSpec(videos=str(path.parent), short_side=16, fps=5.0, flow="none", objects="none")
     video = encode_video(VideoRow("id", path.name, "train", ()), spec, tmp_path)

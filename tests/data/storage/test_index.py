@@ -117,7 +117,7 @@ def test_other_json_is_refused(split):
         Index.read(folder)
 
 
-def test_entries_tell_the_truth(split):
+def test_entries_are_right(split):
     folder, index = split
     assert [shard.count for shard in index.shards] == [2, 1]
     assert all(isinstance(shard, ShardEntry) for shard in Index.read(folder).shards)

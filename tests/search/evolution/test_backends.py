@@ -21,7 +21,7 @@ SPEC = EvolutionSpec(population=3, children=7, tournament=2, founder_changes=2, 
 
 
 def marked(folder, seconds, candidate):
-    """Leaves a file that tells where the graph was evaluated, and takes some time for it."""
+    """Leaves a file that records where the graph was evaluated, and takes some time for it."""
     place = os.environ.get("PLACE", "")
     (folder / f"{candidate.id}-{os.getpid()}").write_text(place)
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The sheet: what is drawn, and a page that holds its numbers and no foreign markup."""
+"""The sheet: what is drawn, and a page with its numbers and no foreign markup."""
 
 import base64
 import re
@@ -33,7 +33,7 @@ def features():
     return {"rgb": rgb, "flow": flow}
 
 
-def test_each_stream_is_shown_in_its_own_colours():
+def test_each_stream_is_shown_in_its_colours():
     shown = pictures_of(
         {**features(), "objects": np.ones((3, 8, 8), np.uint8)}, ["rgb", "flow", "object"]
     )

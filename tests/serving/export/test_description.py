@@ -1,4 +1,4 @@
-"""What travels with an exported file, and which version is taken."""
+"""The description in an exported file, and the choice of a version."""
 
 import json
 

@@ -48,7 +48,7 @@ def clips(batch, frames=4):
     }
 
 
-def test_both_kinds_of_file_answer_alike(lite, known_scores):
+def test_both_kinds_of_file_score_alike(lite, known_scores):
     on_device, other = (
         load_exported_model(lite),
         load_exported_model(exports.with_clip(known_scores)),
@@ -61,7 +61,7 @@ def test_both_kinds_of_file_answer_alike(lite, known_scores):
     np.testing.assert_allclose(actual["scores"][:, 0], means, atol=1e-6)
 
 
-def test_a_tflite_file_takes_its_own_size_alone(lite):
+def test_a_tflite_file_takes_only_its_size(lite):
     on_device = load_exported_model(lite)
     with pytest.raises(UserError, match=r"must be \[batch, 4, 16, 16.*\[1, 5, 16"):
         on_device(**clips(1, frames=5))

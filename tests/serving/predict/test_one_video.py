@@ -34,7 +34,7 @@ ERRORS = {
 
 
 class Network:
-    """Predicts, or fails as the video's name says."""
+    """Predicts, or fails as the video's name demands."""
 
     def predict(self, video):
         if video in ERRORS:

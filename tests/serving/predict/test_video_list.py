@@ -1,4 +1,4 @@
-"""Which videos are meant, where their files go, and which are done."""
+"""The list of videos, the paths of their files, and which are done."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_files_of_any_name_get_outputs_that_a_disk_takes(tmp_path):
 
 
 def test_folders_and_lists_without_videos_are_mistakes(tmp_path):
-    with pytest.raises(UserError, match="holds none"):
+    with pytest.raises(UserError, match="has none"):
         find_videos([str(tmp_path)], [])
     empty, binary = tmp_path / "empty.txt", tmp_path / "binary.txt"
     empty.write_text("# nothing\n")
@@ -89,7 +89,7 @@ def test_folders_and_lists_without_videos_are_mistakes(tmp_path):
         assert str(path) in str(caught.value)
 
 
-def test_videos_of_one_name_get_files_of_their_own(tmp_path):
+def test_videos_of_one_name_get_different_files(tmp_path):
     named = outputs_of(["a/x.mp4", "b/x.mp4", "b/x-2.mp4"], tmp_path / "out", overlay=True)
     files = [outputs.json.name for outputs in named.values()]
     assert files == ["x.json", "x-2.json", "x-2-2.json"]
@@ -100,7 +100,7 @@ def test_videos_of_one_name_get_files_of_their_own(tmp_path):
         outputs_of(["x.mp4"], tmp_path / "file", overlay=False)
 
 
-def test_only_what_is_whole_and_was_asked_alike_is_done(tmp_path):
+def test_only_what_is_whole_and_was_requested_alike_is_done(tmp_path):
     outputs = Outputs(tmp_path / "x.json", tmp_path / "x.png", tmp_path / "x.mp4")
     request, prediction = {"stride": 2, "video": ["x", [3, 4]]}, {"classes": []}
     assert not outputs.done(request)

@@ -1,4 +1,4 @@
-"""What the user reads while a run goes on."""
+"""The lines that a user reads during a run."""
 
 from __future__ import annotations
 

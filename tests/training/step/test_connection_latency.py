@@ -1,4 +1,4 @@
-"""Timed connections: which are timed, that figures are kept, and that dearer ones cost more."""
+"""Timed connections: which are timed, that figures are stored, and that larger ones cost more."""
 
 import pytest
 

@@ -39,7 +39,7 @@ def test_statistics_are_those_of_all_rows():
     assert float(model.update_count.variable) == 3  # training that goes on adds the fourth batch
 
 
-def test_frozen_norms_keep_theirs_and_no_weight_moves():
+def test_frozen_norms_keep_their_statistics_and_no_weight_moves():
     model = small.network(small.architecture())
     norms = trained_norms(model)
     norms[0].trainable = False
