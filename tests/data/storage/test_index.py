@@ -49,7 +49,7 @@ def test_a_shard_cut_short_or_missing_is_named(split):
     path.write_bytes(content[:-1])
     size = len(content)
     with pytest.raises(
-        UserError, match=rf"{size} bytes\. Received: .*{path.name}, {size - 1} bytes"
+        UserError, match=rf"of {size} bytes, .* Received: .*{path.name}, {size - 1} bytes"
     ):
         Index.read(folder)
     path.unlink()
