@@ -18,6 +18,7 @@ import gin
 
 from official_vision import files, formats, specs
 from official_vision.errors import UserError, nearest
+from official_vision.private_apis import gin_reads_with
 from official_vision.specs import mistakes
 
 CONFIG_JSON = "config.json"
@@ -201,17 +202,14 @@ def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
             )
     # Gin logs an error for each folder in which an included file isn't.
     logging.disable(logging.ERROR)
-    # Included files may be named from the repository's root or from beside the file that includes
-    # them. Gin can add folders to its search path but not take them away again.
-    search_path, readers = gin.config._LOCATION_PREFIXES, gin.config._FILE_READERS
-    usual_reader = readers[0]
+    # Included files may be named from the repository's root or from beside the file that includes them.
     beside = [os.path.dirname(os.path.abspath(file)) for file in gin_files]
-    search_path += [str(_REPOSITORY), *beside]
-    readers[0] = (functools.partial(_opened, Counter()), os.path.isfile)
+    reader = (functools.partial(_opened, Counter()), os.path.isfile)
     try:
-        parsed = gin.parse_config_files_and_bindings(
-            list(gin_files), list(gin_bindings), finalize_config=False
-        )
+        with gin_reads_with(gin.config, reader, [str(_REPOSITORY), *beside]):
+            parsed = gin.parse_config_files_and_bindings(
+                list(gin_files), list(gin_bindings), finalize_config=False
+            )
     except UserError:
         raise
     except SyntaxError as error:
@@ -221,8 +219,6 @@ def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
     except _GIN_ERRORS as error:
         raise UserError(_one_line(error)) from error
     finally:
-        del search_path[1:]
-        readers[0] = usual_reader
         logging.disable(logging.NOTSET)
     return list(_names(parsed))
 
@@ -287,8 +283,9 @@ def _check_scopes() -> None:
 def _check_macros() -> None:
     """Refuses `steps = 100`, which gin takes for the macro %steps: it would change nothing."""
     text = gin.config_str()
-    for name, kind in gin.config._CONFIG:
-        if kind != "gin.macro" or re.search(rf"%{re.escape(name)}\b", text):
+    macros = re.split(r"^# Parameters for ", text, maxsplit=1, flags=re.MULTILINE)[0]
+    for name in re.findall(r"^([\w./]+) =", macros, flags=re.MULTILINE):
+        if re.search(rf"%{re.escape(name)}\b", text):
             continue
         meant = [f"{spec}.{name}" for spec, fields in _CLASSES.items() if name in _names_of(fields)]
         remedy = f"Did you mean {' or '.join(meant)}?" if meant else "Remove it."

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from official_vision import config
-from official_vision.data.annotations import READERS
+from official_vision.data.annotations.formats import READERS
 from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES
 from official_vision.modeling.builder import build_model
-from tests.data.annotations import official_files
+from tests.data.annotations.formats import official_files
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PUBLISHED = ("charades", "kinetics", "moments_in_time", "toyota_smarthome", "ucf101")

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from absl import flags
-from tqdm import tqdm
 
 from official_vision import cli, config, files
 from official_vision.errors import UserError
+from official_vision.progress import tracked
 from official_vision.specs import EvaluationSpec
 
 if TYPE_CHECKING:
@@ -184,8 +184,7 @@ def _trained() -> Trained:
 
 
 def _bar(batches: Iterable, count: int) -> Iterable:
-    # None shows the bar on a terminal only.
-    return tqdm(batches, total=count, unit="batch", disable=None)
+    return tracked(batches, count, "scoring", "batches")
 
 
 if __name__ == "__main__":

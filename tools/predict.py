@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from tqdm import tqdm
 
 from official_vision import cli, files
 from official_vision.errors import UserError
 from official_vision.names import shown
+from official_vision.progress import Progress
 from official_vision.serving.export.description import version_folder
 from official_vision.serving.predict.options import MERGES, POOLINGS, PredictOptions
 from official_vision.serving.predict.video_list import Outputs, find_videos, outputs_of, write_all
@@ -199,30 +199,28 @@ def _predict(
     """Adds each video that is predicted to `done`; returns how many failed."""
     # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.data.video import VideoError
+    from official_vision.processes.pool import WorkerCrashedError, spread
     from official_vision.serving.predict.one_video import Job, load, run_job
-    from official_vision.workers import WorkerCrashedError, spread
 
     # Settings that the file can't follow are reported once, before the first video.
     if note := load(model, options).sharing():
         print(note)
     jobs = [Job(model, options, video, paths, requests[video]) for video, paths in outputs.items()]
-    # None shows the bar on a terminal only.
-    bar = tqdm(total=len(jobs), unit="video", disable=None if len(jobs) > 1 else True)
     failed = 0
-    for job, result in spread(run_job, jobs, _WORKERS.value):
-        bar.update()
-        if isinstance(result, WorkerCrashedError):
-            tqdm.write(f"error: {shown(job.video)}: {result}", file=sys.stderr)
-            failed += 1
-        elif isinstance(result, VideoError):
-            tqdm.write(f"error: {result}", file=sys.stderr)
-            failed += 1
-        elif isinstance(result, UserError):
-            raise result
-        else:
-            done.add(job.video)
-            tqdm.write(result)
-    bar.close()
+    with Progress(len(jobs), "predicting") as progress:
+        for job, result in spread(run_job, jobs, _WORKERS.value):
+            progress.update()
+            if isinstance(result, WorkerCrashedError):
+                progress.note(f"error: {shown(job.video)}: {result}", sys.stderr)
+                failed += 1
+            elif isinstance(result, VideoError):
+                progress.note(f"error: {result}", sys.stderr)
+                failed += 1
+            elif isinstance(result, UserError):
+                raise result
+            else:
+                done.add(job.video)
+                progress.note(result, sys.stdout)
     return failed
 
 

@@ -9,14 +9,14 @@ PrepareSpec.left_out_is_fatal = True.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from absl import flags
-from tqdm import tqdm
 
 from official_vision import cli, config, files
 from official_vision.errors import UserError
+from official_vision.progress import Progress, tracked
 
 if TYPE_CHECKING:
     from official_vision.data.annotations.manifest import Manifest
@@ -66,14 +66,13 @@ def _check_outputs(spec: "PrepareSpec") -> None:
 
 def _prepare(manifest: "Manifest", spec: "PrepareSpec") -> int:
     from official_vision.data.prepare.preparation import prepare_split
-    from official_vision.data.prepare.progress import progress
     from official_vision.data.storage.split_comparison import unlike_siblings
 
     _print_notes(manifest.notes, "which --audit --json=FILE names")
     left_out, notes = [], []
     for split in manifest.splits():
-        with progress(len(manifest.rows_of(split)), split) as shown:
-            index = prepare_split(manifest, split, spec, shown.update)
+        with Progress(len(manifest.rows_of(split)), split) as progress:
+            index = prepare_split(manifest, split, spec, progress.update)
         print(
             f"{split}: {index.num_videos} videos in {len(index.shards)} shards, {len(index.left_out)} left out"
         )
@@ -107,15 +106,11 @@ def _audit(manifest: "Manifest", spec: "PrepareSpec") -> int:
     from official_vision.data.audit.audit import audit
     from official_vision.data.audit.audit_text import report
 
-    findings = audit(manifest, spec, decode=_DECODE.value, progress=_progress)
+    findings = audit(manifest, spec, decode=_DECODE.value, progress=tracked)
     print(report(findings))
     if _JSON.value:
         files.write_json(_JSON.value, findings.to_dict())
     return cli.SOME_LEFT_OUT if findings.findings else 0
-
-
-def _progress(items: Iterable, length: int, name: str) -> Iterable:
-    return tqdm(items, total=length, desc=name, unit="video", disable=None)
 
 
 if __name__ == "__main__":

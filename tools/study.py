@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from absl import flags
-from tqdm import tqdm
 
 from official_vision import cli, files
 from official_vision.errors import UserError
 from official_vision.lock import folder_locked
+from official_vision.progress import Progress
 from official_vision.search import study
 
 cli.define_gin_flags()
@@ -79,13 +79,15 @@ def _write(
 
 def _bar(runs: Sequence[study.Run]) -> Iterable[study.Run]:
     """Shows a progress bar on a terminal, and one line per run elsewhere."""
-    bar = tqdm(runs, "training", unit="run", disable=None)
-    for number, run in enumerate(bar):
-        if bar.disable:
-            print(
-                f"run {number + 1} of {len(runs)}: {run.variant.name}, seed {run.seed}", flush=True
-            )
-        yield run
+    with Progress(len(runs), "training", "runs") as progress:
+        for number, run in enumerate(runs):
+            if not progress.is_bar:
+                print(
+                    f"run {number + 1} of {len(runs)}: {run.variant.name}, seed {run.seed}",
+                    flush=True,
+                )
+            yield run
+            progress.update()
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def extract_features(
       stride: frames from one window to the next; None takes half a window.
 
     Raises:
-      UserError: the run does not say how its videos were prepared, or has no such node.
+      UserError: the run has no preparation settings, or has no such node.
       VideoError: the video can't be decoded.
     """
     run = run if isinstance(run, Run) else load_run(run)
@@ -84,8 +84,8 @@ def extract_features(
 def _feeder(run: Run) -> Feeder:
     if run.labels is None or run.preparation is None:
         raise UserError(
-            "Features need a run that says how its videos were prepared. "
-            f"Received: {run.folder}, which does not. Train or fine-tune on prepared data first."
+            "Features need a run with the preparation settings of its videos. "
+            f"Received: {run.folder}, which has none. Train or fine-tune on prepared data first."
         )
     preparation = run.preparation.to_dict()
     clip = run.config.validation_data

@@ -44,7 +44,7 @@ def load_architecture(
       width_multiplier: of every convolution's channels; None keeps the graph's.
 
     Raises:
-      UserError: an unknown name, a file that holds no architecture, or settings that don't fit it.
+      UserError: an unknown name, a file without an architecture, or settings that don't fit it.
     """
     return zoo.load_architecture(os.fspath(name_or_path)).with_settings(depth, width_multiplier)
 

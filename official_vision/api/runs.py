@@ -26,7 +26,7 @@ class Run:
     Attributes:
       network: with the weights of the checkpoint.
       labels: names of the classes, in the order of the logits.
-      preparation: how the training videos were prepared; None where the folder does not say, as of
+      preparation: how the training videos were prepared; None where the folder has none, as of
         converted weights.
       config: every setting of the run.
       checkpoint: path prefix.
@@ -91,7 +91,7 @@ def load_run(folder: str | os.PathLike, checkpoint: str = "best") -> Run:
       checkpoint: best, latest, or a path prefix.
 
     Raises:
-      UserError: the folder holds no run, or no such checkpoint.
+      UserError: the folder has no run, or no such checkpoint.
     """
     from official_vision.serving.export.description import preparation_of
     from official_vision.training.clip_scoring import load_trained

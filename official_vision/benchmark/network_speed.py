@@ -27,13 +27,13 @@ from official_vision.modeling.execution import in_precision
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
+from official_vision.processes.pool import Workers
 from official_vision.specs import DataSpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices import graph_passes
 from official_vision.training.devices.threads import set_threads, threads_in_force, usable_cores
 from official_vision.training.optimizers.optimizer_state import make_state
 from official_vision.training.task import VideoTask
-from official_vision.workers import Workers
 
 PRECISIONS = ("float32", "bfloat16")
 FORWARD, TRAIN = "forward", "train"

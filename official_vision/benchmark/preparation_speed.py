@@ -13,8 +13,8 @@ from typing import Any
 import av
 import tensorflow as tf
 
-from official_vision.data.annotations import read_manifest, with_videos_folder
 from official_vision.data.annotations.manifest import Manifest, VideoRow
+from official_vision.data.annotations.reading import read_manifest, with_videos_folder
 from official_vision.data.objects import object_source
 from official_vision.data.optical_flow import dis_flow, tvl1_flow
 from official_vision.data.prepare.preparation import prepare_split

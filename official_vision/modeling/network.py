@@ -26,6 +26,7 @@ from official_vision.modeling.ops.layer import build_inside, build_path, feature
 from official_vision.modeling.ops.rematerialisation import rematerialised
 from official_vision.modeling.ops.shared_maps import Shared, as_one_map, mean_of_averages
 from official_vision.modeling.stems import make_stem
+from official_vision.private_apis import track
 from official_vision.specs import ModelSpec
 
 
@@ -128,8 +129,8 @@ class AssembleNet(tf_keras.Model):
     def _count_updates(self) -> None:
         """Gives all batch norms one count of batches, which is in checkpoints but not in `weights`."""
         self.update_count = UpdateCount()
-        self._track_trackable(self.update_count.variable, "norm_updates")
-        for layer in self._flatten_layers():
+        track(self, self.update_count.variable, "norm_updates")
+        for layer in self.submodules:
             if isinstance(layer, BatchNormalization):
                 layer.update_count = self.update_count
 

@@ -233,7 +233,7 @@ def _gathered(trained: Trained, batches: Iterable, blanked: str) -> dict[str, np
         features = blank_stream(features, blanked) if blanked else features
         return gather_replicas({"logits": inference_logits(trained.model, features), **targets})
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(batch: tuple) -> dict[str, tf.Tensor]:
         return trained.strategy.run(score, batch)
 

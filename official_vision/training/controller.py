@@ -23,7 +23,8 @@ class Controller(orbit.Controller):
 
     Orbit counts its intervals from where it starts, and saves after its first loop. Here loops,
     checkpoints and evaluations end at multiples of their intervals and at the last step, and an
-    evaluation that a killed run owes is made up for.
+    evaluation that a killed run owes is made up for. The checkpoint manager has no interval of its
+    own: without one, Orbit saves nothing by itself.
     """
 
     def __init__(
@@ -102,20 +103,48 @@ class Controller(orbit.Controller):
                 self.trainer.exchange_averages()
             self._leave()
 
-    def _train_n_steps(self, num_steps: int) -> None:
-        super()._train_n_steps(num_steps)
-        if self._stop.agreed:
-            self._leave()
-        if self._is_evaluated(self._step()):
-            # Before the checkpoint: so the last one has what is evaluated, and a run that goes on from it too.
-            with self.strategy.scope():
-                self.trainer.make_statistics_precise()
+    def train(self, steps: int, checkpoint_at_completion: bool = True) -> None:
+        """Trains to the step `steps`, and saves checkpoints that are due on the way.
+
+        Args:
+          steps: to end at.
+          checkpoint_at_completion: saves one there, due or not.
+
+        Raises:
+          StoppedError: the run is to stop, and a checkpoint was saved.
+        """
+        while (now := self._step()) < steps:
+            super().train(min(steps, now + self.steps_per_loop), checkpoint_at_completion=False)
+            if self._stop.agreed:
+                self._leave()
+            if self._is_evaluated(self._step()):
+                # Before the checkpoint: so the last one has what is evaluated, and a run that goes on from it too.
+                with self.strategy.scope():
+                    self.trainer.make_statistics_precise()
+            if self._is_checkpoint_due():
+                self.save_checkpoint()
+        if checkpoint_at_completion:
+            self.save_checkpoint()
+
+    def save_checkpoint(self) -> None:
+        """Saves a checkpoint, unless there is one of this step."""
+        step = self._step()
+        if step == self._saved_step:
+            return
+        with full_disk_named(self._records):
+            self.checkpoint_manager.save(checkpoint_number=step, check_interval=False)
+        self._saved_step = step
+        self._on_saved()
+
+    def _is_checkpoint_due(self) -> bool:
+        step = self._step()
+        return step % self._config.checkpoint_interval == 0 or step >= self._config.train_steps
 
     def _is_evaluated(self, step: int) -> bool:
         return step % self._config.validation_interval == 0 or step >= self._config.train_steps
 
     def _leave(self) -> None:
-        self._maybe_save_checkpoint(check_interval=False)
+        self.save_checkpoint()
         raise StoppedError(
             f"{self._records} is saved at step {self._step()} of {self._config.train_steps}; "
             "run the same command to go on.",
@@ -140,14 +169,3 @@ class Controller(orbit.Controller):
     def _note_evaluated(self, step: int, figures: Mapping[str, float]) -> None:
         record = {"step": step, "figures": without_nan(figures)}
         formats.EVALUATED.write(self._records / EVALUATED_FILE, record)
-
-    def _maybe_save_checkpoint(self, check_interval: bool = True) -> bool:
-        step = self._step()
-        due = step % self._config.checkpoint_interval == 0 or step >= self._config.train_steps
-        if step == self._saved_step or (check_interval and not due):
-            return False
-        with full_disk_named(self._records):
-            super()._maybe_save_checkpoint(check_interval=False)
-        self._saved_step = step
-        self._on_saved()
-        return True

@@ -18,6 +18,7 @@ from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.execution import in_precision
+from official_vision.progress import clock
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole
 from official_vision.training.checkpoints.restore import BEST_FOLDER
@@ -28,8 +29,8 @@ from official_vision.training.devices.strategies import (
     make_strategy,
 )
 from official_vision.training.devices.threads import set_threads
+from official_vision.training.job import Job
 from official_vision.training.observation.first_lines import first_lines
-from official_vision.training.observation.training_progress import clock
 from official_vision.training.optimizers.build import make_optimizer
 from official_vision.training.resilience.nan_checks import Breakdown, NotFiniteError
 from official_vision.training.resilience.skipped_batches import (
@@ -44,7 +45,7 @@ from official_vision.training.run_folder.class_names import check_start_classes
 from official_vision.training.settings_from_data import notes_on_settings, read_splits, settled
 from official_vision.training.step.accumulation import check_parts
 from official_vision.training.step.frozen_weights import check_patterns
-from official_vision.training.training_loop import Job, train_from_checkpoint
+from official_vision.training.training_loop import train_from_checkpoint
 
 
 def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResult:

@@ -18,9 +18,6 @@ from official_vision.training.optimizers.optimizer_state import make_state
 from official_vision.training.optimizers.weight_averages import exchange_addon_averages
 from official_vision.training.step.precise_batch_norm import recompute_statistics
 
-# Wrappers of optimizers keep the one that they wrap under one of these names.
-_WRAPPED = ("inner_optimizer", "_optimizer")
-
 
 class Trainer(base_trainer.Trainer):
     """The trainer of Model Garden with a stopwatch.
@@ -37,7 +34,7 @@ class Trainer(base_trainer.Trainer):
         stopwatch: gets the seconds of loops and evaluations.
         others: of Model Garden's trainer.
         """
-        self._stopwatch = stopwatch
+        self.stopwatch = stopwatch
         self._began = 0.0
         self._precise_at = -1  # the step of the weights that statistics were recomputed with
         super().__init__(*settings, **others)
@@ -49,10 +46,21 @@ class Trainer(base_trainer.Trainer):
         with graph_passes.left_out():
             return super().train(num_steps)
 
+    # AutoGraph would read the source of all that a step calls: nothing there is a Python condition on a tensor.
+    @tf.autograph.experimental.do_not_convert
+    def train_step(self, iterator: Any) -> None:
+        """Takes one step on every replica; see Model Garden's trainer."""
+        super().train_step(iterator)
+
+    @tf.autograph.experimental.do_not_convert
+    def eval_step(self, iterator: Any) -> Any:
+        """Scores one batch on every replica; see Model Garden's trainer."""
+        return super().eval_step(iterator)
+
     def train_loop_begin(self) -> None:
         """Starts the clock of a loop."""
         super().train_loop_begin()
-        self._stopwatch.waited.assign(0.0)
+        self.stopwatch.waited.assign(0.0)
         self._began = time.monotonic()
 
     def next_train_inputs(self, iterator: Any) -> Any:
@@ -62,7 +70,7 @@ class Trainer(base_trainer.Trainer):
             inputs = super().next_train_inputs(iterator)
         with tf.control_dependencies(tf.nest.flatten(inputs, expand_composites=True)):
             arrived = tf.timestamp()
-        self._stopwatch.waited.assign_add(arrived - requested)
+        self.stopwatch.waited.assign_add(arrived - requested)
         return inputs
 
     def train_loop_end(self) -> dict[str, Any]:
@@ -77,9 +85,9 @@ class Trainer(base_trainer.Trainer):
         # Steps on an accelerator may still run: reading the loss waits for them.
         loss = float(logs[self.train_loss.name].numpy())
         seconds = time.monotonic() - self._began
-        waited = min(float(self._stopwatch.waited.numpy()), seconds)
-        self._stopwatch.add(activities.INPUT, waited)
-        self._stopwatch.add(activities.TRAINING, seconds - waited)
+        waited = min(float(self.stopwatch.waited.numpy()), seconds)
+        self.stopwatch.add(activities.INPUT, waited)
+        self.stopwatch.add(activities.TRAINING, seconds - waited)
         rate = getattr(_innermost(self.optimizer), "architecture_learning_rate", None)
         if rate is not None:
             rate = rate(self.optimizer.iterations) if callable(rate) else rate
@@ -116,9 +124,9 @@ class Trainer(base_trainer.Trainer):
         recompute_statistics(self.model, itertools.islice(data, count), self._forward)
         self.exchange_averages()
         self._precise_at = step
-        self._stopwatch.add(activities.EVALUATION, time.monotonic() - began)
+        self.stopwatch.add(activities.EVALUATION, time.monotonic() - began)
 
-    @tf.function
+    @tf.function(autograph=False)
     def _forward(self, inputs: Any) -> None:
         """Computes a batch for batch norm's statistics; averaged weights, if any, are in place by then."""
         self.strategy.run(lambda batch: self.model(batch[0], training=True), args=(inputs,))
@@ -133,7 +141,7 @@ class Trainer(base_trainer.Trainer):
         """Returns the evaluation's figures; keeping the best checkpoint is part of its time."""
         logs = super().eval_end(aggregated_logs)
         exchange_addon_averages(self.optimizer, self.model.trainable_variables)
-        self._stopwatch.add(activities.EVALUATION, time.monotonic() - self._began)
+        self.stopwatch.add(activities.EVALUATION, time.monotonic() - self._began)
         return logs
 
 
@@ -157,7 +165,5 @@ class CheckpointManager(tf.train.CheckpointManager):
 
 def _innermost(optimizer: tf_keras.optimizers.Optimizer) -> Any:
     """Returns the optimizer inside loss scaling and the moving average."""
-    for name in _WRAPPED:
-        if (inner := getattr(optimizer, name, None)) is not None:
-            return _innermost(inner)
-    return optimizer
+    inner = getattr(optimizer, "inner_optimizer", None)
+    return optimizer if inner is None else _innermost(inner)

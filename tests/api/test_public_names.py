@@ -1,4 +1,4 @@
-"""The package's face: what `import official_vision` offers, how soon, and that the API page tells of all of it."""
+"""The package's face: what `import official_vision` offers, how soon, and that the API page lists all of it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_each_name_is_there_documented_and_typed(name: str) -> None:
         for parameter in hints.parameters.values():
             assert parameter.annotation is not inspect.Parameter.empty, f"{name}({parameter})"
             named = re.search(rf"\b{parameter.name}\b.*:", inspect.getdoc(thing))
-            assert named, f"{name} does not say what {parameter.name} is"
+            assert named, f"{name} does not document {parameter.name}"
 
 
 def test_unknown_names_are_refused_as_python_does() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from official_vision.data.storage.index import Index
 from tests import commands
-from tests.data.annotations.official_files import write_charades
+from tests.data.annotations.formats.official_files import write_charades
 from tests.training import runs, untrained
 
 SMALL_DATA = {"DataSpec.frames": 4, "DataSpec.size": 32, "DataSpec.batch_size": 2}

@@ -86,6 +86,8 @@ def check_num_classes(num_classes: int, index: Index, path: str) -> None:
         )
 
 
+# AutoGraph would read the source of all that is mapped: nothing there is a Python condition on a tensor.
+@tf.autograph.experimental.do_not_convert
 def build_dataset(
     spec: DataSpec,
     index: Index,

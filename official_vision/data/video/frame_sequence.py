@@ -23,7 +23,7 @@ class FrameSequence:
     Attributes:
       frames: (seconds, frame) pairs in order of time; a frame is uint8 [height, width, 3], rgb.
       name: for messages and results.
-      last_sec: how long the last frame is shown; 0 where nobody knows.
+      last_sec: how long the last frame is shown; 0 where it is unknown.
     """
 
     frames: Iterable[tuple[float, np.ndarray]]
@@ -75,25 +75,25 @@ class FrameSequence:
         return in_span(frames if fps is None else retimed(frames, fps), start_sec, end_sec)
 
     def _resized(self, short_side: int | None, report: DecodingReport) -> Iterator[Frame]:
-        display, before, held = Display(None, short_side), -math.inf, None
+        display, before, waiting = Display(None, short_side), -math.inf, None
         for number, (time_sec, rgb) in enumerate(self._checked()):
             if not before < time_sec < math.inf:
                 raise VideoError(
                     f"{self.name}: frames' times must rise. Received: {time_sec} s after {before} s."
                 )
-            if held is not None:
-                yield dataclasses.replace(held, duration_sec=time_sec - before)
+            if waiting is not None:
+                yield dataclasses.replace(waiting, duration_sec=time_sec - before)
             before = time_sec
             try:
                 resized = display.rgb(VideoFrame.from_ndarray(np.ascontiguousarray(rgb), "rgb24"))
             except ValueError as error:
                 raise VideoError(f"{self.name}: {error}.") from error
             report.frames, report.sizes = number + 1, display.sizes
-            held = Frame(resized, time_sec, number)
-        if held is None:
+            waiting = Frame(resized, time_sec, number)
+        if waiting is None:
             raise VideoError(f"{self.name}: there is no frame.")
         report.end_sec, report.ended = before + self.last_sec, True
-        yield dataclasses.replace(held, duration_sec=self.last_sec)
+        yield dataclasses.replace(waiting, duration_sec=self.last_sec)
 
     def _checked(self) -> Iterator[tuple[float, np.ndarray]]:
         """The pairs, of which times begin at 0, as a file's do."""

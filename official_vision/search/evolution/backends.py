@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from types import ModuleType
 
 from official_vision.errors import UserError
+from official_vision.processes.pool import Workers
 from official_vision.search.evolution.evolve import Candidate, Evaluator, Outcome
 from official_vision.specs import EvolutionSpec
-from official_vision.workers import Workers
 
 Evaluate = Callable[[Candidate], Outcome]
 # TensorFlow keeps some memory of every network: a process is replaced after so many.

@@ -14,12 +14,12 @@ from official_vision.errors import UserError
 from official_vision.lock import folder_locked
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.pictures import save_png
+from official_vision.progress import clock
 from official_vision.search.evolution.backends import evaluator_of
 from official_vision.search.evolution.child import evaluate, forget_weights
 from official_vision.search.evolution.evolve import alive, evolve_with, still_needed
 from official_vision.search.evolution.history import read_history
 from official_vision.search.evolution.selection import best_of, front_of
-from official_vision.training.observation.training_progress import clock
 from official_vision.training.settings_from_data import settle
 
 PICTURE_FILE = "front.png"

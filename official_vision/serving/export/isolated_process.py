@@ -6,14 +6,13 @@ Such a process can't import our code or Keras, and a runtime that crashes takes 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from official_vision.errors import UserError
+from official_vision.processes.start import run_script
 from official_vision.serving.export.held_out_clips import HeldOutClips
 from official_vision.serving.isolated import scoring
 
@@ -88,18 +87,8 @@ def _ask(
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = os.path.join(folder, "inputs.npz"), os.path.join(folder, "outputs.npz")
         np.savez(inputs, **clips.streams)
-        command = [sys.executable, scoring.__file__, kind, str(path.resolve()), inputs, outputs]
-        command.append(str(threads))
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=folder,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-        )
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            raise IsolatedProcessError(lines[-1])
+        arguments = [kind, str(path.resolve()), inputs, outputs, str(threads)]
+        if failure := run_script(scoring.__file__, arguments):
+            raise IsolatedProcessError(failure)
         arrays = dict(np.load(outputs, allow_pickle=False))
     return arrays, float(arrays.pop("seconds"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -93,17 +93,15 @@ class ServingModule(tf.Module):
             rest = {
                 name: spec for name, spec in streams.items() if name != "flow"
             } | _stem_signature(model)
-            self.serve_stems = tf.function(
-                self._serve_stems, input_signature=[{"flow": streams["flow"]}]
-            )
-            self.serve_from_stems = tf.function(self._serve_from_stems, input_signature=[rest])
-        self.serve = tf.function(self._serve, input_signature=[streams])
-        self.serve_gates = tf.function(self._serve_gates, input_signature=[streams])
-        self.serve_rgb = tf.function(self._serve_rgb, input_signature=[input_signature(("rgb",))])
+            self.serve_stems = _graph(self._serve_stems, {"flow": streams["flow"]})
+            self.serve_from_stems = _graph(self._serve_from_stems, rest)
+        self.serve = _graph(self._serve, streams)
+        self.serve_gates = _graph(self._serve_gates, streams)
+        self.serve_rgb = _graph(self._serve_rgb, input_signature(("rgb",)))
         frames = tf.TensorSpec([None, None], tf.string, "frames")
-        self.serve_encoded = tf.function(self._serve_encoded, input_signature=[frames])
+        self.serve_encoded = _graph(self._serve_encoded, frames)
         records = tf.TensorSpec([None], tf.string, "records")
-        self.serve_records = tf.function(self._serve_records, input_signature=[records])
+        self.serve_records = _graph(self._serve_records, records)
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """Returns the functions by the names that clients use."""
@@ -184,6 +182,14 @@ class ServingModule(tf.Module):
 
     def _serve_records(self, records: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.serve(middle_clips(records, self._network.model.streams, self._clip))
+
+
+def _graph(
+    function: Callable[..., dict[str, tf.Tensor]],
+    signature: dict[str, tf.TensorSpec] | tf.TensorSpec,
+) -> tf.types.experimental.GenericFunction:
+    """Returns the function as a graph of one input; AutoGraph would read all its source for nothing."""
+    return tf.function(function, input_signature=[signature], autograph=False)
 
 
 def _stem_signature(model: AssembleNet) -> dict[str, tf.TensorSpec]:

@@ -47,7 +47,7 @@ class _OneClip(tf.Module):
             name: tf.TensorSpec(values.shape, values.dtype, name)
             for name, values in clips.clip(0).items()
         }
-        self.serve = tf.function(serve)
+        self.serve = tf.function(serve, autograph=False)
         self.concrete = self.serve.get_concrete_function(**shapes)
 
 

@@ -196,7 +196,7 @@ def _checkpoint_keys(model: AssembleNet) -> dict[str, tf.Variable]:
         if isinstance(node, tf.Variable):
             keys[path + _VALUE] = node
             continue
-        for name, child in node._trackable_children().items():
+        for name, child in tf.train.TrackableView.children(node).items():
             pending.append((f"{path}/{name}" if path else name, child))
     keys.pop(COUNT_KEY)  # no weight
     return keys

@@ -10,11 +10,11 @@ import dataclasses
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow.python.client import device_lib
 
 from official_vision.architecture.cost.network_cost import Cost, estimate
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
+from official_vision.private_apis import device_memory
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.optimizers.build import make_optimizer
 
@@ -111,8 +111,7 @@ def _slots(config: Config) -> int:
 def available() -> tuple[int, str] | None:
     """Returns bytes of the first GPU, else free ones of this machine, and its name; None where it is unknown."""
     if tf.config.list_physical_devices("GPU"):
-        gpus = [d for d in device_lib.list_local_devices() if d.device_type == "GPU"]
-        return gpus[0].memory_limit, "the GPU"
+        return device_memory("GPU")[0], "the GPU"
     table = Path("/proc/meminfo")
     if not table.is_file():
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import tf_keras
 from official.modeling import optimization, performance
@@ -70,7 +71,7 @@ def _one_optimizer(
     is_addon = spec.name.startswith(ADDONS_PREFIX)
     # Of an addon, Model Garden makes the schedule alone.
     garden = dataclasses.replace(spec, name="sgd", decay="l2") if is_addon else spec
-    factory = optimization.OptimizerFactory(_config(garden, train, batch_size))
+    factory = optimization.OptimizerFactory(_config(garden, train.steps, batch_size))
     rate = factory.build_learning_rate()
     return _addon(spec, rate) if is_addon else _built(factory, rate, spec)
 
@@ -95,7 +96,7 @@ def _two_optimizers(
     optimizer = SplitOptimizer(*parts, spec.gradient_clip_norm)
     if spec.ema_decay is None:
         return optimizer
-    return ExactMovingAverage(optimizer, trainable_weights_only=False, average_decay=spec.ema_decay)
+    return ExactMovingAverage(optimizer, spec.ema_decay)
 
 
 def _built(
@@ -115,7 +116,7 @@ def _built(
             "OptimizerSpec.ema_decay works with Keras's legacy optimizers. "
             f"Received: {spec.ema_decay} with name {spec.name!r}. Name one without _experimental."
         )
-    return ExactMovingAverage(optimizer, trainable_weights_only=False, average_decay=spec.ema_decay)
+    return ExactMovingAverage(optimizer, spec.ema_decay)
 
 
 def _checked_name(name: str) -> str:
@@ -128,18 +129,19 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _config(
-    spec: OptimizerSpec, train: TrainSpec, batch_size: int
-) -> optimization.OptimizationConfig:
+# A run makes its optimizer three times: for checks, for the memory that it takes, and to train. Model Garden
+# makes every optimizer's settings, half a second's work, to have those of one.
+@functools.lru_cache(maxsize=8)
+def _config(spec: OptimizerSpec, steps: int, batch_size: int) -> optimization.OptimizationConfig:
     name = _checked_name(spec.name)
-    if spec.warmup_steps >= train.steps:
+    if spec.warmup_steps >= steps:
         raise UserError(
             "OptimizerSpec.warmup_steps must end within TrainSpec.steps. "
-            f"Received: {spec.warmup_steps} of {train.steps}. Make the warm-up shorter, or train for longer."
+            f"Received: {spec.warmup_steps} of {steps}. Make the warm-up shorter, or train for longer."
         )
     settings = {
         "optimizer": {"type": name, name: _optimizer_settings(spec, name)},
-        "learning_rate": _schedule(spec, train.steps, scaled_learning_rate(spec, batch_size)),
+        "learning_rate": _schedule(spec, steps, scaled_learning_rate(spec, batch_size)),
     }
     if spec.warmup_steps:
         settings["warmup"] = {

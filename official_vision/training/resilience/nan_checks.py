@@ -126,6 +126,6 @@ def _variable_per_replica(value: int, shape: list[int]) -> tf.Variable:
     )
 
 
-@tf.function
+@tf.function(autograph=False)
 def _all_finite(weights: Sequence[tf.Variable]) -> tf.Tensor:
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(weight)) for weight in weights])

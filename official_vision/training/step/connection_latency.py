@@ -90,7 +90,7 @@ def measure(shape: tuple[int, int, int, int, int]) -> float:
     x = tf.random.stateless_uniform([frames, side, side, channels], [0, 1])
     kernel = tf.random.stateless_uniform([1, 1, channels, max(target, 1)], [0, 2])
 
-    @tf.function
+    @tf.function(autograph=False)
     def carry(x: tf.Tensor) -> tf.Tensor:
         pooled = tf.nn.max_pool2d(x, ratio, ratio, "SAME") if ratio > 1 else x
         scaled = 0.5 * pooled

@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 
 from official_vision import formats
-from official_vision.data.annotations import read_manifest
 from official_vision.data.annotations.manifest import Label, Manifest, VideoRow
+from official_vision.data.annotations.reading import read_manifest
 from official_vision.data.prepare import beam, shard_task
 from official_vision.data.prepare import preparation as prepare
 from official_vision.data.prepare.decoding_worker import DecodingFailedError

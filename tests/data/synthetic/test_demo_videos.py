@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from official_vision.data.annotations import READERS
+from official_vision.data.annotations.formats import READERS
 from official_vision.data.synthetic import demo_videos as demo
 from official_vision.data.synthetic.demo_videos import (
     CLIP_FRAMES,

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from official_vision.data.annotations import READERS
+from official_vision.data.annotations.formats import READERS
 from official_vision.data.synthetic import planted
 from official_vision.data.synthetic.demo_videos import SCENES
 from official_vision.data.synthetic.planted import DIRECTIONS, FRAMES, LIVE, OTHER, SIZE

@@ -14,7 +14,7 @@ from official_vision.errors import UserError
 from official_vision.search.evolution.backends import evaluator_of
 from official_vision.search.evolution.evolve import InTurn, evolve_with
 from official_vision.specs import EvolutionSpec
-from tests.processes import alive
+from tests.liveness import alive
 from tests.search.evolution.test_evolve import SEED, judge
 
 SPEC = EvolutionSpec(population=3, children=7, tournament=2, founder_changes=2, at_once=3)

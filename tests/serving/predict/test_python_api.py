@@ -82,7 +82,7 @@ def test_unknown_options_are_named(known_scores) -> None:
 
 @pytest.fixture(scope="module")
 def trained(run):
-    """As of a run that says how its videos were prepared."""
+    """As of a run with preparation settings."""
     loaded = ov.load_run(run[0])
     preparation = ov.PrepareSpec(short_side=32)
     return dataclasses.replace(loaded, labels=exports.LABELS, preparation=preparation)
@@ -124,5 +124,5 @@ def test_features_need_a_node_and_a_preparation(trained, run, brightening) -> No
         ov.extract_features(trained, brightening, node=99)
     with pytest.raises(ov.UserError, match="stride must be from 1"):
         ov.extract_features(trained, brightening, stride=0)
-    with pytest.raises(ov.UserError, match="how its videos were prepared"):
+    with pytest.raises(ov.UserError, match="preparation settings of its videos"):
         ov.extract_features(run[0], brightening)

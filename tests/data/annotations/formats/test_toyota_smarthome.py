@@ -2,7 +2,7 @@
 
 import pytest
 
-from official_vision.data.annotations import READERS
+from official_vision.data.annotations.formats import READERS
 from official_vision.errors import UserError
 
 read = READERS["toyota_smarthome"]

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from official_vision import specs
-from official_vision.data.annotations import READERS, read_manifest, with_videos_folder
+from official_vision.data.annotations.formats import READERS
 from official_vision.data.annotations.manifest import Label, Manifest, VideoRow
+from official_vision.data.annotations.reading import read_manifest, with_videos_folder
 from official_vision.data.annotations.text import seconds
 from official_vision.data.video.video_files import SUFFIXES, is_video
 from official_vision.errors import UserError

@@ -2,10 +2,10 @@
 
 import pytest
 
-from official_vision.data.annotations.charades import NUM_CLASSES, read_charades
+from official_vision.data.annotations.formats.charades import NUM_CLASSES, read_charades
 from official_vision.data.annotations.manifest import Label
 from official_vision.errors import UserError
-from tests.data.annotations.official_files import write_charades
+from tests.data.annotations.formats.official_files import write_charades
 
 FRAME = 1 / 24
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from official_vision.data.annotations import READERS
+from official_vision.data.annotations.formats import READERS
+from official_vision.data.annotations.formats.moments_in_time import NUM_CLASSES
 from official_vision.data.annotations.manifest import Label
-from official_vision.data.annotations.moments_in_time import NUM_CLASSES
 from official_vision.errors import UserError
-from tests.data.annotations.official_files import write_moments_in_time
+from tests.data.annotations.formats.official_files import write_moments_in_time
 
 read = READERS["moments_in_time"]
 

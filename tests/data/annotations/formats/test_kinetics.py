@@ -2,11 +2,11 @@
 
 import pytest
 
-from official_vision.data.annotations import READERS
-from official_vision.data.annotations.kinetics import NUM_CLASSES
+from official_vision.data.annotations.formats import READERS
+from official_vision.data.annotations.formats.kinetics import NUM_CLASSES
 from official_vision.data.annotations.manifest import Label
 from official_vision.errors import UserError
-from tests.data.annotations.official_files import write_kinetics
+from tests.data.annotations.formats.official_files import write_kinetics
 
 read = READERS["kinetics"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from official_vision.errors import UserError
-from official_vision.workers import WorkerCrashedError, spread
+from official_vision.processes.pool import WorkerCrashedError, spread
 
 
 def work(item):
@@ -54,8 +54,8 @@ def wait_long(path):
 COMMAND = """
 import sys
 from official_vision import cli
-from official_vision.workers import spread
-from tests.test_workers import wait_long
+from official_vision.processes.pool import spread
+from tests.processes.test_pool import wait_long
 
 if __name__ == "__main__":
     names, sys.argv[1:] = sys.argv[1:], []
@@ -67,7 +67,7 @@ def test_an_interrupt_ends_all_workers_in_one_line(tmp_path):
     """A terminal's Ctrl-C goes to every process of the command."""
     script, working = tmp_path / "command.py", [tmp_path / "a", tmp_path / "b"]
     script.write_text(COMMAND)
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     command = subprocess.Popen(
         [sys.executable, str(script), *map(str, working), str(tmp_path / "c")],
         env={**os.environ, "PYTHONPATH": root},

@@ -2,10 +2,10 @@
 
 import pytest
 
-from official_vision.data.annotations import READERS
+from official_vision.data.annotations.formats import READERS
 from official_vision.data.annotations.manifest import Label
 from official_vision.errors import UserError
-from tests.data.annotations.official_files import write_ucf101
+from tests.data.annotations.formats.official_files import write_ucf101
 
 read = READERS["ucf101"]
 

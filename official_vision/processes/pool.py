@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Generic, TypeVar
 
 from official_vision.errors import UserError
+from official_vision.processes.start import SPAWN
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -100,9 +101,7 @@ class Workers(Generic[Item, Result]):
 
     def _live(self, taken: tuple[Item, Future[Result]] | None) -> None:
         """Begins a process, and gives it items until it has done its share, crashes or is stopped."""
-        # Not forked: TensorFlow's threads would be missing in the copy.
-        context, done = multiprocessing.get_context("spawn"), 0
-        pool = ProcessPoolExecutor(1, context, _begin_process)
+        pool, done = ProcessPoolExecutor(1, SPAWN, _begin_process), 0
         try:
             while taken is not None:
                 self._do(pool, *taken)
