@@ -17,6 +17,7 @@ PACKAGE = REPOSITORY / "official_vision"
 _BASE = {
     "errors",
     "files",
+    "formats",
     "interruption",
     "names",
     "packaged",
@@ -38,6 +39,7 @@ MAY_IMPORT = {
     "progress": set(),
     "interruption": set(),
     "files": {"errors", "interruption"},
+    "formats": {"errors", "files"},
     "lock": {"errors"},
     "names": {"errors"},
     "cli": _BASE | {"specs", "extras"},
@@ -66,6 +68,7 @@ WITHOUT_TENSORFLOW = (
     "lock",
     "interruption",
     "files",
+    "formats",
     "names",
     "plain",
     "private_apis",
