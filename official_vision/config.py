@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 import gin
 
-from official_vision import files, packaged, specs
+from official_vision import files, formats, packaged, specs
 from official_vision.errors import UserError, nearest
 from official_vision.private_apis import gin_reads_with
 from official_vision.specs import mistakes
@@ -117,7 +117,7 @@ class Config:
             "versions": versions(),
             "data_fingerprints": dict(data_fingerprints or {}),
         }
-        files.write_json(Path(folder) / CONFIG_JSON, record)
+        formats.RUN.write(Path(folder) / CONFIG_JSON, record)
         files.write_text(Path(folder) / CONFIG_GIN, self.to_gin())
 
 
@@ -151,10 +151,8 @@ def read(folder: str | os.PathLike) -> Config:
     with files.damage_reported(Path(folder) / CONFIG_JSON):
         return Config(
             **{
-                section: spec_class.from_dict(record["config"].get(section, {}))
-                for section, (spec_class, scope) in _SECTIONS.items()
-                # A run of before this section had one optimizer for all.
-                if section in record["config"] or scope != "architecture"
+                section: spec_class.from_dict(record["config"][section])
+                for section, (spec_class, _) in _SECTIONS.items()
             }
         )
 
@@ -170,10 +168,7 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
         raise UserError(
             f"A run's folder holds {CONFIG_JSON}, written by tools/train.py. Received: {folder}, which has none."
         )
-    record = files.read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
-        raise UserError(f"The file must have a run's settings under 'config'. Received: {path}.")
-    return record
+    return formats.RUN.read(path, {"config": dict, "data_fingerprints": dict})
 
 
 def differences(

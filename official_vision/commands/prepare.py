@@ -47,10 +47,7 @@ def main() -> int:
         )
     spec = config.load(flags.FLAGS.gin_file, flags.FLAGS.gin_bindings).prepare
     # Imported late: --help and mistakes get their message at once. Annotations need no TensorFlow.
-    from official_vision.data.annotations.reading import (
-        read_manifest,
-        with_videos_folder,
-    )
+    from official_vision.data.annotations.reading import read_manifest, with_videos_folder
 
     spec = with_videos_folder(spec)
     _check_outputs(spec)

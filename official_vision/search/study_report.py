@@ -10,7 +10,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from official_vision.pictures import save_png
+from official_vision.presentation import palette
+from official_vision.presentation.pictures import save_png
 from official_vision.search.study import ExpectedPeers, Outcome, Variant
 
 
@@ -94,9 +95,9 @@ def draw(rows: Sequence[Row], metric: str, path: Path) -> None:
     figure = Figure(figsize=(7, 0.9 + 0.45 * len(rows)), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
-        axes.plot(row.values, [place] * len(row.values), "o", color="#0072b2", alpha=0.55)
+        axes.plot(row.values, [place] * len(row.values), "o", color=palette.FIRST, alpha=0.55)
         if row.mean is not None:
-            axes.plot([row.mean] * 2, [place - 0.3, place + 0.3], color="#d55e00", linewidth=2)
+            axes.plot([row.mean] * 2, [place - 0.3, place + 0.3], color=palette.SECOND, linewidth=2)
     axes.set_yticks(range(len(rows)), [row.variant for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(f"{metric} at the end of training (dots: seeds; line: their mean)")

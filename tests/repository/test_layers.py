@@ -17,6 +17,7 @@ PACKAGE = REPOSITORY / "official_vision"
 _BASE = {
     "errors",
     "files",
+    "formats",
     "interruption",
     "names",
     "packaged",
@@ -25,7 +26,7 @@ _BASE = {
     "progress",
 }
 _FACTS = _BASE | {"architecture", "specs"}
-_TOOLS = {"processes", "fonts", "pictures"}
+_TOOLS = {"processes", "presentation"}
 # A folder or file of the package -> what of the package it may import beside itself.
 MAY_IMPORT = {
     # And, for type checkers alone, whatever it offers.
@@ -38,19 +39,19 @@ MAY_IMPORT = {
     "progress": set(),
     "interruption": set(),
     "files": {"errors", "interruption"},
+    "formats": {"errors", "files"},
     "lock": {"errors"},
     "names": {"errors"},
     "cli": _BASE | {"specs", "extras"},
-    "fonts": _BASE,
-    "pictures": _BASE | {"fonts"},
+    "presentation": _BASE,
     "processes": {"errors"},
     "specs": _BASE,
-    "architecture": _BASE,
+    "architecture": _BASE | {"presentation"},
     "config": _BASE | {"specs"},
     "metrics": _BASE | {"specs"},
     "modeling": _FACTS,
-    "data": _FACTS | {"lock", "pictures", "processes"},
-    "training": _FACTS | {"lock", "pictures", "metrics", "modeling", "data", "config"},
+    "data": _FACTS | {"lock", "presentation", "processes"},
+    "training": _FACTS | {"lock", "presentation", "metrics", "modeling", "data", "config"},
     "conversion": _FACTS | {"modeling", "training", "config", "data"},
     "serving": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
     "search": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
@@ -59,7 +60,7 @@ MAY_IMPORT = {
     "commands": _FACTS
     | _TOOLS
     | {"lock", "metrics", "modeling", "data", "config", "training", "search", "serving"}
-    | {"benchmark", "conversion", "cli", "progress", "__init__"},
+    | {"benchmark", "conversion", "cli", "__init__", "__version__"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
 WITHOUT_TENSORFLOW = (
@@ -67,6 +68,7 @@ WITHOUT_TENSORFLOW = (
     "lock",
     "interruption",
     "files",
+    "formats",
     "names",
     "plain",
     "private_apis",

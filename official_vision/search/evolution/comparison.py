@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from official_vision.errors import UserError
-from official_vision.pictures import save_png
+from official_vision.presentation.pictures import save_png
 from official_vision.search.evolution.evolve import alive
 from official_vision.search.evolution.history import (
     POPULATION_FILE,

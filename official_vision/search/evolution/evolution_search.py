@@ -13,7 +13,7 @@ from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.lock import folder_locked
 from official_vision.modeling.builder import resolve_architecture
-from official_vision.pictures import save_png
+from official_vision.presentation.pictures import save_png
 from official_vision.progress import clock
 from official_vision.search.evolution.backends import evaluator_of
 from official_vision.search.evolution.child import evaluate, forget_weights

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from official_vision.pictures import names_readable, save_png
+from official_vision.presentation.pictures import names_readable, save_png
 
 _MOST_CLASSES = 12
 # More columns than pixels would hide short peaks at random.

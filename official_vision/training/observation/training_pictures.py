@@ -18,7 +18,7 @@ from official_vision.architecture.drawing.draw import draw
 from official_vision.data.input.pipeline import build_dataset
 from official_vision.data.prepare.preview import flow_colours, object_colours
 from official_vision.data.storage.index import Index
-from official_vision.pictures import names_readable
+from official_vision.presentation.pictures import names_readable
 from official_vision.specs import DataSpec
 
 _SAMPLES = 4

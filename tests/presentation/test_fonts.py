@@ -7,8 +7,8 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from official_vision import fonts
-from official_vision.pictures import names_readable, save_png
+from official_vision.presentation import fonts
+from official_vision.presentation.pictures import names_readable, save_png
 
 RUN, JUMP = "跑", "跳"  # of which the font below has the first, as a black square
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from official_vision import files
-from official_vision.fonts import boxes_allowed, families_for
+from official_vision.presentation.fonts import boxes_allowed, families_for
 
 
 @contextlib.contextmanager
