@@ -42,7 +42,7 @@ install: $(INSTALLED)
 
 # The stamp comes last, so that an interrupted installation is redone. The other mark tells that the
 # first one was interrupted, perhaps in the middle of a package: then all is made from nothing.
-$(INSTALLED): requirements.txt pyproject.toml
+$(INSTALLED): requirements.txt pyproject.toml setup.py
 	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo >&2 "error: Python 3.10 to 3.13 is needed." \
 		"Received: '$(PYTHON)'. Install Python 3.11 or name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@if test -e $(VENV)/.installing || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
