@@ -60,7 +60,7 @@ class Progress:
     ):
         """Args:
         total: steps of the whole.
-        title: says what is done.
+        title: of the work.
         unit: of steps, in the plural.
         done: steps that were taken before.
         stream: standard error by default.
@@ -163,7 +163,7 @@ def tracked(
     Args:
       items: to go through.
       total: their number.
-      title: says what is done with them.
+      title: of the work on them.
       unit: of items, in the plural.
     """
     with Progress(total, title, unit) as progress:

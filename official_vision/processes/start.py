@@ -52,7 +52,7 @@ def run_script(script: str, arguments: Sequence[str]) -> str:
 
 
 def run_function(function: Callable[..., None], *arguments: Any) -> int:
-    """Calls a function in a process of its own and waits for the end; an interrupt ends the process too.
+    """Calls a function in a separate process and waits for the end; an interrupt ends the process too.
 
     Args:
       function: at the top level of a module.

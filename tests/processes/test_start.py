@@ -1,4 +1,4 @@
-"""Programs and functions in processes of their own: how they end, and what is said of it."""
+"""Programs and functions in separate processes: their exit status and last line."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ def defined(tree: ast.AST) -> set[str]:
     return {name for name in names if is_private(name)}
 
 
-def foreign(tree: ast.AST, own: set[str]) -> Iterator[str]:
-    """Yields private names of others that a file uses, with their line; `own` are those of this package."""
+def foreign(tree: ast.AST, ours: set[str]) -> Iterator[str]:
+    """Yields private names of others that a file uses, with their line; `ours` are those of this package."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
             names = [node.attr]
@@ -66,7 +66,7 @@ def foreign(tree: ast.AST, own: set[str]) -> Iterator[str]:
         else:
             continue
         for name in names:
-            if isinstance(name, str) and is_private(name) and name not in own | DOCUMENTED:
+            if isinstance(name, str) and is_private(name) and name not in ours | DOCUMENTED:
                 yield f"line {node.lineno}: {name}"
 
 
@@ -80,9 +80,9 @@ def overridden(kind: type, tree: ast.ClassDef) -> set[str]:
 
 def test_no_private_name_of_a_library() -> None:
     # Inherited names are defined in other files of the package.
-    own = set().union(*(defined(tree) for tree in SOURCES.values()))
-    found = {str(path): list(foreign(tree, own)) for path, tree in SOURCES.items()}
-    assert {path: names for path, names in found.items() if names} == {}
+    ours = set().union(*(defined(tree) for tree in SOURCES.values()))
+    used = {str(path): list(foreign(tree, ours)) for path, tree in SOURCES.items()}
+    assert {path: names for path, names in used.items() if names} == {}
 
 
 def classes_of_libraries() -> list[tuple[str, str]]:
