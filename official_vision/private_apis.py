@@ -23,8 +23,8 @@ def gin_reads_with(
 ) -> Iterator[None]:
     """Lets gin search more folders and open files by another function, for the time of a `with` statement.
 
-    gin's public functions add folders and readers for ever, and put readers behind the usual one, which opens whatever
-    exists.
+    gin's public functions add folders and readers for ever, and put readers behind the usual one, which opens
+    whatever exists.
 
     Args:
       gin_config: the module gin.config.
