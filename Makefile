@@ -160,7 +160,7 @@ test-quick: lint $(FOOTAGE)
 	$(PYTEST) -m "not slow"
 
 lock: $(INSTALLED)
-	$(BIN)/python -m uv pip compile pyproject.toml --quiet --all-extras --universal \
+	$(BIN)/python -m uv pip compile pyproject.toml --quiet --extra all --extra dev --universal \
 		--python-version 3.10 --no-emit-index-url --no-emit-find-links --annotation-style line \
 		--custom-compile-command "make lock" --output-file requirements.txt
 

@@ -85,7 +85,14 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.layers")
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    try:
+        value = getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    except ModuleNotFoundError as error:
+        from official_vision.extras import missing
+
+        if not (line := missing(error)):
+            raise
+        raise UserError(line) from error
     globals()[name] = value
     return value
 

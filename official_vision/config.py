@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 import gin
 
-from official_vision import files, specs
+from official_vision import files, formats, packaged, specs
 from official_vision.errors import UserError, nearest
 from official_vision.private_apis import gin_reads_with
 from official_vision.specs import mistakes
@@ -46,7 +46,6 @@ _GIN_ERRORS = (
 )
 # Settings whose value None comes from the data; a run's folder records that value.
 _BY_DATA = ("num_classes", "num_object_classes", "activation", "label_rule")
-_REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Section of a configuration -> (spec class, gin scope). A scoped setting wins over an unscoped one.
 _SECTIONS: dict[str, tuple[type[specs.Spec], str]] = {
@@ -118,7 +117,7 @@ class Config:
             "versions": versions(),
             "data_fingerprints": dict(data_fingerprints or {}),
         }
-        files.write_json(Path(folder) / CONFIG_JSON, record)
+        formats.RUN.write(Path(folder) / CONFIG_JSON, record)
         files.write_text(Path(folder) / CONFIG_GIN, self.to_gin())
 
 
@@ -152,10 +151,8 @@ def read(folder: str | os.PathLike) -> Config:
     with files.damage_reported(Path(folder) / CONFIG_JSON):
         return Config(
             **{
-                section: spec_class.from_dict(record["config"].get(section, {}))
-                for section, (spec_class, scope) in _SECTIONS.items()
-                # A run of before this section had one optimizer for all.
-                if section in record["config"] or scope != "architecture"
+                section: spec_class.from_dict(record["config"][section])
+                for section, (spec_class, _) in _SECTIONS.items()
             }
         )
 
@@ -171,10 +168,7 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
         raise UserError(
             f"A run's folder holds {CONFIG_JSON}, written by tools/train.py. Received: {folder}, which has none."
         )
-    record = files.read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
-        raise UserError(f"The file must have a run's settings under 'config'. Received: {path}.")
-    return record
+    return formats.RUN.read(path, {"config": dict, "data_fingerprints": dict})
 
 
 def differences(
@@ -200,6 +194,7 @@ def differences(
 
 def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
     """Parses everything; returns the files read, included ones too, in the order of reading."""
+    gin_files = [packaged.located(file) for file in gin_files]
     for file in gin_files:
         if not os.path.isfile(file):
             raise UserError(
@@ -207,11 +202,11 @@ def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
             )
     # Gin logs an error for each folder in which an included file isn't.
     logging.disable(logging.ERROR)
-    # Included files may be named from the repository's root or from beside the file that includes them.
+    # Included files may be named from the folder that has gin_configs, or from beside the file that includes them.
     beside = [os.path.dirname(os.path.abspath(file)) for file in gin_files]
     reader = (functools.partial(_opened, Counter()), os.path.isfile)
     try:
-        with gin_reads_with(gin.config, reader, [str(_REPOSITORY), *beside]):
+        with gin_reads_with(gin.config, reader, [str(packaged.ROOT), *beside]):
             parsed = gin.parse_config_files_and_bindings(
                 list(gin_files), list(gin_bindings), finalize_config=False
             )
@@ -333,7 +328,7 @@ def _where(setting: str, gin_files: Sequence[str], gin_bindings: Sequence[str]) 
 def _path_of(file: str, gin_files: Sequence[str]) -> Path:
     """Returns the path of a file that gin reads by its search path."""
     beside = (Path(including).parent / file for including in gin_files)
-    return next(path for path in (Path(file), _REPOSITORY / file, *beside) if path.is_file())
+    return next(path for path in (Path(packaged.located(file)), *beside) if path.is_file())
 
 
 def versions() -> dict[str, str]:

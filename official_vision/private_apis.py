@@ -1,6 +1,6 @@
 """Every private name of TensorFlow, Keras, Model Garden, Orbit and gin that this package uses.
 
-No other module may use one (tests/repository/test_private_apis.py). Each function names what it needs and why no
+No other module may use one (tests/repository/test_private_names.py). Each function documents its need and why no
 public name does it; tests/test_private_apis.py fails where an upgrade takes it away. Libraries are imported inside
 the functions: modules that load no TensorFlow import this one.
 """
@@ -23,8 +23,8 @@ def gin_reads_with(
 ) -> Iterator[None]:
     """Lets gin search more folders and open files by another function, for the time of a `with` statement.
 
-    gin's public functions add folders and readers for ever, and put readers behind the usual one, which opens
-    whatever exists.
+    gin's public functions add folders and readers permanently, and put readers behind the built-in one, which
+    opens any file that exists.
 
     Args:
       gin_config: the module gin.config.
@@ -70,7 +70,7 @@ class MovingAverageHook:
     """A base in front of Keras's BatchNormalization whose moving statistics a method `update_average` updates.
 
     Synchronised batch norm, and that of inputs without height and width, compute a batch's statistics inside Keras's
-    `call`, which offers no public place to set how they are averaged. The method takes the moving statistic and the
+    `call`, which offers no public way to set how they are averaged. The method takes the moving statistic and the
     batch's, both float32 [channels], the layer's momentum, and the batch's rows where a replica may have got none
     (else None); it returns what the assignment returns.
     """
@@ -84,7 +84,7 @@ class MovingAverageHook:
 def device_memory(device_type: str) -> list[int]:
     """Returns the bytes that TensorFlow may allocate on each device of a type, e.g. GPU.
 
-    tf.config reports allocated memory, not the limit.
+    tf.config reports allocated memory, not the total.
     """
     devices = importlib.import_module("tensorflow.python.client.device_lib").list_local_devices()
     return [device.memory_limit for device in devices if device.device_type == device_type]

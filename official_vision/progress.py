@@ -60,7 +60,7 @@ class Progress:
     ):
         """Args:
         total: steps of the whole.
-        title: of the work.
+        title: names the work.
         unit: of steps, in the plural.
         done: steps that were taken before.
         stream: standard error by default.
@@ -128,7 +128,7 @@ class Progress:
         self.close()
 
     def _line(self) -> str:
-        """A line, where the last one was long enough ago; else an empty text."""
+        """Returns a line, if the last one was long enough ago; else an empty text."""
         elapsed = self._now() - self._time_at_line
         if elapsed < self._interval_sec:
             return ""
@@ -163,7 +163,7 @@ def tracked(
     Args:
       items: to go through.
       total: their number.
-      title: of the work on them.
+      title: names the work.
       unit: of items, in the plural.
     """
     with Progress(total, title, unit) as progress:

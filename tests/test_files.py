@@ -111,23 +111,6 @@ def test_json_holds_any_name_and_may_begin_with_a_mark(tmp_path):
     assert files.read_json(tmp_path / "b.json") == [1]
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("[]", "no object, but list"),
-        ("{}", "no 'step'"),
-        ('{"step": "3"}', "'step' is '3'"),
-        ('{"step": null}', "'step' is None"),
-    ],
-)
-def test_a_file_of_ours_with_another_form_is_one_line(tmp_path, content, words):
-    path = tmp_path / "a.json"
-    path.write_text(content)
-    with pytest.raises(UserError) as raised:
-        files.read_object(path, {"step": int})
-    assert f"Received: {path} ({words})" in str(raised.value)
-
-
 def test_what_breaks_over_a_file_of_ours_names_it(tmp_path):
     for broken in (lambda: {}["a"], lambda: [][0], lambda: None.x, lambda: int("x"), lambda: 1 / 0):
         with pytest.raises(UserError, match=r"^A file must have"), files.damage_reported(tmp_path):

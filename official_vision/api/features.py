@@ -93,6 +93,6 @@ def _feeder(run: Run) -> Feeder:
 
 
 def _average(run: Run, clip: dict[str, tf.Tensor], node: str) -> tf.Tensor:
-    """[frames, channels] of one clip."""
+    """Averages [frames, channels] of one clip."""
     output = run.network.endpoints(clip, training=False)[node]
     return tf.cast(tf.reduce_mean(output, axis=[1, 2]), tf.float32)

@@ -60,7 +60,7 @@ class WeightedFusion(ClipLayer):
 
 
 def _pool_ratios(shapes: Sequence[tf.TensorShape]) -> list[int]:
-    """By how much each map is pooled; 1 for all where sizes are not known."""
+    """Returns the pooling ratio of each map; 1 for all where sizes are not known."""
     if len(shapes) < 2:
         raise ValueError(f"A fusion takes two maps or more. Received: {len(shapes)}.")
     sizes = [shape[2:4] for shape in shapes]

@@ -14,7 +14,7 @@ from official_vision.modeling.ops.layer import build_inside
 
 class _Gate(ClipLayer):
     def _scaled(self, x: tf.Tensor, multipliers: tf.Tensor) -> tf.Tensor:
-        """x [batch, time, height, width, channels] by multipliers [batch * time, channels]."""
+        """Scales x [batch, time, height, width, channels] by multipliers [batch * time, channels]."""
         apart = frame_layout.split_time(multipliers, frame_layout.sizes(x)[1])
         return x * tf.cast(apart, x.dtype)[:, :, tf.newaxis, tf.newaxis]
 

@@ -20,13 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.errors import UserError
 from official_vision.metrics.scores import ClipScores
 from official_vision.specs import EvaluationSpec
-
-_FORMAT = "official_vision.scores"
-_VERSION = 1
 
 
 def write_dump(path: str | os.PathLike, scores: ClipScores, spec: EvaluationSpec) -> None:
@@ -38,8 +35,7 @@ def write_dump(path: str | os.PathLike, scores: ClipScores, spec: EvaluationSpec
       spec: how `scores` of the file are pooled.
     """
     about = {
-        "format": _FORMAT,
-        "version": _VERSION,
+        **formats.SCORES.header,
         "activation": scores.activation,
         "pooling": {name: getattr(spec, name) for name in ("pooling", "top_k", "pooled_values")},
         "provenance": dict(scores.provenance),
@@ -79,7 +75,8 @@ def read_dump(path: str | os.PathLike) -> ClipScores:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        scores = _from_arrays(arrays)
+        about = formats.SCORES.check(json.loads(str(arrays["about"])), path)
+        scores = _from_arrays(arrays, about)
     except OSError as error:
         raise UserError(
             f"The file of scores cannot be read. Received: {path} ({error.strerror or 'not an archive'})."
@@ -92,10 +89,7 @@ def read_dump(path: str | os.PathLike) -> ClipScores:
     return scores
 
 
-def _from_arrays(arrays: dict[str, np.ndarray]) -> ClipScores:
-    about: dict[str, Any] = json.loads(str(arrays["about"]))
-    if (about["format"], about["version"]) != (_FORMAT, _VERSION):
-        raise ValueError(f"format {about['format']}, version {about['version']}")
+def _from_arrays(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> ClipScores:
     scores = ClipScores(
         tuple(arrays["ids"].tolist()),
         tuple(arrays["classes"].tolist()),

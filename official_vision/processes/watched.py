@@ -20,7 +20,7 @@ from official_vision.processes.start import end, start_module
 
 # What a child sends: a kind and a value. The first comes while it is at work, then one of the others.
 _AT_WORK, _DONE, _RAISED = "at work", "done", "raised"
-_REPORT_INTERVAL_SEC = 0.2
+_TELL_INTERVAL_SEC = 0.2
 
 
 class SilentError(Exception):
@@ -145,13 +145,13 @@ def reply_of(
     Returns:
       The message about its end.
     """
-    last_report = time.monotonic()
+    last_message = time.monotonic()
 
     def on_step() -> None:
-        nonlocal last_report
-        if time.monotonic() > last_report + _REPORT_INTERVAL_SEC:
+        nonlocal last_message
+        if time.monotonic() > last_message + _TELL_INTERVAL_SEC:
             send((_AT_WORK, None))
-            last_report = time.monotonic()
+            last_message = time.monotonic()
 
     try:
         return _DONE, function(*arguments, on_step=on_step)

@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.config import Config
 from official_vision.errors import UserError, nearest
@@ -268,7 +268,7 @@ def _trained(config: Config) -> Mapping[str, Any]:
     path = Path(config.train.model_dir) / RESULT_FILE
     if not _is_finished(config, path):
         train(config)
-    result = files.read_object(path, {"step": int, "figures": dict, "best": dict})
+    result = formats.RESULT.read(path, {"step": int, "figures": dict, "best": dict})
     return {**result, "figures": with_nan(result["figures"]), "best": with_nan(result["best"])}
 
 
@@ -276,7 +276,7 @@ def _is_finished(config: Config, result: Path) -> bool:
     """Returns whether a run came to its end with exactly these settings; `train` reports what doesn't fit."""
     if (
         not result.is_file()
-        or files.read_object(result, {"step": int})["step"] != config.train.steps
+        or formats.RESULT.read(result, {"step": int})["step"] != config.train.steps
     ):
         return False
     before, now = configuration.read(result.parent).to_dict(), config.to_dict()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.config import Config
 from official_vision.errors import UserError
 
@@ -27,8 +27,6 @@ SEARCH_FOLDER = "search"
 DERIVED_FILE = "derived.json"
 WEIGHTS = "derived/weights"  # a checkpoint's path prefix
 RETRAIN_FOLDER = "retrain"
-_FORMAT = "official_vision.search"
-_VERSION = 1
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -43,10 +41,7 @@ def read_record(folder: Path) -> dict[str, Any]:
             f"A search's folder has {RECORD_FILE}, written by tools/search.py. Received: {folder}, which "
             "has none. Run the search first."
         )
-    record = files.read_object(path)
-    if record.get("format") != _FORMAT:
-        raise UserError(f'The file must say "format": "{_FORMAT}". Received: {path}.')
-    return files.read_object(path, {"config": dict, "stages": dict})
+    return formats.SEARCH.read(path, {"config": dict, "stages": dict})
 
 
 def stages_of(folder: Path) -> dict[str, Any]:
@@ -71,11 +66,9 @@ def write_stage(folder: Path, config: Config, stage: str, figures: Mapping[str, 
     earlier = STAGES[: STAGES.index(stage)]
     stages = {name: done[name] for name in earlier if name in done} | {stage: dict(figures)}
     record = {
-        "format": _FORMAT,
-        "version": _VERSION,
         "method": config.search.method,
         "config": config.to_dict(),
         "versions": configuration.versions(),
         "stages": {name: stages[name] for name in STAGES if name in stages},
     }
-    files.write_json(folder / RECORD_FILE, record)
+    formats.SEARCH.write(folder / RECORD_FILE, record)

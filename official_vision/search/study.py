@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import files, formats
 from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.search.training_process import train_in_child
@@ -185,7 +185,7 @@ def _outcome(run: Run, expected: Sequence[ExpectedPeers], failure: str) -> Outco
     if failure:
         return Outcome(run.variant.name, run.seed, failure=failure)
     path, metric = run.folder / _RESULT_FILE, run.config.train.best_metric
-    result = files.read_object(path)
+    result = formats.RESULT.read(path)
     with files.damage_reported(path):
         figures = result["figures"][metric], result["best"][metric], float(result["seconds"])
     peers = tuple(_is_chosen(run.folder, wanted) for wanted in expected)

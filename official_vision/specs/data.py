@@ -37,7 +37,7 @@ class DataSpec(Spec):
         in training where labels have times, else whole_video: evaluation judges whole videos.
       views: clips of each video at evaluation, evenly spread over its length.
       crops: square crops of each clip at evaluation, spread along the longer side; 1 is the centre.
-      damaged: effect of a damaged record or lost shard: fail, or skip (a masked row; named in the log).
+      damaged: effect of a damaged segment or lost shard: fail, or skip (clips become masked rows; named in the log).
       seed: seed of order, span, crop and every other random choice.
     """
 

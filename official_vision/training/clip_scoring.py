@@ -16,7 +16,7 @@ from official_vision import config as configuration
 from official_vision.architecture.formats import read_architecture
 from official_vision.config import Config
 from official_vision.data.input.pipeline import build_dataset, check_num_classes, read_index
-from official_vision.data.storage.damaged_records import Skipped, damage_named
+from official_vision.data.storage.damaged_segments import Skipped, damage_named
 from official_vision.data.storage.index import Index
 from official_vision.data.storage.split_comparison import preparation_differences
 from official_vision.errors import UserError

@@ -8,7 +8,7 @@ from pathlib import Path
 import orbit
 from official.core import config_definitions
 
-from official_vision import files
+from official_vision import formats
 from official_vision.errors import StoppedError
 from official_vision.metrics.figures import scalars, with_nan, without_nan
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named
@@ -159,7 +159,7 @@ class Controller(orbit.Controller):
         path, now = self._records / EVALUATED_FILE, self._step()
         if not path.is_file():
             return -1, {}
-        record = files.read_object(path, {"step": int, "figures": dict})
+        record = formats.EVALUATED.read(path, {"step": int, "figures": dict})
         if (
             record["step"] > now
         ):  # the run was killed between that evaluation and its next checkpoint
@@ -168,4 +168,4 @@ class Controller(orbit.Controller):
 
     def _note_evaluated(self, step: int, figures: Mapping[str, float]) -> None:
         record = {"step": step, "figures": without_nan(figures)}
-        files.write_json(self._records / EVALUATED_FILE, record)
+        formats.EVALUATED.write(self._records / EVALUATED_FILE, record)

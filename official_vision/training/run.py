@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from official_vision import files
+from official_vision import formats
 from official_vision.config import Config
-from official_vision.data.storage.damaged_records import damage_named
+from official_vision.data.storage.damaged_segments import damage_named
 from official_vision.errors import UserError, nearest
 from official_vision.lock import folder_locked
 from official_vision.metrics.charades_map import is_charades
@@ -99,7 +99,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
             *first_lines(config),
         ]
         figures = _until_done(job, lines, _recorder(model_dir, job, start))
-        best = with_nan(files.read_object(records / BEST_FOLDER / INFO_FILE))
+        best = with_nan(formats.BEST_CHECKPOINT.read(records / BEST_FOLDER / INFO_FILE))
         seconds, metric = time.monotonic() - started, config.train.best_metric
         result = folder.TrainingResult(config.train.steps, figures, best, seconds, metric)
         if not (start.is_done and (records / folder.RESULT_FILE).is_file()):

@@ -16,7 +16,7 @@ from official_vision.architecture.cost.connection_cost import ConnectionCosts, c
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.input.pipeline import build_dataset
-from official_vision.data.storage.damaged_records import Skipped
+from official_vision.data.storage.damaged_segments import Skipped
 from official_vision.data.storage.index import Index
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
@@ -154,7 +154,7 @@ class VideoTask(base_task.Task):
         return batches
 
     def tell_skipped(self) -> None:
-        """Notes the damaged records that were skipped since the last call."""
+        """Notes the damaged segments that were skipped since the last call."""
         for skipped in self._skipped.values():
             for line in skipped.news():
                 self._note(line)

@@ -190,7 +190,7 @@ def test_help_suffices():
 def test_the_report_needs_no_tensorflow():
     code = (
         "import sys\n"
-        "import tools.inspect_network, official_vision.training.cost_setting\n"
+        "import official_vision.commands.inspect, official_vision.training.cost_setting\n"
         "print(sorted({'tensorflow', 'matplotlib', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run(

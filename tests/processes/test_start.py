@@ -1,4 +1,4 @@
-"""Programs and functions in separate processes: their exit status and last line."""
+"""Programs and functions in separate processes: their ends, and the messages about them."""
 
 from __future__ import annotations
 

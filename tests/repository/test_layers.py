@@ -14,22 +14,35 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "official_vision"
 
-_BASE = {"errors", "files", "interruption", "names", "plain", "private_apis", "progress"}
+_BASE = {
+    "errors",
+    "files",
+    "formats",
+    "interruption",
+    "names",
+    "packaged",
+    "plain",
+    "private_apis",
+    "progress",
+}
 _FACTS = _BASE | {"architecture", "specs"}
 _TOOLS = {"processes", "presentation"}
 # A folder or file of the package -> what of the package it may import beside itself.
 MAY_IMPORT = {
     # And, for type checkers alone, whatever it offers.
-    "__init__": {"errors", "api", "layers", "specs"},
+    "__init__": {"errors", "extras", "api", "layers", "specs"},
     "errors": set(),
     "plain": set(),
+    "packaged": set(),
+    "extras": set(),
     "private_apis": set(),
     "progress": set(),
     "interruption": set(),
     "files": {"errors", "interruption"},
+    "formats": {"errors", "files"},
     "lock": {"errors"},
     "names": {"errors"},
-    "cli": _BASE | {"specs"},
+    "cli": _BASE | {"specs", "extras"},
     "presentation": _BASE,
     "processes": {"errors"},
     "specs": _BASE,
@@ -44,6 +57,10 @@ MAY_IMPORT = {
     "search": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
     "layers": {"modeling", "specs"},
     "api": _FACTS | {"config", "data", "modeling", "training", "serving", "metrics"},
+    "commands": _FACTS
+    | _TOOLS
+    | {"lock", "metrics", "modeling", "data", "config", "training", "search", "serving"}
+    | {"benchmark", "conversion", "cli", "__init__", "__version__"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
 WITHOUT_TENSORFLOW = (
@@ -51,6 +68,7 @@ WITHOUT_TENSORFLOW = (
     "lock",
     "interruption",
     "files",
+    "formats",
     "names",
     "plain",
     "private_apis",

@@ -81,8 +81,8 @@ def overridden(kind: type, tree: ast.ClassDef) -> set[str]:
 def test_no_private_name_of_a_library() -> None:
     # Inherited names are defined in other files of the package.
     ours = set().union(*(defined(tree) for tree in SOURCES.values()))
-    used = {str(path): list(foreign(tree, ours)) for path, tree in SOURCES.items()}
-    assert {path: names for path, names in used.items() if names} == {}
+    names_of_others = {str(path): list(foreign(tree, ours)) for path, tree in SOURCES.items()}
+    assert {path: names for path, names in names_of_others.items() if names} == {}
 
 
 def classes_of_libraries() -> list[tuple[str, str]]:

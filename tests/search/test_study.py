@@ -1,11 +1,11 @@
 """Studies: variants and seeds laid out, failures isolated, finished runs taken as they are."""
 
-import json
 import statistics
 from pathlib import Path
 
 import pytest
 
+from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.search import study, study_report
 from official_vision.search.study import ExpectedPeers, Outcome, Variant
@@ -81,9 +81,8 @@ def test_a_failed_run_stops_no_other_and_finished_ones_stay(tmp_path, monkeypatc
         best = {"mAP": 1.0}
         folder = Path(config.train.model_dir)
         folder.mkdir(parents=True)
-        (folder / "result.json").write_text(
-            json.dumps({"figures": figures, "best": best, "seconds": 1.5})
-        )
+        result = {"figures": figures, "best": best, "seconds": 1.5}
+        formats.RESULT.write(folder / "result.json", result)
         return ""
 
     monkeypatch.setattr(study, "train_in_child", child)

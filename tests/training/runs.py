@@ -12,9 +12,8 @@ from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.config import Config
 from official_vision.data.optical_flow import quantise
-from official_vision.data.storage.frame_table import describe_shard
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.shard import StoredVideo
+from official_vision.data.storage.shard_writer import SEGMENT_FRAMES, StoredVideo
 from official_vision.specs import (
     DataSpec,
     EvaluationSpec,
@@ -67,14 +66,14 @@ def write_split(
         labels = [(scene, classes[scene], -1.0, -1.0)]
         bound = (bounds or {}).get(number, 20.0)
         videos.append(StoredVideo(f"v{number}", number, 25.0, labels, bound, frames))
-    write_shard(shard, videos)
-    entry = describe_shard(shard)
+    entry = write_shard(shard, videos)
     ids = tuple(f"v{number}" for number in range(len(scenes)))
     index = Index(
         folder.name,
         tuple(classes),
         tuple(streams),
         (entry,),
+        SEGMENT_FRAMES,
         ids,
         "dis",
         20.0,

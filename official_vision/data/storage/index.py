@@ -10,53 +10,44 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.errors import UserError
 
 INDEX_FILE = "index.json"
 SHARD_SUFFIX = ".tfrecord"
-_FORMAT = "official_vision.shards"
-_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class RecordFile:
-    """A file of records: its name, size in bytes, SHA-256, and the byte at which each record begins."""
+class ShardEntry:
+    """One shard, and where the segments of its videos lie (data/storage/segments.py).
+
+    Attributes:
+      file: its name.
+      bytes: its size.
+      sha256: of its content.
+      offsets: the byte at which each segment begins.
+      frames: of each video.
+    """
 
     file: str
     bytes: int
     sha256: str
     offsets: tuple[int, ...]
+    frames: tuple[int, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "offsets", tuple(self.offsets))
+        object.__setattr__(self, "frames", tuple(self.frames))
+
+    @property
+    def count(self) -> int:
+        """Returns the number of videos in the shard."""
+        return len(self.frames)
 
     def size_in(self, folder: str | os.PathLike) -> int | None:
         """Returns the bytes that the file has in a folder now, which should be `bytes`; None where there is none."""
         path = Path(folder) / self.file
         return path.stat().st_size if path.is_file() else None
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardEntry(RecordFile):
-    """One shard, its number of records, and its frame table (data/storage/frame_table.py)."""
-
-    count: int
-    frames: RecordFile
-
-    @property
-    def files(self) -> tuple[RecordFile, RecordFile]:
-        """Returns the files of the shard and its table."""
-        return self, self.frames
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ShardEntry:
-        """Builds an entry from the values of `dataclasses.asdict`.
-
-        Raises:
-          KeyError, TypeError: it gave others.
-        """
-        return cls(**{**values, "frames": RecordFile(**values["frames"])})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +93,8 @@ class Index:
       classes: names in the order of the label indices.
       streams: rgb, flow, objects: those that are stored.
       shards: the files, in order.
-      videos: ids in the order of the records.
+      segment_frames: frames of every segment but a video's last.
+      videos: ids in the order in which they lie in the shards.
       flow_method, flow_bound: the flow's method, and its greatest stored displacement in pixels.
       object_classes: names of the object ids.
       settings: of preparation.
@@ -117,6 +109,7 @@ class Index:
     classes: tuple[str, ...]
     streams: tuple[str, ...]
     shards: tuple[ShardEntry, ...]
+    segment_frames: int
     videos: tuple[str, ...]
     flow_method: str
     flow_bound: float
@@ -130,7 +123,7 @@ class Index:
 
     @property
     def num_videos(self) -> int:
-        """Returns the number of records in all shards."""
+        """Returns the number of videos in all shards."""
         return sum(shard.count for shard in self.shards)
 
     @property
@@ -150,7 +143,7 @@ class Index:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the index as JSON values."""
-        return {"format": _FORMAT, "version": _VERSION, **dataclasses.asdict(self)}
+        return {**formats.SHARDS.header, **dataclasses.asdict(self)}
 
     def without_records(self) -> Index:
         """Returns the index without its lists of videos."""
@@ -165,8 +158,8 @@ class Index:
           damaged_is_fatal: refuse a split whose shards are not those of the index.
 
         Raises:
-          UserError: the folder is no prepared split; or a shard or its table is missing, has another
-            size than when it was written, or is not in the index.
+          UserError: the folder is no prepared split; or a shard is missing, has another size than when it
+            was written, or is not in the index.
         """
         path = Path(folder) / INDEX_FILE
         if not path.is_file():
@@ -177,8 +170,7 @@ class Index:
         index = cls.from_dict(files.read_json(path), path)
         if damaged_is_fatal:
             for shard in index.shards:
-                for file in shard.files:
-                    _check_file(Path(folder), file)
+                _check_file(Path(folder), shard)
             _check_no_other_shards(Path(folder), index)
         return index
 
@@ -193,11 +185,9 @@ class Index:
         Raises:
           UserError: they are no index, or one of another version.
         """
-        try:
-            values = dict(values)
-            if (values.pop("format"), values.pop("version")) != (_FORMAT, _VERSION):
-                raise KeyError("format")
-            values["shards"] = tuple(ShardEntry.from_dict(entry) for entry in values["shards"])
+        values = formats.SHARDS.check(values, path)
+        with files.damage_reported(path):
+            values["shards"] = tuple(ShardEntry(**entry) for entry in values["shards"])
             for shard in values["shards"]:
                 _check_beside(path, shard)
             values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
@@ -206,11 +196,6 @@ class Index:
             for name in ("classes", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
             return cls(**values)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"The file must be an index of format {_FORMAT}, version {_VERSION}. Received: {path} ({error!r}). "
-                "Prepare the data again."
-            ) from error
 
 
 def _place_of(folder: str | os.PathLike) -> str:
@@ -220,12 +205,11 @@ def _place_of(folder: str | os.PathLike) -> str:
 
 def _check_beside(path: Path, shard: ShardEntry) -> None:
     """Refuses an index that names files of other folders."""
-    for file in shard.files:
-        if file.file != Path(file.file).name:
-            raise UserError(
-                f"An index must name files beside it. Received: {path}, which names {file.file!r}. "
-                "Prepare the data again."
-            )
+    if shard.file != Path(shard.file).name:
+        raise UserError(
+            f"An index must name files beside it. Received: {path}, which names {shard.file!r}. "
+            "Prepare the data again."
+        )
 
 
 def _splits_in(folder: str | os.PathLike) -> str:
@@ -233,7 +217,7 @@ def _splits_in(folder: str | os.PathLike) -> str:
     return f"Splits there: {', '.join(splits)}." if splits else "Prepare the data first."
 
 
-def _check_file(folder: Path, entry: RecordFile) -> None:
+def _check_file(folder: Path, entry: ShardEntry) -> None:
     size = entry.size_in(folder)
     if size != entry.bytes:
         received = "no such file" if size is None else f"{size} bytes"

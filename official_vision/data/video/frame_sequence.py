@@ -96,7 +96,7 @@ class FrameSequence:
         yield dataclasses.replace(waiting, duration_sec=self.last_sec)
 
     def _checked(self) -> Iterator[tuple[float, np.ndarray]]:
-        """The pairs, of which times begin at 0, as a file's do."""
+        """Yields the pairs, of which times begin at 0, as a file's do."""
         first = None
         for item in self.frames:
             try:

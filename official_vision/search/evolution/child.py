@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
@@ -68,7 +68,7 @@ def evaluate(config: Config, candidate: Candidate) -> Outcome:
     cost = cost_figures(candidate.architecture, setting_of(config.model, config.validation_data))
     learned = learned_connectivity(folder, "latest")
     last = find_checkpoint(folder, "latest")
-    figures = files.read_object(folder / RESULT_FILE, {"figures": dict})["figures"]
+    figures = formats.RESULT.read(folder / RESULT_FILE, {"figures": dict})["figures"]
     with files.damage_reported(folder / RESULT_FILE):
         figure = figures[config.train.best_metric]
     return Outcome(

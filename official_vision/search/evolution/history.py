@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from official_vision import formats
 from official_vision.errors import UserError
-from official_vision.files import read_object, write_json
 
 POPULATION_FILE = "population.jsonl"
 SETTINGS_FILE = "evolution.json"
@@ -22,7 +22,7 @@ def keep_settings(folder: Path, settings: dict[str, Any]) -> None:
     """
     path = folder / SETTINGS_FILE
     if not path.exists():
-        write_json(path, settings)
+        formats.EVOLUTION.write(path, settings)
         return
     begun = read_settings(folder)
     names = sorted(n for n in {*begun, *settings} if begun.get(n) != settings.get(n))
@@ -36,7 +36,7 @@ def keep_settings(folder: Path, settings: dict[str, Any]) -> None:
 
 def read_settings(folder: Path) -> dict[str, Any]:
     """Returns the settings that an evolution depends on, as recorded at its start."""
-    return read_object(folder / SETTINGS_FILE)
+    return formats.EVOLUTION.read(folder / SETTINGS_FILE)
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

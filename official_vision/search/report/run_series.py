@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.architecture.connections.connectivity import Learned
 from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.formats import read_architecture
@@ -151,7 +151,7 @@ def _curves(folder: Path, config: Config, missing: list[str]) -> dict[str, Any] 
         missing.append(f"Loss and accuracy over the steps: the folder has no {HISTORY_FILE} yet.")
         return None
     best_path = folder / BEST_EVALUATION_FILE
-    best = files.read_object(best_path, BEST_FIELDS) if best_path.is_file() else None
+    best = formats.BEST_EVALUATION.read(best_path, BEST_FIELDS) if best_path.is_file() else None
     summary = summarise(records, best, config)
     known = {name for entry in summary["evaluations"] for name in entry}
     return {

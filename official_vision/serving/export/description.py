@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec, PrepareSpec
 
@@ -22,7 +22,6 @@ MODEL_FILE = "model.json"
 DEFAULT_SIGNATURE, STREAMS_SIGNATURE = "serving_default", "streams"
 LABELS_FILE = "labels.txt"
 _PREPARATION = ("short_side", "fps", "flow", "flow_bound", "objects")
-# With a default, so that files exported before these were settings are still read.
 _OBJECTS = tuple(f.name for f in dataclasses.fields(PrepareSpec) if f.name.startswith("object_"))
 _CLIP = ("frames", "frame_stride", "size", "short_video")
 
@@ -53,10 +52,10 @@ class Description:
       streams: rgb, flow, objects: those that are fed.
       preparation: short side, frame rate, flow and objects of the training data.
       clip: frames, step, size and filling of the clips that it was evaluated on.
-      nodes: each node's name, for people; empty in files without them.
+      nodes: each node's name, for people; empty where it describes a run.
       gates: of the network, likewise.
       stem_share: of a clip's arithmetic, in [0, 1], that those stems do whose output overlapping windows
-        don't share; None in those files.
+        don't share; None where it describes a run.
       shared_stems: outputs of the others, by the names of `stem_name`.
     """
 
@@ -102,10 +101,7 @@ def feeding_to_dict(preparation: Mapping[str, Any], clip: DataSpec) -> dict[str,
     """Returns the part of model.json that `read_description` reads back into specs."""
     settings = clip.to_dict()
     return {
-        "preparation": {
-            **{name: preparation[name] for name in _PREPARATION},
-            **{name: preparation[name] for name in _OBJECTS if name in preparation},
-        },
+        "preparation": {name: preparation[name] for name in (*_PREPARATION, *_OBJECTS)},
         "clip": {name: settings[name] for name in _CLIP},
     }
 
@@ -134,13 +130,15 @@ def read_description(folder: Path) -> Description:
       UserError: it is missing, is not JSON or lacks a setting.
     """
     path = folder / ASSETS_FOLDER / MODEL_FILE
-    values = files.read_json(path)
-    try:
-        return _described(values)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"The file must describe an exported network. Received: {path} ({error!r}). Export again."
-        ) from error
+    values = formats.EXPORTED_MODEL.read(path)
+    with files.damage_reported(path):
+        return dataclasses.replace(
+            _description(values),
+            nodes=tuple(values["nodes"]),
+            gates=tuple(gates_from_list(values["gates"])),
+            stem_share=values["stem_share"],
+            shared_stems=tuple(values["shared_stems"]),
+        )
 
 
 def description_of_run(
@@ -151,23 +149,18 @@ def description_of_run(
 ) -> Description:
     """Returns the description that an export of a run would have: arguments as in Description and feeding_to_dict."""
     feeding = feeding_to_dict(preparation, clip)
-    return _described({"labels": labels, "streams": streams, **feeding})
+    return _description({"labels": labels, "streams": streams, **feeding})
 
 
-def _described(values: Mapping[str, Any]) -> Description:
+def _description(values: Mapping[str, Any]) -> Description:
     return Description(
         tuple(values["labels"]),
         tuple(values["streams"]),
         preparation_of(values["preparation"]),
         DataSpec(**{name: values["clip"][name] for name in _CLIP}),
-        tuple(values.get("nodes", ())),
-        tuple(gates_from_list(values.get("gates", []))),
-        values.get("stem_share"),
-        tuple(values.get("shared_stems", ())),
     )
 
 
 def preparation_of(values: Mapping[str, Any]) -> PrepareSpec:
     """Returns how videos are prepared for a network: the settings of its training data that prediction follows."""
-    needed = {name: values[name] for name in _PREPARATION}
-    return PrepareSpec(**needed, **{name: values[name] for name in _OBJECTS if name in values})
+    return PrepareSpec(**{name: values[name] for name in (*_PREPARATION, *_OBJECTS)})

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_vision import files
+from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.modeling.inputs import input_signature
 from official_vision.serving.explain.gate_openings import GateValues, with_values
@@ -220,7 +220,7 @@ def _check_shapes(
 def _refuses_xnnpack(path: Path) -> bool:
     """Returns whether export found that the file crashes with TFLite's fast kernels."""
     report = path.parent / "parity.json"
-    notes = files.read_object(report).get("notes", []) if report.is_file() else []
+    notes = formats.PARITY.read(report, {"notes": list})["notes"] if report.is_file() else []
     return any(str(note).startswith(f"{path.name} runs without XNNPACK") for note in notes)
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from official_vision.data.input import clip_span as span
 from official_vision.data.input.clip import decode_clip, frame_size, num_frames
 from official_vision.data.input.geometry import crop_and_resize, evaluation_box
-from official_vision.data.storage.damaged_records import or_blank
+from official_vision.data.storage.damaged_segments import or_blank
 from official_vision.data.storage.shard import ENCODED_KEYS, encoded_size, parse
 from official_vision.modeling.inputs import input_signature
 from official_vision.serving.export.request_checks import checked_encoded

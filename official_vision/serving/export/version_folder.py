@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import files, formats
 from official_vision.architecture.cost.network_cost import estimate, total
 from official_vision.architecture.formats import to_json
 from official_vision.data.storage.index import Index
@@ -143,7 +143,7 @@ def _exported(
         for format_name in options.tflite:
             parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
         figures = {name: figures_of_file.to_dict() for name, figures_of_file in parities.items()}
-        files.write_json(partial / PARITY_FILE, {"files": figures, "notes": notes})
+        formats.PARITY.write(partial / PARITY_FILE, {"files": figures, "notes": notes})
     return Exported(path, parities, tuple(notes))
 
 
@@ -258,7 +258,7 @@ class _Export:
 
     def saved_model(self, folder: Path) -> Parity:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
-        files.write_json(described, describe(self.trained, self.index, self.network))
+        formats.EXPORTED_MODEL.write(described, describe(self.trained, self.index, self.network))
         files.write_text(labels, "".join(f"{name}\n" for name in self.index.classes))
         network, precision = self.network, self.options.precision
         if precision != "float32":

@@ -9,7 +9,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.data.video import VideoError
 from official_vision.errors import UserError
 from official_vision.names import shown
@@ -96,7 +96,11 @@ def _done(job: Job) -> str:
 def _as_json(request: dict[str, Any], prediction: dict[str, Any]) -> str:
     """Writes indented JSON, but the scores over time on one line, since each number would have a line."""
     mark = uuid.uuid4().hex
-    content = {"request": request, "prediction": {**prediction, _SERIES: mark}}
+    content = {
+        **formats.PREDICTION.header,
+        "request": request,
+        "prediction": {**prediction, _SERIES: mark},
+    }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     series = json.dumps(prediction[_SERIES], ensure_ascii=False, allow_nan=False)
     return text.replace(f'"{mark}"', series)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.data.video.video_files import SUFFIXES, content_of, is_video
 from official_vision.errors import UserError
 from official_vision.names import existing_path, file_stem
@@ -38,8 +38,11 @@ class Outputs:
         others = (path for path in (self.timeline, self.overlay) if path is not None)
         if not all(path.is_file() for path in others):
             return False
-        content = self._content()
-        return content.get("request") == dict(request) and "prediction" in content
+        try:
+            content = formats.PREDICTION.read(self.json, {"request": dict, "prediction": dict})
+        except UserError:  # none, of another version, or damaged: the video is classified again
+            return False
+        return content["request"] == dict(request)
 
     def check_replaceable(self) -> None:
         """Refuses to replace a JSON file of another origin: annotations often have their video's name.
@@ -73,7 +76,7 @@ def write_all(path: str | os.PathLike, outputs: Sequence[Outputs]) -> None:
         open(partial, "w", encoding="utf-8", errors="backslashreplace") as file,
     ):
         for number, files_of_video in enumerate(outputs):
-            prediction = files.read_json(files_of_video.json)["prediction"]
+            prediction = formats.PREDICTION.read(files_of_video.json)["prediction"]
             file.write("[\n" if number == 0 else ",\n")
             file.write(json.dumps(prediction, ensure_ascii=False, allow_nan=False))
         file.write("\n]\n" if outputs else "[]\n")

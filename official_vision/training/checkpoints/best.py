@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from official_vision import files
+from official_vision import formats
 from official_vision.metrics.figures import scalars, with_nan, without_nan
 
 INFO_FILE = "info.json"  # Model Garden's name
@@ -47,7 +47,7 @@ class BestExporter:
             )
         self._manager.save(checkpoint_number=int(global_step))
         self.best_ckpt_logs = figures
-        files.write_json(self._folder / INFO_FILE, without_nan(figures))
+        formats.BEST_CHECKPOINT.write(self._folder / INFO_FILE, without_nan(figures))
         return True
 
     def _is_best(self, figures: Mapping[str, float]) -> bool:
@@ -64,4 +64,6 @@ class BestExporter:
         number = (int, float, type(None))
         if not path.is_file():
             return None
-        return with_nan(files.read_object(path, {STEP_KEY: number, self._metric: number}))
+        return with_nan(
+            formats.BEST_CHECKPOINT.read(path, {STEP_KEY: number, self._metric: number})
+        )

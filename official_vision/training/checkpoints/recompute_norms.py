@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.lock import folder_locked
 from official_vision.metrics.figures import without_nan
 from official_vision.training.checkpoints.best import INFO_FILE
@@ -85,11 +85,11 @@ def _figures(trained: Trained) -> dict[str, float]:
 def _tell_in_records(model_dir: Path, which: str, figures: Mapping[str, float]) -> None:
     info, result = model_dir / BEST_FOLDER / INFO_FILE, model_dir / RESULT_FILE
     if which == "best" and info.is_file():
-        files.write_json(info, _with(files.read_object(info), figures))
+        formats.BEST_CHECKPOINT.write(info, _with(formats.BEST_CHECKPOINT.read(info), figures))
     if which in _IN_RESULT and result.is_file():
         name = _IN_RESULT[which]
-        record = files.read_object(result, {name: dict})
-        files.write_json(result, {**record, name: _with(record[name], figures)})
+        record = formats.RESULT.read(result, {name: dict})
+        formats.RESULT.write(result, {**record, name: _with(record[name], figures)})
 
 
 def _with(recorded: Mapping[str, float], figures: Mapping[str, float]) -> dict[str, float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import formats
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.figures import without_nan
 from official_vision.training.observation.jsonlines import JsonLines
@@ -67,7 +67,9 @@ class History:
         value = record.get(self._metric)
         if value is not None and (self._best is None or self._sign * value > self._best):
             self._best = self._sign * value
-            files.write_json(self._folder / BEST_EVALUATION_FILE, self._in_full(evaluation))
+            formats.BEST_EVALUATION.write(
+                self._folder / BEST_EVALUATION_FILE, self._in_full(evaluation)
+            )
 
     def close(self) -> None:
         """Records the time since the last line."""

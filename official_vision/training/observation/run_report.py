@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.config import Config
 from official_vision.training.observation.first_lines import rate_line
 from official_vision.training.observation.history import (
@@ -33,7 +33,7 @@ def write_report(folder: Path, config: Config) -> None:
     if not any(record["kind"] == "loop" for record in records):
         return
     best_path = folder / BEST_EVALUATION_FILE
-    best = files.read_object(best_path, BEST_FIELDS) if best_path.is_file() else None
+    best = formats.BEST_EVALUATION.read(best_path, BEST_FIELDS) if best_path.is_file() else None
     summary = summarise(records, best, config)
     files.write_json(folder / SUMMARY_FILE, summary)
     if config.train.pictures:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from official_vision import files
+from official_vision import files, formats
 
 SKIPPED_FILE = "skipped.json"
+_BATCHES = "batches"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,14 +34,17 @@ class SkippedBatch:
 def read_skipped(model_dir: Path) -> list[SkippedBatch]:
     """Reads the batches that a run skips, in the order in which they broke it."""
     path = model_dir / SKIPPED_FILE
-    rows = files.read_json(path) if path.is_file() else []
+    if not path.is_file():
+        return []
+    rows = formats.SKIPPED_BATCHES.read(path, {_BATCHES: list})[_BATCHES]
     with files.damage_reported(path):
         return [SkippedBatch(**{**row, "videos": tuple(row["videos"])}) for row in rows]
 
 
 def write_skipped(model_dir: Path, skipped: Sequence[SkippedBatch]) -> None:
     """Writes skipped.json."""
-    files.write_json(model_dir / SKIPPED_FILE, [dataclasses.asdict(row) for row in skipped])
+    rows = [dataclasses.asdict(row) for row in skipped]
+    formats.SKIPPED_BATCHES.write(model_dir / SKIPPED_FILE, {_BATCHES: rows})
 
 
 def batch_after(steps: int, skipped: Sequence[SkippedBatch]) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.architecture.formats import read_architecture, save_architecture, to_json
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
@@ -30,6 +30,7 @@ from official_vision.training.run_folder.setting_changes import changes_between
 LOG_FILE = "train.log"
 RESULT_FILE = "result.json"  # its presence shows that the run has ended
 CHANGES_FILE = "changes.json"  # settings that changed on the way, and from which step
+_RESUMED = "resumed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,9 +129,9 @@ def note_changes(model_dir: Path, start: Start) -> None:
     if not start.changes:
         return
     path = model_dir / CHANGES_FILE
-    before = files.read_json(path) if path.is_file() else []
-    before = before if isinstance(before, list) else [before]
-    files.write_json(path, [*before, {"step": start.step, "changes": list(start.changes)}])
+    before = formats.CHANGES.read(path, {_RESUMED: list})[_RESUMED] if path.is_file() else []
+    resumed = {"step": start.step, "changes": list(start.changes)}
+    formats.CHANGES.write(path, {_RESUMED: [*before, resumed]})
 
 
 def _unused(changes: Sequence[str]) -> list[str]:
@@ -199,4 +200,4 @@ def records_of(model_dir: Path, is_chief: bool) -> Iterator[Path]:
 
 def write_result(model_dir: Path, result: TrainingResult) -> None:
     """Writes result.json; figures that are not a number become null."""
-    files.write_json(model_dir / RESULT_FILE, without_nan(dataclasses.asdict(result)))
+    formats.RESULT.write(model_dir / RESULT_FILE, without_nan(dataclasses.asdict(result)))

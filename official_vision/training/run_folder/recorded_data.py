@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.config import Config
 from official_vision.data.storage.index import INDEX_FILE, Index
 from official_vision.errors import UserError
@@ -36,7 +36,7 @@ def write_run_data(model_dir: Path, config: Config, indexes: Mapping[str, Index]
         name: {_PATH: os.path.abspath(paths[name]), _INDEX: index.without_records().to_dict()}
         for name, index in indexes.items()
     }
-    files.write_json(model_dir / DATA_FILE, record)
+    formats.RUN_DATA.write(model_dir / DATA_FILE, record)
 
 
 def read_run_data(model_dir: str | os.PathLike) -> dict[str, RunData]:
@@ -48,17 +48,12 @@ def read_run_data(model_dir: str | os.PathLike) -> dict[str, RunData]:
     path = Path(model_dir) / DATA_FILE
     if not path.is_file():
         return {}
-    record = files.read_json(path)
-    try:
+    record = formats.RUN_DATA.read(path)
+    with files.damage_reported(path):
         return {
             name: RunData(str(entry[_PATH]), Index.from_dict(entry[_INDEX], path))
             for name, entry in record.items()
         }
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UserError(
-            f"The file must name the data that a run was trained on. Received: {path} ({error!r}). "
-            "Delete it, and give --data."
-        ) from error
 
 
 def located(path: str, data: RunData | None) -> str:

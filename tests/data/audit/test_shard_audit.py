@@ -44,7 +44,7 @@ def test_streams_of_unequal_length_are_named_with_their_lengths(look):
         return videos
 
     named = look(shorten)[1]()
-    text = "the streams of its record have different numbers of frames: {} of rgb, {} of flow, {} of objects"
+    text = "the streams of its segments have different numbers of frames: {} of rgb, {} of flow, {} of objects"
     assert named == [
         Finding("frame_count", "v1", text.format(8, 7, 8)),
         Finding("frame_count", "v2", text.format(8, 8, 2)),

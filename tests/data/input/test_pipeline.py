@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from official_vision.data.input.pipeline import build_dataset, read_index
 from official_vision.data.optical_flow import quantise
-from official_vision.data.storage.shard import StoredVideo
+from official_vision.data.storage.shard_writer import StoredVideo
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec
 

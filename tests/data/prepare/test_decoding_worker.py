@@ -22,9 +22,9 @@ from official_vision.data.prepare.decoding_worker import (
     WorkerStoppedError,
 )
 from official_vision.data.storage.frame_encoding import encode_video
+from official_vision.data.storage.frame_file import read_frames
 from official_vision.processes import watched
 from official_vision.specs import PrepareSpec
-from tests.data.records import frames_in
 from tests.liveness import alive
 
 ROW = VideoRow("id", "carphone_pristine.mp4", "train", (), 0.0, 0.2)
@@ -45,12 +45,12 @@ def worker():
 
 def encoded(worker, spec, folder):
     video = worker.encode(ROW, spec, folder)
-    return {**video._asdict(), "frames": frames_in(video.frames)}
+    return {**video._asdict(), "frames": list(read_frames(video.frames))}
 
 
 def expected(spec, folder):
     video = encode_video(ROW, spec, folder)
-    return {**video._asdict(), "frames": frames_in(video.frames)}
+    return {**video._asdict(), "frames": list(read_frames(video.frames))}
 
 
 def while_decoding(worker, action):

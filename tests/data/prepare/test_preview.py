@@ -69,9 +69,9 @@ def test_the_legend_names_what_is_shown_the_commonest_first(make_split, stored_v
     frames = [np.full((4, 4), 1, np.uint8), np.zeros((4, 4), np.uint8)]
     frames[0][0] = 200
     encoded = [cv2.imencode(".png", image)[1].tobytes() for image in frames]
-    record = {"rgb": encoded, "objects": encoded, "flow_bound": 20.0}
+    one, other = ({"rgb": [e], "objects": [e], "flow_bound": 20.0} for e in encoded)
     index = dataclasses.replace(index, object_classes=("none", "person"))
-    keys = preview._legend([preview._decoded(record, ("rgb", "objects"), [0, 0, 0, 1])], index)
+    keys = preview._legend([preview._decoded([one, one, one, other], ("rgb", "objects"))], index)
     # Four columns: frames 0, 0, 0 and 1 of two.
     assert [key.get_label() for key in keys] == ["person", "none", "id 200"]
     expected = object_colours(np.uint8([[1, 0, 200]]))[0] / 255

@@ -1,11 +1,10 @@
 """SavedModels and TFLite files behind one callable."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.serving.export.exported_model import load_exported_model
 from official_vision.serving.predict.options import PredictOptions
@@ -81,7 +80,8 @@ def test_a_whole_video_by_a_tflite_file(lite, known_scores, brightening):
 
 def test_a_file_that_crashes_with_xnnpack_runs_without(lite):
     report = lite.parent / "parity.json"
-    report.write_text(json.dumps({"notes": [f"{lite.name} runs without XNNPACK only, slower"]}))
+    notes = [f"{lite.name} runs without XNNPACK only, slower"]
+    formats.PARITY.write(report, {"notes": notes})
     try:
         assert load_exported_model(lite)(**clips(1))["scores"].shape == (1, 4)
     finally:

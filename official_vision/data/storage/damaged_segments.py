@@ -1,6 +1,6 @@
-"""Damaged records: named where they end a run, counted where they are passed over.
+"""Damaged segments: named where they end a run, counted where they are passed over.
 
-A record that can't be read, or whose clip can't be decoded, becomes a masked row of its batch. So
+A clip of which a segment can't be read, or a frame can't be decoded, becomes a masked row of its batch. So
 order, steps and the number of batches stay what they would have been.
 """
 
@@ -9,23 +9,22 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from official_vision.data.storage.frame_table import FrameTable, frame_table
-from official_vision.data.storage.index import Index
-from official_vision.data.storage.records import is_cut_short
+from official_vision.data.storage.index import INDEX_FILE, Index
+from official_vision.data.storage.segments import Segments, is_cut_short, read_records, segments_of
 from official_vision.data.storage.shard import decode_frame, parse
 from official_vision.errors import UserError
 
-_MARK = "damaged record of"
+_MARK = "damaged segment of"
 
 
 class Skipped:
-    """The records of one split that were passed over; training can meet a record many times."""
+    """The videos of one split of which clips were passed over; training can meet a video many times."""
 
     def __init__(self, folder: str | os.PathLike, index: Index):
         """Args:
@@ -38,22 +37,19 @@ class Skipped:
         self._reported: set[int] = set()
 
     def note(self, positions: Iterable[int]) -> None:
-        """Remembers records by their positions."""
+        """Remembers videos by their positions."""
         self.positions.update(map(int, positions))
 
     def news(self) -> list[str]:
-        """Returns a line for each record since the last call, with the reason, then one with the count."""
+        """Returns a line for each video since the last call, with the reason, then one with the count."""
         fresh = sorted(self.positions - self._reported)
         if not fresh:
             return []
         self._reported |= set(fresh)
-        table = frame_table(self._folder, self._index, self._index.streams)
-        lines = [
-            f"skipped {_described(table, self._index, position, diagnose(table, self._index, position))}"
-            for position in fresh
-        ]
-        count = f"{len(self._reported)} of {self._index.num_videos} records"
-        return [*lines, f"skipped {count} of {self._folder} so far"]
+        segments = segments_of(self._folder, self._index)
+        lines = [f"skipped {diagnose(segments, self._index, position)}" for position in fresh]
+        count = f"{len(self._reported)} of {self._index.num_videos} videos"
+        return [*lines, f"skipped clips of {count} of {self._folder} so far"]
 
 
 def or_blank(make: Callable[[], Any]) -> Any:
@@ -105,13 +101,13 @@ def rows_or_blank(make: Callable[..., Any], count: int, *columns: tf.Tensor) -> 
 def report_damage(
     damaged: tf.Tensor, positions: tf.Tensor, folder: str, skipped: Skipped | None
 ) -> None:
-    """Raises or counts damaged records; called in a graph for all records that were read.
+    """Raises or counts damaged clips; called in a graph for all clips that were read.
 
     Args:
-      damaged: bool [records]; nothing happens to the others.
-      positions: of the records, int64 [records].
+      damaged: bool [clips]; nothing happens to the others.
+      positions: of the clips' videos, int64 [clips].
       folder: of the split.
-      skipped: notes the records; None raises what `damage_named` makes a UserError of.
+      skipped: notes the videos; None raises what `damage_named` makes a UserError of.
     """
     lost = tf.boolean_mask(positions, damaged)
     if skipped is None:
@@ -135,54 +131,52 @@ def damage_named(folder: str | os.PathLike, index: Index) -> Iterator[None]:
       index: of the split.
 
     Raises:
-      UserError: a record can't be read, or one of its frames can't be decoded.
+      UserError: a segment can't be read, or one of its frames can't be decoded.
     """
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        match = re.search(
+        named = re.search(
             rf"{re.escape(f'[{_MARK}]')} \[{re.escape(str(folder))}\] \[(\d+)\]", str(error)
         )
-        if not match:
+        if not named:
             raise
-        table, position = frame_table(folder, index, index.streams), int(match[1])
-        reason = diagnose(table, index, position)
+        reason = diagnose(segments_of(folder, index), index, int(named[1]))
         raise UserError(
-            "A record must be as tools/prepare_data.py wrote it. "
-            f"Received: {_described(table, index, position, reason)}. "
+            f"A shard must be as tools/prepare_data.py wrote it. Received: {reason}. "
             "Copy the shard again, delete it and run tools/prepare_data.py, or set DataSpec.damaged = 'skip'."
         ) from error
 
 
-def diagnose(table: FrameTable, index: Index, position: int) -> str:
-    """Describes what is wrong with a record."""
-    path, offset = table.shards.place(position)
-    table_path, _ = table.tables.place(position)
+def diagnose(segments: Segments, index: Index, position: int) -> str:
+    """Returns what is wrong with the video at a position, in words: of its first damaged segment."""
+    first, about = 0, ""
+    for path, offset in segments.places(position):
+        about = f"{index.videos[position]!r} at byte {offset} of {path}"
+        count = min(segments.segment_frames, int(segments.frames[position]) - first)
+        if reason := _damage(path, offset, index.streams, first, count):
+            return f"{about}: {reason}"
+        first += count
+    return f"{about}: its frames are not alike, or not those that {INDEX_FILE} says"
+
+
+def _damage(path: str, offset: int, streams: Sequence[str], first: int, count: int) -> str:
+    """What is wrong with the segment at a byte of a shard that should hold `count` frames from `first` on."""
     if not Path(path).is_file():
         return "no such file"
     if is_cut_short(path, offset):
         return "the file ends before it or in it"
     try:
-        head = table.head(tf.constant(position))
-    except tf.errors.OpError:
-        return f"its entry in {table_path} cannot be read"
-    try:
-        record = parse(table.shards.read(tf.constant(position)), index.streams)
+        (content,) = read_records(tf.constant(path), tf.constant(offset, tf.int64), tf.constant(1))
+        record = parse(content, streams)
     except tf.errors.OpError:
         return "its checksum or its content is wrong"
-    for stream in index.streams:
-        for number, encoded in enumerate(record[stream]):
+    for stream in streams:
+        if len(record[stream]) != count:
+            return f"{len(record[stream])} frames of {stream}, {count} in {INDEX_FILE}"
+        for number, encoded in enumerate(record[stream], first):
             try:
                 decode_frame(encoded, stream, record["flow_bound"])
             except tf.errors.OpError:
                 return f"frame {number} of {stream} cannot be decoded"
-    try:
-        table.window(head, tf.constant(0), len(record[index.streams[0]]))
-    except tf.errors.OpError:
-        return f"its entry in {table_path} is of other frames"
-    return "its frames are not alike"
-
-
-def _described(table: FrameTable, index: Index, position: int, reason: str) -> str:
-    path, offset = table.shards.place(position)
-    return f"{index.videos[position]!r} at byte {offset} of {path}: {reason}"
+    return ""

@@ -1,5 +1,7 @@
-"""Damaged records: named by default; masked, counted and named where they are to be skipped."""
+"""Damaged segments: named by default; masked, counted and named where they are to be skipped."""
 
+import dataclasses
+import itertools
 import re
 
 import numpy as np
@@ -7,28 +9,27 @@ import pytest
 import tensorflow as tf
 
 from official_vision.data.input.pipeline import build_dataset, read_index
-from official_vision.data.storage.damaged_records import (
+from official_vision.data.storage.damaged_segments import (
     Skipped,
     damage_named,
     or_blank,
     rows_or_blank,
 )
-from official_vision.data.storage.frame_table import TABLE_SUFFIX
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.records import record_offsets
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec
+from tests.data.records import records_in
 
 VIDEOS = 6  # two per shard
 
 
 @pytest.fixture
 def split(make_split, stored_videos):
-    return make_split(stored_videos(VIDEOS, length=2))
+    return make_split(stored_videos(VIDEOS, length=4))
 
 
 def spec_of(folder, **kwargs):
-    return DataSpec(path=str(folder), batch_size=2, frames=2, size=16, **kwargs)
+    return DataSpec(path=str(folder), batch_size=2, frames=4, size=16, **kwargs)
 
 
 def dataset(folder, index, *, training, skipped=None, **kwargs):
@@ -36,40 +37,56 @@ def dataset(folder, index, *, training, skipped=None, **kwargs):
     return build_dataset(spec, index, ["rgb"], training=training, skipped=skipped)
 
 
-def flip_byte(path, record):
-    """Changes a byte in the middle of a record's content."""
-    offsets = [*record_offsets(path), path.stat().st_size]
+def flip_byte(path, number):
+    """Changes a byte in the middle of a segment's content."""
+    offsets = offsets_of(path)
     content = bytearray(path.read_bytes())
-    content[(offsets[record] + offsets[record + 1]) // 2] ^= 255
+    content[(offsets[number] + offsets[number + 1]) // 2] ^= 255
     path.write_bytes(content)
 
 
+def offsets_of(path):
+    """The bytes at which a shard's segments begin, and its size."""
+    return [0, *itertools.accumulate(16 + len(record) for record in records_in(path))]
+
+
 def cut_short(path):
-    """Leaves of the second record its beginning, before the frames of rgb."""
-    path.write_bytes(path.read_bytes()[: record_offsets(path)[1] + 100])
+    """Leaves of the last segment its beginning, before the frames of rgb."""
+    path.write_bytes(path.read_bytes()[: offsets_of(path)[-2] + 100])
 
 
-def flip_byte_of_table(path):
-    flip_byte(path.with_suffix(TABLE_SUFFIX), 1)
+def change_rgb(change):
+    """Writes a shard anew, the frames of rgb of its last segment changed."""
+
+    def spoil(path):
+        *records, last = records_in(path)
+        example = tf.train.SequenceExample.FromString(last)
+        change(example.feature_lists.feature_list["image/encoded"].feature)
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in (*records, example.SerializeToString(deterministic=True)):
+                writer.write(record)
+
+    return spoil
 
 
-def spoil_a_picture(path):
-    """Writes the shard anew, its second record with a frame that is no picture."""
-    records = [bytes(r) for r in tf.data.TFRecordDataset(str(path)).as_numpy_iterator()]
-    example = tf.train.SequenceExample.FromString(records[1])
-    example.feature_lists.feature_list["image/encoded"].feature[1].bytes_list.value[0] = b"no JPEG"
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for record in (records[0], example.SerializeToString(deterministic=True)):
-            writer.write(record)
+@change_rgb
+def spoil_a_picture(frames):
+    frames[0].bytes_list.value[0] = b"no JPEG"
 
 
-# How shard 1 (videos 2 and 3) is damaged, the videos that are lost, and the reason for the last.
+@change_rgb
+def drop_a_picture(frames):
+    del frames[:]
+
+
+# How shard 1 (videos 2 and 3, of two segments each) is damaged, the videos that are lost, the segment that is named
+# of the last one, and the reason.
 DAMAGE = {
-    "changed": (lambda path: flip_byte(path, 1), [3], "its checksum or its content is wrong"),
-    "cut": (cut_short, [3], "the file ends before it or in it"),
-    "missing": (lambda path: path.unlink(), [2, 3], "no such file"),
-    "table": (flip_byte_of_table, [3], r"its entry in \S+\.frames cannot be read"),
-    "picture": (spoil_a_picture, [3], "frame 1 of rgb cannot be decoded"),
+    "changed": (lambda path: flip_byte(path, 2), [3], 2, "its checksum or its content is wrong"),
+    "cut": (cut_short, [3], 3, "the file ends before it or in it"),
+    "missing": (lambda path: path.unlink(), [2, 3], 2, "no such file"),
+    "picture": (spoil_a_picture, [3], 3, "frame 3 of rgb cannot be decoded"),
+    "frames": (drop_a_picture, [3], 3, r"0 frames of rgb, 1 in index\.json"),
 }
 
 
@@ -77,7 +94,7 @@ DAMAGE = {
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_named(split, damage, training):
     folder, index = split
-    spoil, lost, reason = DAMAGE[damage]
+    spoil, lost, _, reason = DAMAGE[damage]
     path = folder / index.shards[1].file
     spoil(path)
     with (
@@ -94,9 +111,9 @@ def test_damage_is_named(split, damage, training):
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_skipped_records_are_masked_and_reported(split, damage):
     folder, index = split
-    spoil, lost, reason = DAMAGE[damage]
+    spoil, lost, segment, reason = DAMAGE[damage]
     path = folder / index.shards[1].file
-    byte = record_offsets(path)[1]
+    byte = offsets_of(path)[segment]
     spoil(path)
     spec = spec_of(folder, damaged="skip")
     assert read_index(spec, ["rgb"], 2, "train") == index  # although a shard is not as it was
@@ -108,7 +125,7 @@ def test_skipped_records_are_masked_and_reported(split, damage):
     assert greys.tolist() == [10 * n * (n not in lost) for n in range(VIDEOS)]
     lines = skipped.news()
     assert re.fullmatch(rf"skipped 'v3' at byte {byte} of {path}: {reason}", lines[-2])
-    assert lines[-1] == f"skipped {len(lost)} of 6 records of {folder} so far"
+    assert lines[-1] == f"skipped clips of {len(lost)} of 6 videos of {folder} so far"
     assert len(lines) == len(lost) + 1
     assert skipped.news() == []
 
@@ -128,10 +145,21 @@ def test_skipping_leaves_the_order_of_training_as_it_was(split):
     assert lost == 4  # once in each of four epochs
 
 
-@pytest.mark.parametrize("lost", ["shard", "table"])
-def test_a_lost_shard_or_table_is_refused_when_the_index_is_read(split, lost):
+def test_only_clips_that_need_a_damaged_segment_are_masked(make_split, stored_videos):
+    """Of frames 0 to 2, 3 to 5 and 6 to 8, the middle ones are damaged; clips of two frames begin at 0 to 7."""
+    folder, index = make_split(stored_videos(2, length=9))
+    flip_byte(folder / index.shards[0].file, 4)  # of the second video
+    spec = dataclasses.replace(spec_of(folder, damaged="skip"), frames=2, views=8)
+    batches = list(build_dataset(spec, index, ["rgb"], training=False))
+    mask = np.concatenate([targets["mask"] for _, targets in batches])
+    assert mask.tolist() == [1.0] * 8 + [1, 1, 0, 0, 0, 0, 1, 1]
+    greys = np.concatenate([features["rgb"][:, 0, 0, 0, 0] for features, _ in batches])
+    assert greys.tolist() == [*range(8), 10, 11, 0, 0, 0, 0, 16, 17]
+
+
+def test_a_lost_shard_is_refused_when_the_index_is_read(split):
     folder, index = split
-    file = index.shards[2].file if lost == "shard" else index.shards[2].frames.file
+    file = index.shards[2].file
     (folder / file).unlink()
     with pytest.raises(UserError, match=rf"{file}, no such file"):
         read_index(spec_of(folder), ["rgb"], 2, "train")
