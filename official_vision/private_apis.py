@@ -1,6 +1,6 @@
 """Every private name of TensorFlow, Keras, Model Garden, Orbit and gin that this package uses.
 
-No other module may use one (tests/repository/test_private_apis.py). Each function documents its need and why no
+No other module may use one (tests/repository/test_private_names.py). Each function documents its need and why no
 public name does it; tests/test_private_apis.py fails where an upgrade takes it away. Libraries are imported inside
 the functions: modules that load no TensorFlow import this one.
 """

@@ -38,19 +38,19 @@ def child():
 
 
 def test_a_child_lives_until_it_crashes_or_falls_silent(child):
-    first = child.call(
-        "work", (1.2, 12), silence_sec=0.8
-    )  # longer than the limit, and never silent
+    first = child.call("work", (0.0, 1), silence_sec=60)  # which starts it
+    # Longer than the limit, and never silent.
+    assert child.call("work", (1.8, 18), silence_sec=1.4) == first
     with pytest.raises(ZeroDivisionError):
-        child.call("divide", (0,), silence_sec=5)
-    assert child.call("work", (0.0, 1), silence_sec=5) == first
+        child.call("divide", (0,), silence_sec=60)
+    assert child.call("work", (0.0, 1), silence_sec=60) == first
     with pytest.raises(CrashedError, match="exit status -9"):
-        child.call("crash", (), silence_sec=5)
-    second = child.call("work", (0.0, 1), silence_sec=5)
+        child.call("crash", (), silence_sec=60)
+    second = child.call("work", (0.0, 1), silence_sec=60)
     assert second != first
     with pytest.raises(SilentError):
         child.call("work", (60.0, 1), silence_sec=0.3)
-    assert child.call("work", (0.0, 1), silence_sec=5) not in (first, second)
+    assert child.call("work", (0.0, 1), silence_sec=60) not in (first, second)
 
 
 if __name__ == "__main__":
