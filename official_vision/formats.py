@@ -1,7 +1,8 @@
 """The files that this package writes and reads again, each format with one version number.
 
-A file says its format and its version. A file of another version, or of none, is refused in one line that says how to
-make it anew: nothing reads files of other versions. Whoever changes what a format's files mean raises its version.
+A file begins with its format and its version. A file of another version, or of none, is refused in one line that
+tells how to make it anew: nothing reads files of other versions. Whoever changes what a format's files mean raises its
+version.
 
 Files that grow by lines have the version of the settings beside them: history.jsonl and learned.jsonl that of a run's
 config.json, population.jsonl that of evolution.json.
@@ -18,7 +19,7 @@ from official_vision import files
 from official_vision.errors import UserError
 
 _FORMAT, _VERSION = "format", "version"
-HEADER = (_FORMAT, _VERSION)  # keys by which a file says what it is
+HEADER = (_FORMAT, _VERSION)  # keys of what every file begins with
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,9 +27,9 @@ class Format:
     """One kind of file.
 
     Attributes:
-      name: as files say it.
-      version: as files say it.
-      remedy: how to have a file of this version, a sentence.
+      name: of the format, in each file.
+      version: of the format, in each file.
+      remedy: a sentence that tells how to get a file of this version.
     """
 
     name: str
@@ -37,11 +38,11 @@ class Format:
 
     @property
     def header(self) -> dict[str, Any]:
-        """What a file says of itself."""
+        """Returns the keys and values that a file begins with."""
         return {_FORMAT: self.name, _VERSION: self.version}
 
     def check(self, values: Any, path: str | os.PathLike) -> dict[str, Any]:
-        """Checks what a file says of itself.
+        """Checks the format and version of a file.
 
         Args:
           values: the file's JSON values.
@@ -53,18 +54,12 @@ class Format:
         Raises:
           UserError: the file is of another format or version.
         """
-        says = (
-            {key: values.get(key) for key in HEADER}
-            if isinstance(values, Mapping)
-            else dict.fromkeys(HEADER)
-        )
-        if says != self.header:
-            received = (
-                f"{says[_FORMAT]}, version {says[_VERSION]}" if any(says.values()) else "neither"
-            )
+        has = [values.get(key) for key in HEADER] if isinstance(values, Mapping) else [None, None]
+        if has != list(self.header.values()):
+            received = "none" if has == [None, None] else f"format {has[0]}, version {has[1]}"
             raise UserError(
-                f"The file must say that it has format {self.name}, version {self.version}. Received: {path}, "
-                f"which says {received}. {self.remedy}"
+                f"The file must have format {self.name}, version {self.version}. Received: {path}, "
+                f"which has {received}. {self.remedy}"
             )
         return {key: value for key, value in values.items() if key not in HEADER}
 
