@@ -1,8 +1,7 @@
 """The files that this package writes and reads again, each format with one version number.
 
-A file begins with its format and its version. A file of another version, or of none, is refused in one line that
-tells how to make it anew: nothing reads files of other versions. Whoever changes what a format's files mean raises its
-version.
+A file names its format and its version. A file of another version, or of none, is refused in one line that shows how
+to make it anew: nothing reads files of other versions. A change of what a format's files mean raises its version.
 
 Files that grow by lines have the version of the settings beside them: history.jsonl and learned.jsonl that of a run's
 config.json, population.jsonl that of evolution.json.
@@ -19,7 +18,7 @@ from official_vision import files
 from official_vision.errors import UserError
 
 _FORMAT, _VERSION = "format", "version"
-HEADER = (_FORMAT, _VERSION)  # keys of what every file begins with
+HEADER = (_FORMAT, _VERSION)  # keys of a file's format and version
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +37,11 @@ class Format:
 
     @property
     def header(self) -> dict[str, Any]:
-        """Returns the keys and values that a file begins with."""
+        """The format and version in a file."""
         return {_FORMAT: self.name, _VERSION: self.version}
 
     def check(self, values: Any, path: str | os.PathLike) -> dict[str, Any]:
-        """Checks the format and version of a file.
+        """Checks the format and version in a file.
 
         Args:
           values: the file's JSON values.

@@ -1,4 +1,4 @@
-"""Each file says its format and version; any other is one line that says how to make it anew."""
+"""Each file names its format and version; any other is refused in one line with the remedy."""
 
 import json
 import re

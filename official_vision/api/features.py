@@ -93,6 +93,6 @@ def _feeder(run: Run) -> Feeder:
 
 
 def _average(run: Run, clip: dict[str, tf.Tensor], node: str) -> tf.Tensor:
-    """Averages [frames, channels] of one clip."""
+    """Returns a node's spatial averages over one clip, [frames, channels]."""
     output = run.network.endpoints(clip, training=False)[node]
     return tf.cast(tf.reduce_mean(output, axis=[1, 2]), tf.float32)

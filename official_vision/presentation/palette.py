@@ -1,4 +1,4 @@
-"""The colours of pictures and pages: those of streams can be told apart by the colour-blind (Okabe & Ito 2008)."""
+"""The colours of pictures and pages; the colour-blind can distinguish those of streams (Okabe & Ito 2008)."""
 
 from __future__ import annotations
 
