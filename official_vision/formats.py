@@ -28,7 +28,7 @@ class Format:
     Attributes:
       name: of the format, in each file.
       version: of the format, in each file.
-      remedy: a sentence that tells how to get a file of this version.
+      remedy: a sentence that shows how to get a file of this version.
     """
 
     name: str
