@@ -26,9 +26,9 @@ class Format:
     """One kind of file.
 
     Attributes:
-      name: as files say it.
-      version: as files say it.
-      remedy: how to have a file of this version, a sentence.
+      name: of the format, in each file.
+      version: of the format, in each file.
+      remedy: a sentence that shows how to get a file of this version.
     """
 
     name: str
@@ -53,18 +53,12 @@ class Format:
         Raises:
           UserError: the file is of another format or version.
         """
-        says = (
-            {key: values.get(key) for key in HEADER}
-            if isinstance(values, Mapping)
-            else dict.fromkeys(HEADER)
-        )
-        if says != self.header:
-            received = (
-                f"{says[_FORMAT]}, version {says[_VERSION]}" if any(says.values()) else "neither"
-            )
+        has = [values.get(key) for key in HEADER] if isinstance(values, Mapping) else [None, None]
+        if has != list(self.header.values()):
+            received = "none" if has == [None, None] else f"format {has[0]}, version {has[1]}"
             raise UserError(
-                f"The file must say that it has format {self.name}, version {self.version}. Received: {path}, "
-                f"which says {received}. {self.remedy}"
+                f"The file must have format {self.name}, version {self.version}. Received: {path}, "
+                f"which has {received}. {self.remedy}"
             )
         return {key: value for key, value in values.items() if key not in HEADER}
 

@@ -27,8 +27,8 @@ def test_what_is_written_is_read_and_another_version_refused(tmp_path, item):
     with pytest.raises(UserError) as raised:
         item.read(path)
     assert str(raised.value) == (
-        f"The file must say that it has format {item.name}, version {item.version}. Received: {path}, "
-        f"which says {item.name}, version {item.version + 1}. {item.remedy}"
+        f"The file must have format {item.name}, version {item.version}. Received: {path}, "
+        f"which has format {item.name}, version {item.version + 1}. {item.remedy}"
     )
     assert re.search(r"[a-z]\.$", item.remedy)
 
@@ -37,10 +37,10 @@ def test_what_is_written_is_read_and_another_version_refused(tmp_path, item):
     ("content", "words"),
     [
         ("{", "The file must be JSON"),
-        ("[]", "which says neither"),
-        ("null", "which says neither"),
-        ('{"step": 3}', "which says neither"),
-        ('{"format": "x", "version": 1}', "which says x, version 1"),
+        ("[]", "which has none"),
+        ("null", "which has none"),
+        ('{"step": 3}', "which has none"),
+        ('{"format": "x", "version": 1}', "which has format x, version 1"),
         ('{"format": "official_vision.result"}', "result, version None"),
         ('{"format": "official_vision.result", "version": [1]}', r"version \[1\]"),
         ('{"format": "official_vision.result", "version": 1}', "form .* Received: .* \\(no 'step'"),

@@ -28,5 +28,5 @@ def test_folders_of_something_else_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"has search\.json"):
         read_record(tmp_path)
     files.write_json(tmp_path / "search.json", {"stages": {}})
-    with pytest.raises(UserError, match=r"must say that it has format official_vision\.search"):
+    with pytest.raises(UserError, match=r"must have format official_vision\.search"):
         stages_of(tmp_path)

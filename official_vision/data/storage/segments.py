@@ -15,10 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.shard import parse_segments
+from official_vision.data.storage.shard import RECORD_OVERHEAD_BYTES, parse_segments
 
 _LENGTH = struct.Struct("<Q")  # a TFRecord begins with the size of its content in bytes
-_RECORD_OVERHEAD = 16  # bytes of a TFRecord besides its content
 _READ_BUFFER_BYTES = 1 << 16
 
 
@@ -128,7 +127,7 @@ def is_cut_short(path: str | os.PathLike, offset: int) -> bool:
         size = os.fstat(file.fileno()).st_size
     if len(length) < _LENGTH.size:
         return True
-    return offset + _LENGTH.unpack(length)[0] + _RECORD_OVERHEAD > size
+    return offset + _LENGTH.unpack(length)[0] + RECORD_OVERHEAD_BYTES > size
 
 
 def segments_of(folder: str | os.PathLike, index: Index) -> Segments:

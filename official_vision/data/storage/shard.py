@@ -27,6 +27,7 @@ from official_vision.data.optical_flow import CODES, ZERO_CODE
 
 WHOLE_VIDEO = -1.0
 ENCODED_KEYS = {"rgb": "image/encoded", "flow": "flow/encoded", "objects": "objects/encoded"}
+RECORD_OVERHEAD_BYTES = 16  # of a TFRecord besides its content: the length and two checksums
 CHANNELS = {"rgb": 3, "flow": 2, "objects": 1}  # of decoded frames
 _DCT = "INTEGER_ACCURATE"
 _LEAST_DECODED = 16  # columns of a JPEG

@@ -12,11 +12,10 @@ import tensorflow as tf
 
 from official_vision import files
 from official_vision.data.storage.index import ShardEntry
-from official_vision.data.storage.shard import ENCODED_KEYS
+from official_vision.data.storage.shard import ENCODED_KEYS, RECORD_OVERHEAD_BYTES
 
 # By measurement (docs/design.md): of 16 to 32 frames the least to read for short clips.
 SEGMENT_FRAMES = 16
-_RECORD_OVERHEAD = 16  # bytes of a TFRecord besides its content: the length and two checksums
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +71,7 @@ class ShardWriter(contextlib.AbstractContextManager):
             content = _segment_example(video, count, segment).SerializeToString(deterministic=True)
             self._writer.write(content)
             self._offsets.append(self._end)
-            self._end += len(content) + _RECORD_OVERHEAD
+            self._end += len(content) + RECORD_OVERHEAD_BYTES
             count += len(segment)
         self._frames.append(count)
 

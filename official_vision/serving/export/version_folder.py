@@ -194,7 +194,7 @@ def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> tuple[Index
             "object_classes": training_index.object_classes,
         }
         return dataclasses.replace(index, **described), unlike
-    expected = configuration.read_record(model_dir).get("data_fingerprints", {}).get("validation")
+    expected = configuration.read_record(model_dir)["data_fingerprints"].get("validation")
     if trained.labels is None and expected not in (None, index.fingerprint):
         raise UserError(
             "Class names come from the data that a run was evaluated on, since its folder has none. Received: "

@@ -66,7 +66,7 @@ def learned_connectivity(model_dir: str | os.PathLike, which: str = "best") -> L
     source = {
         "checkpoint": checkpoint,
         "step": step_of(checkpoint),
-        "data_fingerprints": record.get("data_fingerprints", {}),
+        "data_fingerprints": record["data_fingerprints"],
     }
     return Learned(architecture, strengths, distributions, source)
 

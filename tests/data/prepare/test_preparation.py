@@ -211,7 +211,7 @@ def test_a_plan_of_another_form_is_refused(spec):
         run(spec)
     for content in ("[1]", "{}"):
         path.write_text(content)
-        with pytest.raises(UserError, match=r"must say that it has format .* Received: \S*plan"):
+        with pytest.raises(UserError, match=r"must have format .* Received: \S*plan"):
             run(spec)
 
 

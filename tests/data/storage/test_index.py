@@ -80,7 +80,10 @@ def test_a_folder_without_index_is_explained(split, tmp_path):
     ("change", "words"),
     [
         (lambda values: values.pop("classes"), "form in which it was written"),
-        (lambda values: values.update(version=99), "which says official_vision.shards, version 99"),
+        (
+            lambda values: values.update(version=99),
+            "which has format official_vision.shards, version 99",
+        ),
         (lambda values: values.update(more=1), "form in which it was written"),
         (lambda values: values.update(shards=[{"file": "a"}]), "form in which it was written"),
         (lambda values: values.update(shards=None), "form in which it was written"),
@@ -110,7 +113,7 @@ def test_an_index_names_files_beside_it_alone(split, name):
 def test_other_json_is_refused(split):
     folder, _ = split
     (folder / INDEX_FILE).write_text("[1]")
-    with pytest.raises(UserError, match=r"has format official_vision\.shards, version"):
+    with pytest.raises(UserError, match=r"must have format official_vision\.shards, version"):
         Index.read(folder)
     (folder / INDEX_FILE).write_text("{")
     with pytest.raises(UserError, match="must be JSON"):
