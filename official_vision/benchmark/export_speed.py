@@ -106,9 +106,7 @@ def _first(clips: HeldOutClips) -> HeldOutClips:
 
 
 def _keras_seconds(model: AssembleNet, clips: HeldOutClips) -> float:
-    forward = tf.function(
-        lambda streams: model(streams, training=False)["logits"], autograph=False
-    )
+    forward = tf.function(lambda streams: model(streams, training=False)["logits"], autograph=False)
     fed = [{k: tf.constant(x) for k, x in clips.clip(n).items()} for n in range(len(clips))]
     forward(fed[0])
     return statistics.median(seconds_of(lambda clip=clip: forward(clip).numpy()) for clip in fed)

@@ -185,7 +185,8 @@ class ServingModule(tf.Module):
 
 
 def _graph(
-    function: Callable[..., dict[str, tf.Tensor]], signature: dict[str, tf.TensorSpec] | tf.TensorSpec
+    function: Callable[..., dict[str, tf.Tensor]],
+    signature: dict[str, tf.TensorSpec] | tf.TensorSpec,
 ) -> tf.types.experimental.GenericFunction:
     """Returns the function as a graph of one input; AutoGraph would read all its source for nothing."""
     return tf.function(function, input_signature=[signature], autograph=False)

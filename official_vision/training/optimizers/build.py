@@ -132,9 +132,7 @@ def _checked_name(name: str) -> str:
 # A run makes its optimizer three times: for checks, for the memory that it takes, and to train. Model Garden
 # makes every optimizer's settings, half a second's work, to have those of one.
 @functools.lru_cache(maxsize=8)
-def _config(
-    spec: OptimizerSpec, steps: int, batch_size: int
-) -> optimization.OptimizationConfig:
+def _config(spec: OptimizerSpec, steps: int, batch_size: int) -> optimization.OptimizationConfig:
     name = _checked_name(spec.name)
     if spec.warmup_steps >= steps:
         raise UserError(

@@ -73,7 +73,5 @@ def recompute_on_training_data(model: AssembleNet, config: Config, count: int) -
     data = config.train_data
     index = read_index(data, model.streams, config.model.num_classes, "train")
     batches = build_dataset(data, index, model.streams, training=True)
-    forward = tf.function(
-        lambda features: model(features, training=True), autograph=False
-    )
+    forward = tf.function(lambda features: model(features, training=True), autograph=False)
     recompute_statistics(model, itertools.islice(batches, count), lambda b: forward(b[0]))
