@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 import tensorflow as tf
 from absl import logging
 
@@ -23,11 +24,12 @@ def spoil(folder, record):
     return path
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_skip_and_tell(tmp_path, capsys, monkeypatch):
     data = runs.write_data(tmp_path / "data")
     spoil(data / "train", 5)
     path = spoil(data / "validation", 2)
-    graph = runs.save_small(tmp_path)
+    graph = runs.save_small(tmp_path, streams=("rgb",))
     result = train(runs.config(data, tmp_path / "run", graph, steps=4, damaged="skip"))
     assert result.step == 4
     skipped = re.findall(
