@@ -29,6 +29,7 @@ def result(settings):
     return measure_input(settings, rounds=2, batches=1)
 
 
+@pytest.mark.slow
 def test_speeds_and_ratios_fit(result):
     speeds = result["clips_per_core_second"]
     assert set(speeds) == {"garden_rgb", "rgb", "rgb_flow"}
@@ -40,10 +41,12 @@ def test_speeds_and_ratios_fit(result):
         assert rate["least"] / other["most"] <= ratio["median"] <= rate["most"] / other["least"]
 
 
+@pytest.mark.slow
 def test_frames_are_decoded_once(result):
     assert result["decoded_per_used_frame"] == {"rgb": 1.0, "flow": 1.0}
 
 
+@pytest.mark.slow
 def test_bytes(result):
     sizes = result["bytes_per_clip"]
     assert sizes["rgb"]["fed"] == 2 * 32 * 32 * 3
@@ -51,17 +54,20 @@ def test_bytes(result):
     assert all(2 * 100 < size["stored"] < 2 * 40 * 54 * 3 for size in sizes.values())
 
 
+@pytest.mark.slow
 def test_output_is_model_gardens(result):
     """Of the same frames; one cuts before it resizes, the other after."""
     assert result["grey_levels_from_garden"] < 4
 
 
+@pytest.mark.slow
 def test_the_table_has_the_figures(result):
     text = input_text(result)
     assert f"{result['clips_per_core_second']['rgb']['median']:.2f} (" in text
     assert "batches of 2, 2 rounds of 2 clips, generated data" in text
 
 
+@pytest.mark.slow
 def test_as_many_videos_are_generated_as_a_batch_has(settings):
     big = dataclasses.replace(settings.train_data, batch_size=9)
     result = measure_input(dataclasses.replace(settings, train_data=big), rounds=1, batches=1)

@@ -105,6 +105,7 @@ def torchvision(tmp_path_factory):
     return folder, dict(np.load(folder / "io.npz"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["model.h5", "model.keras", "weights.h5", "nested.keras", "nested.h5"]
 )
@@ -117,6 +118,7 @@ def test_a_keras_resnet_gives_its_features_and_logits(keras, chain, name):
     assert (converted.spec.gate, converted.spec.activation) == ("none", "softmax")
 
 
+@pytest.mark.slow
 def test_torchvision_s_resnet_gives_its_features_and_logits(torchvision, chain):
     folder, io = torchvision
     path = str(folder / "weights.safetensors")
@@ -216,6 +218,7 @@ def test_colours_of_the_user_s_choice_are_red_green_blue(keras, chain):
     assert relative_difference(ours, theirs) < TOLERANCE
 
 
+@pytest.mark.slow
 def test_a_resnet_101_makes_the_usual_network_deeper(keras):
     """Modules that the file has not stay initial; those that the network has not are skipped."""
     folder, _ = keras

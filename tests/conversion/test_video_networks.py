@@ -79,6 +79,7 @@ def slowfast(tmp_path_factory):
     return str(path), tensors, convert_slowfast(str(path), Options())
 
 
+@pytest.mark.slow
 def test_a_whole_module_of_slowfast_computes_what_pytorch_does(slowfast):
     """slowfast_50 has the slow pathway's frames, every fourth, beside others: 4 frames apart it sees the same."""
     path, _, converted = slowfast
@@ -112,6 +113,7 @@ def test_of_slowfast_the_last_level_fits_but_for_its_input(slowfast):
     assert converted.spec.num_classes == 5
 
 
+@pytest.mark.slow
 def test_blocks_read_the_pathway_that_agrees_most(tmp_path):
     """Slow widths of 128 have a fast pathway of 16, that of slowfast_50's fast stream."""
     tensors = {name: np.asarray(value) for name, value in slowfast_tensors(128).items()}
@@ -190,6 +192,7 @@ def test_r2plus1d_18_is_refused(tmp_path):
         convert_r2plus1d(str(tmp_path / "weights.safetensors"), Options())
 
 
+@pytest.mark.slow
 def test_r2plus1d_s_1x1_convolutions_compute_what_torchvision_s_do(tmp_path):
     run_by_torch("torch_video_networks.py", "r2plus1d", tmp_path)
     with np.load(tmp_path / "io.npz") as io:

@@ -247,6 +247,7 @@ def test_pooled_maps_and_averages_are_computed_once(table_1: AssembleNet) -> Non
     assert len(means) == len(candidates) + 1  # and the head's
 
 
+@pytest.mark.slow
 def test_a_model_is_saved_and_loaded_whole(tmp_path) -> None:
     for streams, settings in (
         (("rgb", "flow", "objects"), {"frame_pooling": "softmax", "gate": "self"}),

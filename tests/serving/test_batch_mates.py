@@ -53,6 +53,7 @@ def records(record, rgb):
     return np.array([changed(record, "rgb", shown(clip)) for clip in rgb], object)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"flow_source": "computed", "flow_stretch": "batch"}])
 def test_alone_and_beside_other_clips(settings, record):
     model = small.network(small.architecture(peers=True), **settings)

@@ -20,13 +20,19 @@ from tests.training import runs
 NO_BATCH_STATISTICS = ("norm/",)  # frozen so, rows of a batch don't meet
 
 
-def make_task(architecture_optimizer: dict[str, Any] | None = None, **settings: Any) -> VideoTask:
+def make_task(
+    architecture_optimizer: dict[str, Any] | None = None,
+    streams: tuple[str, ...] = runs.STREAMS,
+    **settings: Any,
+) -> VideoTask:
     """A task whose settings `runs.config` sorts into specs; data is not needed for a step."""
     config = runs.config(Path("data"), Path("run"), "small", **settings)
     if architecture_optimizer:
         other = dataclasses.replace(config.optimizer, **architecture_optimizer)
         config = dataclasses.replace(config, architecture_optimizer=other)
-    return VideoTask(config, runs.architecture(), {}, config_definitions.TaskConfig())
+    return VideoTask(
+        config, runs.architecture(streams=streams), {}, config_definitions.TaskConfig()
+    )
 
 
 def batch(rows: int = 4, seed: int = 0) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
@@ -51,15 +57,17 @@ def start(task: VideoTask, seed: int = 0) -> tuple[tf_keras.Model, Any]:
 
 
 def after(
-    task: VideoTask, steps: int = 1, jit: bool = False, inputs: Any = None
+    task: VideoTask, steps: int = 1, inputs: Any = None
 ) -> tuple[list[float], dict[str, np.ndarray]]:
-    """Takes steps in one traced function; returns the losses, and every weight by name."""
+    """Takes steps, several of them as one graph; returns the losses, and every weight by name."""
     model, optimizer = start(task)
     inputs = inputs or batch()
-    step = tf.function(
-        lambda batch: task.train_step(batch, model, optimizer)[task.loss], jit_compile=jit
-    )
-    losses = [float(step(inputs)) for _ in range(steps)]
+
+    def step(batch: Any) -> tf.Tensor:
+        return task.train_step(batch, model, optimizer)[task.loss]
+
+    call = step if steps == 1 else tf.function(step)
+    losses = [float(call(inputs)) for _ in range(steps)]
     return losses, weights(model)
 
 

@@ -44,9 +44,15 @@ def load(folder):
     return evaluation.load_trained(folder, "latest")
 
 
-def test_clips_are_those_of_the_data_and_pooled_as_set(run):
+@pytest.fixture(scope="module")
+def scored(run):
+    """The run, and the scores of its validation data's clips."""
     trained = load(run)
-    clips = evaluation.score_clips(trained)
+    return trained, evaluation.score_clips(trained)
+
+
+def test_clips_are_those_of_the_data_and_pooled_as_set(scored):
+    trained, clips = scored
     assert clips.logits.shape == (VIDEOS * VIEWS * CROPS, 4)
     assert clips.owner.tolist() == sorted(list(range(VIDEOS)) * VIEWS * CROPS)
     assert clips.labels.argmax(axis=1).tolist() == [0, 1, 2, 3, 0, 1]
@@ -121,8 +127,8 @@ def test_data_are_found_where_they_lay_and_named_where_they_are_not(tmp_path, mo
     assert trained_on.validation_index() == Index.read(moved)
 
 
-def test_training_evaluates_as_the_command_does_and_reads_the_pooling(run):
-    trained = load(run)
+def test_training_evaluates_as_the_command_does_and_reads_the_pooling(run, scored):
+    trained, clips = scored
     index = Index.read(trained.config.validation_data.path)
     spec = EvaluationSpec(pooling="top_k", top_k=2, pooled_values="logits")
     config = dataclasses.replace(trained.config, evaluation=spec)
@@ -136,7 +142,6 @@ def test_training_evaluates_as_the_command_does_and_reads_the_pooling(run):
         logs = task.validation_step(batch, trained.model)
         state = task.aggregate_logs(state, {name: (value,) for name, value in logs.items()})
     figures = task.reduce_aggregated_logs(state)
-    clips = evaluation.score_clips(trained)
     expected = clips.pooled(spec).evaluation().figures
     assert {name: figures[name] for name in expected} == pytest.approx(expected)
     odds = np.exp(clips.logits.astype(np.float64))
@@ -145,11 +150,11 @@ def test_training_evaluates_as_the_command_does_and_reads_the_pooling(run):
     assert figures["validation_loss"] == pytest.approx(losses.mean(), rel=1e-5)
 
 
-def test_evaluation_is_not_in_training_mode(run):
+def test_evaluation_is_not_in_training_mode(run, scored):
     """No dropout, no batch statistics, no moved or mirrored clip; and nothing is updated."""
     trained = load(run)
     before = [variable.numpy() for variable in trained.model.variables]
-    first, again = (evaluation.score_clips(trained).logits for _ in range(2))
+    first, again = scored[1].logits, evaluation.score_clips(trained).logits
     np.testing.assert_array_equal(first, again)
     for variable, value in zip(trained.model.variables, before, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
@@ -169,9 +174,9 @@ def test_no_clip_changes_the_logits_of_another_in_any_training():
     assert np.abs(small.logits(model, clips)[:1] - alone).max() > 1e-3  # as published
 
 
-def test_a_blanked_stream_changes_scores_and_is_recorded(run):
-    trained = load(run)
-    whole = evaluation.score_clips(trained)
+@pytest.mark.slow
+def test_a_blanked_stream_changes_scores_and_is_recorded(scored):
+    trained, whole = scored
     blanked = evaluation.score_clips(trained, blanked="rgb")
     assert blanked.provenance["blanked_stream"] == "rgb"
     assert np.abs(blanked.logits - whole.logits).max() > 1e-4

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from absl import logging
 
 from official_vision.data.storage.index import Index
@@ -22,11 +23,12 @@ def spoil(folder, position):
     return path
 
 
+@pytest.mark.slow
 def test_training_and_evaluation_skip_and_tell(tmp_path, capsys, monkeypatch):
     data = runs.write_data(tmp_path / "data")
     spoil(data / "train", 5)
     path = spoil(data / "validation", 2)
-    graph = runs.save_small(tmp_path)
+    graph = runs.save_small(tmp_path, streams=("rgb",))
     result = train(runs.config(data, tmp_path / "run", graph, steps=4, damaged="skip"))
     assert result.step == 4
     skipped = re.findall(

@@ -52,6 +52,7 @@ def test_xla_is_needed_only_where_it_is_set(model: AssembleNet) -> None:
     assert len(compiled_functions(compiled)) == 1
 
 
+@pytest.mark.slow
 def test_tflite_computes_the_flow_as_well(model: AssembleNet) -> None:
     network = inference_network(model, discrete=False, compiled_flow=True)
     content = tflite.convert(network, "float32", Clips())

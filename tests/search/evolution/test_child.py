@@ -24,17 +24,16 @@ from official_vision.training.checkpoints.restore import COUNT_KEY
 from official_vision.training.cost_setting import setting_of
 from tests.training import runs
 
-PARENT = Candidate(0, runs.architecture(), None, {}, {"kind": "first population"})
+GRAPH = runs.architecture(streams=("rgb", "flow"))
+PARENT = Candidate(0, GRAPH, None, {}, {"kind": "first population"})
 CHILD = Candidate(
     1,
     dataclasses.replace(
-        runs.architecture(),
-        nodes=tuple(
-            dataclasses.replace(node, temporal_dilation=2) for node in runs.architecture().nodes
-        ),
+        GRAPH,
+        nodes=tuple(dataclasses.replace(node, temporal_dilation=2) for node in GRAPH.nodes),
     ),
     0,
-    {index: index for index in range(5)},
+    {index: index for index in range(4)},
     {"kind": "dilation"},
 )
 

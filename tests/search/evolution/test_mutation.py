@@ -98,6 +98,7 @@ def _dropped(guided: bool) -> Counter:
     return lost
 
 
+@pytest.mark.slow
 def test_the_weak_connection_goes_when_guided_and_is_one_of_many_when_not():
     guided, plain = _dropped(True), _dropped(False)
     others = {tuple(c) for c in SEED.connections()} - {(2, 7)}

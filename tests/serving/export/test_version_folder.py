@@ -38,6 +38,11 @@ def clip(batch, frames, height, width, seed=0):
     }
 
 
+@pytest.fixture(scope="module")
+def signatures(exported):
+    return tf.saved_model.load(str(exported[0].path)).signatures
+
+
 def network_scores_of(model):
     """Replaces a file by one that scores exactly as the network."""
     return lambda _, clips: (network_scores(model, clips), 0.01)
@@ -86,6 +91,7 @@ def test_the_difference_that_is_reported_is_tiny_and_real(exported):
     assert "peers are not decided" in written["notes"][0]
 
 
+@pytest.mark.slow
 def test_versions_count_on_and_a_checkpoint_can_be_named(run, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "saved_model_scores", network_scores_of(run[1]))
     for name in ("1", "9", "notes"):
@@ -141,6 +147,7 @@ def test_predictions_are_the_networks(exported, run, brightening):
     np.testing.assert_allclose(result.scores, sigmoid(logits).mean(axis=0), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_file_that_scores_otherwise_is_not_kept(run, tmp_path, monkeypatch):
     def wrong(folder, clips):
         scores, seconds = network_scores_of(run[1])(folder, clips)
@@ -195,8 +202,8 @@ def test_tflite_files_score_as_the_network(run, tmp_path):
     assert figures["TFLite int8"].size_bytes < figures["TFLite float32"].size_bytes / 2
 
 
-def test_rgb_alone_gets_its_flow_computed_and_no_objects(exported, run):
-    serve = tf.saved_model.load(str(exported[0].path)).signatures["serving_default"]
+def test_rgb_alone_gets_its_flow_computed_and_no_objects(signatures, run):
+    serve = signatures["serving_default"]
     rgb = clip(2, 3, 32, 48)["rgb"]
     # Of one frame there is no flow: a picture is a clip without motion.
     single = rgb[:, :1]
@@ -208,8 +215,7 @@ def test_rgb_alone_gets_its_flow_computed_and_no_objects(exported, run):
         np.testing.assert_allclose(serve(rgb=tf.constant(frames))["scores"], expected, atol=1e-5)
 
 
-def test_a_record_of_a_shard_is_cut_as_in_evaluation(exported, run, split):
-    signatures = tf.saved_model.load(str(exported[0].path)).signatures
+def test_a_record_of_a_shard_is_cut_as_in_evaluation(signatures, run, split):
     (record,) = tf.data.TFRecordDataset(str(next(split.glob("*.tfrecord"))))
     index = exporting.Index.read(split)
     spec = exporting.configuration.read(run[0]).validation_data
@@ -218,10 +224,9 @@ def test_a_record_of_a_shard_is_cut_as_in_evaluation(exported, run, split):
     np.testing.assert_allclose(actual, network_scores(run[1], clips)["scores"], atol=1e-5)
 
 
-def test_warm_up_requests_are_what_the_signature_takes(exported):
+def test_warm_up_requests_are_what_the_signature_takes(exported, signatures):
     """Read back with TF Serving's messages and run, as the server does when it starts."""
     path = exported[0].path / "assets.extra" / "tf_serving_warmup_requests"
-    signatures = tf.saved_model.load(str(exported[0].path)).signatures
     inputs = {}
     for record in tf.data.TFRecordDataset(str(path)):
         request = PredictionLog.FromString(record.numpy()).predict_log.request
@@ -234,9 +239,8 @@ def test_warm_up_requests_are_what_the_signature_takes(exported):
     assert inputs == {"streams": {"rgb", "flow", "objects"}, "serving_default": {"rgb"}}
 
 
-def test_encoded_frames_are_cut_and_resized_as_in_evaluation(exported):
+def test_encoded_frames_are_cut_and_resized_as_in_evaluation(signatures):
     """PNGs, which lose nothing: the middle 48 x 48 of 48 x 64, then every 3 pixels become 2."""
-    signatures = tf.saved_model.load(str(exported[0].path)).signatures
     rgb = clip(1, 3, 48, 64)["rgb"]
     frames = tf.constant([[tf.io.encode_png(frame).numpy() for frame in rgb[0]]])
     middle = tf.image.resize(rgb[0, :, :, 8:56], (32, 32))
@@ -264,6 +268,7 @@ def test_a_file_that_does_not_load_is_not_kept(run, tmp_path, monkeypatch):
     assert list((tmp_path / "export").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_an_interruption_leaves_nothing(run, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

@@ -13,12 +13,14 @@ def main():
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     task = steps.make_task(
         {"name": "adam", "learning_rate": 0.01},
+        ("rgb",),
         accumulation_steps=2,
         rematerialise="everything",
         ema_decay=0.9,
         gradient_clip_norm=1.0,
     )
     features, targets = steps.batch()
+    features = {"rgb": features["rgb"]}
     targets["mask"] = tf.ones_like(targets["mask"])
     one_losses, one = steps.after(task, 3, inputs=(features, targets))
     strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
