@@ -18,6 +18,7 @@ def page_of(
     body: str,
     *,
     header: str = "",
+    style: str = "",
     script: str = "",
     data: Mapping[str, Any] | None = None,
 ) -> str:
@@ -27,12 +28,13 @@ def page_of(
       title: plain text, also the heading.
       body: HTML.
       header: HTML below the heading.
+      style: CSS that the page's rules may overrule.
       script: JavaScript, run when the page is there.
       data: JSON values in an element with the id data, for the script.
     """
     pieces = {
         "title": html.escape(title),
-        "style": f"{css_variables()}\n{asset(__package__, 'page.css')}",
+        "style": f"{css_variables()}\n{style}\n{asset(__package__, 'page.css')}",
         "header": header,
         "body": body,
         "data": "" if data is None else _embedded(data),

@@ -161,6 +161,11 @@ def test_the_wheel_takes_videos_to_predictions_in_an_empty_folder(site, footage,
         [sys.executable, "-c", where], cwd=tmp_path, env=environment, text=True
     )
     assert Path(imported.strip()).is_relative_to(site)
+    assets = [
+        path for path in (REPOSITORY / "official_vision").glob("**/assets/**/*") if path.is_file()
+    ]
+    assert assets
+    assert all((site / path.relative_to(REPOSITORY)).is_file() for path in assets)
     assert "studies" in command("config", "list")
     assert "small: depth 26, width x 1" in command("inspect", *recipe)
     command("inspect", "--architecture=studies/table_1_without_objects.json")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from pathlib import Path
 
-from official_vision.presentation import palette
+from official_vision.presentation import chart_library, palette
 from official_vision.presentation.pages import page_of, table
 
 
@@ -37,3 +39,13 @@ def test_pages_and_pictures_have_one_palette() -> None:
     page = page_of("title", "")
     assert palette.css_variables() in page
     assert set(re.findall(r"var\(--(\w+)\)", page)) <= set(variables)
+
+
+def test_the_chart_library_is_the_published_one_that_its_readme_names() -> None:
+    folder = Path(chart_library.__file__).parent / "assets" / "uplot"
+    readme = (folder / "README.md").read_text()
+    sums = dict(re.findall(r"\| `(\S+)` \| `(\w{64})` \|", readme))
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".md"}
+    assert {name: hashlib.sha256(data).hexdigest() for name, data in files.items()} == sums
+    (version,) = re.findall(r"uPlot \(v(.+?)\)", chart_library.script())
+    assert readme.startswith(f"# uPlot {version}\n")

@@ -10,7 +10,7 @@ from typing import Any
 from official_vision import files
 from official_vision.config import CONFIG_JSON
 from official_vision.errors import UserError
-from official_vision.presentation import pages
+from official_vision.presentation import chart_library, pages
 from official_vision.search import search_folder
 from official_vision.search.evolution.history import POPULATION_FILE
 from official_vision.search.report.population import describe_population
@@ -20,7 +20,7 @@ REPORT_FILE = "report.html"
 # In the order in which they build on each other.
 _SCRIPTS = (
     "dom.js",
-    "chart.js",
+    "plot.js",
     "graph.js",
     "network.js",
     "sections.js",
@@ -75,6 +75,9 @@ def page_of(title: str, report: Mapping[str, Any]) -> str:
         title,
         pages.asset(__package__, "report.html"),
         header='<dl id="facts" class="facts"></dl>',
-        script="\n".join(pages.asset(__package__, name) for name in _SCRIPTS),
+        style=chart_library.style(),
+        script="\n".join(
+            [chart_library.script(), *(pages.asset(__package__, name) for name in _SCRIPTS)]
+        ),
         data=report,
     )

@@ -142,7 +142,9 @@ def test_the_page_requests_nothing_and_no_text_becomes_markup(run):
     assert page.count("</script>") == 2
     assert "<title>&lt;img src=x&gt; @data@</title>" in page
     addresses = set(re.findall(r"https?://[^\"'\s]+", page))
-    assert addresses == {"http://www.w3.org/2000/svg"}  # the name of SVG's elements
+    # The name of SVG's elements, and uPlot's first line, which names it.
+    assert addresses == {"http://www.w3.org/2000/svg", "https://github.com/leeoniya/uPlot"}
+    assert page.count("Copyright (c) 2022 Leon Sorokin") == 1  # uPlot's licence goes with it
     assert not re.search(r"\b(src|href)=\"(?!data:)", page)
     assert "default-src 'none'" in page
 

@@ -51,7 +51,7 @@ function figuresChart(evolution) {
     entries.push({ label: `failed (${failed.length}, drawn at the bottom)`,
       sample: crossSample() });
   }
-  return makeChart({ title: `${metric} over children`, x: { label: "child, in the order of breeding", whole: true },
+  return makePlot({ title: `${metric} over children`, x: { label: "child, in the order of breeding", whole: true },
     y: { label: metric }, series, entries, describe: `${scored.length} dots.` });
 }
 
@@ -70,7 +70,7 @@ function frontChart(evolution, byNumber) {
   const largest = Math.max(...scored.map((child) => child.flops));
   const line = [...onFront.map(place), [largest / unit.size, onFront[onFront.length - 1].figure]];
   const inside = scored.filter((child) => !front.includes(child.id));
-  return makeChart({ title: `${metric} against cost`, x: { label: `${unit.name}FLOPs per clip` }, y: { label: metric },
+  return makePlot({ title: `${metric} against cost`, x: { label: `${unit.name}FLOPs per clip` }, y: { label: metric },
     series: [
       { name: "inside", kind: "dots", stroke: colour("block"), hollow: true, width: 3.5, points: inside.map(place),
         titles: inside.map((child) => childWords(child, metric)) },

@@ -160,13 +160,13 @@ function showCurves(report) {
   const x = { label: "step", whole: true };
   if (network.timeline) charts.push(...connectionCharts(network, x));
   if (curves?.loss.length) {
-    charts.push(makeChart({ title: "Training loss", x, y: { label: "loss" }, series: [
+    charts.push(makePlot({ title: "Training loss", x, y: { label: "loss" }, series: [
       { name: "loss", points: curves.loss, stroke: colour("ink"), constant: true }] }));
   }
   const figures = Object.entries(curves?.figures ?? {}).filter(([, points]) => points.length);
   if (figures.length) {
     const looks = [["ink", null], ["flow", "7 4"], ["rgb", "2 3"], ["objects", "9 3 2 3"], ["accent", "4 2"]];
-    charts.push(makeChart({ title: "Validation", x, y: { label: "score, 0 to 1", min: 0, max: 1 },
+    charts.push(makePlot({ title: "Validation", x, y: { label: "score, 0 to 1", min: 0, max: 1 },
       series: figures.map(([name, points], index) => ({ name, points, stroke: colour(looks[index][0]),
         dash: looks[index][1], constant: true, kind: points.length > 1 ? "line" : "dots" })),
       entries: figures.map(([name], index) => ({ label: name,
@@ -193,13 +193,13 @@ function connectionCharts({ drawing, timeline }, x) {
   const entropy = seriesOf(timeline.entropy);
   const charts = [];
   if (strengths.length) {
-    charts.push(makeChart({ title: "Strength of each connection", x, y: { label: "sigmoid(w)", min: 0, max: 1 },
+    charts.push(makePlot({ title: "Strength of each connection", x, y: { label: "sigmoid(w)", min: 0, max: 1 },
       series: strengths, entries, describe: `${strengths.length} lines; the tables have the numbers.` }));
   }
   if (entropy.length) {
     const mean = { name: "mean", points: timeline.steps.map((step, moment) => [step, timeline.mean_entropy[moment]]),
       stroke: colour("ink"), width: 3.2, constant: true };
-    charts.push(makeChart({ title: "How open each choice of a peer still is", x,
+    charts.push(makePlot({ title: "How open each choice of a peer still is", x,
       y: { label: "entropy, share of an even choice's", min: 0, max: 1 }, series: [...entropy, mean],
       entries: [{ label: "mean", sample: sample({ stroke: colour("ink"), width: 3.2 }) }, ...entries],
       describe: "1 is an even choice, 0 a certain one." }));

@@ -44,7 +44,7 @@ function showPruning({ pruning }) {
   const scored = measured.filter((row) => row.score !== null);
   if (scored.length) {
     const looks = { "one-shot": ["ink", true], "discrete, retrained": ["rgb", false] };
-    charts.push(makeChart({ title: `${metric} against kept connections`, x,
+    charts.push(makePlot({ title: `${metric} against kept connections`, x,
       y: { label: metric, ...(scored.every((row) => row.score >= 0 && row.score <= 1) ? { min: 0, max: 1 } : {}) },
       series: scored.map((row) => ({ name: row.title, kind: "dots", points: [[row.connections, row.score]],
         width: 6, stroke: colour((looks[row.title] ?? ["flow"])[0]), hollow: (looks[row.title] ?? [])[1],
@@ -54,10 +54,10 @@ function showPruning({ pruning }) {
   }
   const line = (key) => points.map((point) => [point.connections, point[key]]).reverse();
   const unit = unitOf(Math.max(...points.map((point) => point.flops)));
-  charts.push(makeChart({ title: "Cost against kept connections", x, y: { label: `${unit.name}FLOPs per clip`, min: 0 },
+  charts.push(makePlot({ title: "Cost against kept connections", x, y: { label: `${unit.name}FLOPs per clip`, min: 0 },
     series: [{ name: "cost", points: line("flops").map(([connections, flops]) => [connections, flops / unit.size]),
       stroke: colour("ink") }] }));
-  charts.push(makeChart({ title: "Connections kept against the threshold",
+  charts.push(makePlot({ title: "Connections kept against the threshold",
     x: { label: "threshold: weaker connections are dropped", min: 0, max: 1 }, y: { label: "connections kept", min: 0 },
     series: [{ name: "kept", kind: "step", stroke: colour("ink"),
       points: [...points.map((point) => [point.threshold, point.connections])] }] }));
