@@ -42,7 +42,7 @@ install: $(INSTALLED)
 
 # The stamp comes last, so that an interrupted installation is redone. The other mark tells that the
 # first one was interrupted, perhaps in the middle of a package: then all is made from nothing.
-$(INSTALLED): requirements.txt pyproject.toml
+$(INSTALLED): requirements.txt pyproject.toml setup.py
 	@"$(PYTHON)" -c '$(SUPPORTED)' 2>/dev/null || { echo >&2 "error: Python 3.10 to 3.13 is needed." \
 		"Received: '$(PYTHON)'. Install Python 3.11 or name one: make PYTHON=/path/to/python3.11"; exit 1; }
 	@if test -e $(VENV)/.installing || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
@@ -80,7 +80,7 @@ $(RUN)/export/1/saved_model.pb: $(RUN)/run/result.json
 	rm -rf $(RUN)/export
 	$(BIN)/python tools/export.py --model_dir=$(RUN)/run --output=$(RUN)/export
 
-# A process of its own loads the exported file: nothing is left of training but that file.
+# A separate process loads the exported file: nothing is left of training but that file.
 $(RUN)/prediction.txt: $(RUN)/export/1/saved_model.pb
 	$(BIN)/python tools/predict.py --model=$(RUN)/export --video=$(dir $(FOOTAGE))bikes.mp4 \
 		--output_dir=$(RUN) --json=$(RUN)/prediction.json >$@
@@ -160,7 +160,7 @@ test-quick: lint $(FOOTAGE)
 	$(PYTEST) -m "not slow"
 
 lock: $(INSTALLED)
-	$(BIN)/python -m uv pip compile pyproject.toml --quiet --all-extras --universal \
+	$(BIN)/python -m uv pip compile pyproject.toml --quiet --extra all --extra dev --universal \
 		--python-version 3.10 --no-emit-index-url --no-emit-find-links --annotation-style line \
 		--custom-compile-command "make lock" --output-file requirements.txt
 

@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from absl import app, flags, logging
 
-from official_vision import files, interruption
+from official_vision import extras, files, interruption
 from official_vision.errors import StoppedError, UserError
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
@@ -30,14 +30,14 @@ SOME_LEFT_OUT = 3  # the work is done, but for the items that were named
 # network make millions that stay: a twentieth of the processor time to the first training step went into looking.
 _GARBAGE_THRESHOLDS = (100_000, 50, 50)
 
-# What the machine refuses, whatever a command does: a line is all there is to say.
+# Errors of the machine in any command: one line is enough.
 _REFUSED = (
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.EIO, errno.ELOOP),
     # Files of another kind than the name says, and files that were removed or added meanwhile.
     *(errno.EISDIR, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ESTALE),
     *(errno.EMFILE, errno.ENFILE, errno.EBUSY, errno.ETXTBSY, errno.ENXIO),
 )
-_HELP = ("-h", "--help", "-help", "--helpshort", "-helpshort", "--helpfull", "-helpfull")
+HELP_FLAGS = ("-h", "--help", "-help", "--helpshort", "-helpshort", "--helpfull", "-helpfull")
 
 
 def define_gin_flags() -> None:
@@ -53,7 +53,7 @@ def define_gin_flags() -> None:
     )
 
 
-def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
+def run(main: Callable[..., int | None], *, arguments: str = "", module: str = "") -> None:
     """Runs a command, whose `main` returns its exit status (None is 0).
 
     A `UserError` becomes one line on standard error and status 1, and so does a full disk or a file that the
@@ -63,6 +63,7 @@ def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
     Args:
       main: of the command; with `arguments` it takes a list of them.
       arguments: what may be named without a flag, e.g. "videos"; empty where nothing may.
+      module: whose docstring and flags --help prints; empty for the program itself.
     """
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
     logging.set_verbosity(logging.WARNING)
@@ -70,13 +71,30 @@ def run(main: Callable[..., int | None], *, arguments: str = "") -> None:
         if isinstance(stream, io.TextIOWrapper):  # names that the terminal has no letters for
             stream.reconfigure(errors="backslashreplace")
     help_flags = [
-        word for word in itertools.takewhile(lambda x: x != "--", sys.argv[1:]) if word in _HELP
+        word
+        for word in itertools.takewhile(lambda x: x != "--", sys.argv[1:])
+        if word in HELP_FLAGS
     ]
     if help_flags:
-        app.usage(shorthelp="full" not in help_flags[0], writeto_stdout=True)
+        _print_help(module, whole="full" in help_flags[0])
         sys.exit(0)
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow arguments
     app.run(lambda argv: _guarded(main, argv, arguments))
+
+
+def _print_help(module: str, *, whole: bool) -> None:
+    if whole or not module:
+        app.usage(shorthelp=not whole, writeto_stdout=True)
+        return
+    print(
+        f"{sys.argv[0]}\n\n{sys.modules[module].__doc__}\n\nflags:\n{flags.FLAGS.module_help(module)}"
+    )
+
+
+def reported(error: UserError) -> int:
+    """Prints a user's mistake as every command does; returns the exit status."""
+    _say(f"error: {error}")
+    return 1
 
 
 def _guarded(main: Callable[..., int | None], argv: Sequence[str], arguments: str) -> None:
@@ -85,8 +103,7 @@ def _guarded(main: Callable[..., int | None], argv: Sequence[str], arguments: st
             status = _begun(main, argv, arguments)
             sys.stdout.flush()
     except UserError as error:
-        _say(f"error: {error}")
-        status = 1
+        status = reported(error)
     except StoppedError as stopped:
         _say(f"stopped: {stopped}")
         status = INTERRUPTED if stopped.by_user else TERMINATED
@@ -96,6 +113,10 @@ def _guarded(main: Callable[..., int | None], argv: Sequence[str], arguments: st
     except BrokenPipeError:  # who reads what is printed, e.g. `head`, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = PIPE_CLOSED
+    except ModuleNotFoundError as error:
+        if not (line := extras.missing(error)):
+            raise
+        status = reported(UserError(line))
     except Exception as error:
         reason = _refusal(error)
         if not reason:

@@ -16,8 +16,9 @@ from typing import Any, TextIO
 
 import gin
 
-from official_vision import files, specs
+from official_vision import files, formats, packaged, specs
 from official_vision.errors import UserError, nearest
+from official_vision.private_apis import gin_reads_with
 from official_vision.specs import mistakes
 
 CONFIG_JSON = "config.json"
@@ -45,7 +46,6 @@ _GIN_ERRORS = (
 )
 # Settings whose value None comes from the data; a run's folder records that value.
 _BY_DATA = ("num_classes", "num_object_classes", "activation", "label_rule")
-_REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Section of a configuration -> (spec class, gin scope). A scoped setting wins over an unscoped one.
 _SECTIONS: dict[str, tuple[type[specs.Spec], str]] = {
@@ -117,7 +117,7 @@ class Config:
             "versions": versions(),
             "data_fingerprints": dict(data_fingerprints or {}),
         }
-        files.write_json(Path(folder) / CONFIG_JSON, record)
+        formats.RUN.write(Path(folder) / CONFIG_JSON, record)
         files.write_text(Path(folder) / CONFIG_GIN, self.to_gin())
 
 
@@ -151,10 +151,8 @@ def read(folder: str | os.PathLike) -> Config:
     with files.damage_reported(Path(folder) / CONFIG_JSON):
         return Config(
             **{
-                section: spec_class.from_dict(record["config"].get(section, {}))
-                for section, (spec_class, scope) in _SECTIONS.items()
-                # A run of before this section had one optimizer for all.
-                if section in record["config"] or scope != "architecture"
+                section: spec_class.from_dict(record["config"][section])
+                for section, (spec_class, _) in _SECTIONS.items()
             }
         )
 
@@ -163,17 +161,14 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
     """Reads config.json whole: the settings, versions and data fingerprints of a run.
 
     Raises:
-      UserError: the folder holds no configuration, or one of another program.
+      UserError: the folder has no configuration, or one of another program.
     """
     path = Path(folder) / CONFIG_JSON
     if not path.is_file():
         raise UserError(
             f"A run's folder holds {CONFIG_JSON}, written by tools/train.py. Received: {folder}, which has none."
         )
-    record = files.read_json(path)
-    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
-        raise UserError(f"The file must have a run's settings under 'config'. Received: {path}.")
-    return record
+    return formats.RUN.read(path, {"config": dict, "data_fingerprints": dict})
 
 
 def differences(
@@ -199,6 +194,7 @@ def differences(
 
 def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
     """Parses everything; returns the files read, included ones too, in the order of reading."""
+    gin_files = [packaged.located(file) for file in gin_files]
     for file in gin_files:
         if not os.path.isfile(file):
             raise UserError(
@@ -206,17 +202,14 @@ def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
             )
     # Gin logs an error for each folder in which an included file isn't.
     logging.disable(logging.ERROR)
-    # Included files may be named from the repository's root or from beside the file that includes
-    # them. Gin can add folders to its search path but not take them away again.
-    search_path, readers = gin.config._LOCATION_PREFIXES, gin.config._FILE_READERS
-    usual_reader = readers[0]
+    # Included files may be named from the folder that has gin_configs, or from beside the file that includes them.
     beside = [os.path.dirname(os.path.abspath(file)) for file in gin_files]
-    search_path += [str(_REPOSITORY), *beside]
-    readers[0] = (functools.partial(_opened, Counter()), os.path.isfile)
+    reader = (functools.partial(_opened, Counter()), os.path.isfile)
     try:
-        parsed = gin.parse_config_files_and_bindings(
-            list(gin_files), list(gin_bindings), finalize_config=False
-        )
+        with gin_reads_with(gin.config, reader, [str(packaged.ROOT), *beside]):
+            parsed = gin.parse_config_files_and_bindings(
+                list(gin_files), list(gin_bindings), finalize_config=False
+            )
     except UserError:
         raise
     except SyntaxError as error:
@@ -226,8 +219,6 @@ def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
     except _GIN_ERRORS as error:
         raise UserError(_one_line(error)) from error
     finally:
-        del search_path[1:]
-        readers[0] = usual_reader
         logging.disable(logging.NOTSET)
     return list(_names(parsed))
 
@@ -241,11 +232,11 @@ def _names(parsed: Sequence[Any]) -> Iterator[str]:
 def _similar_file(file: str) -> str:
     folder = Path(file).parent
     names = [str(folder / path.name) for path in folder.glob("*.gin")] if folder.is_dir() else []
-    return nearest(file, names) if names else f"The folder {folder} holds no gin file."
+    return nearest(file, names) if names else f"The folder {folder} has no gin file."
 
 
 def _opened(times: Counter[str], path: str) -> TextIO:
-    """A gin file, which a Windows editor may have begun with a byte order mark.
+    """Opens a gin file, which a Windows editor may have begun with a byte order mark.
 
     Args:
       times: how often each file has been read.
@@ -292,8 +283,9 @@ def _check_scopes() -> None:
 def _check_macros() -> None:
     """Refuses `steps = 100`, which gin takes for the macro %steps: it would change nothing."""
     text = gin.config_str()
-    for name, kind in gin.config._CONFIG:
-        if kind != "gin.macro" or re.search(rf"%{re.escape(name)}\b", text):
+    macros = re.split(r"^# Parameters for ", text, maxsplit=1, flags=re.MULTILINE)[0]
+    for name in re.findall(r"^([\w./]+) =", macros, flags=re.MULTILINE):
+        if re.search(rf"%{re.escape(name)}\b", text):
             continue
         meant = [f"{spec}.{name}" for spec, fields in _CLASSES.items() if name in _names_of(fields)]
         remedy = f"Did you mean {' or '.join(meant)}?" if meant else "Remove it."
@@ -336,7 +328,7 @@ def _where(setting: str, gin_files: Sequence[str], gin_bindings: Sequence[str]) 
 def _path_of(file: str, gin_files: Sequence[str]) -> Path:
     """Returns the path of a file that gin reads by its search path."""
     beside = (Path(including).parent / file for including in gin_files)
-    return next(path for path in (Path(file), _REPOSITORY / file, *beside) if path.is_file())
+    return next(path for path in (Path(packaged.located(file)), *beside) if path.is_file())
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from official_vision import interruption
 from official_vision.errors import UserError
 
 PARTIAL = ".partial-"  # what names begin with until they are whole
-# # Errors of operations that failed because a disk, its quota or the limit of a file's size is full.
+# Errors of operations that failed because a disk, its quota or the limit of a file's size is full.
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -181,28 +181,6 @@ def read_json(path: str | os.PathLike) -> Any:
         raise UserError(f"The file cannot be read. Received: {path} ({error.strerror}).") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"The file must be JSON. Received: {path} ({error}).") from error
-
-
-def read_object(
-    path: str | os.PathLike, fields: Mapping[str, type | tuple[type, ...]] | None = None
-) -> dict[str, Any]:
-    """Reads a JSON file that this program wrote as an object.
-
-    Args:
-      path: of the file.
-      fields: that the object must have, each with its type or types.
-
-    Raises:
-      UserError: the file is missing, is not JSON, or is of another form.
-    """
-    values = read_json(path)
-    with damage_reported(path):
-        if not isinstance(values, dict):
-            raise TypeError(f"no object, but {type(values).__name__}")
-        for name, kind in (fields or {}).items():
-            if not isinstance(values[name], kind):
-                raise TypeError(f"{name!r} is {values[name]!r}")
-    return values
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ _pressed = threading.Event()
 
 
 def interrupt(*_: object) -> None:
-    """The handler of SIGINT, which remembers it and raises.
+    """Handles SIGINT: remembers it and raises.
 
     Raises:
       KeyboardInterrupt: always.

@@ -13,7 +13,7 @@ from typing import TextIO
 from official_vision.errors import UserError
 
 LOCK_FILE = ".lock"
-_HELD = (errno.EAGAIN, errno.EACCES)
+_LOCKED = (errno.EAGAIN, errno.EACCES)
 # File systems without locks; there a holder can't be recognised.
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
@@ -23,7 +23,7 @@ def folder_locked(folder: str | os.PathLike, setting: str, work: str) -> Iterato
     """Holds the lock of a folder, which is made where it isn't there, within the block.
 
     The kernel releases the lock when the process ends, however it does; the file of one that was killed stays,
-    and hinders nobody.
+    and has no effect.
 
     Args:
       folder: that one process may write to.
@@ -80,7 +80,7 @@ def _take(file: TextIO, folder: Path, setting: str, work: str) -> None:
     except OSError as error:
         if error.errno in _UNSUPPORTED:
             return
-        if error.errno not in _HELD:
+        if error.errno not in _LOCKED:
             raise
         file.seek(0)
         holder = file.readline().strip() or "another process"

@@ -13,14 +13,14 @@ from official_vision.errors import UserError
 # Most bytes of a name in the file systems of Linux, macOS and Windows.
 MOST_NAME_BYTES = 255
 _HASH_LETTERS = 8
-# Ends of lines and other control characters, and what reads bytes that are no UTF-8 (surrogates).
+# Ends of lines and other control characters, and what reads bytes that are not UTF-8 (surrogates).
 _UNSHOWABLE = ("Cc", "Cs", "Zl", "Zp")
 
 
 def shown(text: str | os.PathLike) -> str:
     r"""Returns a name as it can be printed on one line and written as UTF-8.
 
-    Bytes of a path that are no UTF-8 become `\xe9`, control characters and line ends `\n` or `\x07`.
+    Bytes of a path that are not UTF-8 become `\xe9`, control characters and line ends `\n` or `\x07`.
     """
     return "".join(
         _escaped(character) if unicodedata.category(character) in _UNSHOWABLE else character
@@ -56,7 +56,7 @@ def checked_folder_name(text: str, what: str, where: str) -> str:
     r"""Checks, as `checked_name`, a folder's name, which must not lead out of its parent.
 
     Raises:
-      UserError: it is no plain name: it contains / or \, begins with a point, or is too long.
+      UserError: it is not a plain name: it contains / or \, begins with a point, or is too long.
     """
     name = checked_name(text, what, where)
     too_long = len(os.fsencode(name)) > MOST_NAME_BYTES
@@ -123,7 +123,7 @@ def _respelled(folder: Path, name: str) -> Path:
 
 
 def _escaped(character: str) -> str:
-    if "\udc80" <= character <= "\udcff":  # how Python reads a path's byte that is no UTF-8
+    if "\udc80" <= character <= "\udcff":  # how Python reads a path's byte that is not UTF-8
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
 

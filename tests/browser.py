@@ -30,12 +30,12 @@ def chromium() -> Iterator[Any]:
 
 @dataclasses.dataclass
 class Watched:
-    """A page that is open, and what it said and asked for.
+    """A page that is open, with its console messages and requests.
 
     Attributes:
       page: playwright's Page.
       problems: errors and warnings on its console, and exceptions of its scripts.
-      requests: addresses it asked for, its own first.
+      requests: addresses that it requested, beginning with the page's.
     """
 
     page: Any

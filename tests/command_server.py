@@ -83,7 +83,7 @@ def _become(command: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    # As the commands do: it says which of its notes TensorFlow prints.
+    # As the commands do: it decides which notes TensorFlow prints.
     from official_vision import cli  # noqa: F401
     from official_vision.search import one_shot  # noqa: F401
     from official_vision.serving.export import version_folder  # noqa: F401

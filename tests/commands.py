@@ -66,7 +66,7 @@ class Command:
         return self.printed("stdout"), self.printed("stderr")
 
     def printed(self, name):
-        """What it has written so far to "stdout" or "stderr"."""
+        """Returns its output so far on "stdout" or "stderr"."""
         path = self._folder / name
         return path.read_text() if path.exists() else ""
 

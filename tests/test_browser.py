@@ -1,4 +1,4 @@
-"""What the other browser tests rely on: a page's errors and requests are heard."""
+"""A page's errors and requests are recorded, on which the other browser tests rely."""
 
 from __future__ import annotations
 

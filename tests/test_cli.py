@@ -76,7 +76,7 @@ def test_settings_are_printed():
     assert "PrepareSpec.short_side = 256  (whole number, at least 16)" in result.stdout
 
 
-def test_arguments_may_stand_before_and_after_flags():
+def test_arguments_may_be_before_and_after_flags():
     result = run(
         "print(*arguments)", "a.mp4", "--gin_file=x", "b c.mp4", "--", "-h", arguments="videos"
     )

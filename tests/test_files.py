@@ -88,12 +88,12 @@ def test_a_folder_to_come_is_tried_and_not_made(tmp_path):
     [
         (OSError(errno.ENOSPC, "No space left on device"), True),
         (OSError(errno.EFBIG, "File too large", "x"), True),
-        (RuntimeError("written; No space left on device"), True),  # as TensorFlow tells it
+        (RuntimeError("written; No space left on device"), True),  # as TensorFlow reports it
         (OSError(errno.ENOENT, "No such file"), False),
         (RuntimeError("another"), False),
     ],
 )
-def test_a_full_disk_is_told_with_its_place(error, is_reported):
+def test_a_full_disk_is_reported_with_its_place(error, is_reported):
     with (
         pytest.raises(UserError if is_reported else type(error)) as raised,
         files.full_disk_reported("--output", "out"),
@@ -109,23 +109,6 @@ def test_json_holds_any_name_and_may_begin_with_a_mark(tmp_path):
     assert files.read_json(tmp_path / "a.json") == {"video": name}
     (tmp_path / "b.json").write_bytes(b"\xef\xbb\xbf[1]\r\n")
     assert files.read_json(tmp_path / "b.json") == [1]
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ("[]", "no object, but list"),
-        ("{}", "no 'step'"),
-        ('{"step": "3"}', "'step' is '3'"),
-        ('{"step": null}', "'step' is None"),
-    ],
-)
-def test_a_file_of_ours_with_another_form_is_one_line(tmp_path, content, words):
-    path = tmp_path / "a.json"
-    path.write_text(content)
-    with pytest.raises(UserError) as raised:
-        files.read_object(path, {"step": int})
-    assert f"Received: {path} ({words})" in str(raised.value)
 
 
 def test_what_breaks_over_a_file_of_ours_names_it(tmp_path):

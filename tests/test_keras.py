@@ -1,4 +1,4 @@
-"""tf.keras is tf_keras wherever the package is used, or one line says why it can't be."""
+"""tf.keras is tf_keras wherever the package is used, or one line with the reason."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ UNTOUCHED = "import tensorflow as tf; import official_vision; assert 'tf_keras' 
         ("import official_vision", "0", "Received: TF_USE_LEGACY_KERAS=0. Import"),
     ],
 )
-def test_keras_3_is_told(script, setting, message, monkeypatch):
+def test_keras_3_is_reported(script, setting, message, monkeypatch):
     monkeypatch.delenv("TF_USE_LEGACY_KERAS", raising=False)
     if setting:
         monkeypatch.setenv("TF_USE_LEGACY_KERAS", setting)

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from official_vision import config
-from official_vision.data.annotations import READERS
+from official_vision.data.annotations.formats import READERS
 from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES
 from official_vision.modeling.builder import build_model
-from tests.data.annotations import official_files
+from tests.data.annotations.formats import official_files
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PUBLISHED = ("charades", "kinetics", "moments_in_time", "toyota_smarthome", "ucf101")
 RECIPES = sorted(REPOSITORY.glob("gin_configs/*.gin"))
-# Those of published data sets; the others say for themselves what they are for.
+# Those of published data sets; the others name their purpose.
 OFFICIAL = [
     path for path in RECIPES if config.load([str(path)]).prepare.annotation_format in PUBLISHED
 ]
@@ -63,7 +63,7 @@ def test_recipes_do_not_share_folders():
 
 
 @pytest.mark.parametrize("path", OFFICIAL, ids=name_of)
-def test_the_header_says_what_a_reader_needs(path):
+def test_the_header_has_what_a_reader_needs(path):
     text = path.read_text()
     comments = "\n".join(line for line in text.splitlines() if line.startswith("#"))
     assert [word for word in HEADER if word not in comments] == []

@@ -1,4 +1,4 @@
-"""The reference of settings: whole, up to date, and what is said of values that can't be read."""
+"""The reference of settings: whole, up to date, and the message about values that can't be read."""
 
 import dataclasses
 import re
@@ -43,7 +43,7 @@ def test_rules_are_in_words():
     assert (
         settings["PrepareSpec.short_side"].meaning == "shorter side of the stored frames in pixels."
     )
-    assert settings["TrainSpec.seed"].meaning.startswith("of weight initialisation")
+    assert settings["TrainSpec.seed"].meaning.startswith("seed of weight initialisation")
 
 
 def test_words_choose_settings():
@@ -80,7 +80,7 @@ def test_words_choose_settings():
         ),
     ],
 )
-def test_a_value_without_quotes_is_told_how_to_be_written(line, remedy):
+def test_a_value_without_quotes_gets_a_remedy(line, remedy):
     message = of_value(line, "here", SPECS)
     assert message.startswith("A setting's value is a number, True, False, None, a text in quotes")
     assert message.endswith(remedy)

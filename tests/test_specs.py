@@ -1,6 +1,7 @@
 """Specs check every setting and survive JSON."""
 
 import dataclasses
+import inspect
 import json
 
 import numpy as np
@@ -26,9 +27,10 @@ SPEC_CLASSES = [
 
 @pytest.mark.parametrize("spec_class", SPEC_CLASSES)
 def test_every_field_is_described(spec_class):
-    attributes = spec_class.__doc__.split("Attributes:")[1]
+    # Python 3.13 takes a docstring's indentation away.
+    attributes = inspect.getdoc(spec_class).split("Attributes:")[1]
     for field in dataclasses.fields(spec_class):
-        assert f"      {field.name}: " in attributes
+        assert f"\n  {field.name}: " in attributes
 
 
 @pytest.mark.parametrize("spec_class", SPEC_CLASSES)

@@ -1,4 +1,4 @@
-"""Has Bazel itself read the BUILD files: loads and analyses every target, and runs the quick tests.
+"""Lets Bazel read the BUILD files: loads and analyses every target, and runs the quick tests.
 
     python tools/check_bazel.py [--tests=//tests/metrics/...]
 
@@ -97,7 +97,7 @@ class Workspace:
         (self.root / "WORKSPACE").write_text(_workspace(folder / "stubs", sorted(stubs)))
 
     def bazel(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs one Bazel command; output and errors come back as text."""
+        """Runs one Bazel command; returns output and errors as text."""
         startup = [BAZEL, f"--output_user_root={self._folder / 'output'}", "--max_idle_secs=60"]
         return subprocess.run(
             [*startup, command, *arguments],
@@ -127,7 +127,7 @@ class Workspace:
         self._checked(self.bazel("build", *options, *targets), "analyse " + " ".join(targets))
 
     def test(self, *targets: str) -> list[str]:
-        """Runs tests in Bazel's sandbox, and returns the labels of those that passed.
+        """Runs tests in Bazel's sandbox, and returns the labels of the passed ones.
 
         Raises:
           UserError: a test fails.
@@ -156,7 +156,7 @@ class Workspace:
 
 
 def available() -> bool:
-    """Says whether this machine has Bazel and what it needs."""
+    """Checks that this machine has Bazel and what it needs."""
     return bool(shutil.which(BAZEL)) and RULES_JAVA.is_dir()
 
 

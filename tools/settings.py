@@ -15,7 +15,7 @@ _OUTPUT = flags.DEFINE_string("output", None, "Markdown file to write the whole 
 
 
 def main(named: Sequence[str]) -> None:
-    """Prints the settings whose names hold one of the words, or all; or writes the page."""
+    """Prints the settings whose names contain one of the words, or all; or writes the page."""
     if _OUTPUT.value:
         files.check_writable(_OUTPUT.value, "--output")
         files.write_text(_OUTPUT.value, reference.to_markdown(ALL))

@@ -1,4 +1,4 @@
-"""Writes every BUILD file anew from what the Python files import: one package per folder.
+"""Generates every BUILD file from the imports of the Python files: one package per folder.
 
 A library is one module, or a package whose __init__.py imports modules of its folder, with those
 modules. An __init__.py that imports nothing is a source of each library of its folder: Bazel makes
@@ -80,7 +80,7 @@ _NOT_SOURCES_OF_ROOT = [
 
 
 def build_files(repository: Path) -> dict[str, str]:
-    """Returns the path of each BUILD file, relative to the repository -> its whole text.
+    """Returns the whole text of each BUILD file, by its path relative to the repository.
 
     Raises:
       UserError: a file is not Python, modules or targets import each other in a circle, or a part
@@ -100,7 +100,7 @@ class Sources:
       repository: its folder.
       paths: the files in order of name, relative to the repository, with forward slashes.
       imported: path -> paths of files, and distributions with an "@" before the name.
-      layers: part of the package -> parts that it may import, as LAYERS says.
+      layers: part of the package -> parts that it may import, as in LAYERS.
     """
 
     def __init__(self, repository: Path):
@@ -116,30 +116,33 @@ class Sources:
                 raise _circle(path)
 
     def takes(self, path: str, fixture: str) -> bool:
-        """Says whether a function in the file has an argument called `fixture`."""
+        """Returns whether a function in the file has an argument called `fixture`."""
         nodes = ast.walk(self._trees[path])
         return any(isinstance(node, ast.arg) and node.arg == fixture for node in nodes)
 
     def marks(self, path: str, mark: str) -> bool:
-        """Says whether the file uses `pytest.mark.<mark>`."""
+        """Returns whether the file uses `pytest.mark.<mark>`."""
         nodes = ast.walk(self._trees[path])
         return any(isinstance(node, ast.Attribute) and node.attr == mark for node in nodes)
 
     def has_assets(self, folder: PurePosixPath) -> bool:
-        """Says whether the folder has one of assets, which its modules may read."""
+        """Returns whether the folder has one of assets, which its modules may read."""
         return (self.repository / folder / "assets").is_dir()
 
     def _parse(self, path: str) -> ast.Module:
         try:
-            return ast.parse((self.repository / path).read_text(encoding="utf-8"), path)
+            tree = ast.parse((self.repository / path).read_text(encoding="utf-8"), path)
         except SyntaxError as error:
             raise UserError(
                 f"BUILD is made from Python files. Received: {path}, line {error.lineno}: "
                 f"{error.msg}. Mend that file first."
             ) from error
+        if path.endswith("__init__.py"):  # which imports lazily what type checkers see imported
+            tree.body = [node for node in tree.body if not isinstance(node, ast.If)]
+        return tree
 
     def _imports_of(self, path: str) -> set[str]:
-        """Repository files and distributions that a file imports, or starts as a program."""
+        """Returns repository files and distributions that a file imports, or starts as a program."""
         needed = set()
         for name in _imported_names(self._trees[path]):
             module, *above = name.split(" ")
@@ -162,7 +165,7 @@ class Sources:
 
 
 class Targets:
-    """The targets that the files make; each is written as "folder:name".
+    """The targets of the files; each is written as "folder:name".
 
     Attributes:
       sources: the files.
@@ -206,14 +209,14 @@ class Targets:
         return others | {self._target_of[item] for item in known} - {target}
 
     def _run_before(self, path: str) -> set[str]:
-        """Files that run before this one: its packages' __init__, and for tests every conftest."""
+        """Returns the files that run before this one: its packages' __init__, and for tests every conftest."""
         name = "conftest.py" if path.startswith("tests/") else "__init__.py"
         above = {f"{folder}/{name}" for folder in PurePosixPath(path).parents[:-1]} - {path}
         return {item for item in above if path not in reach(self.sources.imported, item)}
 
 
 def reach(graph: Mapping[str, set[str]], start: str) -> set[str]:
-    """Returns all that can be reached from `start`, itself where a circle leads back to it."""
+    """Returns all that can be reached from `start`, including `start` in an import cycle."""
     reached, front = set(), [start]
     while front:
         for item in graph.get(front.pop(), ()):
@@ -275,7 +278,7 @@ def _build_file(targets: Targets, folder: PurePosixPath, folders: set[PurePosixP
 
 
 def _package(sources: Sources, folder: PurePosixPath) -> str:
-    """Says who may depend on a folder; at the top of the package, on each of its parts."""
+    """Returns the visibility of a folder; at the top of the package, on each of its parts."""
     top, *below = folder.parts
     visible = {"tools": "//visibility:public", "tests": "//tests:__subpackages__"}
     if top == PACKAGE:
@@ -374,13 +377,13 @@ def _value(value: object, indent: int = 4) -> str:
 
 
 def _order(label: str) -> tuple[int, list[str]]:
-    """buildifier's order: files, then labels of this file, of this repository and of others."""
+    """Sorts as buildifier: files, then labels of this file, of this repository and of others."""
     phase = {":": 1, "/": 2, "@": 3}.get(label[0], 0)
     return phase, label.replace(":", ".").split(".")
 
 
 def main() -> None:
-    """Writes the BUILD files, and removes those of folders that hold no Python file any more."""
+    """Writes the BUILD files, and removes those of folders without Python files."""
     texts = build_files(REPOSITORY)
     for path, text in texts.items():
         files.write_text(REPOSITORY / path, text)

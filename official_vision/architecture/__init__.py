@@ -1,1 +1,1 @@
-"""What a network is: nodes, rules, the zoo, files, costs and drawings. Never imports TensorFlow."""
+"""Networks as data: nodes, rules, the zoo, files, costs and drawings. Never imports TensorFlow."""

@@ -73,7 +73,7 @@ class BlockKind(abc.ABC):
 
         Args:
           index: of the node.
-          channels: of the block, of whatever type.
+          channels: of the block, of any type.
 
         Raises:
           ArchitectureError: they are not what the kind takes.

@@ -16,9 +16,8 @@ from official_vision.architecture.block_kinds import (
 )
 from official_vision.architecture.graph import Architecture, ArchitectureError, Block, Stem
 from official_vision.errors import nearest
+from official_vision.formats import ARCHITECTURE
 
-_FORMAT = "official_vision.architecture"
-_VERSION = 2
 _HEADER = (
     "name",
     "depth",
@@ -30,8 +29,6 @@ _HEADER = (
     "downsampling",
     "provenance",
 )
-# What files of earlier versions mean by leaving a setting out.
-_UNSAID = {1: {"convolution_padding": "same"}, _VERSION: {}}
 # The authors' lists mark a stem by a negative level and count block levels from 0.
 _STEM_CODES = {"rgb": -1, "flow": -2, "object": -3}
 _AUTHORS_STEM_CHANNELS = 128
@@ -43,8 +40,7 @@ _AUTHORS_RGB_POOL = 3
 
 def to_json(architecture: Architecture) -> str:
     """Returns the architecture as JSON text, one node per line."""
-    header = {"format": _FORMAT, "version": _VERSION}
-    header |= {name: getattr(architecture, name) for name in _HEADER}
+    header = ARCHITECTURE.header | {name: getattr(architecture, name) for name in _HEADER}
     lines = [f" {json.dumps(name)}: {json.dumps(value)}," for name, value in header.items()]
     nodes = [
         f"  {json.dumps({'index': index, **_node_to_dict(node)})}"
@@ -84,16 +80,15 @@ def from_json(text: str, source: str = "the text") -> Architecture:
 
 def from_dict(values: Any) -> Architecture:
     """Builds an architecture from parsed JSON; see `from_json`."""
-    if not isinstance(values, Mapping) or values.get("format") != _FORMAT:
+    if not isinstance(values, Mapping) or values.get("format") != ARCHITECTURE.name:
         raise ArchitectureError(
-            f'An architecture file has "format": "{_FORMAT}", or holds the authors\' lists as '
-            f'"{_STRUCTURE}". Received: none such. Write it with tools/inspect_network.py --save.'
+            f'An architecture file has "format": "{ARCHITECTURE.name}", or holds the authors\' lists as '
+            f'"{_STRUCTURE}". Received: none such. {ARCHITECTURE.remedy}'
         )
-    unsaid = _UNSAID.get(values["version"]) if type(values.get("version")) is int else None
-    if unsaid is None:
+    if values.get("version") != ARCHITECTURE.version:
         raise ArchitectureError(
-            f"Versions 1 to {_VERSION} of the format are known. Received: {values.get('version')!r}. "
-            "Update official_vision."
+            f"Version {ARCHITECTURE.version} of the format is known. Received: {values.get('version')!r}. "
+            f"{ARCHITECTURE.remedy}"
         )
     nodes = values.get("nodes")
     if not isinstance(nodes, list):
@@ -101,7 +96,7 @@ def from_dict(values: Any) -> Architecture:
             f'"nodes" must be a list. Received: {nodes!r}. List stems, then blocks.'
         )
     _refuse_unknown(values, {"format", "version", "nodes", *_HEADER}, "The architecture")
-    header = unsaid | {name: values[name] for name in _HEADER if name in values}
+    header = {name: values[name] for name in _HEADER if name in values}
     return Architecture(
         nodes=tuple(map(_node_from_dict, range(len(nodes)), nodes)), **{"name": "", **header}
     )

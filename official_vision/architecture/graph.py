@@ -344,7 +344,7 @@ def _check_strengths(index: int, block: Block) -> None:
     )
     if not valid:
         _fail(
-            "Strengths lie between 0 and 1, one an input.",
+            "Strengths lie between 0 and 1, one per input.",
             block.strengths,
             "Use null to learn them.",
             index,

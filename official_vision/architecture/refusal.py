@@ -19,7 +19,7 @@ def fail(rule: str, received: Any, remedy: str, index: int | None = None) -> NoR
 
     Args:
       rule: that is broken, a sentence.
-      received: the value, of whatever type.
+      received: the value, of any type.
       remedy: what to do, a sentence.
       index: of the node, None where it is none's.
 

@@ -13,6 +13,7 @@ from official_vision.architecture.connections import published_strengths as publ
 from official_vision.architecture.formats import read_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.errors import UserError, nearest
+from official_vision.packaged import located
 
 _OBJECTS = 151  # ADE20K's 150 classes and none
 
@@ -190,8 +191,8 @@ def load_architecture(name_or_path: str) -> Architecture:
     """Returns a network of the zoo, or reads an architecture file.
 
     Args:
-      name_or_path: a key of ZOO, or a path that ends in .json: an architecture file, or the authors'
-        lists (see `formats.from_json`).
+      name_or_path: a key of ZOO, or a path that ends in .json, also of a file that comes with the package: an
+        architecture file, or the authors' lists (see `formats.from_json`).
 
     Raises:
       UserError: neither; the message names the nearest right name.
@@ -199,7 +200,7 @@ def load_architecture(name_or_path: str) -> Architecture:
     if name_or_path in ZOO:
         return ZOO[name_or_path]()
     if name_or_path.endswith(".json"):
-        return read_architecture(name_or_path)
+        return read_architecture(located(name_or_path))
     raise UserError(
         "An architecture is a name of the zoo or a .json file. "
         f"Received: {name_or_path!r}. {nearest(name_or_path, ZOO)}"

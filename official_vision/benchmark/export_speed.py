@@ -144,7 +144,7 @@ def exports_text(result: Mapping[str, Any]) -> str:
     keras = result["keras_seconds"]
     lines = [
         f"export, {result['rounds']} clips of {result['frames']} x {result['size']}²; "
-        f"Keras model {keras:.3f} s a clip",
+        f"Keras model {keras:.3f} s per clip",
         f"{'':<20} {'write':>8} {'MiB':>8} {'s/clip':>9} {'x Keras':>8} {'difference':>11}",
     ]
     return "\n".join(lines + [_line(row, keras) for row in result["rows"]])

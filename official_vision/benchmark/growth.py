@@ -1,4 +1,4 @@
-"""How cost grows with a clip's length or size, the batch or the width: times, and their exponent."""
+"""Growth of cost with a clip's length or size, the batch or the width: times, and their exponent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from official_vision.config import Config
 from official_vision.errors import UserError
-from official_vision.pictures import save_png
+from official_vision.presentation.pictures import save_png
 
 _OF_DATA = {"frames": "frames", "size": "size", "batch": "batch_size"}
 _WIDTH = "width"

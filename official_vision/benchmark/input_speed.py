@@ -1,6 +1,6 @@
 """Feeding: clips per second and core beside Model Garden's reader, bytes per clip, decodings per frame.
 
-All readers run in turn, round after round, so that whatever else the machine does meets them all.
+All readers run in turn, round after round, so that other load of the machine affects all of them.
 Their speed is clips per second of processor time: what one core gives.
 """
 
@@ -24,17 +24,17 @@ from official_vision.benchmark.spread import spread
 from official_vision.config import Config
 from official_vision.data.input import clip
 from official_vision.data.input import clip_span as span
+from official_vision.data.input.geometry import evaluation_box
 from official_vision.data.input.pipeline import build_dataset
 from official_vision.data.prepare.preparation import prepare_split
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.records import record_table
-from official_vision.data.storage.shard import parse
+from official_vision.data.storage.segments import segments_of
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec
 
 _SCENES = 8
 _SPARE_FRAMES = 24  # of a generated video beyond its clip
-_SAMPLED_RECORDS = 32
+_SAMPLED_VIDEOS = 32
 
 
 def measure_input(config: Config, rounds: int, batches: int) -> dict[str, Any]:
@@ -82,10 +82,10 @@ def _generated(config: Config, folder: Path) -> str:
 
 
 def _readers(spec: DataSpec, index: Index) -> dict[str, Callable[[], tf.data.Dataset]]:
-    table = record_table(spec.path, index.shards)
+    paths = segments_of(spec.path, index).paths
     classes = len(index.classes)
     readers = {
-        "garden_rgb": lambda: garden_dataset(spec, table, classes, training=True),
+        "garden_rgb": lambda: garden_dataset(spec, paths, classes, training=True),
         "rgb": lambda: build_dataset(spec, index, ("rgb",), training=True),
     }
     if len(index.streams) > 1:
@@ -140,10 +140,12 @@ def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
 
 def _bytes(spec: DataSpec, index: Index) -> dict[str, dict[str, float]]:
     """Returns, for each stream, the encoded bytes of a clip in the shards, and those of its tensor."""
-    table = record_table(spec.path, index.shards)
+    segments = segments_of(spec.path, index)
     stored: dict[str, list[float]] = {stream: [] for stream in index.streams}
-    for position in range(min(len(table), _SAMPLED_RECORDS)):
-        record = parse(table.read(tf.constant(position)), index.streams)
+    for position in range(min(len(segments), _SAMPLED_VIDEOS)):
+        record = segments.window(
+            tf.constant(position), tf.constant(0), segments.segment_frames, index.streams
+        )
         for stream in index.streams:
             lengths = tf.strings.length(record[stream]).numpy()
             frames = spec.frames * (spec.frame_stride if stream == "flow" else 1)
@@ -185,10 +187,8 @@ def _decoded_per_used_frame(spec: DataSpec, index: Index) -> dict[str, float]:
         for _ in build_dataset(spec, index, index.streams, training=False):
             pass
     used = dict.fromkeys(index.streams, 0)
-    table = record_table(spec.path, index.shards)
-    for position in range(len(table)):
-        record = parse(table.read(tf.constant(position)), index.streams)
-        length = clip.num_frames(record, index.streams)
+    for length in segments_of(spec.path, index).frames:
+        length = tf.constant(length)
         start = span.evaluation_start(length, spec, tf.constant(0))
         numbers = set(span.frame_numbers(start, length, spec).numpy().tolist())
         flows = set(span.flow_numbers(start, length, spec).numpy().ravel().tolist())
@@ -198,14 +198,17 @@ def _decoded_per_used_frame(spec: DataSpec, index: Index) -> dict[str, float]:
 
 
 def _difference(spec: DataSpec, index: Index) -> float:
-    """Returns the mean difference of rgb from Model Garden's, of the first evaluation batch, in grey levels."""
-    spec = dataclasses.replace(spec, views=1, crops=1)
-    table = record_table(spec.path, index.shards)
-    batch, _ = next(iter(build_dataset(spec, index, ("rgb",), training=False)))
-    one_shard = dataclasses.replace(table, paths=table.paths[:1])
+    """Returns the mean difference of rgb from Model Garden's, of the first segment's middle clip, in grey levels."""
+    spec, streams = dataclasses.replace(spec, views=1, crops=1), ("rgb",)
+    segments = segments_of(spec.path, index)
+    first = segments.window(tf.constant(0), tf.constant(0), segments.segment_frames, streams)
+    start = span.evaluation_start(clip.num_frames(first, streams), spec, tf.constant(0))
+    box = evaluation_box(*clip.frame_size(first, start, streams), tf.constant(0.5))
+    ours = clip.decode_clip(first, start, box, tf.constant(False), spec, streams)["rgb"]
     small = dataclasses.replace(spec, batch_size=1)
-    theirs, _ = next(iter(garden_dataset(small, one_shard, len(index.classes), training=False)))
-    return float(np.abs(batch["rgb"][0].numpy() - 255 * theirs["image"][0].numpy()).mean())
+    garden = garden_dataset(small, segments.paths[:1], len(index.classes), training=False)
+    theirs, _ = next(iter(garden))
+    return float(np.abs(ours.numpy() - 255 * theirs["image"][0].numpy()).mean())
 
 
 def input_text(result: dict[str, Any]) -> str:

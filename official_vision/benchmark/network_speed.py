@@ -27,13 +27,13 @@ from official_vision.modeling.execution import in_precision
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
+from official_vision.processes.pool import Workers
 from official_vision.specs import DataSpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices import graph_passes
 from official_vision.training.devices.threads import set_threads, threads_in_force, usable_cores
 from official_vision.training.optimizers.optimizer_state import make_state
 from official_vision.training.task import VideoTask
-from official_vision.workers import Workers
 
 PRECISIONS = ("float32", "bfloat16")
 FORWARD, TRAIN = "forward", "train"
@@ -52,7 +52,7 @@ class Contender:
       name: for people.
       precision: one of PRECISIONS.
       clips: a call, 0 of matrix products.
-      flops: of a call, 2 a multiply-add.
+      flops: of a call, 2 per multiply-add.
       run: does it once, to its end.
     """
 
@@ -188,7 +188,7 @@ def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:
 
 
 def matrix_product(precision: str) -> Contender:
-    """Makes the product of two square matrices that stands for the peak of this process's cores."""
+    """Makes the product of two square matrices that measures the peak of this process's cores."""
     left, right = (tf.cast(tf.random.normal([_MATRIX, _MATRIX]), precision) for _ in range(2))
     parts = row_parts(left)
     product = tf.function(

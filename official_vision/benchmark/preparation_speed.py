@@ -13,15 +13,16 @@ from typing import Any
 import av
 import tensorflow as tf
 
-from official_vision.data.annotations import read_manifest, with_videos_folder
 from official_vision.data.annotations.manifest import Manifest, VideoRow
+from official_vision.data.annotations.reading import read_manifest, with_videos_folder
 from official_vision.data.objects import object_source
 from official_vision.data.optical_flow import dis_flow, tvl1_flow
 from official_vision.data.prepare.preparation import prepare_split
 from official_vision.data.storage.frame_encoding import encode_frame
-from official_vision.data.storage.frame_lists import FrameLists
+from official_vision.data.storage.frame_file import append_frame, read_frames
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.shard import StoredVideo, parse, write
+from official_vision.data.storage.shard import parse
+from official_vision.data.storage.shard_writer import ShardWriter, StoredVideo
 from official_vision.data.video import decode
 from official_vision.data.video_streams import FrameStreams, grey, video_streams
 from official_vision.names import existing_path
@@ -41,7 +42,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
     Returns:
       JSON values: "video_seconds_per_second" by number of workers (text), of the whole command's work
       with its processes' start; "parts": seconds for each second of video, in one thread, of every
-      part (flow by both methods); "shares": of the parts that `spec` asks for, together 1.
+      part (flow by both methods); "shares": of the parts that `spec` sets, together 1.
 
     Raises:
       UserError: no annotations, or no video that can be prepared.
@@ -139,11 +140,12 @@ def _storing_seconds(row: VideoRow, spec: PrepareSpec, path: Path) -> dict[str, 
 
 
 def _write(row: VideoRow, frames: list[dict[str, bytes]], spec: PrepareSpec) -> None:
-    with tempfile.TemporaryDirectory() as folder, open(Path(folder) / "shard", "wb") as shard:
-        with FrameLists(Path(folder)) as lists:
+    with tempfile.TemporaryDirectory() as folder, ShardWriter(Path(folder) / "shard") as shard:
+        path = Path(folder) / "frames"
+        with open(path, "wb") as file:
             for frame in frames:
-                lists.append(frame)
-        write(StoredVideo(row.id, 0, 25.0, [], spec.flow_bound, lists.paths), shard)
+                append_frame(file, frame)
+        shard.append(StoredVideo(row.id, 0, 25.0, [], spec.flow_bound, read_frames(path)))
 
 
 def _decoded_frames(path: Path) -> int:

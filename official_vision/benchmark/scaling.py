@@ -24,9 +24,9 @@ from official_vision.benchmark.network_speed import (
 )
 from official_vision.config import Config
 from official_vision.errors import UserError
+from official_vision.processes.pool import Workers
 from official_vision.training.devices.strategies import make_strategy
 from official_vision.training.devices.threads import set_threads
-from official_vision.workers import Workers
 
 
 @dataclasses.dataclass(frozen=True)

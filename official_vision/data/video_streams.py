@@ -11,7 +11,7 @@ import numpy as np
 
 from official_vision.data import optical_flow
 from official_vision.data.objects import ObjectSource
-from official_vision.data.video import DecodingReport, Frame, decode
+from official_vision.data.video import DecodingReport, Frame, FrameSequence, decode
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FrameStreams:
 
 
 def video_streams(
-    path: str | os.PathLike,
+    source: str | os.PathLike | FrameSequence,
     *,
     short_side: int | None,
     fps: float | None,
@@ -49,30 +49,34 @@ def video_streams(
     """Yields a video's streams, with two frames in memory at a time.
 
     Args:
-      path, short_side, fps, start_sec, end_sec, broken_share, report: as in video.decode.
+      source: a video's path, or frames that are there already.
+      short_side, fps, start_sec, end_sec, broken_share, report: as in video.decode.
       flow: dis, tvl1 or none.
       objects: returns a frame's ids; None for none. Its `check_count`, where it has one, is called with the
         number of the file's frames at their end.
 
     Raises:
-      VideoError: see video.decode.
+      VideoError: see video.decode and video.FrameSequence.
     """
     solver = _flow_solver(flow)
     previous: Frame | None = None
-    held_flow = None
+    last_flow = None
     report = DecodingReport() if report is None else report
-    frames = decode(
-        path, short_side, fps, start_sec, end_sec, broken_share=broken_share, report=report
-    )
+    if isinstance(source, FrameSequence):
+        frames = source.decoded(short_side, fps, start_sec, end_sec, report)
+    else:
+        frames = decode(
+            source, short_side, fps, start_sec, end_sec, broken_share=broken_share, report=report
+        )
     for frame in frames:
         if previous is not None:
-            held_flow = solver(grey(previous.rgb), grey(frame.rgb)) if solver else None
-            yield _streams(previous, held_flow, objects)
+            last_flow = solver(grey(previous.rgb), grey(frame.rgb)) if solver else None
+            yield _streams(previous, last_flow, objects)
         previous = frame
     if previous is not None:
-        if solver and held_flow is None:
-            held_flow = np.zeros((*previous.rgb.shape[:2], 2), np.float32)
-        yield _streams(previous, held_flow, objects)
+        if solver and last_flow is None:
+            last_flow = np.zeros((*previous.rgb.shape[:2], 2), np.float32)
+        yield _streams(previous, last_flow, objects)
     if report.ended and hasattr(objects, "check_count"):
         objects.check_count(report.frames)
 

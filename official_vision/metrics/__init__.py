@@ -1,1 +1,1 @@
-"""From scores to figures: exact metrics, pooling of clips, kept scores and their fusion (numpy only)."""
+"""Figures from scores: exact metrics, pooling of clips, score files and their fusion (numpy only)."""

@@ -1,8 +1,8 @@
-"""How far figures would move with other videos: bootstrap intervals (numpy only).
+"""Bootstrap intervals: how far figures would vary with other videos (numpy only).
 
 Average precision is biased upward where positives are few, and a resample, in which about a third of
 the videos is missing and others are doubled, is biased further. The plain percentile interval therefore
-lies too high: of 20 classes with 30 positives each in 600 videos, 81 of 100 95 % intervals of mAP held its
+lies too high: of 20 classes with 30 positives each in 600 videos, 81 of 100 95 % intervals of mAP contained its
 mean over samples of that size. Moved by the resamples' mean excess over the figure, 94 of 100 did.
 """
 
@@ -23,7 +23,7 @@ Interval = tuple[float, float]
 
 @dataclasses.dataclass(frozen=True)
 class Intervals:
-    """What each figure would vary within, over samples of as many videos.
+    """The interval of each figure over samples of as many videos.
 
     Attributes:
       figures: name -> (low, high).
@@ -46,7 +46,7 @@ def bootstrap(
     spec: EvaluationSpec,
     charades: bool = False,
 ) -> Intervals:
-    """Draws as many videos as there are, with replacement, and works out every figure of each draw.
+    """Draws as many videos as there are, with replacement, and computes every figure of each draw.
 
     Args:
       scores: [videos, classes].
@@ -77,7 +77,7 @@ def bootstrap(
 
 
 def draw_counts(random: np.random.Generator, videos: int, draws: int) -> np.ndarray:
-    """How often each of `videos` comes up in as many picks: float64 [videos, draws]."""
+    """Draws how often each of `videos` is picked in as many picks: float64 [videos, draws]."""
     picks = random.integers(videos, size=(draws, videos))
     return np.stack([np.bincount(row, minlength=videos) for row in picks], axis=1).astype(float)
 
@@ -91,9 +91,9 @@ def _figures_of(figures: Figures, counts: np.ndarray) -> dict[str, np.ndarray]:
 def _interval(
     drawn: np.ndarray, exact: np.ndarray, confidence: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds over the last axis, NaN where every draw is; a draw that lacks the class is left out."""
+    """Returns bounds over the last axis, NaN where every draw is; a draw that lacks the class is left out."""
     known = np.isfinite(drawn)
-    # Quantiles of nothing: of the figure itself, which is not a number either.
+    # Quantiles without any draw: the figure itself, which is NaN too.
     filled = np.where(known.any(axis=-1, keepdims=True), drawn, 0)
     tails = [(1 - confidence) / 2, (1 + confidence) / 2]
     shift = exact - np.nanmean(filled, axis=-1)

@@ -1,7 +1,7 @@
 """The official scoring of Charades and its submission file (numpy only).
 
 `Charades_v1_classify.m`, which comes with the data set, differs from scikit-learn's average precision
-in two rules. A video without any action is not found among the submitted ones, whose ids come from
+in two rules. A video without any action is not among the submitted ones, whose ids come from
 labelled videos, and so ranks behind all others: what is scored for it is never a false positive. And
 equal scores are ranked in the order of the ground truth's file, where scikit-learn counts them together.
 """
@@ -37,7 +37,7 @@ def official_ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
       labels: multi-hot [videos, classes].
 
     Returns:
-      float64 [videos, classes], the greatest for the video that comes first.
+      float64 [videos, classes], the greatest for the video that ranks first.
     """
     placed = np.where((labels > 0).any(axis=1)[:, np.newaxis], scores, -np.inf)
     order = np.argsort(-placed, axis=0, kind="stable")
@@ -49,7 +49,7 @@ def official_ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def write_submission(
     path: str | os.PathLike, ids: Sequence[str], scores: np.ndarray, class_names: Sequence[str]
 ) -> None:
-    """Writes the text file that the official script reads: a line per video, its id and 157 scores.
+    """Writes the text file that the official script reads: one line per video with its id and 157 scores.
 
     Args:
       path: of the file.
@@ -58,7 +58,7 @@ def write_submission(
       class_names: of the columns.
 
     Raises:
-      UserError: another number of classes, or an id that holds a space.
+      UserError: another number of classes, or an id with a space.
     """
     if len(class_names) != CLASSES:
         raise UserError(

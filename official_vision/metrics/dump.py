@@ -1,9 +1,9 @@
-"""Scores in a file, so that they can be judged again without the model: an .npz of plain arrays.
+"""Scores in a file, from which figures can be computed again without the model: an .npz of plain arrays.
 
     ids          unicode [videos]
     classes      unicode [classes]
     labels       uint8   [videos, classes], 0 or 1
-    scores       float64 [videos, classes], probabilities, pooled as `about` says
+    scores       float64 [videos, classes], probabilities, pooled as `about` records
     clip_logits  float32 [clips, classes]
     clip_video   int32   [clips], the clip's video as a row of `ids`
     about        unicode, JSON: format, version, activation, pooling, provenance
@@ -20,13 +20,10 @@ from typing import Any
 
 import numpy as np
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.errors import UserError
 from official_vision.metrics.scores import ClipScores
 from official_vision.specs import EvaluationSpec
-
-_FORMAT = "official_vision.scores"
-_VERSION = 1
 
 
 def write_dump(path: str | os.PathLike, scores: ClipScores, spec: EvaluationSpec) -> None:
@@ -38,8 +35,7 @@ def write_dump(path: str | os.PathLike, scores: ClipScores, spec: EvaluationSpec
       spec: how `scores` of the file are pooled.
     """
     about = {
-        "format": _FORMAT,
-        "version": _VERSION,
+        **formats.SCORES.header,
         "activation": scores.activation,
         "pooling": {name: getattr(spec, name) for name in ("pooling", "top_k", "pooled_values")},
         "provenance": dict(scores.provenance),
@@ -59,7 +55,7 @@ def write_dump(path: str | os.PathLike, scores: ClipScores, spec: EvaluationSpec
 
 
 def check_dump_path(path: str | os.PathLike) -> None:
-    """Refuses a name that would not say what is in the file.
+    """Refuses a name with another ending than .npz.
 
     Raises:
       UserError: it does not end with .npz.
@@ -79,7 +75,8 @@ def read_dump(path: str | os.PathLike) -> ClipScores:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        scores = _from_arrays(arrays)
+        about = formats.SCORES.check(json.loads(str(arrays["about"])), path)
+        scores = _from_arrays(arrays, about)
     except OSError as error:
         raise UserError(
             f"The file of scores cannot be read. Received: {path} ({error.strerror or 'not an archive'})."
@@ -92,10 +89,7 @@ def read_dump(path: str | os.PathLike) -> ClipScores:
     return scores
 
 
-def _from_arrays(arrays: dict[str, np.ndarray]) -> ClipScores:
-    about: dict[str, Any] = json.loads(str(arrays["about"]))
-    if (about["format"], about["version"]) != (_FORMAT, _VERSION):
-        raise ValueError(f"format {about['format']}, version {about['version']}")
+def _from_arrays(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> ClipScores:
     scores = ClipScores(
         tuple(arrays["ids"].tolist()),
         tuple(arrays["classes"].tolist()),

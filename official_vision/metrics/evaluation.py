@@ -1,6 +1,6 @@
 """Figures of merit from all scores of an evaluation, exact rather than binned (numpy only).
 
-Every figure is worked out from how often each video counts: once each for the figure itself, as often
+Every figure is computed from how often each video counts: once each for the figure, as often
 as it was drawn for a bootstrap's (metrics/bootstrap.py).
 """
 
@@ -33,7 +33,7 @@ def figure_names(*, single_label: bool, charades: bool = False) -> tuple[str, ..
 
 
 def average_precision(scores: np.ndarray, positives: np.ndarray) -> float:
-    """Average precision of one class, as scikit-learn defines it.
+    """Computes the average precision of one class, as scikit-learn defines it.
 
     AP = sum_n (R_n - R_{n-1}) P_n over the distinct scores, greatest first; ties count together.
 
@@ -57,7 +57,7 @@ def right_within(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
 
 
 def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Counts of (true class, predicted class): int [classes, classes], rows are the true ones.
+    """Counts (true class, predicted class): int [classes, classes], rows are the true ones.
 
     Args:
       scores: [videos, classes]; the greatest is the prediction, the earlier class of equal ones.
@@ -71,9 +71,9 @@ def confusion_matrix(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 class Figures:
-    """Works out the figures of one set of scores, however often each video counts.
+    """Computes the figures of one set of scores, with any weights of the videos.
 
-    What doesn't depend on that (the rankings, which videos are right) is found once.
+    What doesn't depend on that (the rankings, which videos are right) is computed once.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Figures:
         return _ratio(right.T @ counts, self._positives.T @ counts)
 
     def of(self, counts: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Works out all figures for each draw.
+        """Computes all figures for each draw.
 
         Args:
           counts: float64 [videos, draws], how often each video counts.
@@ -167,7 +167,7 @@ class ClassResult:
     Attributes:
       name: of the class.
       average_precision: 0..1; NaN without a positive.
-      base_rate: share of videos with the class: what a random ranking's AP comes to.
+      base_rate: share of videos with the class: the expected AP of a random ranking.
       positives: videos with the class.
       accuracy: share of its videos whose greatest score is right, NaN without one; None where a
         video can have several labels.
@@ -182,7 +182,7 @@ class ClassResult:
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
       classes: a row per class, in the data's order.
@@ -204,7 +204,7 @@ def evaluate_scores(
     *,
     single_label: bool = False,
 ) -> Evaluation:
-    """Works out every figure.
+    """Computes every figure.
 
     Args:
       scores: [videos, classes] after sigmoid or softmax.

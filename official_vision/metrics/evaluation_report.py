@@ -1,4 +1,4 @@
-"""What tools/evaluate.py prints and writes: figures, the table of classes, confusions (numpy only)."""
+"""The report of tools/evaluate.py: figures, the table of classes, confusions (numpy only)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _CONFUSIONS = 10  # pairs listed where the matrix does not fit
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """An evaluation with all that belongs to it.
+    """An evaluation with its intervals and its origin.
 
     Attributes:
       heading: what was evaluated, a line.
       source: the same as JSON values.
       evaluation: figures and classes.
-      intervals: how far they would move with other videos; None when not asked for.
+      intervals: bootstrap intervals of the figures; None without resamples.
       without: the evaluation with a stream blanked, by its name.
     """
 
@@ -39,7 +39,7 @@ class Report:
 
 @dataclasses.dataclass(frozen=True)
 class ClassChoice:
-    """Which rows the printed table has: of the classes that have a positive, sorted by AP.
+    """The choice of rows of the printed table: of the classes that have a positive, sorted by AP.
 
     Attributes:
       order: best or worst first.
@@ -75,7 +75,7 @@ class ClassChoice:
 
 
 def to_dict(report: Report) -> dict[str, Any]:
-    """Returns everything as JSON values; NaN, of classes without a positive, as None."""
+    """Returns the report as JSON values; NaN, of classes without a positive, as None."""
     values = {**report.source, **_evaluation_to_dict(report.evaluation)}
     if report.intervals:
         values["intervals"] = {
@@ -111,7 +111,7 @@ def _known(interval: Interval) -> list[float] | None:
 
 
 def to_text(report: Report, choice: ClassChoice | None = None) -> str:
-    """Returns what the command prints.
+    """Returns the text that the command prints.
 
     Args:
       report: everything.

@@ -12,7 +12,7 @@ def scalars(output: Mapping) -> dict[str, float]:
 
 
 def without_nan(value: object) -> object:
-    """`value` with None for floats that are not finite, at any depth of mappings."""
+    """Replaces floats that are not finite by None, at any depth of mappings."""
     if isinstance(value, Mapping):
         return {name: without_nan(item) for name, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

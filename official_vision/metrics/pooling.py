@@ -1,4 +1,4 @@
-"""From the logits of clips and crops to the scores of videos, after the forward pass (numpy only)."""
+"""Pools the logits of clips and crops to the scores of videos, after the forward pass (numpy only)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from official_vision.specs import EvaluationSpec
 def probabilities(logits: np.ndarray, activation: str) -> np.ndarray:
     """Computes the sigmoid, or the softmax over the last axis, in float64.
 
-    In float32 the sigmoid of every logit above 17 is 1: clips that the network tells apart would tie.
+    In float32 the sigmoid of every logit above 17 is 1: clips with different logits would tie.
     """
     logits = np.asarray(logits, np.float64)
     if activation == "sigmoid":
@@ -51,10 +51,10 @@ def pool_labels(labels: np.ndarray, owner: np.ndarray) -> np.ndarray:
 
 
 def _pool(clips: np.ndarray, spec: EvaluationSpec) -> np.ndarray:
-    """[clips, classes] of one video -> [classes]."""
+    """Pools [clips, classes] of one video to [classes]."""
     if spec.pooling == "max":
         return clips.max(axis=0)
     if spec.pooling == "top_k":
-        # Each class takes its own clips: an action is seen in some of them, another in others.
+        # Each class takes other clips: an action is seen in some of them, another in others.
         clips = np.sort(clips, axis=0)[-spec.top_k :]
     return clips.mean(axis=0)

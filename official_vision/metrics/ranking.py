@@ -42,7 +42,7 @@ class Ranking:
         gains = np.add.reduceat(counts[self._hits], self._first_hits, axis=0)
         hits = np.cumsum(gains, axis=0)
         seen = np.cumsum(np.add.reduceat(counts[self._counted], self._starts, axis=0), axis=0)
-        # Nothing seen: nothing found either, 0 / 1.
+        # No video yet: no hit either, 0 / 1.
         summed = np.sum(gains * hits / np.maximum(seen, 1), axis=0)
         total = hits[-1]
         return np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 0)

@@ -67,7 +67,7 @@ def _aligned(first: VideoScores, other: VideoScores, first_name: str, name: str)
 
 
 def _difference(first: VideoScores, other: VideoScores) -> str:
-    """Returns the first difference in activation, classes or videos, in words; empty when there is none."""
+    """Describes the first difference in activation, classes or videos; empty when there is none."""
     if first.activation != other.activation:
         return f"whose activations are {first.activation} and {other.activation}"
     if len(first.classes) != len(other.classes):

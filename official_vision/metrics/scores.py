@@ -1,4 +1,4 @@
-"""What an evaluation gives before it is judged: the logits of clips, the scores of videos (numpy only)."""
+"""The scores of an evaluation, before figures: the logits of clips, the scores of videos (numpy only)."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class VideoScores:
 
     @property
     def single_label(self) -> bool:
-        """Whether each video has exactly one class."""
+        """Returns whether each video has exactly one class."""
         return self.activation == "softmax"
 
     def evaluation(self) -> Evaluation:
-        """Works out every figure.
+        """Computes every figure.
 
         Raises:
           UserError: a score is not a number.
@@ -49,7 +49,7 @@ class VideoScores:
         )
 
     def intervals(self, spec: EvaluationSpec) -> Intervals | None:
-        """Bootstrap intervals of every figure; None where `spec` asks for no resamples."""
+        """Computes bootstrap intervals of every figure; None where `spec` sets no resamples."""
         if not spec.resamples:
             return None
         return bootstrap(
@@ -63,7 +63,7 @@ class VideoScores:
 
 @dataclasses.dataclass(frozen=True)
 class ClipScores:
-    """Scored clips, from which a video's scores are pooled in whatever way is asked for.
+    """Scored clips, from which a video's scores can be pooled in several ways.
 
     Attributes:
       ids: of the videos.
@@ -84,12 +84,12 @@ class ClipScores:
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def pooled(self, spec: EvaluationSpec) -> VideoScores:
-        """Merges each video's clips and crops as `spec` says."""
+        """Merges each video's clips and crops as `spec` sets."""
         scores = pool_logits(self.logits, self.owner, self.activation, spec)
         return VideoScores(self.ids, self.classes, self.labels, scores, self.activation)
 
     def pooled_as(self, spec: EvaluationSpec) -> str:
-        """Says what `pooled` does, e.g. "max of 30 clips per video"."""
+        """Describes what `pooled` does, e.g. "max of 30 clips per video"."""
         clips = len(self.owner) / max(len(self.ids), 1)
         if clips == 1:
             return "1 clip per video"
@@ -105,7 +105,7 @@ def collect(
     activation: str,
     provenance: Mapping[str, Any] | None = None,
 ) -> ClipScores:
-    """Sorts what a pass over the data has gathered: filling rows are dropped, clips put by video.
+    """Sorts the results of a pass over the data: filling rows are dropped, clips grouped by video.
 
     Args:
       gathered: logits [rows, classes], labels [rows, classes], mask [rows] (0 for filling) and video

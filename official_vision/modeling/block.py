@@ -79,7 +79,7 @@ class ConvolutionalBlock(Layer):
 
         Args:
           inputs: pooled to equal sizes, each [batch * time, height, width, its channels].
-          sources: what each gate reads: one average [batch * time, channels], or one a candidate;
+          sources: what each gate reads: one average [batch * time, channels], or one per candidate;
             empty when connections are not gated.
           frames: time, a scalar.
           training: batch norm uses the batch's statistics.
@@ -110,7 +110,7 @@ def make_block(
       block: the node.
       plan: its numbers.
       widths: output channels of every earlier node.
-      architecture: the graph, whose header tells the kind of module, its padding and its downsampling.
+      architecture: the graph, whose header sets the kind of module, its padding and its downsampling.
       name: of the layer.
       execution: of the network.
     """

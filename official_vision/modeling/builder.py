@@ -28,7 +28,7 @@ def build_model(
 
     Args:
       spec: the settings.
-      architecture: the graph as it is to be built, whatever name, depth and width `spec` has; None
+      architecture: the graph to build, in place of the name, depth and width in `spec`; None
         takes what `resolve_architecture` makes of `spec`.
       execution: how the network computes; None takes training on this machine, with nothing recomputed.
 

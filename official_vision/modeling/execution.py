@@ -1,4 +1,4 @@
-"""How a network computes, decided once, when it is built. Every Execution computes the same values."""
+"""The execution of a network, decided once, when it is built. Every Execution computes the same values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _RECOMPUTED = ("nothing", "norms", "everything")
 
 @dataclasses.dataclass(frozen=True)
 class Execution:
-    """How layers compute what the papers say; the defaults are TensorFlow's plain operations.
+    """The way in which layers compute the papers' formulas; the defaults are TensorFlow's plain operations.
 
     Attributes:
       target: train (a network that is trained and evaluated), inference (batch norms are folded into convolutions:
@@ -48,12 +48,12 @@ class Execution:
 
     @property
     def is_folded(self) -> bool:
-        """Whether batch norms are folded into convolutions, of which biases are left."""
+        """Returns whether batch norms are folded into convolutions, of which biases are left."""
         return self.target != TRAIN
 
     @property
     def is_cpu_inference(self) -> bool:
-        """Whether operations that are quicker on CPUs, and have no gradient, may be used."""
+        """Returns whether operations that are quicker on CPUs, and have no gradient, may be used."""
         return self.cpu_kernels and self.target == INFERENCE
 
     def for_tflite(self) -> Execution:
@@ -101,7 +101,7 @@ def _has_cpu_kernels(spec: ModelSpec) -> bool:
 
 @functools.cache
 def _differentiates_dilation(dtype: str) -> bool:
-    """Whether TensorFlow's convolution operation has gradients with dilation here.
+    """Returns whether TensorFlow's convolution operation has gradients with dilation here.
 
     On CPUs oneDNN computes them. TensorFlow leaves oneDNN out on processors without VNNI or AMX, and oneDNN leaves
     bfloat16 out on those without AVX-512. What is there no document says, so a tiny gradient is tried.

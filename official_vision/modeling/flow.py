@@ -65,11 +65,11 @@ class RepresentationFlow(Layer):
         self._compiled_flow = tf.function(self._flow, jit_compile=True, autograph=False)
 
     def call(self, rgb: tf.Tensor, clip_by_clip: bool = False) -> tf.Tensor:
-        """Computes the flow; where the execution says so, XLA compiles it once for each shape of clips.
+        """Computes the flow; if the execution sets it, XLA compiles it once for each shape of clips.
 
         Args:
           rgb: [batch, time, height, width, 3], any linear scale: its grey values are stretched to 0..255.
-          clip_by_clip: whatever `stretch` is, no clip's flow depends on the clips beside it.
+          clip_by_clip: with any `stretch`, no clip's flow depends on the clips beside it.
 
         Returns:
           float32 [batch, time, height, width, 2] in pixels per frame, x to the right, then y down;

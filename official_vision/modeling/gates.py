@@ -1,6 +1,6 @@
 """Gates, which scale each channel of a connection in each frame (AssembleNet++, arXiv 2008.08072).
 
-A gate returns multipliers in (0, 1), one a channel of the connection's input; the fusion applies
+A gate returns multipliers in (0, 1), one per channel of the connection's input; the fusion applies
 them. Sources are spatial averages of whole nodes, which all consumers share.
 
     static   sigmoid(v)                                  v learned, no source
@@ -184,7 +184,7 @@ class MergedPeerGate(OneShotGate):
     """A one-shot gate that is not trained any more: shares, maps and fully connected layer in one matrix.
 
     All three are linear, one after the other. Of a dozen operations one product is left, of fewer numbers
-    where the gated input is narrower than the widest candidate. The peer logits only tell who opens it.
+    where the gated input is narrower than the widest candidate. The peer logits only show which nodes open it.
     """
 
     def build(self, input_shape: Sequence[tf.TensorShape]) -> None:

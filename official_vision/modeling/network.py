@@ -26,6 +26,7 @@ from official_vision.modeling.ops.layer import build_inside, build_path, feature
 from official_vision.modeling.ops.rematerialisation import rematerialised
 from official_vision.modeling.ops.shared_maps import Shared, as_one_map, mean_of_averages
 from official_vision.modeling.stems import make_stem
+from official_vision.private_apis import track
 from official_vision.specs import ModelSpec
 
 
@@ -128,8 +129,8 @@ class AssembleNet(tf_keras.Model):
     def _count_updates(self) -> None:
         """Gives all batch norms one count of batches, which is in checkpoints but not in `weights`."""
         self.update_count = UpdateCount()
-        self._track_trackable(self.update_count.variable, "norm_updates")
-        for layer in self._flatten_layers():
+        track(self, self.update_count.variable, "norm_updates")
+        for layer in self.submodules:
             if isinstance(layer, BatchNormalization):
                 layer.update_count = self.update_count
 
@@ -161,7 +162,7 @@ class AssembleNet(tf_keras.Model):
           dropout_seeds: int32 [batch, 2], of each clip's dropout; None leaves it to TensorFlow's state.
           stems: outputs of stems that are known already, as `endpoints` names and shapes them; streams that
             these alone read may be missing from the features.
-          clip_by_clip: no clip's flow depends on others of its batch, whatever the ModelSpec's flow_stretch is.
+          clip_by_clip: no clip's flow depends on others of its batch, with any ModelSpec.flow_stretch.
 
         Returns:
           logits, float32 [batch, num_classes], and frame_logits, float32 [batch, time, num_classes].
@@ -330,6 +331,16 @@ class AssembleNet(tf_keras.Model):
         """Returns the connection strengths w and the peer logits h, before sigmoid and softmax."""
         return [v for v in self.trainable_variables if is_architecture_variable(v)]
 
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None
+    ) -> tf.Tensor:
+        """Computes the loss of `compile` on the logits, unless the labels are a dict by output."""
+        return super().compute_loss(x, y, _logits_for(y, y_pred), sample_weight)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> dict[str, Any]:
+        """Computes the metrics of `compile`, as `compute_loss`."""
+        return super().compute_metrics(x, y, _logits_for(y, y_pred), sample_weight)
+
     def get_config(self) -> dict[str, Any]:
         return {
             "architecture": to_json(self.architecture),
@@ -350,6 +361,10 @@ class AssembleNet(tf_keras.Model):
         del custom_objects  # every class here is registered
         architecture, spec = from_json(config["architecture"]), ModelSpec.from_dict(config["spec"])
         return cls(architecture, spec, name=config["name"])
+
+
+def _logits_for(labels: Any, outputs: Any) -> Any:
+    return outputs if isinstance(labels, Mapping) else outputs["logits"]
 
 
 def is_architecture_variable(variable: tf.Variable) -> bool:

@@ -219,7 +219,7 @@ def make_bottleneck(
 
     Args:
       plan: its numbers.
-      architecture: the graph, whose header tells the padding and where a module strides.
+      architecture: the graph, whose header sets the padding and where a module strides.
       execution: of the network.
       name: of the layer.
     """

@@ -126,7 +126,7 @@ class ConvolutionalStem(Layer):
         return (self.pool_size - 1) // 2, self.pool_size // 2
 
     def pool_attributes(self) -> dict[str, Any]:
-        """Returns the attributes of TensorFlow's pooling operations that say how they pad."""
+        """Returns the attributes of TensorFlow's pooling operations that set their padding."""
         if self.pool_padding == "same":
             return {"padding": "SAME"}
         sides = self._pool_margins() * 2
@@ -186,7 +186,7 @@ def make_stem(plan: StemPlan, architecture: Architecture, name: str, execution: 
 
     Args:
       plan: its numbers.
-      architecture: the graph, whose header tells how convolutions and pools pad.
+      architecture: the graph, whose header sets how convolutions and pools pad.
       name: of the layer.
       execution: of the network.
     """

@@ -1,4 +1,4 @@
-"""How far searches agree on what they found: kept connections and chosen peers, by pairs and in the mean."""
+"""The agreement of searches: kept connections and chosen peers, by pairs and in the mean."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Connection = tuple[int, int]  # source, consumer
 
 @dataclasses.dataclass(frozen=True)
 class DerivedPeers:
-    """What a one-shot search kept, by the node numbers of the over-connected network.
+    """The connections and peers that a one-shot search kept, by the node numbers of the over-connected network.
 
     Attributes:
       folder: of the search.
@@ -35,7 +35,7 @@ class DerivedPeers:
 
 @dataclasses.dataclass(frozen=True)
 class Agreement:
-    """Of two searches.
+    """The agreement of two searches.
 
     Attributes:
       folders: of both.
@@ -53,10 +53,10 @@ class Agreement:
 
 
 def read_derived(folder: str | os.PathLike) -> DerivedPeers:
-    """Reads what a one-shot search found.
+    """Reads the result of a one-shot search.
 
     Raises:
-      UserError: the folder holds no finished derivation.
+      UserError: the folder has no finished derivation.
     """
     paths = [Path(folder) / name for name in (SPACE_FILE, DERIVED_FILE)]
     if not all(path.is_file() for path in paths):
@@ -118,7 +118,7 @@ def agreements(folders: Sequence[str | os.PathLike]) -> list[Agreement]:
 
 
 def describe_agreement(folders: Sequence[str | os.PathLike]) -> str:
-    """Returns a line a pair of searches, then the mean and spread over pairs, each beside chance."""
+    """Returns one line per pair of searches, then the mean and spread over pairs, each beside chance."""
     rows = agreements(folders)
     lines = [
         f"{'kept by both / either':>22} {'(by chance)':>12} {'equal peers':>12} {'(by chance)':>12}"

@@ -1,4 +1,4 @@
-"""From a trained one-shot network to the discrete one: which connections stay, and with what weights."""
+"""Derives the discrete network from a trained one-shot network: its connections and its weights."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from official_vision.specs import SearchSpec
 from official_vision.training.clip_scoring import Trained
 from official_vision.training.step.precise_batch_norm import recompute_on_training_data
 
-# Within these a network's strengths are all as they began, and its peers an even choice.
+# Within these tolerances a network's strengths and peers are as they were initialised.
 _UNMOVED_STRENGTH = 0.02
 _UNDECIDED_SHARE = 0.999
 
 
 @dataclasses.dataclass(frozen=True)
 class Discrete:
-    """A one-shot network's discrete one.
+    """The discrete network of a one-shot network.
 
     Attributes:
       architecture: with its provenance.
@@ -48,7 +48,7 @@ def make_discrete(one_shot: Trained, spec: SearchSpec, provenance: dict[str, Any
     Args:
       one_shot: the trained network.
       spec: threshold or share of connections to keep.
-      provenance: what the architecture file is to say of the search, plain JSON values.
+      provenance: the record of the search in the architecture file, plain JSON values.
 
     Raises:
       UserError: nothing has been learned, or nothing would stay.
@@ -88,7 +88,7 @@ def check_learned(learned: Learned) -> None:
 
 
 def threshold_of(learned: Learned, spec: SearchSpec) -> float:
-    """Returns the strength below which connections go.
+    """Returns the strength below which connections are dropped.
 
     With `keep_share` it is that of the weakest connection to keep, counted over blocks with several
     inputs; blocks keep their strongest one besides.
@@ -109,11 +109,11 @@ def threshold_of(learned: Learned, spec: SearchSpec) -> float:
 
 
 def recompute_norms(model: AssembleNet, trained: Trained) -> None:
-    """Gives batch norms the statistics of the smaller network, where TrainSpec asks for precise ones."""
+    """Gives batch norms the statistics of the smaller network, where TrainSpec sets precise ones."""
     if count := trained.config.train.precise_batch_norm_batches:
         recompute_on_training_data(model, trained.config, count)
 
 
 def emptied_blocks(learned: Learned, threshold: float) -> Sequence[int]:
-    """Returns the blocks none of whose connections reaches the threshold: they keep one all the same."""
+    """Returns the blocks without a connection above the threshold, which keep one nevertheless."""
     return [index for index, row in learned.strengths.items() if max(row) < threshold]

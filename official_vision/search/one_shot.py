@@ -14,7 +14,7 @@ from typing import Any
 import tensorflow as tf
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.config import Config
 from official_vision.errors import UserError, nearest
@@ -40,21 +40,21 @@ from official_vision.training.run_folder.folder import RESULT_FILE
 from official_vision.training.settings_from_data import settle
 
 ALL = "all"
-_AFTER = {"derive": "search", "retrain": "derive"}  # what a stage goes on from
+_AFTER = {"derive": "search", "retrain": "derive"}  # the stage before
 # Sections that say nothing about how a network is trained.
 _ELSEWHERE = ("prepare", "search", "evolution")
 
 
 def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = print) -> Path:
-    """Runs a stage of the search, or all that are left.
+    """Runs a stage of the search, or all remaining ones.
 
     Args:
-      config: every setting; SearchSpec says where.
-      stage: search, derive, retrain or all. Each goes on where it was stopped.
+      config: all settings; SearchSpec.output is the folder.
+      stage: search, derive, retrain or all. Each continues where it was stopped.
       note: shows the user a line.
 
     Returns:
-      The folder of the search (search/search_folder.py); derived.json in it is the network that was found.
+      The folder of the search (search/search_folder.py); derived.json in it is the derived network.
 
     Raises:
       UserError: an unknown stage, one whose predecessor isn't done, or settings that don't fit.
@@ -93,7 +93,7 @@ def _search(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
     path = output / layout.SPACE_FILE
     if path.is_file() and read_architecture(path) != space:
         raise UserError(
-            f"A search goes on with the connections that it began with. Received: {output}, which holds a search "
+            f"A search goes on with its first connections. Received: {output}, which has a search "
             f"among others ({layout.SPACE_FILE}). Choose another SearchSpec.output, or the old settings."
         )
     save_architecture(space, path)
@@ -120,7 +120,7 @@ def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
     """Makes the network discrete, and evaluates both with the weights that they share."""
     metric, spec = config.train.best_metric, config.search
     trained = load_trained(output / layout.SEARCH_FOLDER, spec.checkpoint)
-    recompute_norms(trained.model, trained)  # as the run's own evaluations do
+    recompute_norms(trained.model, trained)  # as the run's evaluations do
     before = _figures(trained)
     fingerprints = configuration.read_record(output / layout.SEARCH_FOLDER)["data_fingerprints"]
     discrete = make_discrete(
@@ -196,7 +196,7 @@ def _retrain(config: Config, output: Path, note: Callable[[str], None]) -> dict[
     begun = output / layout.RETRAIN_FOLDER / ARCHITECTURE_FILE
     if begun.is_file() and read_architecture(begun).nodes != derived.nodes:
         raise UserError(
-            f"A discrete network is retrained in a folder of its own. Received: {begun.parent}, which trains the "
+            f"A discrete network is retrained in a separate folder. Received: {begun.parent}, which trains the "
             "network of another derivation. Delete it, or choose another SearchSpec.output."
         )
     settings = retrain_config(config)
@@ -268,7 +268,7 @@ def _trained(config: Config) -> Mapping[str, Any]:
     path = Path(config.train.model_dir) / RESULT_FILE
     if not _is_finished(config, path):
         train(config)
-    result = files.read_object(path, {"step": int, "figures": dict, "best": dict})
+    result = formats.RESULT.read(path, {"step": int, "figures": dict, "best": dict})
     return {**result, "figures": with_nan(result["figures"]), "best": with_nan(result["best"])}
 
 
@@ -276,7 +276,7 @@ def _is_finished(config: Config, result: Path) -> bool:
     """Returns whether a run came to its end with exactly these settings; `train` reports what doesn't fit."""
     if (
         not result.is_file()
-        or files.read_object(result, {"step": int})["step"] != config.train.steps
+        or formats.RESULT.read(result, {"step": int})["step"] != config.train.steps
     ):
         return False
     before, now = configuration.read(result.parent).to_dict(), config.to_dict()

@@ -1,4 +1,4 @@
-"""The folder of a one-shot search: where each stage leaves its results, and search.json, which sums up.
+"""The folder of a one-shot search: a folder per stage, and search.json, which sums up.
 
 output/
   search.json      settings and, a stage after the other, its figures
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.config import Config
 from official_vision.errors import UserError
 
@@ -27,26 +27,21 @@ SEARCH_FOLDER = "search"
 DERIVED_FILE = "derived.json"
 WEIGHTS = "derived/weights"  # a checkpoint's path prefix
 RETRAIN_FOLDER = "retrain"
-_FORMAT = "official_vision.search"
-_VERSION = 1
 
 
 def read_record(folder: Path) -> dict[str, Any]:
     """Reads search.json: the settings ("config") and the finished stages' figures ("stages").
 
     Raises:
-      UserError: the folder holds none, or one that is not ours.
+      UserError: the folder has none, or one of another program.
     """
     path = folder / RECORD_FILE
     if not path.is_file():
         raise UserError(
-            f"A search's folder holds {RECORD_FILE}, written by tools/search.py. Received: {folder}, which "
-            "holds none. Run the search first."
+            f"A search's folder has {RECORD_FILE}, written by tools/search.py. Received: {folder}, which "
+            "has none. Run the search first."
         )
-    record = files.read_object(path)
-    if record.get("format") != _FORMAT:
-        raise UserError(f'The file must say "format": "{_FORMAT}". Received: {path}.')
-    return files.read_object(path, {"config": dict, "stages": dict})
+    return formats.SEARCH.read(path, {"config": dict, "stages": dict})
 
 
 def stages_of(folder: Path) -> dict[str, Any]:
@@ -55,7 +50,7 @@ def stages_of(folder: Path) -> dict[str, Any]:
 
 
 def write_stage(folder: Path, config: Config, stage: str, figures: Mapping[str, Any]) -> None:
-    """Adds a stage to search.json; where it differs from before, later stages, which followed, are dropped.
+    """Adds a stage to search.json; if it differs from before, later stages, which depend on it, are dropped.
 
     Where it doesn't, nothing was done with these settings, and the record stays as it is.
 
@@ -71,11 +66,9 @@ def write_stage(folder: Path, config: Config, stage: str, figures: Mapping[str, 
     earlier = STAGES[: STAGES.index(stage)]
     stages = {name: done[name] for name in earlier if name in done} | {stage: dict(figures)}
     record = {
-        "format": _FORMAT,
-        "version": _VERSION,
         "method": config.search.method,
         "config": config.to_dict(),
         "versions": configuration.versions(),
         "stages": {name: stages[name] for name in STAGES if name in stages},
     }
-    files.write_json(folder / RECORD_FILE, record)
+    formats.SEARCH.write(folder / RECORD_FILE, record)

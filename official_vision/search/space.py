@@ -1,6 +1,6 @@
 """The over-connected graph that a one-shot search begins with.
 
-given                    searched
+graph                    searched
 0 --> 2 --> 4            every earlier node, as far as a block's level and resolution allow, feeds
 1 --> 3 ----^            it: 2 and 3 have inputs 0 and 1, 4 has 0, 1, 2 and 3, all to be weighed
 """
@@ -21,7 +21,7 @@ _FILE = "file:"
 def one_shot_space(architecture: Architecture, candidates: str = "all") -> Architecture:
     """Returns the graph with all connections that the search may keep.
 
-    Every node keeps its resolution: where a new input is coarser than the old ones, the block's own
+    Every node keeps its resolution: where a new input is coarser than the old ones, the block's
     stride shrinks by as much. An input that is coarser than the block's output can't be one. Given
     strengths and peers are dropped: the search is to find them.
 
@@ -50,7 +50,7 @@ def one_shot_space(architecture: Architecture, candidates: str = "all") -> Archi
         "from": architecture.name,
         "candidates": candidates,
         "connections": sum(len(node.inputs) for node in nodes),
-        "given_connections": len(list(architecture.connections())),
+        "graph_connections": len(list(architecture.connections())),
     }
     return dataclasses.replace(
         architecture,
@@ -121,7 +121,7 @@ def _stride_from_inputs(index: int, inputs: Sequence[int], strides: Sequence[int
     coarse = {source: stride for source, stride in known.items() if strides[index] % stride}
     if coarse:
         raise ArchitectureError(
-            f"Node {index}: strides of candidates must divide the block's own, {strides[index]}. "
+            f"Node {index}: strides of candidates must divide the block's, {strides[index]}. "
             f"Received: {coarse}. Remove those connections."
         )
     return strides[index] // max(known.values(), default=1)

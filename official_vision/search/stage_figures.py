@@ -1,4 +1,4 @@
-"""What is told of a network at each stage of a search: its figures, cost and connections."""
+"""The figures of a network at each stage of a search: scores, cost and connections."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from official_vision.architecture.cost.network_cost import Setting, estimate
 from official_vision.architecture.graph import Architecture
 from official_vision.training.observation.connection_log import mean_entropy_share
 
-# Title, stage and key of the networks that search.json tells of.
+# Title, stage and key of the networks in search.json.
 NETWORKS = (
     ("one-shot", "search", "one_shot"),
     ("discrete, before retraining", "derive", "derived"),
@@ -26,7 +26,7 @@ NETWORKS = (
 
 
 def cost_figures(architecture: Architecture, setting: Setting) -> dict[str, float]:
-    """Returns flops (of a clip, 2 a multiply-add), parameters, nodes and connections of a network."""
+    """Returns flops (per clip, 2 per multiply-add), parameters, nodes and connections of a network."""
     cost = estimate(architecture, setting)
     return {
         "flops": cost.total.flops,

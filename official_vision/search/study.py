@@ -1,4 +1,4 @@
-"""The same training with other settings and seeds, and what came of each: for comparisons with a spread."""
+"""Trains variants of settings with several seeds, for comparisons with a spread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import files, formats
 from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.search.training_process import train_in_child
@@ -50,7 +50,7 @@ class Variant:
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedPeers:
-    """The nodes of which one should gate a connection: the planted truth of made data."""
+    """The nodes of which one should gate a connection: the planted truth of generated data."""
 
     source: int
     consumer: int
@@ -82,7 +82,7 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """Where it trains."""
+        """Returns the folder of the run."""
         return Path(self.config.train.model_dir)
 
 
@@ -102,7 +102,7 @@ def plan(
       output: folder; each run gets VARIANT/seed-N in it.
 
     Raises:
-      UserError: settings that can't be read, a name given twice, or a folder of other settings.
+      UserError: settings that can't be read, a repeated name, or a folder of other settings.
     """
     names = [variant.name for variant in variants]
     if len(set(names)) < len(names) or not names:
@@ -133,21 +133,21 @@ def plan(
 
 
 def _check_same(run: Run) -> None:
-    """A finished run is taken as it is: only if it was of these settings."""
+    """Refuses a finished run of other settings: it is taken as it is."""
     if not (run.folder / configuration.CONFIG_JSON).is_file():
         return
     before = configuration.read(run.folder).to_dict()
     differences = configuration.differences(before, run.config, before)
     if differences:
         raise UserError(
-            f"A study goes on with the settings it began with. Received: {run.folder}, in which "
+            f"A study goes on with its first settings. Received: {run.folder}, in which "
             f"{'; '.join(differences)}. Choose another --output or the old settings."
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of a run.
+    """The result of a run.
 
     Attributes:
       variant, seed: which run.
@@ -185,7 +185,7 @@ def _outcome(run: Run, expected: Sequence[ExpectedPeers], failure: str) -> Outco
     if failure:
         return Outcome(run.variant.name, run.seed, failure=failure)
     path, metric = run.folder / _RESULT_FILE, run.config.train.best_metric
-    result = files.read_object(path)
+    result = formats.RESULT.read(path)
     with files.damage_reported(path):
         figures = result["figures"][metric], result["best"][metric], float(result["seconds"])
     peers = tuple(_is_chosen(run.folder, wanted) for wanted in expected)

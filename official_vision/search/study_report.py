@@ -1,4 +1,4 @@
-"""What a study found: a table with spreads, a picture of all runs, and everything as JSON."""
+"""The result of a study: a table with spreads, a picture of all runs, and everything as JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from official_vision.pictures import save_png
+from official_vision.presentation import palette
+from official_vision.presentation.pictures import save_png
 from official_vision.search.study import ExpectedPeers, Outcome, Variant
 
 
@@ -32,12 +33,12 @@ class Row:
 
     @property
     def mean(self) -> float | None:
-        """Over seeds."""
+        """Returns the mean over seeds."""
         return statistics.fmean(self.values) if self.values else None
 
     @property
     def deviation(self) -> float | None:
-        """Sample standard deviation over seeds; None of less than two."""
+        """Returns the sample standard deviation over seeds; None of less than two."""
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
@@ -90,13 +91,13 @@ def to_dict(
 
 
 def draw(rows: Sequence[Row], metric: str, path: Path) -> None:
-    """Draws a dot per run, a row per variant, with the mean as a line."""
+    """Draws one dot per run and one row per variant, with the mean as a line."""
     figure = Figure(figsize=(7, 0.9 + 0.45 * len(rows)), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     for place, row in enumerate(rows):
-        axes.plot(row.values, [place] * len(row.values), "o", color="#0072b2", alpha=0.55)
+        axes.plot(row.values, [place] * len(row.values), "o", color=palette.FIRST, alpha=0.55)
         if row.mean is not None:
-            axes.plot([row.mean] * 2, [place - 0.3, place + 0.3], color="#d55e00", linewidth=2)
+            axes.plot([row.mean] * 2, [place - 0.3, place + 0.3], color=palette.SECOND, linewidth=2)
     axes.set_yticks(range(len(rows)), [row.variant for row in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel(f"{metric} at the end of training (dots: seeds; line: their mean)")

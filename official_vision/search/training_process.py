@@ -1,9 +1,8 @@
-"""A training run in a process of its own: what it leaks or breaks ends with it."""
+"""Runs training in an isolated process: what it leaks or breaks ends with it."""
 
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import sys
 import traceback
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from official_vision.config import Config
 from official_vision.errors import StoppedError, UserError
+from official_vision.processes.start import run_function
 
 LOG_FILE = "output.log"  # what the run printed
 _USER_ERROR = 1
@@ -20,30 +20,22 @@ def train_in_child(config: Config) -> str:
     """Trains in a child process, whose output goes to LOG_FILE in TrainSpec.model_dir.
 
     Args:
-      config: of the run, which goes on where its folder stands.
+      config: of the run, which continues from its folder.
 
     Returns:
-      Empty when the run came to its end; else why not, in a line.
+      Empty when the run finished; else the reason, in one line.
     """
     model_dir = Path(config.train.model_dir)
     model_dir.mkdir(parents=True, exist_ok=True)
     log = model_dir / LOG_FILE
     log.touch()  # also of a child that does not get as far as to write to it
-    # Not forked: TensorFlow's threads, where the parent has any, would be missing in the child.
-    process = multiprocessing.get_context("spawn").Process(target=_train, args=(config, str(log)))
-    process.start()
-    try:
-        process.join()
-    except BaseException:  # Ctrl-C, which the terminal has sent to the child as well
-        process.terminate()
-        process.join()
-        raise
-    if process.exitcode == 0:
+    status = run_function(_train, config, str(log))
+    if status == 0:
         return ""
-    if process.exitcode < 0:
-        return f"its process was ended by signal {-process.exitcode}; see {log}"
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-    return last[0] if last else f"it left with status {process.exitcode}; see {log}"
+    if status < 0 or not last:
+        return f"its process ended with exit status {status}; see {log}"
+    return last[0]
 
 
 def _train(config: Config, log: str) -> None:

@@ -1,1 +1,1 @@
-"""SavedModels and predictions on whole videos."""
+"""Exported models, and predictions on whole videos."""

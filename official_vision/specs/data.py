@@ -12,33 +12,33 @@ class DataSpec(Spec):
     """One prepared split and how clips are cut from it; gin scopes train/ and validation/ set both.
 
     Attributes:
-      path: folder of one split, as tools/prepare_data.py wrote it (it holds index.json).
+      path: folder of one split, as written by tools/prepare_data.py (with index.json).
       batch_size: clips per step over all devices together.
-      frames: frames of a clip.
+      frames: frames per clip.
       frame_stride: step between a clip's frames, in stored frames.
       size: height and width of a clip in pixels.
       min_crop_area: training crops cover at least this share of the frame (1 only moves the crop).
       flip: mirror half of the training clips.
       brightness: strongest change of a training clip's brightness as a share, 0 for none.
-      contrast: the same of contrast, about the clip's mean grey.
-      saturation: the same of saturation.
+      contrast: strongest change of contrast, about the clip's mean grey, as a share.
+      saturation: strongest change of saturation, as a share.
       hue: strongest shift of a training clip's hue in turns of the colour circle, 0 for none.
       rand_augment_layers: operations of RandAugment on a training clip's rgb, 0 for none.
-      rand_augment_magnitude: of these operations, up to 10.
-      mixup_alpha: of the Beta distribution of shares by which training clips are laid over each
-        other, 0 for none; with cutmix_alpha set as well, each batch takes one of both.
-      cutmix_alpha: the same for boxes of one clip put into another.
+      rand_augment_magnitude: magnitude of these operations, up to 10.
+      mixup_alpha: parameter of the Beta distribution of shares by which training clips are
+        blended, 0 for none; with cutmix_alpha set as well, each batch takes one of both.
+      cutmix_alpha: parameter of the Beta distribution for boxes of one clip that are put into another.
       rgb_dropout: share of training clips whose rgb is blanked (never all streams of a clip).
-      flow_dropout: the same of flow.
-      objects_dropout: the same of objects.
-      short_video: what fills a clip that outlasts its video: loop it or hold its last frame.
+      flow_dropout: share of training clips whose flow is blanked.
+      objects_dropout: share of training clips whose objects are blanked.
+      short_video: what fills a clip that outlasts its video: loop it or repeat (hold) its last frame.
       label_rule: which timed labels a clip carries: whole_video (all of the video's), any_overlap, or
         half_overlap (the label covers at least half of the clip, or lies in it by half). None is any_overlap
         in training where labels have times, else whole_video: evaluation judges whole videos.
       views: clips of each video at evaluation, evenly spread over its length.
       crops: square crops of each clip at evaluation, spread along the longer side; 1 is the centre.
-      damaged: what a damaged record or lost shard does: fail, or skip (a masked row; named in the log).
-      seed: of order, span, crop and every other random choice.
+      damaged: effect of a damaged segment or lost shard: fail, or skip (clips become masked rows; named in the log).
+      seed: seed of order, span, crop and every other random choice.
     """
 
     path: str = ""

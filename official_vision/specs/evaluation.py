@@ -9,17 +9,18 @@ from official_vision.specs.spec import Spec, setting
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationSpec(Spec):
-    """How the scores of clips are pooled to a video's, and the intervals of figures.
+    """Pooling of clips' scores to a video's, and the intervals of figures.
 
     Attributes:
-      pooling: over a video's clips and crops: mean, max, or top_k (mean of each class's greatest).
-      top_k: clips and crops that top_k averages; of fewer, all.
+      pooling: how scores of a video's clips and crops are pooled: mean, max, or top_k (mean of each class's
+        greatest).
+      top_k: number of clips and crops that top_k averages; all if there are fewer.
       pooled_values: probabilities (each clip has one vote, and scores stay what the network serves) or
         logits (a clip that is very sure outweighs others).
       resamples: bootstrap resamples of videos for intervals; 0 leaves them out. Read by
         tools/evaluate.py; evaluations during training have none.
       confidence: probability that an interval contains a figure, above 0 and below 1.
-      seed: of the resamples.
+      seed: seed of the resamples.
     """
 
     pooling: str = setting("mean", choices=("mean", "max", "top_k"))

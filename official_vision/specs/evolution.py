@@ -17,15 +17,15 @@ class EvolutionSpec(Spec):
       children: graphs evaluated after the first population.
       tournament: graphs drawn at random, the best of which is the parent.
       founder_changes: random changes that make a graph of the first population from ModelSpec.architecture.
-      connections_share: how many of a hundred children have other connections than their parent, as a
-        share; the others have a block split, two merged, another dilation or another peer.
+      connections_share: share of children with other connections than their parent; the others have a block
+        split, two merged, another dilation or another peer.
       guided: keep each connection with its learned strength as the probability; False for random mutation,
-        which drops as many, whichever.
-      seed: of all chance; child number n draws from (seed, n).
+        which drops as many at random.
+      seed: seed of all random choices; child number n draws from (seed, n).
       at_once: children evaluated at the same time; parents are drawn from the population before them.
       backend: where children are trained: processes (on this machine) or ray (on a Ray cluster; each
         node must see SearchSpec.output and the data under the same paths).
-      ray_address: of the cluster, as ray.init takes it; empty begins one on this machine.
+      ray_address: address of the cluster, as for ray.init; empty begins one on this machine.
     """
 
     population: int = setting(8, low=2)

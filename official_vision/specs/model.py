@@ -21,8 +21,8 @@ class ModelSpec(Spec):
       depth: residual modules per level, by the usual names 26 to 101; None keeps the architecture's.
       width_multiplier: scales every convolution's channels; 1 is the paper's network, None keeps the
         architecture's (a derived one has the width of the network that it comes from).
-      gate: what opens a connection's channels (AssembleNet++, arXiv 2008.08072): none, static, self or peer.
-        With peer, blocks whose architecture names chosen peers get discrete gates, others one-shot gates.
+      gate: the kind of gate that scales a connection's channels (AssembleNet++, arXiv 2008.08072): none, static, self
+        or peer. With peer, blocks whose architecture names chosen peers get discrete gates, others one-shot gates.
       num_classes: classes to predict; None takes the data set's, and 157 (Charades) where there is no data.
       num_object_classes: ids of the object stream, 0 to this less 1; None takes the data set's, and 151 (ADE20K
         with "none") where there is no data.
@@ -37,13 +37,13 @@ class ModelSpec(Spec):
         TensorFlow has no XLA.
       flow_border: authors, or textbook (TV-L1's usual border), of the computed flow; they differ in the last
         rows and columns.
-      flow_stretch: whose least and greatest grey value scale the frames that computed flow is taken from: clip
+      flow_stretch: range of grey values from which frames are stretched for computed flow: clip
         (each clip's), or batch (the whole batch's, as in the authors' code; evaluation and exported files
-        take each clip's all the same, so that scores don't depend on the other clips of a batch).
+        take each clip's nevertheless, so that scores don't depend on the other clips of a batch).
       rgb_mean: subtracted from rgb / 255; one number, or three for red, green and blue. 0.45 is PySlowFast's for
         Kinetics; the authors' code has 0.
       rgb_deviation: rgb / 255 - rgb_mean is divided by it; likewise 0.225, and 1 in the authors' code.
-      dropout_rate: of the features before the classifier, 0 to 1.
+      dropout_rate: dropout rate of the features before the classifier, 0 to 1.
       plain_tensorflow: everything is computed by TensorFlow's operations, without the quicker ones for CPUs and
         without XLA's flow; results are the same up to rounding. On GPUs and TPUs it is so anyway.
     """

@@ -18,17 +18,17 @@ class OptimizerSpec(Spec):
     Attributes:
       name: an optimizer of Model Garden (sgd, adamw_experimental, lars, ...) or, written
         tfa:ClassName, of tensorflow-addons.
-      learning_rate: at the reference batch size, after warm-up.
+      learning_rate: learning rate at the reference batch size, after warm-up.
       reference_batch_size: the rate is scaled by batch_size / this (linear scaling); None does not scale.
       schedule: cosine, constant, or stepwise (x 0.1 at each of `boundaries`).
       boundaries: steps at which stepwise drops.
       warmup_steps: linear warm-up from zero; fewer than TrainSpec.steps.
-      momentum: of sgd and lars.
-      weight_decay: on convolution and dense kernels only.
+      momentum: momentum of sgd and lars.
+      weight_decay: weight decay of convolution and dense kernels only.
       decay: l2 adds the penalty to the loss; decoupled shrinks weights beside the gradient step
         (tensorflow-addons' by weight_decay itself, not times the learning rate).
       gradient_clip_norm: global norm to clip at; None does not clip.
-      ema_decay: moving average of the weights, evaluated and exported in their place; None keeps none.
+      ema_decay: moving average of the weights, evaluated and exported in their place; None for no average.
     """
 
     name: str = "sgd"

@@ -9,21 +9,21 @@ from official_vision.specs.spec import Spec, setting
 
 @dataclasses.dataclass(frozen=True)
 class PrepareSpec(Spec):
-    """How videos become shards.
+    """Preparation of videos as shards.
 
     Attributes:
       annotations: the annotation file (or folder) that names videos and labels.
       annotation_format: auto (a folder, or the ending .csv or .jsonl, decides), csv, json_lines, folders
         (split/class/video or class/video), or
         the official files of charades, kinetics, moments_in_time, toyota_smarthome or ucf101.
-      protocol: which of a data set's divisions into splits: cs, cv1 or cv2 of toyota_smarthome; 1, 2 or
+      protocol: the data set's division into splits: cs, cv1 or cv2 of toyota_smarthome; 1, 2 or
         3 of ucf101; empty for the others.
       videos: folder that the annotation's paths are relative to; empty takes the annotations'
         folder (of folders: the folder itself).
-      validation_share: share of the videos that are validated on where the annotations name no splits;
+      validation_share: share of the videos for the split validation where the annotations name no splits;
         of each class, by whole groups.
-      test_share: the same of the split test; 0 for none.
-      split_seed: which videos these are.
+      test_share: share of the videos for the split test; 0 for none.
+      split_seed: seed of the choice of these videos.
       output: folder to write; each split gets a folder there.
       short_side: shorter side of the stored frames in pixels.
       fps: frames per second to re-time to; None keeps the video's.
@@ -37,16 +37,16 @@ class PrepareSpec(Spec):
       object_input_size: height and width of the network's input in pixels; None feeds frames as stored.
       object_scale: a network of floats is fed (value / scale - mean) / deviation of values in 0..255;
         one that takes uint8 is fed the values.
-      object_mean: one for all channels or one each.
-      object_deviation: one for all channels or one each.
+      object_mean: mean of the network's input, one number for all channels or one per channel.
+      object_deviation: divisor of the network's input, one number for all channels or one per channel.
       object_channel_order: rgb or bgr.
       object_output: name of the network's output; empty for its only one.
-      object_id_offset: added to the network's ids; what is then below 0 or above 255 is unlabelled.
-      object_unlabelled_id: the network's id for what it does not know, stored as 255; None for none.
-      object_classes: file that names the stored ids, one a line from id 0; empty leaves them nameless.
-      jpeg_quality: of stored frames, 1 to 100.
+      object_id_offset: added to the network's ids; results below 0 or above 255 are unlabelled.
+      object_unlabelled_id: the network's id for unlabelled pixels, stored as 255; None for none.
+      object_classes: file that names the stored ids, one per line from id 0; empty leaves them without names.
+      jpeg_quality: quality of stored JPEG frames, 1 to 100.
       videos_per_shard: videos that share one shard file.
-      runner: of Apache Beam: DirectRunner (this machine), FlinkRunner, SparkRunner, ...
+      runner: runner of Apache Beam: DirectRunner (this machine), FlinkRunner, SparkRunner, ...
         All its machines must see `videos` and `output` under the same paths.
       runner_options: command-line options of that runner, e.g. ('--flink_master=host:8081',).
       workers: processes that decode on this machine (DirectRunner).

@@ -9,20 +9,20 @@ from official_vision.specs.spec import Spec, setting
 
 @dataclasses.dataclass(frozen=True)
 class ConnectivitySpec(Spec):
-    """How connection strengths w and peer logits h are learned, in any run that trains them.
+    """Learning of connection strengths w and peer logits h, in any run that trains them.
 
     Attributes:
       updates: joint (one loss moves all weights) or bilevel (DARTS, Liu et al. 2019, first order: half
         of the training records moves the network's weights, the other half w and h, both in each
         step from the same point; a step then takes two batches).
-      peer_entropy_weight: of a term that sharpens peers: the mean over connections of the entropy of
+      peer_entropy_weight: weight of a term that sharpens peers: the mean over connections of the entropy of
         softmax(h) as a share of the even choice's.
-      strength_entropy_weight: of a term that drives strengths to 0 or 1: the mean over connections of
+      strength_entropy_weight: weight of a term that drives strengths to 0 or 1: the mean over connections of
         the entropy of sigmoid(w) in bits.
       entropy_start_step: step from which both entropy terms count.
       entropy_ramp_steps: steps in which they then grow to their full weight; 0 for at once.
-      cost_weight: of the expected cost of all connections, 1.0 being that of all at full strength.
-      cost: what a connection costs: flops (pool, scaling, 1x1 convolution and gate) or latency (the
+      cost_weight: weight of the expected cost of all connections, 1.0 being that of all at full strength.
+      cost: measure of a connection's cost: flops (pool, scaling, 1x1 convolution and gate) or latency (the
         first three, timed once on the training machine at the start and stored in the run's folder).
     """
 
@@ -36,7 +36,7 @@ class ConnectivitySpec(Spec):
 
     @property
     def has_terms(self) -> bool:
-        """Whether any term is added to the loss."""
+        """Returns whether any term is added to the loss."""
         return any((self.peer_entropy_weight, self.strength_entropy_weight, self.cost_weight))
 
 
@@ -55,17 +55,17 @@ class SearchSpec(Spec):
         far as levels and resolutions allow), lower (nodes of lower levels, as in the published
         networks), own (those of ModelSpec.architecture) or file:PATH (JSON, block to list of inputs;
         blocks that it doesn't name keep their inputs).
-      checkpoint: of the one-shot run that is made discrete: latest (the most decided one) or best.
-      threshold: connections weaker than this go; a block keeps its strongest.
+      checkpoint: checkpoint of the one-shot run that is made discrete: latest (the most decided one) or best.
+      threshold: connections weaker than this are dropped; a block keeps its strongest.
       keep_share: share of all connections to keep, strongest first, in place of `threshold`; None
         leaves it to the threshold.
       curve_shares: shares of connections at which the network is evaluated besides, discrete and not
         trained again: accuracy against kept connections. Each takes as long as an evaluation.
       retrain_weights: inherited (from the one-shot network) or fresh (as the search began).
-      retrain_steps: of training the discrete network.
-      retrain_learning_rate: of that training; None is OptimizerSpec.learning_rate. Where strengths have
+      retrain_steps: steps of training the discrete network.
+      retrain_learning_rate: learning rate of that training; None is OptimizerSpec.learning_rate. Where strengths have
         a separate rate (scope architecture/), it changes by the same factor.
-      retrain_warmup_steps: of that training.
+      retrain_warmup_steps: warm-up steps of that training.
     """
 
     method: str = setting("one_shot", choices=("one_shot", "evolution"))

@@ -21,11 +21,11 @@ class TrainSpec(Spec):
         and TensorBoard.
       pictures: whether samples and the graph are drawn for TensorBoard at the start and at evaluations,
         and summary.png at the end.
-      checkpoints_kept: newest checkpoints on disk.
+      checkpoints_kept: number of newest checkpoints that stay on disk.
       best_metric: evaluation figure that decides the best checkpoint, e.g. mAP, charades_mAP or top_1.
       accumulation_steps: parts of a batch, computed in sequence, whose gradients make one step: the
         memory of a part. Batch norm sees the parts, and counts each as a batch in its moving averages.
-      rematerialise: what the backward pass computes again instead of keeping it, with the same gradients.
+      rematerialise: what the backward pass computes again instead of storing it, with the same gradients.
         norms: inside stems and residual modules, of bottleneck networks on one device; for a tenth more arithmetic.
         everything: inside blocks and stems; for a third more arithmetic.
       frozen: regular expressions over names of weights (node_00/spatial/kernel); those neither move nor
@@ -47,7 +47,7 @@ class TrainSpec(Spec):
       threads_per_operation: threads that share an operation; 0 is one where a machine without GPU has no
         more than two cores (of more, TensorFlow's choice) and TF_NUM_INTRAOP_THREADS is not set. Not
         read with strategy tpu.
-      seed: of weight initialisation and dropout.
+      seed: seed of weight initialisation and dropout.
     """
 
     model_dir: str = ""

@@ -1,4 +1,4 @@
-"""Scoring clips with a run's checkpoint, on one device or several."""
+"""Scores clips with a run's checkpoint, on one device or several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from official_vision import config as configuration
 from official_vision.architecture.formats import read_architecture
 from official_vision.config import Config
 from official_vision.data.input.pipeline import build_dataset, check_num_classes, read_index
-from official_vision.data.storage.damaged_records import Skipped, damage_named
+from official_vision.data.storage.damaged_segments import Skipped, damage_named
 from official_vision.data.storage.index import Index
 from official_vision.data.storage.split_comparison import preparation_differences
 from official_vision.errors import UserError
@@ -45,9 +45,9 @@ _CLIP_SETTINGS = ("path", "views", "crops", "frames", "frame_stride", "size", "l
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """A run's network with its weights, where they came from, and the devices that hold them.
+    """A run's network with its weights, their origin, and their devices.
 
-    `labels` are the class names that the run's folder holds; `data` what it says of the splits that it was
+    `labels` are the class names in the run's folder; `data` describes the splits that it was
     trained and validated on, by their names; of converted weights either may be missing.
     """
 
@@ -82,7 +82,7 @@ class Trained:
         return index
 
     def unlike(self, index: Index) -> list[str]:
-        """Returns a line for each way in which data were prepared otherwise than those of training."""
+        """Returns a line for each difference between the preparation of these data and of those of training."""
         train = self.data.get("train")
         return list(preparation_differences(train.index, index)) if train else []
 
@@ -103,7 +103,7 @@ def load_trained(
         path from here, else where they lay when the run began.
 
     Raises:
-      UserError: the folder holds no run, or no such checkpoint.
+      UserError: the folder has no run, or no such checkpoint.
     """
     recorded = read_run_data(model_dir)
     config = _at_hand(configuration.read(model_dir), recorded, data)
@@ -153,7 +153,7 @@ def score_clips(
     Args:
       trained: the network.
       blanked: a stream to blank; empty for none.
-      progress: wraps the batches, given their number.
+      progress: wraps the batches; it is called with their number.
 
     Returns:
       The clips' logits, the same for any number of replicas.
@@ -188,7 +188,7 @@ def score_clips(
 
 
 def _warnings(trained: Trained, index: Index) -> Iterator[str]:
-    """Yields what makes figures of this data say less than they seem to.
+    """Yields the reasons for which figures of this data are less reliable than they seem.
 
     Raises:
       UserError: one label per video is judged, and a video has several.
@@ -210,11 +210,11 @@ def _warnings(trained: Trained, index: Index) -> Iterator[str]:
 def evaluate_without(
     trained: Trained, progress: Callable[[Iterable, int], Iterable] = _silently
 ) -> dict[str, Evaluation]:
-    """Evaluates with each stream blanked: by how much it falls is what the stream is worth.
+    """Evaluates with each stream blanked: the drop shows the stream's value.
 
     Args:
-      trained: the network; its EvaluationSpec says how clips are pooled.
-      progress: wraps the batches, given their number.
+      trained: the network; its EvaluationSpec sets how clips are pooled.
+      progress: wraps the batches; it is called with their number.
 
     Returns:
       An evaluation by the name of the stream that was blanked.

@@ -8,7 +8,7 @@ from pathlib import Path
 import orbit
 from official.core import config_definitions
 
-from official_vision import files
+from official_vision import formats
 from official_vision.errors import StoppedError
 from official_vision.metrics.figures import scalars, with_nan, without_nan
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named
@@ -23,7 +23,8 @@ class Controller(orbit.Controller):
 
     Orbit counts its intervals from where it starts, and saves after its first loop. Here loops,
     checkpoints and evaluations end at multiples of their intervals and at the last step, and an
-    evaluation that a killed run owes is made up for.
+    evaluation that a killed run owes is made up for. The checkpoint manager has no interval of its
+    own: without one, Orbit saves nothing by itself.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Controller(orbit.Controller):
     ):
         """Args:
         resume_from: checkpoint to go on from; None starts afresh.
-        records: folder that tells which evaluation was the last.
+        records: folder whose records show the last evaluation.
         trainer_config: steps and intervals.
         stop: ends the run after a loop, once all processes know of it.
         on_saved: called when a checkpoint was saved.
@@ -54,14 +55,14 @@ class Controller(orbit.Controller):
 
     @property
     def steps_per_loop(self) -> int:
-        """Steps to the next multiple of the interval of loops, or of checkpoints where that is nearer."""
+        """Returns the steps to the next multiple of the interval of loops, or of checkpoints where that is nearer."""
         intervals = (self._config.steps_per_loop, self._config.checkpoint_interval)
         return min(interval - self._step() % interval for interval in intervals)
 
     def restore_checkpoint(self, checkpoint_path: str | None = None) -> str | None:
         """Restores the checkpoint to go on from, on every worker; without one, initialises.
 
-        Model Garden's workers keep checkpoints in a folder of their own, where only the first would
+        Model Garden's workers keep checkpoints in separate folders, where only the first would
         find what the run has saved.
         """
         path = checkpoint_path or self._resume_from
@@ -94,7 +95,7 @@ class Controller(orbit.Controller):
             self.train(min(train_steps, now - now % interval + interval), False)
 
     def evaluate(self, steps: int = -1) -> Mapping:
-        """Evaluates; when the run is to stop meanwhile, the weights are saved as training left them."""
+        """Evaluates; if the run is stopped meanwhile, saves the weights as training left them."""
         try:
             return super().evaluate(steps)
         except StoppedError:
@@ -102,20 +103,48 @@ class Controller(orbit.Controller):
                 self.trainer.exchange_averages()
             self._leave()
 
-    def _train_n_steps(self, num_steps: int) -> None:
-        super()._train_n_steps(num_steps)
-        if self._stop.agreed:
-            self._leave()
-        if self._is_evaluated(self._step()):
-            # Before the checkpoint: so the last one has what is evaluated, and a run that goes on from it too.
-            with self.strategy.scope():
-                self.trainer.make_statistics_precise()
+    def train(self, steps: int, checkpoint_at_completion: bool = True) -> None:
+        """Trains to the step `steps`, and saves checkpoints that are due on the way.
+
+        Args:
+          steps: to end at.
+          checkpoint_at_completion: saves one there, due or not.
+
+        Raises:
+          StoppedError: the run is to stop, and a checkpoint was saved.
+        """
+        while (now := self._step()) < steps:
+            super().train(min(steps, now + self.steps_per_loop), checkpoint_at_completion=False)
+            if self._stop.agreed:
+                self._leave()
+            if self._is_evaluated(self._step()):
+                # Before the checkpoint: so the last one has what is evaluated, and a run that goes on from it too.
+                with self.strategy.scope():
+                    self.trainer.make_statistics_precise()
+            if self._is_checkpoint_due():
+                self.save_checkpoint()
+        if checkpoint_at_completion:
+            self.save_checkpoint()
+
+    def save_checkpoint(self) -> None:
+        """Saves a checkpoint, unless there is one of this step."""
+        step = self._step()
+        if step == self._saved_step:
+            return
+        with full_disk_named(self._records):
+            self.checkpoint_manager.save(checkpoint_number=step, check_interval=False)
+        self._saved_step = step
+        self._on_saved()
+
+    def _is_checkpoint_due(self) -> bool:
+        step = self._step()
+        return step % self._config.checkpoint_interval == 0 or step >= self._config.train_steps
 
     def _is_evaluated(self, step: int) -> bool:
         return step % self._config.validation_interval == 0 or step >= self._config.train_steps
 
     def _leave(self) -> None:
-        self._maybe_save_checkpoint(check_interval=False)
+        self.save_checkpoint()
         raise StoppedError(
             f"{self._records} is saved at step {self._step()} of {self._config.train_steps}; "
             "run the same command to go on.",
@@ -126,11 +155,11 @@ class Controller(orbit.Controller):
         return int(self.global_step.numpy())
 
     def _evaluated(self, train_steps: int) -> tuple[int, Mapping[str, float]]:
-        """Step and figures of the newest evaluation, as far as it is of the weights at hand."""
+        """Returns step and figures of the newest evaluation, if it is of the current weights."""
         path, now = self._records / EVALUATED_FILE, self._step()
         if not path.is_file():
             return -1, {}
-        record = files.read_object(path, {"step": int, "figures": dict})
+        record = formats.EVALUATED.read(path, {"step": int, "figures": dict})
         if (
             record["step"] > now
         ):  # the run was killed between that evaluation and its next checkpoint
@@ -139,15 +168,4 @@ class Controller(orbit.Controller):
 
     def _note_evaluated(self, step: int, figures: Mapping[str, float]) -> None:
         record = {"step": step, "figures": without_nan(figures)}
-        files.write_json(self._records / EVALUATED_FILE, record)
-
-    def _maybe_save_checkpoint(self, check_interval: bool = True) -> bool:
-        step = self._step()
-        due = step % self._config.checkpoint_interval == 0 or step >= self._config.train_steps
-        if step == self._saved_step or (check_interval and not due):
-            return False
-        with full_disk_named(self._records):
-            super()._maybe_save_checkpoint(check_interval=False)
-        self._saved_step = step
-        self._on_saved()
-        return True
+        formats.EVALUATED.write(self._records / EVALUATED_FILE, record)

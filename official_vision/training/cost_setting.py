@@ -1,4 +1,4 @@
-"""What a network's cost depends on besides its graph, out of a run's settings."""
+"""The settings of a run on which a network's cost depends, besides its graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training run: checks first, then Model Garden's trainer, resuming where the folder stands."""
+"""A training run: checks first, then Model Garden's trainer, from the state of the run's folder."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from official_vision import files
+from official_vision import formats
 from official_vision.config import Config
-from official_vision.data.storage.damaged_records import damage_named
+from official_vision.data.storage.damaged_segments import damage_named
 from official_vision.errors import UserError, nearest
 from official_vision.lock import folder_locked
 from official_vision.metrics.charades_map import is_charades
@@ -18,6 +18,7 @@ from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.execution import in_precision
+from official_vision.progress import clock
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole
 from official_vision.training.checkpoints.restore import BEST_FOLDER
@@ -28,8 +29,8 @@ from official_vision.training.devices.strategies import (
     make_strategy,
 )
 from official_vision.training.devices.threads import set_threads
+from official_vision.training.job import Job
 from official_vision.training.observation.first_lines import first_lines
-from official_vision.training.observation.training_progress import clock
 from official_vision.training.optimizers.build import make_optimizer
 from official_vision.training.resilience.nan_checks import Breakdown, NotFiniteError
 from official_vision.training.resilience.skipped_batches import (
@@ -44,11 +45,11 @@ from official_vision.training.run_folder.class_names import check_start_classes
 from official_vision.training.settings_from_data import notes_on_settings, read_splits, settled
 from official_vision.training.step.accumulation import check_parts
 from official_vision.training.step.frozen_weights import check_patterns
-from official_vision.training.training_loop import Job, train_from_checkpoint
+from official_vision.training.training_loop import train_from_checkpoint
 
 
 def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResult:
-    """Trains until TrainSpec.steps, from the newest checkpoint of the run's folder where there is one.
+    """Trains until TrainSpec.steps, from the newest checkpoint of the run's folder if there is one.
 
     Args:
       config: every setting; those that are None and that the data know are settled by the data.
@@ -98,7 +99,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
             *first_lines(config),
         ]
         figures = _until_done(job, lines, _recorder(model_dir, job, start))
-        best = with_nan(files.read_object(records / BEST_FOLDER / INFO_FILE))
+        best = with_nan(formats.BEST_CHECKPOINT.read(records / BEST_FOLDER / INFO_FILE))
         seconds, metric = time.monotonic() - started, config.train.best_metric
         result = folder.TrainingResult(config.train.steps, figures, best, seconds, metric)
         if not (start.is_done and (records / folder.RESULT_FILE).is_file()):
@@ -123,7 +124,7 @@ def _recorder(model_dir: Path, job: Job, start: folder.Start) -> Callable[[], No
 def _until_done(
     job: Job, lines: Sequence[str], on_saved: Callable[[], None]
 ) -> Mapping[str, float]:
-    """Trains to the end, going back to the last checkpoint as often as TrainSpec.rollbacks allows."""
+    """Trains to the end, and returns to the last checkpoint up to TrainSpec.rollbacks times."""
     model_dir = Path(job.config.train.model_dir)
     skipped = read_skipped(model_dir)
     while True:
@@ -139,7 +140,7 @@ def _until_done(
 def _with_broken_batch(
     job: Job, skipped: list[SkippedBatch], broken: Breakdown
 ) -> list[SkippedBatch]:
-    """Adds the batch that broke the run, or ends the run where that would be once too often."""
+    """Adds the batch that broke the run, or ends the run when no rollbacks are left."""
     train = job.config.train
     videos = tuple(job.indexes["train"].videos[row] for row in broken.videos)
     where = f"at step {broken.step}, on videos {', '.join(videos)}" if videos else "after a loop"
@@ -185,7 +186,7 @@ def _check_metric(config: Config, classes: Sequence[str]) -> None:
 
 
 def summary_line(result: folder.TrainingResult) -> str:
-    """One line on how a run ended."""
+    """Describes in one line how a run ended."""
     metric = result.metric
     return (
         f"trained to step {result.step} in {clock(result.seconds)}; best {metric} "

@@ -1,4 +1,4 @@
-"""Settings that the data know: classes, object ids, and how labels hold. Also what two splits must share."""
+"""Settings that follow from the data: classes, object ids, and label rules; and what two splits must share."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_splits(config: Config, architecture: Architecture) -> dict[str, Index]:
 
 
 def settle(config: Config) -> Config:
-    """Returns the settings with those that are None and that the data know; see `settled`."""
+    """Returns the settings whose values None are filled in from the data; see `settled`."""
     architecture = resolve_architecture(config.model)
     return settled(config, architecture, read_splits(config, architecture))
 
@@ -84,11 +84,11 @@ def settled(config: Config, architecture: Architecture, indexes: Mapping[str, In
 def notes_on_settings(
     config: Config, model_spec: ModelSpec, architecture: Architecture, indexes: Mapping[str, Index]
 ) -> list[str]:
-    """Returns what a run says of its data before it starts.
+    """Returns lines about a run's data, to be shown before it starts.
 
     Args:
       config: settled.
-      given: the model's settings as the user gave them.
+      model_spec: the model's settings as the user set them.
       architecture: the graph.
       indexes: of the train and validation data.
     """
@@ -171,7 +171,7 @@ def _notes_on_objects(
 
 def _notes_on_times(train: DataSpec, validation: DataSpec, labelling: Labelling) -> str:
     rules = {
-        "whole_video": "carry all of their video's labels, whatever the times",
+        "whole_video": "carry all of their video's labels, ignoring times",
         "any_overlap": "carry the labels that they overlap",
         "half_overlap": "carry the labels that they overlap by half",
     }

@@ -16,7 +16,7 @@ from official_vision.architecture.cost.connection_cost import ConnectionCosts, c
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.input.pipeline import build_dataset
-from official_vision.data.storage.damaged_records import Skipped
+from official_vision.data.storage.damaged_segments import Skipped
 from official_vision.data.storage.index import Index
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
@@ -42,7 +42,7 @@ GATHERED = ("logits", "labels", "mask", "video")  # what scores are made of
 
 
 class VideoTask(base_task.Task):
-    """Classification of clips, with everything that one replica does in a step."""
+    """Classification of clips: the work of one replica in a step."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class VideoTask(base_task.Task):
         self._kernels: list[tf.Variable] = []
 
     def build_model(self) -> tf_keras.Model:
-        """Builds the network, frozen as TrainSpec says, and what a search adds to its loss."""
+        """Builds the network, frozen as TrainSpec says, and the terms that a search adds to its loss."""
         train, connectivity = self.config.train, self.config.connectivity
         if self._monitor:
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -109,7 +109,7 @@ class VideoTask(base_task.Task):
         return connection_costs(self.architecture, setting)
 
     def create_optimizer(self, *_: object, **__: object) -> tf_keras.optimizers.Optimizer:
-        """Makes the optimizer; Model Garden passes its own settings, of which none are read."""
+        """Makes the optimizer; Model Garden passes its settings, of which none are read."""
         config = self.config
         return make_optimizer(
             config.optimizer,
@@ -132,7 +132,7 @@ class VideoTask(base_task.Task):
         params: config_definitions.DataConfig,
         input_context: tf.distribute.InputContext | None = None,
     ) -> tf.data.Dataset:
-        """Builds the batches of one input pipeline; `params.is_training` tells which split."""
+        """Builds the batches of one input pipeline; `params.is_training` selects the split."""
         training = params.is_training
         split = "train" if training else "validation"
         build = functools.partial(
@@ -154,7 +154,7 @@ class VideoTask(base_task.Task):
         return batches
 
     def tell_skipped(self) -> None:
-        """Notes the damaged records that were skipped since the last call."""
+        """Notes the damaged segments that were skipped since the last call."""
         for skipped in self._skipped.values():
             for line in skipped.news():
                 self._note(line)
@@ -164,7 +164,7 @@ class VideoTask(base_task.Task):
         params: config_definitions.DataConfig,
         input_context: tf.distribute.InputContext | None = None,
     ) -> tf.data.Dataset:
-        """Builds training batches for batch norm's statistics: the same ones whenever a run was resumed."""
+        """Builds training batches for batch norm's statistics: the same ones after any resumption."""
         del params
         return build_dataset(
             self.config.train_data,
@@ -183,14 +183,14 @@ class VideoTask(base_task.Task):
         optimizer: tf_keras.optimizers.Optimizer,
         metrics: Any = None,
     ) -> dict[str, tf.Tensor]:
-        """One step of one replica.
+        """Computes one step of one replica.
 
         Args:
           inputs: (features, targets) of data/input/pipeline.py; of bilevel updates a pair of such, the first
             of which moves the network's weights and the second w and h.
           model: the network.
           optimizer: applies gradients summed over replicas.
-          metrics: none are kept in training beyond the loss.
+          metrics: none are computed in training besides the loss.
 
         Returns:
           The clips' loss without what is minimised besides, a scalar; of bilevel updates that of the first batch.
@@ -249,12 +249,12 @@ class VideoTask(base_task.Task):
 
     @property
     def _l2_decay(self) -> float:
-        """OptimizerSpec.weight_decay where it is part of the loss, else 0."""
+        """Returns OptimizerSpec.weight_decay where it is part of the loss, else 0."""
         spec = self.config.optimizer
         return spec.weight_decay if spec.decay == "l2" and self._kernels else 0.0
 
     def _dropout_seeds(self, targets: dict[str, tf.Tensor]) -> tf.Tensor | None:
-        """A clip's dropout is the same whatever the replicas, and whether the run was resumed."""
+        """Returns seeds that make a clip's dropout the same with any number of replicas, and in a resumed run."""
         seeds = targets.get("dropout_seed")
         return None if seeds is None else seeds + self.config.train.seed
 
@@ -273,7 +273,7 @@ class VideoTask(base_task.Task):
         return loss * tf.math.divide_no_nan(real, clips)
 
     def added_losses(self, step: int) -> dict[str, float]:
-        """Returns what is minimised besides the clips' loss, which alone compares with validation's.
+        """Returns the terms besides the clips' loss; only the latter is comparable with validation's.
 
         Args:
           step: steps that have been taken.
@@ -303,7 +303,7 @@ class VideoTask(base_task.Task):
 
         Returns:
           The losses [batch], the logits [batch, classes] and the targets, each of all replicas on all
-          machines, whose batches follow one another. No mean of a batch: the trainer would average
+          machines, whose batches are concatenated. No mean of a batch: the trainer would average
           batches that hold different numbers of real rows.
         """
         del metrics
@@ -313,7 +313,7 @@ class VideoTask(base_task.Task):
         return gather_replicas({"losses": losses, "logits": logits, **targets})
 
     def aggregate_logs(self, state: Any, step_logs: dict[str, tuple[tf.Tensor, ...]]) -> dict:
-        """Keeps each batch's scores on the host; every replica has gathered the rows of all."""
+        """Stores each batch's scores on the host; every replica has gathered the rows of all."""
         if self._monitor:
             self._monitor.check_stop()
         state = state or {name: [] for name in ("losses", *GATHERED)}
@@ -322,9 +322,9 @@ class VideoTask(base_task.Task):
         return state
 
     def reduce_aggregated_logs(self, aggregated_logs: dict, global_step: Any = None) -> dict:
-        """Exact figures over the whole split, validation_loss and each class's average precision.
+        """Computes exact figures over the whole split, validation_loss and each class's average precision.
 
-        The figures are those of metrics/evaluation.py, of scores pooled as EvaluationSpec says.
+        The figures are those of metrics/evaluation.py, of scores pooled as EvaluationSpec sets.
         """
         del global_step
         gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}
@@ -334,7 +334,7 @@ class VideoTask(base_task.Task):
         evaluation = pooled.evaluation()
         self.evaluated = pooled, evaluation
         per_class = {row.name: row.average_precision for row in evaluation.classes if row.positives}
-        # Without the penalty of weight decay: it says nothing of the data.
+        # Without the penalty of weight decay: it is independent of the data.
         loss = float(np.mean(gathered["losses"][gathered["mask"] > 0]))
         return {**evaluation.figures, "validation_loss": loss, "average_precision": per_class}
 
@@ -346,7 +346,7 @@ def inference_logits(model: tf_keras.Model, features: dict[str, tf.Tensor]) -> t
 
 
 def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Within a replica: concatenates all replicas' rows, those of other machines too."""
+    """Concatenates all replicas' rows, those of other machines too; called within a replica."""
     context = tf.distribute.get_replica_context()
     if context.num_replicas_in_sync == 1:
         return rows
@@ -355,5 +355,5 @@ def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def scores_of(logits: tf.Tensor, activation: str) -> tf.Tensor:
-    """[batch, classes] logits -> probabilities, by sigmoid or softmax."""
+    """Converts [batch, classes] logits to probabilities, by sigmoid or softmax."""
     return tf.sigmoid(logits) if activation == "sigmoid" else tf.nn.softmax(logits)

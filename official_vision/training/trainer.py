@@ -1,4 +1,4 @@
-"""Model Garden's trainer and checkpoint manager, which also say where time goes."""
+"""Model Garden's trainer and checkpoint manager, which also measure time by activity."""
 
 from __future__ import annotations
 
@@ -18,15 +18,12 @@ from official_vision.training.optimizers.optimizer_state import make_state
 from official_vision.training.optimizers.weight_averages import exchange_addon_averages
 from official_vision.training.step.precise_batch_norm import recompute_statistics
 
-# Wrappers of optimizers keep the one that they wrap under one of these names.
-_WRAPPED = ("inner_optimizer", "_optimizer")
-
 
 class Trainer(base_trainer.Trainer):
     """The trainer of Model Garden with a stopwatch.
 
     Time spent waiting for input is taken inside the loop, which TensorFlow runs as one graph: the clock
-    is read before a step asks for its batch and when it has it. On a CPU a step asks when the step
+    is read before a step requests its batch and when it arrives. On a CPU a step requests it when the step
     before has ended. To an accelerator steps are sent ahead: the figure is then an upper bound of the
     time in which it idles, and still near zero when input keeps up.
     """
@@ -37,7 +34,7 @@ class Trainer(base_trainer.Trainer):
         stopwatch: gets the seconds of loops and evaluations.
         others: of Model Garden's trainer.
         """
-        self._stopwatch = stopwatch
+        self.stopwatch = stopwatch
         self._began = 0.0
         self._precise_at = -1  # the step of the weights that statistics were recomputed with
         super().__init__(*settings, **others)
@@ -63,7 +60,7 @@ class Trainer(base_trainer.Trainer):
     def train_loop_begin(self) -> None:
         """Starts the clock of a loop."""
         super().train_loop_begin()
-        self._stopwatch.waited.assign(0.0)
+        self.stopwatch.waited.assign(0.0)
         self._began = time.monotonic()
 
     def next_train_inputs(self, iterator: Any) -> Any:
@@ -73,7 +70,7 @@ class Trainer(base_trainer.Trainer):
             inputs = super().next_train_inputs(iterator)
         with tf.control_dependencies(tf.nest.flatten(inputs, expand_composites=True)):
             arrived = tf.timestamp()
-        self._stopwatch.waited.assign_add(arrived - requested)
+        self.stopwatch.waited.assign_add(arrived - requested)
         return inputs
 
     def train_loop_end(self) -> dict[str, Any]:
@@ -82,15 +79,15 @@ class Trainer(base_trainer.Trainer):
         Returns:
           training_loss (of clips alone), weight_decay and search_terms (what is minimised besides, at the loop's
           end, where it is), learning_rate, architecture_learning_rate where the architecture variables
-          have a rate of their own, seconds (of the loop, tracing included) and input_wait_share (0..1).
+          have a separate rate, seconds (of the loop, tracing included) and input_wait_share (0..1).
         """
         logs = super().train_loop_end()
         # Steps on an accelerator may still run: reading the loss waits for them.
         loss = float(logs[self.train_loss.name].numpy())
         seconds = time.monotonic() - self._began
-        waited = min(float(self._stopwatch.waited.numpy()), seconds)
-        self._stopwatch.add(activities.INPUT, waited)
-        self._stopwatch.add(activities.TRAINING, seconds - waited)
+        waited = min(float(self.stopwatch.waited.numpy()), seconds)
+        self.stopwatch.add(activities.INPUT, waited)
+        self.stopwatch.add(activities.TRAINING, seconds - waited)
         rate = getattr(_innermost(self.optimizer), "architecture_learning_rate", None)
         if rate is not None:
             rate = rate(self.optimizer.iterations) if callable(rate) else rate
@@ -113,7 +110,7 @@ class Trainer(base_trainer.Trainer):
     def make_statistics_precise(self) -> None:
         """Recomputes batch norm's statistics with the weights that are evaluated, once per step, where that is set.
 
-        The batches are the same ones whenever it is done: a run that repeats it goes on as one that did not.
+        The batches are always the same ones: a run that repeats it continues as one that did not.
         """
         count, step = (
             self.task.config.train.precise_batch_norm_batches,
@@ -127,15 +124,15 @@ class Trainer(base_trainer.Trainer):
         recompute_statistics(self.model, itertools.islice(data, count), self._forward)
         self.exchange_averages()
         self._precise_at = step
-        self._stopwatch.add(activities.EVALUATION, time.monotonic() - began)
+        self.stopwatch.add(activities.EVALUATION, time.monotonic() - began)
 
     @tf.function(autograph=False)
     def _forward(self, inputs: Any) -> None:
-        """Batch norm sees a batch; averaged weights, where they are kept, are in place by then."""
+        """Computes a batch for batch norm's statistics; averaged weights, if any, are in place by then."""
         self.strategy.run(lambda batch: self.model(batch[0], training=True), args=(inputs,))
 
     def exchange_averages(self) -> None:
-        """Puts averages of weights, where a run has them, in the weights' place; the second time back."""
+        """Exchanges the weights with their averages, if a run has them; the second call undoes it."""
         if isinstance(self.optimizer, optimization.ExponentialMovingAverage):
             self.optimizer.swap_weights()
         exchange_addon_averages(self.optimizer, self.model.trainable_variables)
@@ -144,7 +141,7 @@ class Trainer(base_trainer.Trainer):
         """Returns the evaluation's figures; keeping the best checkpoint is part of its time."""
         logs = super().eval_end(aggregated_logs)
         exchange_addon_averages(self.optimizer, self.model.trainable_variables)
-        self._stopwatch.add(activities.EVALUATION, time.monotonic() - self._began)
+        self.stopwatch.add(activities.EVALUATION, time.monotonic() - self._began)
         return logs
 
 
@@ -168,7 +165,5 @@ class CheckpointManager(tf.train.CheckpointManager):
 
 def _innermost(optimizer: tf_keras.optimizers.Optimizer) -> Any:
     """Returns the optimizer inside loss scaling and the moving average."""
-    for name in _WRAPPED:
-        if (inner := getattr(optimizer, name, None)) is not None:
-            return _innermost(inner)
-    return optimizer
+    inner = getattr(optimizer, "inner_optimizer", None)
+    return optimizer if inner is None else _innermost(inner)

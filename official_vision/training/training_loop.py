@@ -1,20 +1,15 @@
-"""The training loop of a run: from its newest whole checkpoint to its last step, or to where it breaks."""
+"""The training loop of a run: from its newest whole checkpoint to its last step, or to the step that breaks."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TextIO
 
+import orbit
 import tensorflow as tf
 import tf_keras
-from official.core import config_definitions
+from official.core import actions, config_definitions
 
-from official_vision.architecture.graph import Architecture
-from official_vision.config import Config
-from official_vision.data.storage.index import Index
 from official_vision.errors import UserError
 from official_vision.training import model_garden
 from official_vision.training.checkpoints.checkpoint_files import forget_damaged, newest_whole
@@ -22,36 +17,16 @@ from official_vision.training.checkpoints.restore import step_of
 from official_vision.training.controller import Controller
 from official_vision.training.devices.memory import memory_line
 from official_vision.training.devices.strategies import is_chief
+from official_vision.training.job import Job
 from official_vision.training.observation.observer import Observer
+from official_vision.training.observation.stopwatch import Stopwatch
+from official_vision.training.observation.training_progress import TrainingProgress
 from official_vision.training.resilience.nan_checks import NotFiniteError
 from official_vision.training.resilience.skipped_batches import SkippedBatch, batch_after
 from official_vision.training.resilience.step_monitor import StepMonitor
-from official_vision.training.resilience.stop_signals import StopRequest
 from official_vision.training.run_folder import folder
 from official_vision.training.task import VideoTask
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """A run as its training loop sees it, which may be entered several times.
-
-    Attributes:
-      config: every setting.
-      architecture: the graph.
-      indexes: of the train and validation data.
-      strategy: of tf.distribute.
-      stop: asks the run to end.
-      records: folder that this process writes to: the run's, or a passing one of a worker.
-      stream: progress is shown here.
-    """
-
-    config: Config
-    architecture: Architecture
-    indexes: Mapping[str, Index]
-    strategy: tf.distribute.Strategy
-    stop: StopRequest
-    records: Path
-    stream: TextIO
+from official_vision.training.trainer import CheckpointManager
 
 
 def train_from_checkpoint(
@@ -75,91 +50,143 @@ def train_from_checkpoint(
       NotFiniteError: the loss, the gradients or the weights broke; nothing of that loop is kept.
       StoppedError: SIGTERM arrived, and a checkpoint was saved.
     """
-    config, train = job.config, job.config.train
+    train = job.config.train
     lines = [*first_lines]
     newest = newest_whole(train.model_dir, lines.append)
     if is_chief(job.strategy):
         forget_damaged(train.model_dir, newest)
     start_step = step_of(newest) if newest else 0
     _check_common_start(job.strategy, start_step)
-    observer = Observer(config, job.indexes, job.records, start_step, job.stream)
     replicas = job.strategy.num_replicas_in_sync
-    lines.append(memory_line(config, job.architecture, replicas))
-    for line in lines:
-        observer.note(line)
-    tf_keras.utils.set_random_seed(train.seed)
-    experiment = model_garden.make_experiment(config)
-    monitor = StepMonitor(job.stop, skipped)
-    task = VideoTask(
-        config,
-        job.architecture,
-        dict(job.indexes),
-        experiment.task,
-        batch_after(start_step, skipped),
-        observer.note,
-        monitor,
-    )
-    try:
+    lines.append(memory_line(job.config, job.architecture, replicas))
+    batch_size = job.config.train_data.batch_size
+    progress = TrainingProgress(start_step, train.steps, batch_size, job.stream)
+    with contextlib.closing(progress):
+        for line in lines:
+            progress.note(line)
+        tf_keras.utils.set_random_seed(train.seed)
         with model_garden.orbit_lines_in(job.records / folder.LOG_FILE):
-            return _trained(job, experiment, task, monitor, newest, observer, on_saved)
-    finally:
-        task.tell_skipped()
-        observer.close()
+            return Runner(job, newest, skipped, progress, on_saved).train()
 
 
-def _trained(
-    job: Job,
-    experiment: config_definitions.ExperimentConfig,
-    task: VideoTask,
-    monitor: StepMonitor,
-    newest: str | None,
-    observer: Observer,
-    on_saved: Callable[[], None],
-) -> Mapping[str, float]:
-    runner = model_garden.Runner(
-        distribution_strategy=job.strategy,
-        task=task,
-        mode="train_and_eval",
-        params=experiment,
-        model_dir=str(job.records),
-        train_actions=[lambda output: after_loop(output)],
-        eval_actions=[
-            observer.after_evaluation,
-            lambda _: task.tell_skipped(),
-        ],
-        controller_cls=functools.partial(
-            Controller,
+class Runner:
+    """Trains from one checkpoint to the run's last step, or to a step that breaks.
+
+    Each part gets those before it: the task its monitor, Model Garden's trainer the task, the observer
+    the trainer, and Orbit's controller them all.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        newest: str | None,
+        skipped: Sequence[SkippedBatch],
+        progress: TrainingProgress,
+        on_saved: Callable[[], None],
+    ):
+        """Args:
+        job: the run.
+        newest: checkpoint to go on from; None starts afresh.
+        skipped: batches to pass over.
+        progress: shows the user how far it is.
+        on_saved: called when a checkpoint was saved.
+        """
+        start_step = step_of(newest) if newest else 0
+        experiment = model_garden.make_experiment(job.config)
+        self._job = job
+        self._monitor = StepMonitor(job.stop, skipped)
+        self._task = VideoTask(
+            job.config,
+            job.architecture,
+            dict(job.indexes),
+            experiment.task,
+            batch_after(start_step, skipped),
+            progress.note,
+            self._monitor,
+        )
+        stopwatch = Stopwatch()  # outside of the strategy's scope
+        with job.strategy.scope():
+            self._trainer = model_garden.make_trainer(
+                experiment, self._task, job.records, stopwatch
+            )
+        summaries = {split: self._summaries(split) for split in ("train", "validation")}
+        self._observer = Observer(job, start_step, progress, self._trainer, summaries)
+        self._controller = self._make_controller(experiment, newest, summaries, on_saved)
+
+    def train(self) -> Mapping[str, float]:
+        """Trains and evaluates to the end.
+
+        Returns:
+          The last evaluation's figures.
+
+        Raises:
+          NotFiniteError: the loss, the gradients or the weights broke; nothing of that loop is kept.
+          StoppedError: SIGTERM arrived, and a checkpoint was saved.
+        """
+        train = self._job.config.train
+        try:
+            self._observer.begin()
+            with self._job.strategy.scope():
+                return self._controller.train_and_evaluate(
+                    train.steps, eval_interval=train.validation_interval
+                )
+        finally:
+            self._task.tell_skipped()
+            self._observer.close()
+
+    def _summaries(self, split: str) -> orbit.utils.SummaryManager:
+        folder, step = str(self._job.records / split), self._trainer.global_step
+        return orbit.utils.SummaryManager(folder, tf.summary.scalar, global_step=step)
+
+    def _make_controller(
+        self,
+        experiment: config_definitions.ExperimentConfig,
+        newest: str | None,
+        summaries: Mapping[str, orbit.utils.SummaryManager],
+        on_saved: Callable[[], None],
+    ) -> Controller:
+        job, trainer = self._job, self._trainer
+        manager = CheckpointManager(
+            trainer.checkpoint,
+            directory=str(job.records),
+            max_to_keep=experiment.trainer.max_to_keep,
+            stopwatch=trainer.stopwatch,
+        )
+        return Controller(
             resume_from=newest,
             records=job.records,
             trainer_config=experiment.trainer,
             stop=job.stop,
             on_saved=on_saved,
-        ),
-        stopwatch=observer.stopwatch,
-    )
-    after_loop = _loop_action(job, monitor, runner, observer)
-    observer.watch(runner)
-    with job.strategy.scope():
-        return runner.controller.train_and_evaluate(
-            job.config.train.steps, eval_interval=job.config.train.validation_interval
+            strategy=job.strategy,
+            trainer=trainer,
+            evaluator=trainer,
+            global_step=trainer.global_step,
+            steps_per_loop=experiment.trainer.steps_per_loop,
+            checkpoint_manager=manager,
+            summary_interval=experiment.trainer.summary_interval,
+            summary_manager=summaries["train"],
+            eval_summary_manager=summaries["validation"],
+            # Without a folder that differs Orbit writes all to the first one's manager.
+            eval_summary_dir=str(job.records / "validation"),
+            train_actions=[self._after_loop],
+            eval_actions=[
+                self._observer.after_evaluation,
+                lambda _: self._task.tell_skipped(),
+                *actions.get_eval_actions(experiment, trainer, str(job.records)),
+            ],
         )
 
-
-def _loop_action(
-    job: Job, monitor: StepMonitor, runner: model_garden.Runner, observer: Observer
-) -> Callable[[Mapping], None]:
-    def after_loop(output: Mapping) -> None:
-        step = int(runner.trainer.global_step.numpy())
-        weights = runner.trainer.model.trainable_variables
-        if broken := monitor.after_loop(job.strategy, step, weights):
+    def _after_loop(self, output: Mapping) -> None:
+        step = int(self._trainer.global_step.numpy())
+        weights = self._trainer.model.trainable_variables
+        if broken := self._monitor.after_loop(self._job.strategy, step, weights):
             raise NotFiniteError(broken)
-        observer.after_loop(output)
-
-    return after_loop
+        self._observer.after_loop(output)
 
 
 def _check_common_start(strategy: tf.distribute.Strategy, start_step: int) -> None:
-    """Workers that don't see the same folder would train different weights, and then wait for ever."""
+    """Refuses workers that don't see the same folder: they would train different weights, and wait for ever."""
     start = strategy.run(lambda: tf.constant([start_step]))
     steps = sorted(set(strategy.gather(start, axis=0).numpy().tolist()))
     if len(steps) > 1:

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: networks of all kinds, and values that are none of what is asked."""
+"""Hypothesis strategies: networks of all kinds, and invalid values."""
 
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ def stems(draw, is_lite):
 
 @st.composite
 def blocks(draw, level, inputs, earlier, is_lite, has_peers, last_channels=None):
-    """A block of a level with given inputs; `earlier` are the levels of the nodes before it.
+    """A block of a level with these inputs; `earlier` are the levels of the nodes before it.
 
     `last_channels` are those that all outputs have, None for a block of any channels.
     """
@@ -67,7 +67,7 @@ def architectures(draw, has_peers=None, largest=6):
 
 
 def distributions(draw, connections, candidates):
-    """Rows of weights as a softmax would give, one a connection."""
+    """Rows of weights as a softmax would give, one per connection."""
     row = st.lists(st.floats(0, 1), min_size=candidates, max_size=candidates)
     return [draw(row) for _ in range(connections)]
 

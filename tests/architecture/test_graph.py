@@ -113,7 +113,7 @@ def test_an_inverted_bottleneck_has_three_widths():
 
 
 def test_the_highest_level_feeds_the_classifier():
-    """Wherever its blocks stand in the list, and whatever else they feed."""
+    """Wherever its blocks are in the list, and whatever else they feed."""
     nodes = (
         RGB,
         FLOW,
@@ -166,7 +166,7 @@ def test_networks_of_constant_width_give_no_warning(name):
     assert ZOO[name]().warnings() == ()
 
 
-def test_an_odd_channel_sum_is_told():
+def test_an_odd_channel_sum_is_reported():
     graph = network(Stem("rgb", 128), OBJECT, Block(1, (0, 1), 8), Block(2, (2,), 256))
     (warning,) = graph.warnings()
     assert "level 1 sum to 8, not 128" in warning

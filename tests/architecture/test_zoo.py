@@ -109,7 +109,7 @@ def test_every_network_has_a_gin_file():
 
 
 @pytest.mark.parametrize("name", ZOO)
-def test_a_gin_file_loads_and_tells_the_cost(name):
+def test_a_gin_file_loads_and_has_the_cost(name):
     file = MODELS / f"{name}.gin"
     spec = config.load([str(file)]).model
     assert spec.architecture == name

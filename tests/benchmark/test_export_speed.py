@@ -1,4 +1,4 @@
-"""The benchmark of exported files: what is written answers as the network does, and refusals are told."""
+"""The benchmark of exported files: files score as the network does, and refusals are reported."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ def config(tmp_path):
 
 
 @pytest.mark.slow
-def test_files_are_timed_and_answer_as_the_network(config):
+def test_files_are_timed_and_score_as_the_network(config):
     notes = []
     result = measure_exports(config, 2, notes.append, ("float32",), ("float16",))
     full, half = result["rows"]
@@ -30,7 +30,7 @@ def test_files_are_timed_and_answer_as_the_network(config):
     assert f"{result['keras_seconds'] / full['seconds']:.2f}" in lines[2]
 
 
-def test_what_a_file_has_no_place_for_is_told(config):
+def test_what_a_file_has_no_place_for_is_reported(config):
     model = dataclasses.replace(config.model, flow_source="computed", flow_iterations=1)
     computed = dataclasses.replace(config, model=model)
     result = measure_exports(computed, 1, lambda _: None, (), ("int8",))

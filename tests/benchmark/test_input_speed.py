@@ -1,4 +1,4 @@
-"""The benchmark of feeding counts what it says, and its numbers fit each other."""
+"""The benchmark of feeding counts what it reports, and its numbers fit each other."""
 
 import dataclasses
 
@@ -61,14 +61,14 @@ def test_output_is_model_gardens(result):
 
 
 @pytest.mark.slow
-def test_the_table_says_it(result):
+def test_the_table_has_the_figures(result):
     text = input_text(result)
     assert f"{result['clips_per_core_second']['rgb']['median']:.2f} (" in text
     assert "batches of 2, 2 rounds of 2 clips, generated data" in text
 
 
 @pytest.mark.slow
-def test_as_many_videos_are_generated_as_a_batch_holds(settings):
+def test_as_many_videos_are_generated_as_a_batch_has(settings):
     big = dataclasses.replace(settings.train_data, batch_size=9)
     result = measure_input(dataclasses.replace(settings, train_data=big), rounds=1, batches=1)
     assert (result["videos"], result["clips_per_round"]) == (9, 9)

@@ -46,7 +46,7 @@ def test_figures_fit_each_other_and_the_cost_model(config, what):
 
 
 @pytest.mark.slow
-def test_a_process_of_its_own_tells_memory_and_start(config):
+def test_a_separate_process_reports_memory_and_start(config):
     result = measure_networks({"one": config}, "train", 1, ("float32",))
     (row,) = result["rows"]
     assert 200 < row["peak_mebibytes"] < 4000
@@ -56,7 +56,7 @@ def test_a_process_of_its_own_tells_memory_and_start(config):
 
 @pytest.mark.slow
 def test_a_training_step_of_the_benchmark_trains(config):
-    run = network.contender("own", config, "train", "float32").run
+    run = network.contender("small", config, "train", "float32").run
     losses = [float(run()) for _ in range(6)]
     assert losses[-1] < losses[0]
 
@@ -64,11 +64,11 @@ def test_a_training_step_of_the_benchmark_trains(config):
 def test_training_alone_has_the_threads_of_training(config, monkeypatch):
     numbers = []
     monkeypatch.setattr(network, "set_threads", numbers.append)
-    network.contender("own", config, "forward", "float32")
+    network.contender("small", config, "forward", "float32")
     assert not numbers
-    monkeypatch.setattr(network, "VideoTask", None)  # whatever computes comes later
+    monkeypatch.setattr(network, "VideoTask", None)  # all computation comes later
     with pytest.raises(TypeError, match="NoneType"):
-        network.contender("own", config, "train", "bfloat16")
+        network.contender("small", config, "train", "bfloat16")
     (train,) = numbers
     assert train == config.train
 

@@ -31,7 +31,7 @@ def spec(footage, tmp_path):
 
 
 def test_speed_is_of_the_videos_that_were_stored(spec, monkeypatch, tmp_path):
-    """On a clock by which everything takes ten seconds: two spans of 15 frames each, 29.97 a second."""
+    """On a clock by which everything takes ten seconds: two spans of 15 frames each, 29.97 per second."""
     clock = itertools.count(0, 10)
     monkeypatch.setattr(preparation, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
     monkeypatch.setattr(preparation, "_FRAMES_FOR_PARTS", 8)
@@ -47,7 +47,7 @@ def test_speed_is_of_the_videos_that_were_stored(spec, monkeypatch, tmp_path):
     assert all(name in text for name in result["parts"])
 
 
-def test_a_slow_part_shows_in_its_own_figure(spec, monkeypatch):
+def test_a_slow_part_shows_in_its_figure(spec, monkeypatch):
     monkeypatch.setattr(preparation, "_FRAMES_FOR_PARTS", 5)
     row = VideoRow("x", "carphone_pristine.mp4", "train", ())
     real = preparation.tvl1_flow

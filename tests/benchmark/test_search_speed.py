@@ -16,7 +16,7 @@ def config(tmp_path):
     return runs.config(tmp_path, tmp_path / "run", runs.save_small(tmp_path), batch_size=2)
 
 
-def test_the_steps_are_of_the_given_and_the_searched_graph(config, tmp_path):
+def test_the_steps_are_of_the_plain_and_the_searched_graph(config, tmp_path):
     graph = read_architecture(config.model.architecture)
     configs = search_configs(config, tmp_path)
     names = ["graph, no gates", "graph, peer gates", "one-shot, joint", "one-shot, bilevel"]
@@ -34,7 +34,7 @@ def test_the_steps_are_of_the_given_and_the_searched_graph(config, tmp_path):
     assert updates == ["joint", "joint", "joint", "bilevel"]
 
 
-def test_without_gates_there_is_one_given_graph(config, tmp_path):
+def test_without_gates_there_is_one_graph(config, tmp_path):
     ungated = dataclasses.replace(config, model=dataclasses.replace(config.model, gate="none"))
     names = ["graph, no gates", "one-shot, joint", "one-shot, bilevel"]
     assert list(search_configs(ungated, tmp_path)) == names

@@ -1,13 +1,13 @@
 """Checkpoints that the authors' Model Garden port wrote (TF 2.15), and what it computed by them.
 
-Each folder holds io.npz: clips x [batch, time, height, width, 3] (float32 in 0..1, or uint8) and logits y
+Each folder has io.npz: clips x [batch, time, height, width, 3] (float32 in 0..1, or uint8) and logits y
 [batch, classes]; ema, where there is one, are the logits by the weights' moving averages. Widths are far below
 the published ones, so that files are small: middle ones are 8..64 in plus_self_50, and 2..16 in the others.
 
     plus_self_50  AssembleNet++-50, self gates, written by Model Garden's trainer; without params.yaml
     v1_26         AssembleNet-26 with moving averages, two blocks at the last level, a block that nothing reads
     plus_26       AssembleNet++-26 of that graph with max_pool_predictions and attention_mode 'None', which the port
-                  takes for self; its code drops two connections, and learns strengths also where some are given
+                  takes for self; its code drops two connections, and learns strengths also where some are fixed
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-# Of v1_26 and plus_26, as it was given to the port.
+# Of v1_26 and plus_26, as the port got it.
 ROWS = [
     *([-1, 2], [-1, 4], [-1, 1], [-2, 1], [-2, 1], [-2, 1], [-2, 1], [-1, 8]),
     [0, [0, 1, 4, 6], 1, 1, 1, 0],
@@ -74,7 +74,7 @@ def rewrite(name, folder, is_left_out):
     Args:
       name: of the checkpoint.
       folder: to write to.
-      is_left_out: tells it by the port's name of a variable.
+      is_left_out: decides by the port's name of a variable.
 
     Returns:
       The prefix.

@@ -125,7 +125,7 @@ def test_the_structure_can_be_lists_or_an_architecture_file(v1, tmp_path):
         assert largest_difference(converted, "v1_26") < TOLERANCE
 
 
-def test_settings_of_the_user_stand_beside_the_checkpoint_s(tmp_path):
+def test_settings_of_the_user_are_combined_with_the_checkpoint_s(tmp_path):
     prefix = stored.copy("v1_26", tmp_path)
     spec = ModelSpec(gate="none", dropout_rate=0.2, frame_pooling="softmax")
     structure = stored.write_lists(tmp_path / "lists.json", stored.ROWS)

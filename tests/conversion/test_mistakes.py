@@ -44,12 +44,12 @@ def test_other_programs_checkpoints_and_files_are_of_no_known_format(tmp_path):
     for name in ("other", "notes.txt"):
         assert "of a known format" in refusal(source_of, str(tmp_path / name))
     line = refusal(convert, str(tmp_path / "other"), with_rows(tmp_path, stored.ROWS))
-    assert "no variable named as theirs" in line
+    assert "no variable named as in their code" in line
 
 
 def test_the_structure_must_be_known_and_be_one(tmp_path):
     prefix = stored.copy("v1_26", tmp_path)
-    assert "no checkpoint holds" in refusal(convert, prefix, Options())
+    assert "in no checkpoint" in refusal(convert, prefix, Options())
     bad = (
         '[0,[0],"x",1,1]',
         "[0,[[0]],1,1,1]",
@@ -71,7 +71,7 @@ def test_the_structure_must_be_known_and_be_one(tmp_path):
     refusal(convert, prefix, Options(structure=str(tmp_path / "bad.json")))
 
 
-def test_a_structure_that_is_not_the_checkpoint_s_is_told_by_what_differs(tmp_path):
+def test_a_structure_that_is_not_the_checkpoint_s_is_reported_by_the_difference(tmp_path):
     prefix = stored.copy("v1_26", tmp_path)
     rows = stored.ROWS
     moved = ([0, [0, 1, 4], 1, 1, 1, 0], [0, [2, 3, 5, 6, 7], 1, 2, 1, 0])
@@ -92,7 +92,7 @@ def test_a_structure_that_is_not_the_checkpoint_s_is_told_by_what_differs(tmp_pa
 
 
 def test_averages_that_are_not_there_are_refused():
-    assert "holds none" in refusal(convert, stored.prefix("plus_26"), Options(averaged=True))
+    assert "has none" in refusal(convert, stored.prefix("plus_26"), Options(averaged=True))
 
 
 def test_settings_against_the_checkpoint_s_are_refused():
@@ -112,7 +112,7 @@ def test_weights_that_are_not_finite_are_refused(tmp_path):
     assert "damaged" in refusal(convert, prefix, Options())
 
 
-def test_without_params_the_two_programs_must_be_told_apart_by_gates(tmp_path):
+def test_without_params_the_two_programs_must_be_distinguished_by_gates(tmp_path):
     prefix = stored.copy("plus_26", tmp_path)
     spec = ModelSpec(frame_pooling="softmax_logits")
     structure = stored.write_lists(tmp_path / "rows.json", stored.ROWS)

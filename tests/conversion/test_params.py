@@ -1,4 +1,4 @@
-"""What of params.yaml decides how a checkpoint is read."""
+"""The entries of params.yaml that decide how a checkpoint is read."""
 
 import re
 

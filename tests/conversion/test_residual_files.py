@@ -1,4 +1,4 @@
-"""Files that are damaged, pickled or of another network get one line that says what is wrong."""
+"""Files that are damaged, pickled or of another network get one line with the fault."""
 
 import io
 import json

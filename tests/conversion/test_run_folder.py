@@ -85,7 +85,7 @@ def test_a_folder_in_use_and_labels_that_do_not_fit_are_refused(model, tmp_path)
     assert (tmp_path / "empty" / "architecture.json").is_file()
 
 
-def test_settings_that_change_what_weights_mean_are_said(model, tmp_path):
+def test_settings_that_change_what_weights_mean_are_reported(model, tmp_path):
     output = tmp_path / "run"
     write_run(output, settings(), architecture(), model, COVERAGE, None)
     graph = dataclasses.replace(architecture(), convolution_padding="same")

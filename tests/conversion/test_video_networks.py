@@ -1,4 +1,4 @@
-"""What of 3-D residual networks' weights fits goes where it belongs, with the names of PySlowFast and torchvision."""
+"""Weights of 3-D residual networks go to their places, with the names of PySlowFast and torchvision."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ MODULES = {26: (2, 2, 2, 2), 38: (2, 4, 4, 2)}
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """What to build: the authors' rows, and what their flags set."""
+    """The network to build: the authors' rows, and the values of their flags."""
 
     structure: list
     depth: int = 26

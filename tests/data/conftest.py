@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from official_vision.data.optical_flow import quantise
-from official_vision.data.storage.frame_table import describe_shard
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.shard import StoredVideo
+from official_vision.data.storage.shard_writer import StoredVideo
 from tests.data.records import write_shard
 
 
@@ -64,9 +63,12 @@ def encoded_frames(length, height, width, *, number=0, flow=(0.0, 0.0), bound=20
 
 @pytest.fixture(scope="session")
 def make_split_in():
-    """A function that writes StoredVideos as a prepared split of a folder and returns (split, Index)."""
+    """A function that writes StoredVideos as a prepared split of a folder and returns (split, Index).
 
-    def make(parent, videos, classes=("a", "b"), videos_per_shard=2):
+    Segments are short, so that clips lie in several.
+    """
+
+    def make(parent, videos, classes=("a", "b"), videos_per_shard=2, segment_frames=3):
         folder = parent / "split"
         folder.mkdir(exist_ok=True)
         parts = [
@@ -76,13 +78,13 @@ def make_split_in():
         entries = []
         for number, part in enumerate(parts):
             path = folder / f"shard-{number:05d}-of-{len(parts):05d}.tfrecord"
-            write_shard(path, part)
-            entries.append(describe_shard(path))
+            entries.append(write_shard(path, part, segment_frames))
         index = Index(
             split="split",
             classes=tuple(classes),
             streams=("rgb", "flow", "objects"),
             shards=tuple(entries),
+            segment_frames=segment_frames,
             videos=tuple(video.id for video in videos),
             flow_method="dis",
             flow_bound=20.0,
@@ -98,7 +100,7 @@ def make_split_in():
 
 @pytest.fixture
 def make_split(tmp_path, make_split_in):
-    """As `make_split_in`, in the test's own folder."""
+    """As `make_split_in`, in the test's folder."""
     return functools.partial(make_split_in, tmp_path)
 
 
@@ -122,7 +124,7 @@ def stored_videos():
     return make
 
 
-# Test files can't import this one; they ask for its functions by name.
+# Test files can't import this one; they get its functions by name.
 @pytest.fixture(scope="session", name="texture")
 def _texture():
     return texture

@@ -6,7 +6,7 @@ import pytest
 
 from official_vision.data.input.pipeline import build_dataset
 from official_vision.data.optical_flow import quantise
-from official_vision.data.storage.shard import StoredVideo
+from official_vision.data.storage.shard_writer import StoredVideo
 from official_vision.specs import DataSpec
 
 HEIGHT, WIDTH, FRAMES = 64, 80, 4

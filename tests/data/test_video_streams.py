@@ -1,4 +1,4 @@
-"""Streams of one video: flow leads from each frame to the next, ids are held between detections."""
+"""Streams of one video: flow leads from each frame to the next, ids are repeated between detections."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ def test_a_single_frame_has_no_flow(tmp_path, write_mp4):
     np.testing.assert_array_equal(only.flow, np.zeros((32, 48, 2)))
 
 
-def test_detections_are_held(monkeypatch, tmp_path, write_mp4):
+def test_detections_are_repeated(monkeypatch, tmp_path, write_mp4):
     count = 2 * DETECTION_INTERVAL + 1
     frames = [np.full((32, 32, 3), 10 * number, np.uint8) for number in range(count)]
     path = write_mp4(tmp_path / "a.mp4", frames)

@@ -1,4 +1,4 @@
-"""tools/benchmark.py as a user runs it: on shards of one's own, to a file, and its mistakes."""
+"""tools/benchmark.py as a user runs it: on other shards, to a file, and its mistakes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def benchmark(*arguments: str) -> subprocess.CompletedProcess:
 
 
 @pytest.mark.slow
-def test_own_shards_are_measured(tmp_path: Path) -> None:
+def test_other_shards_are_measured(tmp_path: Path) -> None:
     data = runs.write_data(tmp_path / "data")
     path = tmp_path / "figures.json"
     done = benchmark(

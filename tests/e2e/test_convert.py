@@ -57,7 +57,7 @@ def test_inspect_and_evaluate_take_the_folder(converted, tmp_path):
     assert "assemblenet_26" in stdout
     report = tmp_path / "evaluation.json"
     status, _, stderr = command("evaluate", f"--model_dir={run}", f"--json={report}")
-    assert status == 0, stderr  # of the computed flow XLA tells that it was compiled
+    assert status == 0, stderr  # XLA reports that the computed flow was compiled
     assert len(json.loads(report.read_text())["classes"]) == 4
     # The same folder with names in another order: its classifier means other classes than the data.
     labels = run / "labels.txt"
@@ -100,7 +100,7 @@ def test_averages_reach_the_folder_whole(tmp_path):
 def test_mistakes_get_one_line_and_leave_nothing(folder, tmp_path):
     checkpoint = f"--checkpoint={stored.prefix('plus_26')}"
     output = tmp_path / "run"
-    assert "must be given" in refusal("convert", checkpoint)
+    assert "must be set" in refusal("convert", checkpoint)
     assert "Did you mean 'authors-tf2'" in refusal(
         "convert", checkpoint, f"--output={output}", "--source=author-tf2"
     )

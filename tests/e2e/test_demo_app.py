@@ -23,8 +23,8 @@ def error_line(*flags):
     return line
 
 
-def test_mistakes_are_answered_before_anything_starts(tmp_path):
-    assert "--model must be given" in error_line()
+def test_mistakes_are_reported_before_anything_starts(tmp_path):
+    assert "--model must be set" in error_line()
     assert f"Received: {tmp_path}, which is none" in error_line(f"--model={tmp_path}")
 
 
@@ -59,6 +59,6 @@ def test_a_page_is_served_until_it_is_ended(tmp_path, ended_by):
         left, stderr = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert (process.returncode, left) == (0, "ended; uploads and answers are deleted\n"), stderr
+    assert (process.returncode, left) == (0, "ended; uploads and results are deleted\n"), stderr
     assert stderr == ""
     assert list((tmp_path / "uploads").glob("official-vision-demo-*")) == []

@@ -1,4 +1,4 @@
-"""tools/evaluate.py as a user runs it: score once, then judge, pool and fuse kept scores."""
+"""tools/evaluate.py as a user runs it: score once, then evaluate, pool and fuse stored scores."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from tests.commands import ENVIRONMENT, REPOSITORY
 from tests.training import untrained
 
 
-# Loads a tool as the command line does, and says which packages that took.
+# Loads a tool as the command line does, and prints the packages that it imported.
 def evaluate(*flags, **settings):
     return commands.run("evaluate", *flags, **settings)
 
@@ -65,7 +65,7 @@ def test_scores_are_kept_and_judged_again_without_tensorflow(folder):
     for name in ("mAP", "top_1", "mean_class_accuracy", "intervals", "classes", "confusion"):
         assert again[name] == first[name]
     assert again["scores"][0]["provenance"]["checkpoint"] == first["checkpoint"]
-    # The same but for the line that says what was judged, and the last, which this test adds.
+    # The same but for the line that names the scores, and the last, which this test adds.
     shown = done.stdout.splitlines()[1:-1]
     assert shown == (folder / "two.txt").read_text().splitlines()[1:]
     with np.load(folder / "six.npz", allow_pickle=False) as archive:
@@ -75,7 +75,7 @@ def test_scores_are_kept_and_judged_again_without_tensorflow(folder):
 
 
 @pytest.mark.slow
-def test_kept_scores_are_pooled_and_fused_as_asked(folder):
+def test_kept_scores_are_pooled_and_fused_as_set(folder):
     with np.load(folder / "two.npz", allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     # A second network, that knows every label.
@@ -105,13 +105,13 @@ def test_mistakes_with_scores_are_one_line(folder):
         ([two, six], "alone has video"),
         ([two, "--weights=1,2"], "a weight for each of the 1 files"),
         ([two, "--weights=x"], "--weights must be numbers"),
-        ([two, "--dump=x.npz"], "--dump goes with --model_dir"),
+        ([two, "--dump=x.npz"], "--dump requires --model_dir"),
         ([two, f"--charades_submission={folder}/s.txt"], "157 classes. Received: 4"),
         ([two, f"--json={folder}"], "--json must name a file that can be written"),
         ([two, "--classes=first"], "best:N or worst:N"),
         ([f"--scores={folder}/none.npz"], "No such file"),
         ([two, f"--model_dir={folder}/run"], "Received: both"),
-        ([f"--model_dir={folder}/run", "--weights=1"], "--weights goes with --scores"),
+        ([f"--model_dir={folder}/run", "--weights=1"], "--weights requires --scores"),
         ([f"--model_dir={folder}/run", "--dump=scores.json"], "ends with .npz"),
     ):
         done = evaluate(*flags)

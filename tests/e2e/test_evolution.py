@@ -11,7 +11,7 @@ from tests.training import runs
 
 SETTINGS = """
 SearchSpec.method = 'evolution'
-SearchSpec.output = '{folder}/found'
+SearchSpec.output = '{folder}/whole'
 EvolutionSpec.population = 2
 EvolutionSpec.children = 1
 EvolutionSpec.tournament = 2
@@ -57,32 +57,32 @@ def test_killed_it_goes_on_to_the_same_population(folder):
     kill_when(
         start("search", *flags, other), folder / "killed" / "children" / "00002" / "ckpt-2.index"
     )
-    for output, binding in ((folder / "killed", [other]), (folder / "found", [])):
+    for output, binding in ((folder / "killed", [other]), (folder / "whole", [])):
         status, stdout, stderr = command("search", *flags, *binding)
         assert (status, stderr) == (0, "")
         best = max(record["figure"] for record in records(output))
         assert f"mAP {best:.4f} at" in stdout.splitlines()[-2]
-    whole = records(folder / "found")
+    whole = records(folder / "whole")
     assert records(folder / "killed") == whole
     assert [record["status"] for record in whole] == ["evaluated"] * 3
     assert all(record["inherited"] > 0 for record in whole[2:])
-    # What is found is a graph that was tried, and its run's own figure is the record's.
+    # The result is a graph that was tried, and its run's figure is the record's.
     top = max(whole, key=lambda record: (record["figure"], -record["id"]))
     assert (
-        json.loads((folder / "found" / "best.json").read_text())["nodes"]
+        json.loads((folder / "whole" / "best.json").read_text())["nodes"]
         == top["architecture"]["nodes"]
     )
     result = json.loads(
-        (folder / "found" / "children" / f"{top['id']:05d}" / "result.json").read_text()
+        (folder / "whole" / "children" / f"{top['id']:05d}" / "result.json").read_text()
     )
     assert result["figures"]["mAP"] == top["figure"]
-    assert read_architecture(folder / "found" / "best.json").live_nodes(gated_by_peers=False)
+    assert read_architecture(folder / "whole" / "best.json").live_nodes(gated_by_peers=False)
     # The same weights too: training is repeated to the bit.
     last = [
         tf.train.load_checkpoint(
             tf.train.latest_checkpoint(str(folder / name / "children" / "00002"))
         )
-        for name in ("found", "killed")
+        for name in ("whole", "killed")
     ]
     for key in last[0].get_variable_to_shape_map():
         if key.startswith("model/"):
@@ -91,11 +91,11 @@ def test_killed_it_goes_on_to_the_same_population(folder):
     longer = "--gin_bindings=TrainSpec.steps = 5"
     assert "train.steps: 4 then, 5 now" in refusal("search", *flags, longer)
 
-    status, stdout, stderr = command("search", f"--report={folder}/found")
+    status, stdout, stderr = command("search", f"--report={folder}/whole")
     assert (status, stderr) == (0, "")
-    assert (folder / "found" / "report.html").is_file()
+    assert (folder / "whole" / "report.html").is_file()
     picture = folder / "compared.png"
-    compared = [f"--compare={folder}/{name}" for name in ("found", "killed")]
+    compared = [f"--compare={folder}/{name}" for name in ("whole", "killed")]
     status, stdout, stderr = command("search", *compared, f"--picture={picture}")
     assert (status, stderr) == (0, "")
     assert f"{best:.4f} ± 0.0000" in stdout

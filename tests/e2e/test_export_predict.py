@@ -23,7 +23,7 @@ def error_lines(done):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """An exported file whose answers are known."""
+    """An exported file whose scores are known."""
     return exports.save_known_scores(tmp_path_factory.mktemp("model"))
 
 
@@ -57,7 +57,7 @@ def test_broken_videos_are_named_and_the_others_predicted(model, broken, footage
         f"--model={model}",
         *flags,
         f"--output_dir={output}",
-        f"--json={tmp_path / 'found.json'}",
+        f"--json={tmp_path / 'all.json'}",
     )
     assert done.returncode == 3, done.stderr
     lines = error_lines(done)
@@ -74,7 +74,7 @@ def test_broken_videos_are_named_and_the_others_predicted(model, broken, footage
     assert f"{carphone} (1.0 s)" in done.stdout
     for label in exports.LABELS:
         assert f"\n{label} " in done.stdout
-    first, second = json.loads((tmp_path / "found.json").read_text())
+    first, second = json.loads((tmp_path / "all.json").read_text())
     assert (first["video"], second["video"]) == (str(carphone), str(again))
     assert first["duration_sec"] == pytest.approx(24 / 25, abs=0.01)
     scores = {row["label"]: row["score"] for row in first["classes"]}
@@ -82,11 +82,11 @@ def test_broken_videos_are_named_and_the_others_predicted(model, broken, footage
     assert scores["late"] == pytest.approx(0.75)
 
 
-def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
+def test_mistakes_are_reported_before_anything_starts(model, footage, tmp_path):
     for tool, flags, message in (
-        ("predict", [], "--model and a video must be given"),
+        ("predict", [], "--model and a video must be set"),
         ("predict", [f"--model={model}"], "0 videos"),
-        ("export", [f"--output={tmp_path}"], "--model_dir and --output must be given"),
+        ("export", [f"--output={tmp_path}"], "--model_dir and --output must be set"),
         ("predict", [f"--model={tmp_path}", "--video=a.mp4"], f"Received: {tmp_path}, which is"),
         ("predict", [f"--model={model}", "--video=a.mp4", "--json=/proc/x"], "--json must name"),
         ("export", [f"--model_dir={tmp_path}", f"--output={tmp_path}"], f"Received: {tmp_path}"),
@@ -111,7 +111,7 @@ def test_mistakes_are_answered_before_anything_starts(model, footage, tmp_path):
 def test_only_broken_videos_and_other_mistakes_exit_with_1(model, broken, footage, tmp_path):
     done = commands.run("predict", f"--model={model}", *[f"--video={path}" for path in broken])
     assert (done.returncode, len(error_lines(done))) == (1, 3)
-    # A stride that doesn't fit is no fault of a video's: said once.
+    # A stride that doesn't fit is no fault of a video's: reported once.
     videos = [f"--video={footage['bikes']}"] * 2
     done = commands.run("predict", f"--model={model}", *videos, "--stride=99", cwd=tmp_path)
     assert done.returncode == 1
@@ -174,7 +174,7 @@ def test_an_export_that_is_stopped_leaves_no_version(run, tmp_path, ended_by):
         assert (output / "1" / "saved_model.pb").is_file()
 
 
-# Predicts on a video in a process of its own and prints its greatest memory in KiB.
+# Predicts on a video in a separate process and prints its greatest memory in KiB.
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
 def test_memory_does_not_grow_with_the_video(model, tmp_path):

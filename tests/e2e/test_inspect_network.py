@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def inspect(*flags):
     command = [sys.executable, "tools/inspect_network.py", *flags]
-    # As in a user's shell, where nobody has told TensorFlow how much to say.
+    # As in a user's shell, where TensorFlow's verbosity is not set.
     shell = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
     return subprocess.run(
         command, cwd=REPOSITORY, env=shell, capture_output=True, text=True, check=False
@@ -94,7 +94,7 @@ def test_a_mistake_is_one_line(tmp_path):
 
 @pytest.fixture
 def run_folder(tmp_path):
-    """A run of two stems and two blocks whose checkpoint holds w and h alone, at known values."""
+    """A run of two stems and two blocks whose checkpoint has only w and h, at known values."""
     import tensorflow as tf
 
     blocks = (Block(1, (0, 1), 4), Block(2, (0, 1, 2), 8, 1, 2))
@@ -190,7 +190,7 @@ def test_help_suffices():
 def test_the_report_needs_no_tensorflow():
     code = (
         "import sys\n"
-        "import tools.inspect_network, official_vision.training.cost_setting\n"
+        "import official_vision.commands.inspect, official_vision.training.cost_setting\n"
         "print(sorted({'tensorflow', 'matplotlib', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run(

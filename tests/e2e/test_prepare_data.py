@@ -182,7 +182,7 @@ def comparable(folder):
 
 
 def finished_shards(folder):
-    """Which file each shard is that has its report: one written again would be another file."""
+    """Returns the identity of each finished shard's file: one written again would be another file."""
     reports = (folder / "out").rglob("shard-*.json")
     shards = {path: path.with_suffix(".tfrecord") for path in reports}
     return {

@@ -6,7 +6,7 @@ import pytest
 
 from official_vision.data.storage.index import Index
 from tests import commands
-from tests.data.annotations.official_files import write_charades
+from tests.data.annotations.formats.official_files import write_charades
 from tests.training import runs, untrained
 
 SMALL_DATA = {"DataSpec.frames": 4, "DataSpec.size": 32, "DataSpec.batch_size": 2}
@@ -72,7 +72,7 @@ def charades(tmp_path_factory, footage):
 
 
 @pytest.mark.slow
-def test_charades_is_prepared_from_its_own_files(charades):
+def test_charades_is_prepared_from_its_official_files(charades):
     folder, done = charades
     assert done.returncode == 3, done.stderr
     assert "left out LOST1:" in done.stderr

@@ -29,7 +29,7 @@ architecture/OptimizerSpec.learning_rate = 0.3
 ConnectivitySpec.updates = 'bilevel'
 ConnectivitySpec.cost_weight = 0.1
 ConnectivitySpec.cost = 'latency'
-SearchSpec.output = '{folder}/found'
+SearchSpec.output = '{folder}/one_shot'
 SearchSpec.keep_share = 0.8
 SearchSpec.retrain_steps = 2
 """
@@ -47,14 +47,14 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 def test_killed_it_goes_on_and_what_it_finds_is_trained(folder):
     flags = [f"--gin_file={folder}/search.gin"]
-    kill_when(start("search", *flags), folder / "found" / "search" / "ckpt-2.index")
-    latencies = (folder / "found" / "search" / "connection_latency.json").read_bytes()
+    kill_when(start("search", *flags), folder / "one_shot" / "search" / "ckpt-2.index")
+    latencies = (folder / "one_shot" / "search" / "connection_latency.json").read_bytes()
 
     status, stdout, stderr = command("search", *flags)
     assert (status, stderr) == (0, "")
     assert "resuming" in stdout
-    assert (folder / "found" / "search" / "connection_latency.json").read_bytes() == latencies
-    stages = json.loads((folder / "found" / "search.json").read_text())["stages"]
+    assert (folder / "one_shot" / "search" / "connection_latency.json").read_bytes() == latencies
+    stages = json.loads((folder / "one_shot" / "search.json").read_text())["stages"]
     assert stages["retrain"]["retrained"]["steps"] == 2
     for stage, network in (("search", "one_shot"), ("retrain", "retrained")):
         row = stages[stage][network]
@@ -64,14 +64,14 @@ def test_killed_it_goes_on_and_what_it_finds_is_trained(folder):
             if line.endswith(f" {row['steps']}  {row['score']:.4f}") and "before" not in line
         )
         assert f"{row['parameters']:,}" in line
-    derived = read_architecture(folder / "found" / "derived.json")
+    derived = read_architecture(folder / "one_shot" / "derived.json")
     assert derived.provenance["learned"]["updates"] == "bilevel"
 
-    # The very same settings train the network that was found.
+    # The very same settings train the derived network.
     status, stdout, stderr = command(
         "train",
         *flags,
-        f"--gin_bindings=ModelSpec.architecture = '{folder}/found/derived.json'",
+        f"--gin_bindings=ModelSpec.architecture = '{folder}/one_shot/derived.json'",
         f"--gin_bindings=TrainSpec.model_dir = '{folder}/again'",
         "--gin_bindings=TrainSpec.steps = 1",
         "--gin_bindings=ConnectivitySpec.updates = 'joint'",

@@ -28,13 +28,13 @@ def clip(footage, tmp_path_factory):
     return exports.first_frames(footage["carphone_pristine"], 9, path)
 
 
-def test_mistakes_are_answered_before_anything_starts(model, clip, tmp_path):
+def test_mistakes_are_reported_before_anything_starts(model, clip, tmp_path):
     for tool, flags, message in (
         ("explain", [f"--video={clip}"], "--model_dir and one of --video and --record"),
         ("explain", [f"--model_dir={tmp_path}", f"--video={clip}"], f"Received: {tmp_path}"),
         ("recompute_norms", [f"--model_dir={tmp_path}"], f"Received: {tmp_path}"),
         ("serve_check", [f"--model={model}"], "--address, --model and --video"),
-        ("predict", [f"--model={model}", f"--video={tmp_path}"], "which holds none"),
+        ("predict", [f"--model={model}", f"--video={tmp_path}"], "which has none"),
     ):
         assert message in error_line(commands.run(tool, *flags))
 

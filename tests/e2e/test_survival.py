@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped and damaged, in processes of their own, end as undisturbed ones do."""
+"""Runs that are killed, stopped and damaged, in separate processes, end as undisturbed ones do."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def whole(folder):
 
 
 def state(folder):
-    """All that a run's newest checkpoint holds: weights, averages, velocities, steps."""
+    """All values of a run's newest checkpoint: weights, averages, velocities, steps."""
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(folder)))
     names = set(reader.get_variable_to_shape_map()) - {"_CHECKPOINTABLE_OBJECT_GRAPH"}
     # How often this process has saved is no part of the training.

@@ -31,7 +31,7 @@ def test_train_resume_and_evaluate(folder):
     status, stdout, stderr = command("train", *flags, short, fresh=True)
     assert (status, stderr) == (0, "")
     lines = stdout.strip().splitlines()
-    # What it starts with, progress, one evaluation and the end: nothing of Orbit's or TensorFlow's own.
+    # What it starts with, progress, one evaluation and the end: nothing of Orbit's or TensorFlow's.
     expected = ["devices", "data", "learning rate", "loss", "memory", "step", "step", "evaluated"]
     expected.append("trained to step")
     assert [re.match(r"[a-z ]+?(?=:| \d)", line)[0] for line in lines] == expected
@@ -89,10 +89,10 @@ MISTAKES = [
     ("train", ["--gin_bindings=TrainSpec.step = 4"], "Did you mean 'steps'?"),
     ("train", ["--gin_file=nothing.gin"], "A gin file must exist"),
     ("train", ["--gin_bindings=ModelSpec.num_classes = 5"], "Set ModelSpec.num_classes = 4"),
-    ("train", ["--gin_bindings=train/DataSpec.path = '/nowhere'"], "'/nowhere', which holds none"),
+    ("train", ["--gin_bindings=train/DataSpec.path = '/nowhere'"], "'/nowhere', which has none"),
     ("train", ["--gin_bindings=TrainSpec.model_dir = ''"], "TrainSpec.model_dir must be set"),
     ("train", ["--gin_bindings=ModelSpec.architecture = 'asemblenet_50'"], "assemblenet_50"),
-    ("evaluate", ["--model_dir=/nowhere"], "which holds none"),
+    ("evaluate", ["--model_dir=/nowhere"], "which has none"),
     ("evaluate", [], "--model_dir must name"),
 ]
 
@@ -108,7 +108,7 @@ def test_a_mistake_is_one_line_and_status_1(folder, tool, flags, words):
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_help_tells_what_the_command_does(tool):
+def test_help_describes_what_the_command_does(tool):
     done = run(tool, "--help", fresh=True)
     text = done.stdout + done.stderr
     assert tool in text or "usage" in text

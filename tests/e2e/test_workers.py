@@ -1,4 +1,4 @@
-"""Two processes over loopback train one network, as TF_CONFIG tells them; and one of them is killed."""
+"""Two processes over loopback train one network, as TF_CONFIG configures them; and one of them is killed."""
 
 import json
 import signal
@@ -76,7 +76,7 @@ def test_two_workers_of_which_one_is_killed_train_as_one_device(make):
     stdout, stderr = processes[1].communicate()
     *_, last = stderr.splitlines()
     assert last.startswith("error: A run on several workers needs all of them. Received: ")
-    assert "no more answer from worker 0" in last
+    assert "no more response from worker 0" in last
     assert "Traceback" not in stdout + stderr
     assert not (folders[1] / "result.json").exists()
 

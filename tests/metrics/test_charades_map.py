@@ -36,7 +36,7 @@ def official_figures(scores, labels):
     return {name: value[0] for name, value in figures.of(np.ones((len(scores), 1)))[0].items()}
 
 
-def test_the_official_figures_are_charades_own():
+def test_the_official_figures_are_those_of_charades():
     charades = [f"c{number:03d} Doing {number}" for number in range(CLASSES)]
     others = ["c000 Doing 0", *[str(number) for number in range(1, CLASSES)]]
     scores = np.random.default_rng(0).random((3, CLASSES))

@@ -1,4 +1,4 @@
-"""What evaluation prints and writes."""
+"""The output of an evaluation, printed and written."""
 
 import json
 import re
@@ -81,7 +81,7 @@ def test_a_row_holds_its_numbers():
     assert "rgb +0.0000" in text
 
 
-def test_columns_stand_below_their_heads():
+def test_columns_are_below_their_heads():
     for activation in ("sigmoid", "softmax"):
         for resamples in (0, 20):
             lines = to_text(report_of(scored(60, 5, activation), resamples)).splitlines()

@@ -74,8 +74,8 @@ def test_a_videos_clips_are_merged(pooling, pooled_values, activation, seed):
     np.testing.assert_allclose(pool_logits(logits, owner, activation, spec), expected, rtol=1e-9)
 
 
-def test_the_settings_tell_apart():
-    """One clip is sure, two are not: each way of pooling gives its own number."""
+def test_the_settings_differ():
+    """One clip is sure, two are not: each way of pooling gives another number."""
     logits, owner = np.array([[4.0], [-1.0], [-2.0]]), np.zeros(3, int)
     p = sigmoid(logits[:, 0])
     scores_by_rule = {

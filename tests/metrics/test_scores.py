@@ -87,6 +87,6 @@ def test_a_clip_that_is_no_number_is_named():
         ),
     ],
 )
-def test_the_pooling_is_said(settings, videos, words):
+def test_the_pooling_is_reported(settings, videos, words):
     scores = collect(rows_of(videos), IDS, CLASSES, "sigmoid")
     assert scores.pooled_as(EvaluationSpec(**settings)) == words

@@ -1,4 +1,4 @@
-"""What every layer promises: eager and traced, both precisions, configuration, saving."""
+"""The contract of every layer: eager and traced, both precisions, configuration, saving."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def assert_close(actual: Any, expected: Any, rtol: float) -> None:
         np.testing.assert_allclose(one, other, atol=rtol * np.abs(other).max())
 
 
-BASES = {"Layer", "ResidualModule", "OneShotGate"}  # nobody builds these themselves
+BASES = {"Layer", "ResidualModule", "OneShotGate"}  # these are not built alone
 # Keras's layer, whose arguments, numbers and files are Keras's; what we change of it, when its
 # averages move, is tested in test_rematerialisation.py.
 OF_KERAS = {BatchNormalization, SpatialConvolution}

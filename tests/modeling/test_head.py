@@ -35,7 +35,7 @@ def test_pooling(pooling: str, hidden: int) -> None:
     frame_logits = dense(head.classifier, features)
     if pooling == "max":
         expected = frame_logits.max(axis=1)
-    elif pooling == "mean":  # of the features, as section 6 says
+    elif pooling == "mean":  # of the features, as in section 6
         expected = dense(head.classifier, features.mean(axis=1))
     elif pooling == "softmax_logits":
         powers = np.exp(frame_logits / np.sqrt(FRAMES))

@@ -54,7 +54,7 @@ def test_normalisation_per_colour() -> None:
     np.testing.assert_allclose(actual, (rgb / 255 - mean) / deviation, atol=1e-5)
 
 
-def test_a_blank_stream_says_nothing() -> None:
+def test_a_blank_stream_is_neutral() -> None:
     random = np.random.default_rng(0)
     features = {
         "rgb": tf.constant(random.integers(0, 256, (1, 2, 4, 4, 3), np.uint8)),

@@ -332,7 +332,7 @@ def test_the_configuration_is_the_graph_and_the_settings() -> None:
 
 @pytest.mark.parametrize("training", [False, True])
 def test_a_self_gate_reads_its_input_as_pooled_for_the_connection(training: bool) -> None:
-    """The authors' rule: pool first, then average; each pooled map once, whoever reads it."""
+    """The authors' rule: pool first, then average; each pooled map once, for all its readers."""
     model = small.network(small.architecture(), gate="self")
     features = small.clips()
     seen = {}
@@ -350,7 +350,7 @@ def test_a_self_gate_reads_its_input_as_pooled_for_the_connection(training: bool
             expected = twins.max_pool(x, ratio, ratio).mean(axis=(1, 2))
             np.testing.assert_allclose(seen[plan.index, position], expected, atol=1e-5)
             pooled += ratio > 1 and not np.allclose(expected, x.mean(axis=(1, 2)), atol=1e-3)
-    assert pooled >= 1  # the other rule would have given other numbers
+    assert pooled >= 1  # the other rule would give other numbers
 
 
 def _noted(call, seen: dict, key: tuple[int, int], source: tf.Tensor) -> tf.Tensor:

@@ -27,7 +27,7 @@ def gated_by_the_right_peer() -> Architecture:
 
 
 def batch(random: np.random.Generator, count: int) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """The object says which colour counts; the label is whether that colour is bright."""
+    """The object decides which colour counts; the label is whether that colour is bright."""
     red, green, kind = random.integers(0, 2, (3, count))
     shape = (count, 1, 16, 16)
     colours = np.stack([60 + 140 * red, 60 + 140 * green, np.full(count, 128)], axis=-1)
@@ -72,7 +72,7 @@ def test_the_right_peer_wins() -> None:
     after = gate.peer_distribution().numpy()
     features, labels = batch(np.random.default_rng(1), 256)
     accuracy = np.mean(np.argmax(small.logits(model, features), axis=-1) == labels.numpy())
-    # Blind to the objects nobody gets more than 3 of 4.
+    # Without the objects no network gets more than 3 of 4.
     assert accuracy > 0.9
     assert np.argmax(after) == OBJECT
     assert after[OBJECT] > 0.5

@@ -29,7 +29,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[check_bazel.
 
 @contextlib.contextmanager
 def changed(path: Path, target: str, old: str, new: str) -> Iterator[None]:
-    """Changes what stands once in the rule of a target, for as long as it takes."""
+    """Changes a text that occurs once in the rule of a target, within the block."""
     text = path.read_text()
     (rule,) = (item for item in text.split("\n\n") if f'name = "{target}",' in item)
     assert rule.count(old) == 1

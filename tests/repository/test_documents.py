@@ -1,4 +1,4 @@
-"""What the documents name exists: files that they link, commands, make targets, gin files."""
+"""All that the documents name exists: linked files, commands, make targets, gin files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""requirements.txt pins everything that pyproject.toml asks for, and is what is installed."""
+"""requirements.txt pins everything that pyproject.toml needs, and is what is installed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from official_vision.extras import EXTRA_OF
 
 tomllib = pytest.importorskip("tomllib", reason="Python 3.10 has no reader of pyproject.toml")
 
@@ -44,7 +46,8 @@ def applicable(requirements: list[Requirement], python: str) -> list[Requirement
 def declared() -> list[Requirement]:
     extras = PROJECT["optional-dependencies"].values()
     texts = [*PROJECT["dependencies"], *(text for extra in extras for text in extra)]
-    return [Requirement(text) for text in texts]
+    # An extra may name others of this package.
+    return [Requirement(text) for text in texts if Requirement(text).name != PROJECT["name"]]
 
 
 def pinned_version(pin: Requirement) -> str:
@@ -123,17 +126,27 @@ def imported_packages(folder: str) -> set[str]:
     return {canonicalize_name(name) for top in tops for name in installed.get(top, [top])}
 
 
-@pytest.mark.parametrize(
-    ("folder", "extras"),
-    [
-        ("official_vision", ("demo", "ray", "serving")),
-        ("tools", ("demo", "ray", "serving")),
-        ("tests", ("demo", "ray", "serving", "dev")),
-    ],
-)
-def test_imported_packages_are_declared(folder: str, extras: tuple[str, ...]) -> None:
-    texts = list(PROJECT["dependencies"])
-    for extra in extras:
-        texts += PROJECT["optional-dependencies"][extra]
-    names = {canonicalize_name(Requirement(text).name) for text in texts}
+@pytest.mark.parametrize("folder", ["official_vision", "tools", "tests"])
+def test_imported_packages_are_declared(folder: str) -> None:
+    names = {canonicalize_name(requirement.name) for requirement in declared()}
     assert imported_packages(folder) - names == set()
+
+
+def test_messages_name_the_extra_that_has_a_package() -> None:
+    installed = importlib.metadata.packages_distributions()
+    extras = PROJECT["optional-dependencies"]
+    for module, extra in EXTRA_OF.items():
+        names = {canonicalize_name(Requirement(text).name) for text in extras[extra]}
+        distributions = {canonicalize_name(name) for name in installed.get(module, [])}
+        # tensorflow-addons has no wheel for Python 3.12.
+        assert distributions & names or not distributions, module
+    named = {canonicalize_name(Requirement(text).name) for text in PROJECT["dependencies"]}
+    optional = imported_packages("official_vision") - named
+    known = {canonicalize_name(name) for module in EXTRA_OF for name in installed.get(module, [])}
+    assert optional <= known | {"tensorflow-addons"}
+
+
+def test_all_is_every_extra_but_those_of_developers_and_gpus() -> None:
+    (text,) = PROJECT["optional-dependencies"]["all"]
+    rest = {"all", "dev", "gpu", "video"}
+    assert Requirement(text).extras == {*PROJECT["optional-dependencies"]} - rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import re
 import statistics
 from collections.abc import Iterator
@@ -11,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from official_vision import config
+from official_vision.specs import ALL
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MOST_LINES_OF_A_FILE = 400
 MOST_LINES_OF_A_FUNCTION = 60
 MOST_MODULES_OF_A_FOLDER = 12
-# Methods that Keras and Model Garden call and document; a class says what is special about its own.
+# Methods that Keras and Model Garden call and document; a class documents only what is special.
 DOCUMENTED_ELSEWHERE = {
     "aggregate_logs",
     "build",
@@ -185,3 +187,11 @@ def test_sources_name_no_user_input_as_code() -> None:
 def test_gin_files_are_read(path: Path) -> None:
     read = config.load([str(path)])
     assert read.to_dict() == config.load([str(path)]).to_dict()
+
+
+def test_every_setting_is_read() -> None:
+    """As an attribute, outside the folder that defines settings: one that nothing reads would do nothing."""
+    files = [p for p in python_files("official_vision", "tools") if p.parent.name != "specs"]
+    read = set(re.findall(r"\.([a-z_0-9]+)", "\n".join(path.read_text() for path in files)))
+    names = {f"{spec.__name__}.{field.name}" for spec in ALL for field in dataclasses.fields(spec)}
+    assert {name for name in names if name.split(".")[1] not in read} == set()

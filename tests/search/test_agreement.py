@@ -73,7 +73,7 @@ def test_chance_is_what_random_draws_give():
     assert both / (32 - both) == pytest.approx(simulated, abs=0.01)
 
 
-def test_all_pairs_are_told(tmp_path):
+def test_all_pairs_are_reported(tmp_path):
     folders = [
         write(tmp_path / n, connections) for n, connections in (("a", ONE), ("b", TWO), ("c", ONE))
     ]
@@ -89,7 +89,7 @@ def test_mistakes_are_one_line(tmp_path):
         ([one], "Name two or more"),
         ([one, tmp_path / "none"], "lacks space.json or derived.json"),
         (
-            [one, write(tmp_path / "own", ONE, graph=dataclasses.replace(SPACE, nodes=_wider()))],
+            [one, write(tmp_path / "wider", ONE, graph=dataclasses.replace(SPACE, nodes=_wider()))],
             "whose space.json differ",
         ),
     ):

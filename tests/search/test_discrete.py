@@ -1,4 +1,4 @@
-"""What a one-shot network becomes: thresholds, refusals, and weights that compute the same."""
+"""Discrete networks of one-shot networks: thresholds, refusals, and weights that compute the same."""
 
 import dataclasses
 from pathlib import Path

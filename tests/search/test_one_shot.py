@@ -40,14 +40,14 @@ def settings_of(data, graph, output, **search):
 
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
-    """A search of three stages: its configuration, folder and what was told."""
+    """A search of three stages: its configuration, folder and the lines that it printed."""
     folder = tmp_path_factory.mktemp("search")
     config = settings_of(
-        runs.write_data(folder / "data"), runs.save_small(folder), folder / "found"
+        runs.write_data(folder / "data"), runs.save_small(folder), folder / "search"
     )
     lines = []
     one_shot(config, note=lines.append)
-    return config, folder / "found", lines
+    return config, folder / "search", lines
 
 
 def record_of(folder):
@@ -59,7 +59,7 @@ def figures(trained):
 
 
 @pytest.mark.slow
-def test_the_record_holds_what_the_folders_hold(searched):
+def test_the_record_has_what_the_folders_have(searched):
     config, folder, lines = searched
     record = record_of(folder)
     stages = record["stages"]
@@ -164,7 +164,7 @@ def test_settings_that_do_not_fit_what_is_there_are_refused(searched):
         path.write_bytes(content)
 
 
-def test_stages_have_settings_of_their_own(tmp_path):
+def test_stages_have_separate_settings(tmp_path):
     config = settings_of(
         tmp_path, "small", tmp_path, retrain_learning_rate=0.003, retrain_warmup_steps=2
     )
@@ -198,7 +198,7 @@ def test_stages_have_settings_of_their_own(tmp_path):
     ],
 )
 def test_mistakes_are_one_line(tmp_path, stage, search, words):
-    config = settings_of(tmp_path, "small", tmp_path / "found")
+    config = settings_of(tmp_path, "small", tmp_path / "search")
     config = dataclasses.replace(config, search=dataclasses.replace(config.search, **search))
     with pytest.raises(UserError, match=words.replace("?", r"\?")) as raised:
         one_shot(config, stage, lambda _: None)

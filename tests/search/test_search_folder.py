@@ -25,8 +25,8 @@ def test_later_stages_go_where_an_earlier_one_differs(tmp_path):
 
 
 def test_folders_of_something_else_are_refused(tmp_path):
-    with pytest.raises(UserError, match=r"holds search\.json"):
+    with pytest.raises(UserError, match=r"has search\.json"):
         read_record(tmp_path)
     files.write_json(tmp_path / "search.json", {"stages": {}})
-    with pytest.raises(UserError, match=r'must say "format"'):
+    with pytest.raises(UserError, match=r"must have format official_vision\.search"):
         stages_of(tmp_path)

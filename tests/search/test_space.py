@@ -36,14 +36,14 @@ def test_every_earlier_node_by_hand():
         4: (0, 1, 2, 3),
         5: (0, 1, 2, 3, 4),
     }
-    # Node 4 reads node 3, which is as coarse as its own output: nothing is left of its stride.
+    # Node 4 reads node 3, which is as coarse as its output: nothing is left of its stride.
     assert [node.spatial_stride for node in space.nodes[2:]] == [1, 2, 1, 2]
     assert all(node.strengths is None and node.peers is None for node in space.nodes[2:])
     assert space.provenance["space"] == {
         "from": "hand",
         "candidates": "all",
         "connections": 14,
-        "given_connections": 6,
+        "graph_connections": 6,
     }
 
 
@@ -64,7 +64,7 @@ def test_an_input_coarser_than_the_block_cannot_be_one():
 
 
 @given(architectures())
-def test_any_graph_has_a_space_that_holds_it(graph):
+def test_any_graph_has_a_space_that_contains_it(graph):
     for candidates in ("all", "lower", "own"):
         space = one_shot_space(graph, candidates)
         assert set(graph.connections()) <= set(space.connections())
@@ -114,7 +114,7 @@ def test_a_file_names_the_candidates_of_some_blocks(tmp_path):
         ({"3": [0], "4": [0]}, "Every node must lead to a block of the highest level"),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line(tmp_path, value, words):
+def test_a_wrong_file_is_reported_in_one_line(tmp_path, value, words):
     with pytest.raises(UserError) as raised:
         one_shot_space(HAND, write(tmp_path / "c.json", value))
     assert words in str(raised.value)
@@ -132,10 +132,10 @@ def test_candidates_coarser_than_the_block_are_refused(tmp_path):
         Block(1, (0,), 4),
         Block(2, (1, 2), 4, 1, 2),
     )
-    with pytest.raises(ArchitectureError, match=r"divide the block's own, 4. Received: \{1: 8\}"):
+    with pytest.raises(ArchitectureError, match=r"divide the block's, 4. Received: \{1: 8\}"):
         one_shot_space(Architecture("two", nodes), write(tmp_path / "d.json", {"2": [0, 1]}))
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(UserError, match=r"cannot be read. Received: .*none\.json"):
         one_shot_space(HAND, f"file:{tmp_path}/none.json")

@@ -1,11 +1,11 @@
 """Studies: variants and seeds laid out, failures isolated, finished runs taken as they are."""
 
-import json
 import statistics
 from pathlib import Path
 
 import pytest
 
+from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.search import study, study_report
 from official_vision.search.study import ExpectedPeers, Outcome, Variant
@@ -37,7 +37,7 @@ def planned(output, variants=(PEER, SELF), seeds=(3, 4), bindings=()):
     return study.plan([], [*BINDINGS, *bindings], variants, seeds, str(output))
 
 
-def test_runs_differ_in_what_was_asked_for_alone(tmp_path):
+def test_runs_differ_in_only_what_is_set(tmp_path):
     runs = planned(tmp_path, bindings=["TrainSpec.steps = 9"])
     assert [(run.variant.name, run.seed) for run in runs] == [
         ("peer", 3),
@@ -81,9 +81,8 @@ def test_a_failed_run_stops_no_other_and_finished_ones_stay(tmp_path, monkeypatc
         best = {"mAP": 1.0}
         folder = Path(config.train.model_dir)
         folder.mkdir(parents=True)
-        (folder / "result.json").write_text(
-            json.dumps({"figures": figures, "best": best, "seconds": 1.5})
-        )
+        result = {"figures": figures, "best": best, "seconds": 1.5}
+        formats.RESULT.write(folder / "result.json", result)
         return ""
 
     monkeypatch.setattr(study, "train_in_child", child)

@@ -72,7 +72,7 @@ def tensors(signature, number):
 
 
 def library(folder):
-    """Returns the C library; every function gives a pointer unless it says otherwise."""
+    """Returns the C library; every function returns a pointer unless declared otherwise."""
     for name in ("libtensorflow_framework", "libtensorflow_cc"):
         (path,) = Path(folder).glob(f"{name}.so.?")
         loaded = ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)

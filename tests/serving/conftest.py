@@ -13,13 +13,13 @@ from tests.serving import exports
 
 @pytest.fixture(scope="session")
 def known_scores(tmp_path_factory):
-    """An exported file whose answers are known; tests set the clips that it is fed with."""
+    """An exported file whose scores are known; tests set the clips that it is fed with."""
     return exports.save_known_scores(tmp_path_factory.mktemp("known_scores"))
 
 
 @pytest.fixture(scope="session")
 def brightening(tmp_path_factory):
-    """23 frames of 32 x 32 at 10 a second, each uniform and brighter than the one before."""
+    """23 frames of 32 x 32 at 10 per second, each uniform and brighter than the one before."""
     frames = [np.full((32, 32, 3), 5 + 10 * t, np.uint8) for t in range(23)]
     path = tmp_path_factory.mktemp("brightening") / "brightening.mp4"
     return exports.write_video(path, frames, fps=10)
@@ -27,7 +27,7 @@ def brightening(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def drifting(tmp_path_factory):
-    """20 frames of 64 x 64: a texture that moves 2 pixels to the right a frame."""
+    """20 frames of 64 x 64: a texture that moves 2 pixels to the right per frame."""
     noise = np.random.default_rng(0).normal(size=(64, 160))
     smooth = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
     wide = np.repeat(smooth.astype(np.uint8)[..., np.newaxis], 3, axis=2)
@@ -61,5 +61,5 @@ def exported(run, tmp_path_factory):
 
 @pytest.fixture
 def predictor(known_scores):
-    """Makes predictors whose clips are as asked."""
+    """Makes predictors with these settings of clips."""
     return lambda options=None, **clip: Predictor(exports.with_clip(known_scores, **clip), options)

@@ -1,8 +1,7 @@
-"""Small exported files, videos and runs whose answers are known."""
+"""Small exported files, videos and runs whose scores are known."""
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,21 +9,23 @@ import av
 import numpy as np
 import tensorflow as tf
 
+from official_vision import formats
 from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.config import Config
 from official_vision.data.annotations.manifest import VideoRow
 from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES
 from official_vision.data.storage.frame_encoding import encode_video
-from official_vision.data.storage.frame_table import describe_shard
+from official_vision.data.storage.frame_file import read_frames
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.shard import StoredVideo, write
+from official_vision.data.storage.shard_writer import ShardWriter, StoredVideo
 from official_vision.files import scratch_folder
 from official_vision.modeling.builder import build_model
+from official_vision.serving.export.description import feeding_to_dict
 from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec
 
 LABELS = ("bright", "late", "rightwards", "labelled")
-NEUTRAL = 0  # the object id of nothing found
+NEUTRAL = 0  # the object id of nothing detected
 
 
 class KnownScores(tf.Module):
@@ -64,25 +65,25 @@ class KnownScores(tf.Module):
 
 
 def description(**clip):
-    """The model.json of KnownScores, fed with clips as `clip` says."""
+    """The model.json of KnownScores, fed with clips as `clip` sets."""
     return {
         "labels": list(LABELS),
         "streams": ["rgb", "flow", "objects"],
-        "preparation": {
-            "short_side": 32,
-            "fps": None,
-            "flow": "dis",
-            "flow_bound": 20.0,
-            "objects": "opencv",
-        },
-        "clip": {"frames": 4, "frame_stride": 1, "size": 16, "short_video": "loop", **clip},
+        **feeding_to_dict(
+            PrepareSpec(short_side=32, flow="dis", flow_bound=20.0, objects="opencv").to_dict(),
+            DataSpec(**{"frames": 4, "size": 16, **clip}),
+        ),
+        "nodes": [],
+        "gates": [],
+        "stem_share": None,
+        "shared_stems": [],
     }
 
 
 def save_known_scores(folder):
     """Writes `folder`/1 as export would."""
     path = folder / "model.json"
-    path.write_text(json.dumps(description()))
+    formats.EXPORTED_MODEL.write(path, description())
     module = KnownScores([path])
     tf.saved_model.save(module, str(folder / "1"), signatures={"streams": module.serve})
     path.unlink()
@@ -92,7 +93,7 @@ def save_known_scores(folder):
 def with_clip(folder, **clip):
     """The same file, fed with other clips."""
     path = folder / "1" / "assets" / "model.json"
-    path.write_text(json.dumps(description(**clip)))
+    formats.EXPORTED_MODEL.write(path, description(**clip))
     return folder
 
 
@@ -112,7 +113,7 @@ def write_video(path, frames, fps=25):
 
 
 def first_frames(source, count, path):
-    """Writes the first frames of a real video as a video of its own."""
+    """Writes the first frames of a real video as a separate video."""
     frames = []
     with av.open(str(source)) as container:
         for picture in container.decode(video=0):
@@ -123,10 +124,10 @@ def first_frames(source, count, path):
 
 
 def write_split(folder, videos, spec, classes=LABELS):
-    """Writes a prepared split of one shard from whole videos."""
+    """Writes a prepared split of one shard from whole videos, each one segment as far as 32 frames."""
     folder.mkdir(parents=True)
     shard = folder / "shard-00000-of-00001.tfrecord"
-    with open(shard, "wb") as file:
+    with ShardWriter(shard, 32) as writer:
         for number, path in enumerate(videos):
             row = VideoRow(Path(path).stem, str(path), "validation", ())
             with scratch_folder(folder) as scratch:
@@ -138,11 +139,11 @@ def write_split(folder, videos, spec, classes=LABELS):
                     video.fps,
                     labels,
                     spec.flow_bound,
-                    video.frames,
+                    read_frames(video.frames),
                     video.times_sec,
                 )
-                write(stored, file)
-    entry = describe_shard(shard)
+                writer.append(stored)
+    entry = writer.entry(shard.name)
     ids = tuple(Path(path).stem for path in videos)
     streams = ("rgb", "flow", "objects")
     index = Index(
@@ -150,6 +151,7 @@ def write_split(folder, videos, spec, classes=LABELS):
         tuple(classes),
         streams,
         (entry,),
+        32,
         ids,
         spec.flow,
         spec.flow_bound,

@@ -15,7 +15,7 @@ FRAMES, SIZE = 4, 32
 CLIP = DataSpec(frames=FRAMES, size=SIZE, batch_size=1)
 
 
-def strangers():
+def other_clips():
     """Streams of a clip of little contrast, then of black, white, noisy and ordinary clips."""
     random = np.random.default_rng(0)
     clips = small.clips(5, FRAMES, SIZE)
@@ -55,12 +55,12 @@ def records(record, rgb):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"flow_source": "computed", "flow_stretch": "batch"}])
-def test_alone_and_beside_strangers(settings, record):
+def test_alone_and_beside_other_clips(settings, record):
     model = small.network(small.architecture(peers=True), **settings)
     signatures = ServingModule(
         inference_network(model, discrete=False), list("abcde"), [], CLIP
     ).signatures()
-    clips = strangers()
+    clips = other_clips()
     features = {name: clips[name] for name in model.streams}
     requests = {
         "streams": features,
@@ -88,7 +88,7 @@ def test_alone_and_beside_strangers(settings, record):
 
 
 def outputs_of(serve, name, request):
-    """What a signature answers for each clip."""
+    """The outputs of a signature for each clip."""
     request = {key: tf.constant(x) for key, x in request.items()}
     arguments = [request] if name not in ("encoded", "sequence_example") else list(request.values())
     outputs = {key: value.numpy() for key, value in serve(*arguments).items()}

@@ -24,7 +24,7 @@ def predictor(known_scores):
 
 
 def test_odd_videos_are_read_as_preparation_reads_them(predictor, tmp_path):
-    """Frames of two sizes from a joined recording: their times, number and scores; and it is told."""
+    """Frames of two sizes from a joined recording: their times, number and scores; and the change is reported."""
     parts = [
         odd.write(tmp_path / "a.ts", odd.greys(9), bf="0"),
         odd.write(tmp_path / "b.ts", odd.greys(9, 64, 32, first=9), bf="0", start_sec=900),

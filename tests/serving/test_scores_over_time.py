@@ -1,4 +1,4 @@
-"""Merged windows, segments, and what is told of them: table and JSON."""
+"""Merged windows, segments, and their report: table and JSON."""
 
 import json
 
@@ -12,7 +12,7 @@ from tests.serving.predict.test_predictor import BRIGHT, LATE, PLAIN, brightness
 
 
 def tent(place):
-    """What the frame at a place of a window of 4 counts."""
+    """Returns the weight of the frame at a place of a window of 4."""
     return 1 - abs(place - 1.5) / 2
 
 
@@ -38,9 +38,7 @@ def test_windows_are_merged_by_weighted_averages(predictor, brightening, stride)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 4])
-def test_a_still_video_has_one_score_whatever_a_frames_place_in_its_window(
-    predictor, tmp_path, stride
-):
+def test_a_still_video_has_one_score_wherever_a_frame_is_in_its_window(predictor, tmp_path, stride):
     """This network scores frames by their place alone, among others."""
     still = exports.write_video(tmp_path / "still.mp4", [np.full((32, 32, 3), 90, np.uint8)] * 23)
     result = predictor(PredictOptions(stride=stride, smoothing_sec=0)).predict(still)
@@ -61,7 +59,7 @@ def test_segments_name_the_seconds_in_which_a_class_is_strong(predictor, brighte
     assert segment.score == pytest.approx(shown.max(), abs=1e-3)
 
 
-def test_a_table_and_json_of_what_was_found(predictor, brightening):
+def test_a_table_and_json_of_a_prediction(predictor, brightening):
     options = PredictOptions(threshold=0.7, **PLAIN)
     result = predictor(options).predict(brightening)
     lines = predict.to_text(result, most=2).splitlines()

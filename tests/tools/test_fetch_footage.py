@@ -1,4 +1,4 @@
-"""tools/fetch_footage.py: fetches once, mends damage, and says in one line what is wrong."""
+"""tools/fetch_footage.py: fetches once, repairs damage, and reports faults in one line."""
 
 from __future__ import annotations
 

@@ -13,9 +13,8 @@ from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.config import Config
 from official_vision.data.optical_flow import quantise
-from official_vision.data.storage.frame_table import describe_shard
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.shard import StoredVideo
+from official_vision.data.storage.shard_writer import SEGMENT_FRAMES, StoredVideo
 from official_vision.specs import (
     DataSpec,
     EvaluationSpec,
@@ -68,14 +67,14 @@ def write_split(
         labels = [(scene, classes[scene], -1.0, -1.0)]
         bound = (bounds or {}).get(number, 20.0)
         videos.append(StoredVideo(f"v{number}", number, 25.0, labels, bound, frames))
-    write_shard(shard, videos)
-    entry = describe_shard(shard)
+    entry = write_shard(shard, videos)
     ids = tuple(f"v{number}" for number in range(len(scenes)))
     index = Index(
         folder.name,
         tuple(classes),
         tuple(streams),
         (entry,),
+        SEGMENT_FRAMES,
         ids,
         "dis",
         20.0,
@@ -144,7 +143,7 @@ def config(data, model_dir, graph, **settings):
     for section, spec in sections.items():
         names = {f.name for f in dataclasses.fields(spec)}
         taken = {name: changed.pop(name) for name in list(changed) if name in names}
-        if section == "train_data":  # both splits take what is given for data
+        if section == "train_data":  # both splits take the settings of data
             both = {name: value for name, value in taken.items() if name != "path"}
             sections["validation_data"] = dataclasses.replace(sections["validation_data"], **both)
         sections[section] = dataclasses.replace(sections[section], **taken)

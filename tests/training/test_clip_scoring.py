@@ -68,8 +68,8 @@ def test_clips_are_those_of_the_data_and_pooled_as_set(scored):
         np.testing.assert_allclose(clips.pooled(spec).scores, expected, rtol=1e-6)
 
 
-def test_other_classes_are_refused_and_other_preparation_is_told(run, tmp_path):
-    """The run keeps the classes that it was trained on, whatever the data at hand call theirs."""
+def test_other_classes_are_refused_and_other_preparation_is_reported(run, tmp_path):
+    """The run keeps the classes that it was trained on, whatever the names in the current data."""
     trained = load(run)
     runs.write_split(tmp_path / "other", [0, 1], classes=("red", "Green", "blue", "grey"))
     runs.write_split(tmp_path / "fewer", [0, 1], classes=("red", "green", "blue"))
@@ -165,7 +165,7 @@ def test_evaluation_is_not_in_training_mode(run, scored):
     np.testing.assert_allclose(others, first, atol=1e-5)
 
 
-def test_no_clip_changes_the_logits_of_another_whatever_training_does():
+def test_no_clip_changes_the_logits_of_another_in_any_training():
     model = small.network(small.architecture(), flow_source="computed", flow_stretch="batch")
     clips = small.clips(size=16, streams=model.streams)
     clips["rgb"] = tf.concat([clips["rgb"][:1] // 8, clips["rgb"][1:]], axis=0)  # one is dark

@@ -231,7 +231,7 @@ def test_another_model_or_data_is_refused(trained, data, graph, tmp_path):
 
 
 def test_a_finished_run_keeps_the_settings_it_was_trained_with(trained, capsys):
-    """The same command with fewer steps and another rate says the step that was reached, and changes nothing."""
+    """The same command with fewer steps and another rate reports the step that was reached, and changes nothing."""
     config, result = trained
     files = [Path(config.train.model_dir) / name for name in ("config.json", "config.gin")]
     before = [file.read_text() for file in files]
@@ -246,12 +246,12 @@ def test_a_finished_run_keeps_the_settings_it_was_trained_with(trained, capsys):
     assert (again.step, again.figures) == (40, result.figures)
     assert "trained to step 40 in" in summary_line(again)
     screen = capsys.readouterr().out
-    assert "stands at step 40: nothing is left to train" in screen
+    assert "is at step 40: nothing is left to train" in screen
     assert "not used, since nothing is trained: optimizer.learning_rate was 0.05, is 0.5" in screen
     assert [file.read_text() for file in files] == before
 
 
-def test_another_process_in_the_folder_is_told(trained):
+def test_another_process_in_the_folder_is_reported(trained):
     config, _ = trained
     refused = pytest.raises(UserError, match=r"One process at a time .*in use by process \d+")
     with folder_locked(config.train.model_dir, "TrainSpec.model_dir", "training"), refused:
@@ -268,7 +268,7 @@ def test_a_loss_that_is_no_number_stops_before_it_is_saved(data, rgb_graph, tmp_
     assert "\n" not in str(raised.value)
     latest = evaluation.load_trained(tmp_path, "latest")
     assert latest.step >= 1
-    # Of the rate that broke the run the folder says nothing, unless a checkpoint was trained with it.
+    # Of the rate that broke the run the folder has no record, unless a checkpoint was trained with it.
     has_trained = latest.step > 1
     assert latest.config.optimizer.learning_rate == (1e30 if has_trained else 0.05)
     assert (tmp_path / "changes.json").is_file() == has_trained
@@ -299,7 +299,7 @@ def test_a_batch_that_breaks_the_loss_is_left_out(poisoned, flow_graph, tmp_path
     config = runs.config(poisoned, tmp_path, flow_graph, steps=8, rollbacks=2, **EVERY_STEP)
     assert train(config).step == 8
     lines = [line for line in capsys.readouterr().out.splitlines() if "going back" in line]
-    skipped = json.loads((tmp_path / "skipped.json").read_text())
+    skipped = json.loads((tmp_path / "skipped.json").read_text())["batches"]
     assert 1 <= len(lines) == len(skipped) <= 2
     assert all("v5" in batch["videos"] for batch in skipped)
     assert [json.loads(line)["step"] for line in _loop_lines(tmp_path)] == list(range(1, 9))

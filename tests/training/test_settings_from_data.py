@@ -1,4 +1,4 @@
-"""What a run takes from its data, and what it refuses of them."""
+"""Settings that a run takes from its data, and data that it refuses."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_timed_labels_may_be_read_as_whole_ones(data):
     assert (config.train_data.label_rule, config.model.activation) == ("whole_video", "softmax")
 
 
-def test_too_few_object_ids_are_refused_and_more_are_told(data):
+def test_too_few_object_ids_are_refused_and_more_are_reported(data):
     with pytest.raises(UserError, match=r"no less than the data's ids\. Received: 3, .* have 4"):
         settle(data, {"num_object_classes": 3})
     config = left_to_the_data(data, num_object_classes=9)
@@ -131,7 +131,7 @@ def test_labels_of_a_split_are_looked_through():
     whole = (-1.0, -1.0)
     assert labelling_of([("a", [(0, *whole)])]) == Labelling()
     videos = [
-        ("a", [(0, *whole), (0, 1.0, 2.0)]),  # the class holds throughout all the same
+        ("a", [(0, *whole), (0, 1.0, 2.0)]),  # the class applies throughout nevertheless
         ("b", [(0, *whole), (1, *whole)]),
         ("c", []),
         ("d", [(1, 0.5, -1.0)]),

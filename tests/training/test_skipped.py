@@ -1,25 +1,24 @@
-"""A run goes on past damaged records where it is told to, and says which they were."""
+"""A run goes on past damaged records where that is set, and reports them."""
 
 import re
+from pathlib import Path
 
 import pytest
-import tensorflow as tf
 from absl import logging
 
-from official_vision.data.storage.frame_table import frame_table
 from official_vision.data.storage.index import Index
+from official_vision.data.storage.segments import segments_of
 from official_vision.training.clip_scoring import load_trained, score_clips
 from official_vision.training.run import train
 from tests.training import runs
 
 
-def spoil(folder, record):
-    """Changes a byte of every frame of a record's rgb; returns the shard's path."""
-    index = Index.read(folder)
-    path = folder / index.shards[0].file
+def spoil(folder, position):
+    """Changes a byte of a video's only segment; returns the shard's path."""
+    ((path, offset),) = segments_of(folder, Index.read(folder)).places(position)
+    path = Path(path)
     content = bytearray(path.read_bytes())
-    for begin in frame_table(folder, index, ("rgb",)).head(tf.constant(record))["rgb"].numpy():
-        content[begin + 30] ^= 255
+    content[offset + 100] ^= 255
     path.write_bytes(content)
     return path
 
@@ -40,5 +39,5 @@ def test_training_and_evaluation_skip_and_tell(tmp_path, capsys, monkeypatch):
     warnings = []
     monkeypatch.setattr(logging, "warning", lambda text, *values: warnings.append(text % values))
     scores = score_clips(load_trained(tmp_path / "run", "latest"))
-    assert warnings[-1] == f"skipped 1 of 6 records of {data / 'validation'} so far"
+    assert warnings[-1] == f"skipped clips of 1 of 6 videos of {data / 'validation'} so far"
     assert scores.logits.shape == (5, len(runs.CLASSES))  # of six videos

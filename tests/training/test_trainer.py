@@ -25,7 +25,7 @@ def sleep(seconds):
 
 
 class SlowTask(base_task.Task):
-    """A step takes as long as it is told to."""
+    """A step takes as long as it is set to."""
 
     def __init__(self, seconds):
         super().__init__(config_definitions.TaskConfig())
@@ -85,7 +85,7 @@ NUMBERS = tf.data.Dataset.counter().map(lambda n: tf.cast(n, tf.float32))
 )
 def test_waiting_is_the_time_that_the_input_takes(input_seconds, step_seconds, waited):
     output, seconds = loop_of(slow_input(input_seconds), step_seconds)
-    # A sleep is never shorter than asked for; a busy machine may make it longer.
+    # A sleep is never shorter than set; a busy machine may make it longer.
     expected = STEPS * waited
     assert 0.95 * expected <= seconds[activities.INPUT] <= 1.5 * expected + 0.15
     assert output["seconds"] >= STEPS * (input_seconds + step_seconds)
@@ -102,7 +102,7 @@ def test_input_that_is_made_ready_meanwhile_costs_nothing():
     assert output["input_wait_share"] < 0.6 * alone["input_wait_share"]
 
 
-def test_a_second_learning_rate_is_told_through_wrappers():
+def test_a_second_learning_rate_is_reported_through_wrappers():
     output, _ = loop_of(NUMBERS, 0.0, TwoRates(0.5))
     assert float(output["learning_rate"]) == 0.5
     assert output["architecture_learning_rate"] == 0.25

@@ -18,7 +18,7 @@ EVERYTHING = {
 }
 
 
-def test_the_reported_loss_is_of_clips_and_the_decay_is_told_beside_it():
+def test_the_reported_loss_is_of_clips_and_the_decay_is_reported_beside_it():
     """By numpy: the cross entropy of the three real clips, as validation's, and decay / 2 of squared kernels."""
     task = steps.make_task(weight_decay=3.0, frame_pooling="mean")
     model, _ = steps.start(task)

@@ -47,7 +47,7 @@ def derive(
       architecture: the one-shot network.
       strengths: learned strengths (after the sigmoid) of each block's inputs; blocks without an
         entry keep those of the graph, or all their connections where they have none.
-      peer_distributions: of each block, a row an input: the softmax over its candidates
+      peer_distributions: of each block, one row per input: the softmax over its candidates
         (`NodePlan.candidates`). Blocks without an entry keep the peers they name.
       threshold: in [0, 1].
 
@@ -98,7 +98,7 @@ def _with_peers(
     if distributions is None:
         return block
     if len(distributions) != len(block.inputs):
-        _refuse(index, f"{len(block.inputs)} peer distributions, one an input", distributions)
+        _refuse(index, f"{len(block.inputs)} peer distributions, one per input", distributions)
     rows = [_checked(index, "candidate", row, len(candidates)) for row in distributions]
     return dataclasses.replace(block, peers=tuple(candidates[row.index(max(row))] for row in rows))
 

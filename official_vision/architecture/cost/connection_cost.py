@@ -50,7 +50,7 @@ class ConnectionCosts:
         Args:
           architecture: of which these are the costs.
           strengths: sigmoid(w) of each block's inputs; a block without an entry has 1 for each.
-          peers: softmax(h), a row an input, of blocks with one-shot gates.
+          peers: softmax(h), one row per input, of blocks with one-shot gates.
 
         Returns:
           0 to 1.

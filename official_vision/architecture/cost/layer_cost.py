@@ -19,7 +19,7 @@ class Count:
     Attributes:
       trainable: parameters that training moves.
       moving: moving means and variances of batch norms.
-      flops: of convolutions and fully connected layers, 2 a multiply-add.
+      flops: of convolutions and fully connected layers, 2 per multiply-add.
       elementwise: all other arithmetic: norms, activations, pools, sums and scalings.
       activation_bytes: outputs of convolutions, fully connected layers, pools, fusions and residual
         sums in float32: the least that a training step keeps. Norms and activations work in place.

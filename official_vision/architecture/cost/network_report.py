@@ -217,9 +217,9 @@ def _inputs(cost: Cost, index: int, strengths: Mapping[tuple[int, int], float | 
 def _totals(whole: Count) -> str:
     return (
         f"total: {whole.parameters:,} parameters ({whole.trainable:,} trainable), "
-        f"{whole.flops / 1e9:.3f} GFLOPs a clip (convolutions and fully connected layers, 2 a multiply-add; "
+        f"{whole.flops / 1e9:.3f} GFLOPs per clip (convolutions and fully connected layers, 2 per multiply-add; "
         f"{whole.arithmetic / 1e9:.3f} G operations with norms, activations, pools, sums and scalings), "
-        f"{whole.activation_bytes / 2**20:.0f} MiB of float32 activations a clip in training"
+        f"{whole.activation_bytes / 2**20:.0f} MiB of float32 activations per clip in training"
     )
 
 
@@ -283,7 +283,7 @@ def _overheads(overheads: Sequence[Overhead]) -> str:
         )
         for overhead in overheads
     ]
-    # The paper does not say which arithmetic its figure counts; the unshared one comes nearest.
+    # The paper does not define which arithmetic its figure counts; the unshared one comes nearest.
     paper = f"+{PAPER_FLOPS_PERCENT} %", f"+{PAPER_PARAMETERS_PERCENT} %", "AssembleNet++-50"
     rows.append(("the paper, discrete", "", "", *paper))
     headings = (

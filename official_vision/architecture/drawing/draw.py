@@ -13,13 +13,8 @@ from official_vision.architecture.cost.network_cost import fed_by
 from official_vision.architecture.drawing.layout import Layout, Wire, lay_out, ports, route
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.errors import UserError
+from official_vision.presentation.palette import INK, STREAMS
 
-_STREAM_COLOURS = {
-    "rgb": (0.13, 0.40, 0.80),
-    "flow": (0.90, 0.45, 0.05),
-    "objects": (0.10, 0.58, 0.30),
-}
-_INK = (0.15, 0.15, 0.18)
 _WIDTH_INCHES = 9.0
 _INCHES_A_UNIT = 0.5
 _TALLEST_INCHES = 60.0
@@ -117,12 +112,14 @@ class _Picture:
             self._write(column, -0.35, f"level {level}" if level else "streams", fontsize=9)
 
     def _write(self, x: float, y: float, text: str, **style: Any) -> None:
-        settings = {"ha": "center", "va": "center", "color": _INK, "parse_math": False, **style}
+        settings = {"ha": "center", "va": "center", "color": INK, "parse_math": False, **style}
         self._axes.text(x, y, text, **settings)
 
     def _colour(self, index: int) -> tuple[float, ...]:
         """Returns the mean of the colours of the streams that feed a node."""
-        colours = [_STREAM_COLOURS[stream] for stream in self._fed[index]]
+        from matplotlib.colors import to_rgb
+
+        colours = [to_rgb(STREAMS[stream]) for stream in self._fed[index]]
         return tuple(sum(channel) / len(colours) for channel in zip(*colours, strict=True))
 
     def _draw_connections(self, index: int, entries: Sequence[tuple[float, float]]) -> None:
@@ -192,25 +189,25 @@ class _Picture:
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 
-        colours = [_STREAM_COLOURS[stream] for stream in self._graph.streams]
+        colours = [STREAMS[stream] for stream in self._graph.streams]
         lines = [Line2D([], [], color=colour, linewidth=2.5) for colour in colours]
         names = list(self._graph.streams)
         if any(strengths is not None for strengths in self._strengths.values()):
             names += ["weak", "strong"]
-            lines += [Line2D([], [], color=_INK, linewidth=0.5 + 2.6 * s) for s in (0.1, 0.9)]
+            lines += [Line2D([], [], color=INK, linewidth=0.5 + 2.6 * s) for s in (0.1, 0.9)]
         if self._peers:
             names.append("peer gates per connection")
             lines.append(
                 Line2D(
-                    [], [], color=_INK, linewidth=0.8, linestyle=_DASHES, marker="o", markersize=2.6
+                    [], [], color=INK, linewidth=0.8, linestyle=_DASHES, marker="o", markersize=2.6
                 )
             )
         if len(self._feeding) < len(self._graph.nodes):
             names.append("only a peer")
-            lines.append(Patch(facecolor="white", edgecolor=_INK, linestyle="--"))
+            lines.append(Patch(facecolor="white", edgecolor=INK, linestyle="--"))
         if self._marked:
             names.append("feeds the classifier")
-            lines.append(Patch(facecolor="white", edgecolor=_INK, linewidth=_OUTPUT_FRAME))
+            lines.append(Patch(facecolor="white", edgecolor=INK, linewidth=_OUTPUT_FRAME))
         self._axes.legend(
             lines, names, loc="lower center", ncols=len(names), frameon=False, fontsize=8
         )

@@ -39,7 +39,7 @@ def place_of(path: str) -> str:
     """Returns the place of an operation in the network: a node such as "node 05", FLOW, HEAD, SHARED or REST.
 
     SHARED are maps pooled once for several consumers, and averages that gates read; REST is loss, optimizer and
-    whatever else is outside the network.
+    all else outside the network.
 
     Args:
       path: the operation's name in its graph, or of its gradient's.

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from official_vision.pictures import save_png
+from official_vision.presentation.pictures import save_png
 
 
 def draw_profiles(result: Mapping[str, Any], path: str | os.PathLike) -> None:

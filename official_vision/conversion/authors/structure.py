@@ -104,9 +104,8 @@ def _read_structure(
         lists = {"structure": params.structure, "edge_weights": params.edge_weights}
         return _lists(lists, params.path), None
     if not os.path.isfile(structure):
-        return None, load_architecture(
-            structure
-        )  # a name, or the error for a path at which nothing is
+        # A name, or an error for a path without a file.
+        return None, load_architecture(structure)
     values = files.read_json(structure)
     if isinstance(values, Mapping) and "format" in values:
         return None, load_architecture(structure)
@@ -152,7 +151,7 @@ def _are_counts(values: Sequence[Any]) -> bool:
 
 
 def _as_theirs(graph: Architecture) -> Architecture:
-    """Returns what the authors' code computes whatever the graph: a 3x3 pool in rgb stems, and symmetric padding."""
+    """Returns settings that the authors' code fixes for every graph: a 3x3 pool in rgb stems, symmetric padding."""
     if graph.block_kind != "bottleneck":
         raise UserError(
             "Checkpoints of the -lite network cannot be converted. "

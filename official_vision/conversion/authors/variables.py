@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from official_vision.conversion.coverage import Skipped
 from official_vision.errors import UserError
+from official_vision.private_apis import object_graph_of
 from official_vision.training.checkpoints.checkpoint_files import READ_ERRORS, flaw_in
 
 OBJECTS, NAMES = "objects", "names"
@@ -206,9 +206,8 @@ def kind_of(path: str) -> str:
 
 def _names_of_objects(reader: Any) -> dict[str, str]:
     """Returns the key of each variable of a model by the name that its program gave it; slots are left out."""
-    graph = trackable_object_graph_pb2.TrackableObjectGraph()
     try:
-        graph.ParseFromString(reader.get_tensor(_GRAPH))
+        graph = object_graph_of(reader.get_tensor(_GRAPH))
     except (
         Exception
     ) as error:  # of protobuf, whose errors have no public place that is declared here

@@ -33,7 +33,7 @@ def refuse_pickled(path: str) -> None:
     """Refuses files that must be executed to be read.
 
     Raises:
-      UserError: the name is that of a pickled file; the message says how to convert it.
+      UserError: the name is that of a pickled file; the message has the conversion.
     """
     if Path(path).suffix.lower() in _PICKLED:
         raise UserError(

@@ -98,7 +98,7 @@ def naming_of(names: Iterable[str], path: str) -> Naming:
       path: of the file, for errors.
 
     Raises:
-      UserError: nobody's that is known, or those of a ResNet that this package cannot build.
+      UserError: an unknown framework's, or those of a ResNet that this package cannot build.
     """
     names = list(names)
     for pattern, network in _OTHERS:

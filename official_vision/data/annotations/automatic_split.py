@@ -104,7 +104,7 @@ def _chosen(
 
 
 def _labels(rows: list[VideoRow]) -> set[int | None]:
-    """Returns the classes of a group; None stands for videos without labels."""
+    """Returns the classes of a group; None for videos without labels."""
     return {label.class_index for row in rows for label in row.labels} or {None}
 
 

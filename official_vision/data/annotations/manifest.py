@@ -113,7 +113,7 @@ def make_manifest(
       notes: what the reader mended or left out.
 
     Raises:
-      UserError: no rows, an id twice, a class that `classes` lacks, a split that is no plain name, or
+      UserError: no rows, an id twice, a class that `classes` lacks, a split that is not a plain name, or
         one for some rows only; with file and line.
     """
     if not named:

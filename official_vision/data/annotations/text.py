@@ -21,11 +21,11 @@ def read_text(path: str | os.PathLike, *, foreign_bytes: bool = False) -> str:
 
     Args:
       path: of the file.
-      foreign_bytes: let bytes pass that are no UTF-8, as Python reads those of a path, since the text
+      foreign_bytes: let bytes pass that are not UTF-8, as Python reads those of a path, since the text
         may hold the names of files.
 
     Raises:
-      UserError: it can't be read, or is no UTF-8.
+      UserError: it can't be read, or is not UTF-8.
     """
     try:
         content = Path(path).read_bytes()

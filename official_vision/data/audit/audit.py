@@ -41,7 +41,7 @@ class SplitAudit:
       name: of the split.
       videos, unlabelled: how many, and how many of them have no label.
       class_counts: videos that show each class, in the order of the classes.
-      spreads: of the used seconds, the short side in pixels and the frames a second of its readable videos.
+      spreads: of the used seconds, the short side in pixels and the frames per second of its readable videos.
     """
 
     name: str

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import itertools
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -54,15 +56,11 @@ def _split_findings(
         yield Finding("shards", split, difference)
     sound = []
     for shard in index.shards:
-        changed = [
-            str(folder / entry.file)
-            for entry in shard.files
-            if files.sha256(folder / entry.file) != entry.sha256
-        ]
-        for path in changed:
-            yield Finding("shards", path, "its content has changed since it was written")
-        if not changed:
-            sound.append(str(folder / shard.file))
+        path = folder / shard.file
+        if files.sha256(path) == shard.sha256:
+            sound.append(str(path))
+        else:
+            yield Finding("shards", str(path), "its content has changed since it was written")
     records = progress(_lengths(sound, index.streams), index.num_videos, f"{split} shards")
     for video, lengths in records:
         if len(set(lengths.values())) > 1:
@@ -70,7 +68,7 @@ def _split_findings(
             yield Finding(
                 "frame_count",
                 video,
-                f"the streams of its record have different numbers of frames: {counts}",
+                f"the streams of its segments have different numbers of frames: {counts}",
             )
 
 
@@ -87,9 +85,16 @@ def _difference(manifest: Manifest, split: str, index: Index) -> str:
 
 
 def _lengths(shards: Iterable[str], streams: Iterable[str]) -> Iterator[tuple[str, dict[str, int]]]:
-    """Yields (id, frames by stream) of every record."""
-    for record in tf.data.TFRecordDataset(list(shards)):
-        example = tf.train.SequenceExample.FromString(record.numpy())
-        video = example.context.feature["clip/id"].bytes_list.value[0].decode()
-        lists = example.feature_lists.feature_list
-        yield video, {name: len(lists[ENCODED_KEYS[name]].feature) for name in streams}
+    """Yields (id, frames by stream) of every video, whose segments follow one another."""
+    records = tf.data.TFRecordDataset(list(shards)).as_numpy_iterator()
+    examples = map(tf.train.SequenceExample.FromString, records)
+    for _, segments in itertools.groupby(examples, _row_of):
+        lengths = collections.Counter(dict.fromkeys(streams, 0))
+        for segment in segments:
+            lists = segment.feature_lists.feature_list
+            lengths.update({name: len(lists[ENCODED_KEYS[name]].feature) for name in lengths})
+        yield segment.context.feature["clip/id"].bytes_list.value[0].decode(), dict(lengths)
+
+
+def _row_of(example: tf.train.SequenceExample) -> int:
+    return example.context.feature["clip/video"].int64_list.value[0]

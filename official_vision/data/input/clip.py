@@ -52,7 +52,7 @@ def decode_clip(
       streams: to decode.
 
     Returns:
-      rgb uint8 [time, size, size, 3], flow float32 [time, size, size, 2] in pixels a clip step,
+      rgb uint8 [time, size, size, 3], flow float32 [time, size, size, 2] in pixels per clip step,
       objects uint8 ids [time, size, size].
     """
     length = num_frames(record, streams)

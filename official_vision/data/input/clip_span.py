@@ -73,11 +73,9 @@ def clip_labels(
 
 
 def _frame_time(record: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
-    """Returns the seconds at which a frame begins, or the last one ends; by the rate if the record has no times."""
-    times = tf.concat([record["times"], [0.0]], axis=0)
-    last = tf.size(times) - 2
-    steady = tf.cast(number, tf.float32) / record["fps"]
-    return tf.where(last < 0, steady, times[tf.clip_by_value(number, 0, tf.maximum(last, 0))])
+    """Returns the seconds at which a frame begins, or the last one ends."""
+    times = record["times"]
+    return times[tf.minimum(number, tf.size(times) - 1)]
 
 
 def _extent(spec: DataSpec) -> int:

@@ -1,8 +1,8 @@
 """Batches of clips, read from shards with tf.data.
 
-    positions of records in a seeded order -- from the step that the run has reached
-        -- look up where a record's frames lie -- choose a span and a box
-        -- read and decode only their frames and, of JPEGs, only the box -- resize, flip
+    positions of videos in a seeded order -- from the step that the run has reached
+        -- choose a span -- read the segments in which it lies -- choose a box
+        -- decode only the span's frames and, of JPEGs, only the box -- resize, flip
         -- change colours, blank streams -- batch -- mix
 
 In training every random choice is a function of (seed, record number), and so of the step alone: a
@@ -19,17 +19,17 @@ import tensorflow as tf
 from official_vision.data.input import clip_span as span
 from official_vision.data.input import geometry
 from official_vision.data.input.augmentation import augment_clip
-from official_vision.data.input.clip import decode_clip, frame_size, num_frames
+from official_vision.data.input.clip import decode_clip, frame_size
 from official_vision.data.input.mixing import mix_batch
 from official_vision.data.input.training_order import training_order
-from official_vision.data.storage.damaged_records import (
+from official_vision.data.storage.damaged_segments import (
     Skipped,
     or_blank,
     report_damage,
     rows_or_blank,
 )
-from official_vision.data.storage.frame_table import frame_table
 from official_vision.data.storage.index import Index
+from official_vision.data.storage.segments import segments_of
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec
 
@@ -109,14 +109,14 @@ def build_dataset(
         that is filled with masked rows.
       input_context: this pipeline's number and the number of replicas; None for a single one.
       start_step: training steps to pass over, at no cost.
-      skipped: notified of damaged records where `spec.damaged` is skip.
+      skipped: notified of damaged segments where `spec.damaged` is skip.
       half: of the training records (see data/input/training_order.py); the other half's clips are cut otherwise.
 
     Returns:
       A dataset of (features, targets). features: rgb uint8 [batch, time, size, size, 3], flow
-      float32 [batch, time, size, size, 2] in pixels a frame step, objects uint8 [batch, time, size,
+      float32 [batch, time, size, size, 2] in pixels per frame step, objects uint8 [batch, time, size,
       size]. targets: labels float32 [batch, classes], mask float32 [batch] (0 for filling and
-      damaged records), video int32 [batch] (row of the video in its split); in training also
+      damaged segments), video int32 [batch] (row of the video in its split); in training also
       dropout_seed int32 [batch, 2].
 
     Raises:
@@ -169,7 +169,7 @@ def _numbered(
 
 
 class _Reader:
-    """Reads the parts of records that a clip needs, and cuts it; a damaged one gives a masked row or raises."""
+    """Reads the segments that a clip needs, and cuts it; a damaged one gives a masked row or raises."""
 
     def __init__(
         self, spec: DataSpec, index: Index, streams: Sequence[str], skipped: Skipped | None
@@ -177,20 +177,21 @@ class _Reader:
         self.spec = spec
         self.index = index
         self.streams = streams
-        self._table = frame_table(spec.path, index, streams)
+        self._segments = segments_of(spec.path, index)
         self._skipped = skipped
 
-    def head(self, position: tf.Tensor) -> Record:
-        """Returns the record at a position without its frames."""
-        return self._table.head(position)
+    def num_frames(self, position: tf.Tensor) -> tf.Tensor:
+        """Returns the number of frames of the video at a position, a scalar int32."""
+        return self._segments.num_frames(position)
 
-    def frames(self, head: Record, start: tf.Tensor) -> Record:
-        """Returns the record with only those frames that a clip from `start` on can need."""
+    def frames(self, position: tf.Tensor, start: tf.Tensor) -> Record:
+        """Returns, as a record, those frames of a video that a clip from `start` on can need."""
         # The flow from a clip's last frame to the next belongs to a frame step too.
-        return self._table.window(head, start, self.spec.frames * self.spec.frame_stride)
+        count = self.spec.frames * self.spec.frame_stride
+        return self._segments.window(position, start, count, self.streams)
 
     def report(self, mask: tf.Tensor, positions: tf.Tensor) -> None:
-        """Reports the records [records] whose mask is 0."""
+        """Reports the clips [clips] whose mask is 0, by the positions of their videos."""
         report_damage(mask == 0, positions, self.spec.path, self._skipped)
 
     def size(self, frames: Record) -> tuple[tf.Tensor, tf.Tensor]:
@@ -201,12 +202,12 @@ class _Reader:
         """Returns the streams of the clip that begins with the first of the frames."""
         return decode_clip(frames, tf.constant(0), box, flip, self.spec, self.streams)
 
-    def targets(self, record: Record, start: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the labels of one clip, and what identifies it."""
+    def targets(self, frames: Record) -> dict[str, tf.Tensor]:
+        """Returns the labels of the clip that begins with the first of the frames, and what identifies it."""
         return {
-            "labels": span.clip_labels(record, start, len(self.index.classes), self.spec),
+            "labels": span.clip_labels(frames, tf.constant(0), len(self.index.classes), self.spec),
             "mask": tf.constant(1.0),
-            "video": tf.cast(record["video"], tf.int32),
+            "video": tf.cast(frames["video"], tf.int32),
         }
 
 
@@ -215,13 +216,12 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
 
     def cut(number: tf.Tensor, position: tf.Tensor) -> Example:
         seeds = _seeds(spec, number)
-        head = reader.head(position)
-        start = span.random_start(num_frames(head, reader.streams), spec, seeds[0])
-        frames = reader.frames(head, start)
+        start = span.random_start(reader.num_frames(position), spec, seeds[0])
+        frames = reader.frames(position, start)
         box = geometry.random_box(*reader.size(frames), spec.min_crop_area, seeds[1])
         flip = tf.random.stateless_uniform([], seeds[2]) < 0.5 if spec.flip else False
         features = reader.clip(frames, box, tf.convert_to_tensor(flip))
-        return augment_clip(features, spec, seeds[3]), reader.targets(head, start)
+        return augment_clip(features, spec, seeds[3]), reader.targets(frames)
 
     def whole(numbers: tf.Tensor, positions: tf.Tensor) -> Example:
         features, targets = rows_or_blank(cut, batch, numbers, positions)
@@ -250,18 +250,18 @@ def _evaluation_examples(
     spec, num_videos = reader.spec, reader.index.num_videos
     cuts = [(view, crop) for view in range(spec.views) for crop in range(spec.crops)]
 
-    def every_cut(position: tf.Tensor, head: Record) -> tf.data.Dataset:
+    def every_cut(position: tf.Tensor) -> tf.data.Dataset:
         views, crops = (list(numbers) for numbers in zip(*cuts, strict=True))
         chosen = tf.data.Dataset.from_tensor_slices((views, crops))
-        return chosen.map(lambda view, crop: (position, head, view, crop))
+        return chosen.map(lambda view, crop: (position, view, crop))
 
-    def example(position: tf.Tensor, head: Record, view: tf.Tensor, crop: tf.Tensor) -> Example:
+    def example(position: tf.Tensor, view: tf.Tensor, crop: tf.Tensor) -> Example:
         def cut() -> Example:
-            start = span.evaluation_start(num_frames(head, reader.streams), spec, view)
-            frames = reader.frames(head, start)
+            start = span.evaluation_start(reader.num_frames(position), spec, view)
+            frames = reader.frames(position, start)
             place = crop / (spec.crops - 1) if spec.crops > 1 else tf.constant(0.5)
             box = geometry.evaluation_box(*reader.size(frames), place)
-            return reader.clip(frames, box, tf.constant(False)), reader.targets(head, start)
+            return reader.clip(frames, box, tf.constant(False)), reader.targets(frames)
 
         features, targets = or_blank(cut)
         reader.report(targets["mask"][tf.newaxis], position[tf.newaxis])
@@ -269,11 +269,7 @@ def _evaluation_examples(
 
     pipelines, pipeline_number = context.num_input_pipelines, context.input_pipeline_id
     positions = tf.data.Dataset.range(num_videos).shard(pipelines, pipeline_number)
-    # A head is read once for all cuts; an unreadable one is empty, and then so is each cut.
-    heads = positions.map(
-        lambda position: (position, or_blank(lambda: reader.head(position))), **_PARALLEL
-    )
-    examples = heads.flat_map(every_cut).map(example, **_PARALLEL)
+    examples = positions.flat_map(every_cut).map(example, **_PARALLEL)
     # Every pipeline and replica gets as many batches as the fullest one, the rest filled and masked.
     num_clips = len(range(pipeline_number, num_videos, pipelines)) * len(cuts)
     most = -(-num_videos // pipelines) * len(cuts)

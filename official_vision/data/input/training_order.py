@@ -25,8 +25,8 @@ def training_order(
       half: 0 or 1 of `halves`, whose records alone are gone through; None for all.
 
     Returns:
-      A dataset of two scalars int64. Positions are rows of data/storage/records.py's table; only an
-      epoch's positions are in memory.
+      A dataset of two scalars int64. Positions are those of data/storage/segments.py; only an epoch's
+      positions are in memory.
     """
     chosen = None if half is None else halves(num_records, seed)[half]
     first_epoch, used = divmod(first, num_records if chosen is None else len(chosen))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ DETECTION_INTERVAL = 6
 ObjectSource = Callable[[Frame], np.ndarray]
 
 
-def object_source(spec: PrepareSpec, video: str | os.PathLike) -> ObjectSource | None:
+def object_source(spec: PrepareSpec, video: object) -> ObjectSource | None:
     """Returns the source of the ids of one video's frames; None where there are none.
 
     Args:
@@ -40,7 +39,7 @@ def object_source(spec: PrepareSpec, video: str | os.PathLike) -> ObjectSource |
     if kind == "none":
         return None
     if kind == "png":
-        return IdImages(existing_path(path, Path(video).with_suffix("")))
+        return IdImages(existing_path(path, Path(str(video)).with_suffix("")))
     if kind == "opencv":
         return _repeating(opencv_detectors(), spec.object_interval or DETECTION_INTERVAL)
     return _repeating(network(spec), spec.object_interval or 1)

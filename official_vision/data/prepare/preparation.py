@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.data.annotations.manifest import Manifest, VideoRow
 from official_vision.data.objects import object_classes, object_fingerprint
 from official_vision.data.prepare.beam import write_shards
@@ -22,6 +22,7 @@ from official_vision.data.prepare.label_times import stored_labels
 from official_vision.data.prepare.shard_task import ShardReport, ShardTask
 from official_vision.data.storage.index import INDEX_FILE, Index
 from official_vision.data.storage.label_summary import labelling_of
+from official_vision.data.storage.shard_writer import SEGMENT_FRAMES
 from official_vision.errors import UserError
 from official_vision.lock import folder_locked
 from official_vision.specs import PrepareSpec
@@ -119,9 +120,9 @@ def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: Prepare
     plan = {"settings": settings, "videos": hashlib.sha256(content.encode()).hexdigest()}
     path = folder / PLAN_FILE
     if not path.is_file():
-        files.write_json(path, plan)
+        formats.PREPARATION.write(path, plan)
         return
-    earlier = files.read_object(path, {"settings": dict, "videos": str})
+    earlier = formats.PREPARATION.read(path, {"settings": dict, "videos": str})
     changed = [
         k for k, v in settings.items() if k not in _MAY_CHANGE and earlier["settings"].get(k) != v
     ]
@@ -157,6 +158,7 @@ def _index(
         classes=manifest.classes,
         streams=streams,
         shards=tuple(report.entry for report in reports if report.entry.count),
+        segment_frames=SEGMENT_FRAMES,
         videos=tuple(video for report in reports for video in report.videos),
         flow_method=spec.flow,
         flow_bound=spec.flow_bound,

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.records import record_table
-from official_vision.data.storage.shard import decode_frame, parse
-from official_vision.pictures import names_readable, save_png
+from official_vision.data.storage.segments import segments_of
+from official_vision.data.storage.shard import decode_frame
+from official_vision.presentation.pictures import names_readable, save_png
 
 _SAMPLES = 6
 _COLUMNS = 4
@@ -40,16 +40,19 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
     """
     folder = Path(output) / split
     index = Index.read(folder)
-    table = record_table(folder, index.shards)
+    segments = segments_of(folder, index)
     wanted = np.unique(np.linspace(0, index.num_videos - 1, _SAMPLES).astype(int))
     titles, samples, times = [], [], []
-    for position in wanted:  # one record at a time: they may be long
-        record = parse(table.read(tf.constant(position)), index.streams)
-        labels = ", ".join(index.classes[i] for i in record["label_index"].numpy())
-        titles.append(f"{record['id'].numpy().decode()}: {labels}")
-        numbers = np.linspace(0, len(record["rgb"]) - 1, _COLUMNS).astype(int)
-        samples.append(_decoded(record, index.streams, numbers))
-        times.append(numbers / record["fps"].numpy())
+    for position in wanted:
+        numbers = np.linspace(0, segments.frames[position] - 1, _COLUMNS).astype(np.int32)
+        frames = [
+            segments.window(tf.constant(position), tf.constant(number), 1, index.streams)
+            for number in numbers
+        ]
+        labels = ", ".join(index.classes[i] for i in frames[0]["label_index"].numpy())
+        titles.append(f"{frames[0]['id'].numpy().decode()}: {labels}")
+        samples.append(_decoded(frames, index.streams))
+        times.append([float(frame["times"][0]) for frame in frames])
     strips = [_strip(sample) for sample in samples]
     heights = [_WIDTH_INCHES * strip.shape[0] / strip.shape[1] + _TITLE_INCHES for strip in strips]
     height = sum(heights) + _LEGEND_INCHES
@@ -72,13 +75,12 @@ def draw_preview(output: str | os.PathLike, split: str, path: str | os.PathLike)
 
 
 def _decoded(
-    record: dict[str, tf.Tensor], streams: Sequence[str], numbers: Sequence[int]
+    frames: Sequence[dict[str, tf.Tensor]], streams: Sequence[str]
 ) -> dict[str, list[np.ndarray]]:
-    """Returns the frames of these numbers, of every stream."""
+    """Returns every stream, decoded, of records of one frame each."""
     return {
         stream: [
-            decode_frame(record[stream][number], stream, record["flow_bound"]).numpy()
-            for number in numbers
+            decode_frame(frame[stream][0], stream, frame["flow_bound"]).numpy() for frame in frames
         ]
         for stream in streams
     }

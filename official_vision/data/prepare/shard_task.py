@@ -9,15 +9,15 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.data.annotations.manifest import VideoRow
 from official_vision.data.audit.late_labels import past_the_end
 from official_vision.data.prepare.decoding_worker import DecodingFailedError, DecodingWorker
 from official_vision.data.prepare.label_times import stored_labels
 from official_vision.data.storage.frame_encoding import EncodedVideo
-from official_vision.data.storage.frame_table import describe_shard
+from official_vision.data.storage.frame_file import read_frames
 from official_vision.data.storage.index import LeftOut, ShardEntry, VideoNote
-from official_vision.data.storage.shard import StoredVideo, write
+from official_vision.data.storage.shard_writer import ShardWriter, StoredVideo
 from official_vision.errors import UserError
 from official_vision.names import shown
 from official_vision.specs import PrepareSpec
@@ -64,12 +64,13 @@ def write_shard(
     """
     try:
         return _write_shard(task, worker, on_video)
-    except OSError as error:
-        if not files.is_disk_full(error):
+    except Exception as error:  # of the system, or of TensorFlow, which writes the shard
+        reason = files.full_disk_reason(error)
+        if not reason:
             raise
         raise UserError(
             "The disk of PrepareSpec.output must hold the shards, and each process's video a second time. "
-            f"Received: {task.path} ({error.strerror}). Make room, and run the same command to go on."
+            f"Received: {task.path} ({reason}). Make room, and run the same command to go on."
         ) from error
 
 
@@ -81,24 +82,25 @@ def _write_shard(
     object_ids = 0
     durations: list[float] = []
     notes: list[VideoNote] = []
-    with files.written_aside(task.path) as partial, open(partial, "wb") as shard:
-        for number, row in task.rows:
-            try:
-                with files.scratch_folder(partial.parent) as folder:
-                    video = worker.encode(row, task.spec, folder)
-                    write(_stored(number, row, task, video), shard)
-                object_ids = max(object_ids, video.object_ids)
-                stored_ids.append(row.id)
-                durations.append(video.times_sec[-1])
-                notes += _notes(row, task, video)
-            except DecodingFailedError as error:
-                left_out.append(LeftOut(row.id, shown(row.path), shown(str(error))))
-            on_video()
-    entry = describe_shard(task.path)
+    with files.written_aside(task.path) as partial:
+        with ShardWriter(partial) as shard:
+            for number, row in task.rows:
+                try:
+                    with files.scratch_folder(partial.parent) as folder:
+                        video = worker.encode(row, task.spec, folder)
+                        shard.append(_stored(number, row, task, video))
+                    object_ids = max(object_ids, video.object_ids)
+                    stored_ids.append(row.id)
+                    durations.append(video.times_sec[-1])
+                    notes += _notes(row, task, video)
+                except DecodingFailedError as error:
+                    left_out.append(LeftOut(row.id, shown(row.path), shown(str(error))))
+                on_video()
+        entry = shard.entry(Path(task.path).name)
     report = ShardReport(
         entry, tuple(stored_ids), tuple(left_out), object_ids, tuple(durations), tuple(notes)
     )
-    files.write_json(_report_path(task), dataclasses.asdict(report))
+    formats.SHARD_REPORT.write(_report_path(task), dataclasses.asdict(report))
     return report
 
 
@@ -108,17 +110,17 @@ def read_report(task: ShardTask) -> ShardReport | None:
     if not path.is_file():
         return None
     try:
-        values = files.read_json(path)
+        values = formats.SHARD_REPORT.read(path)
         report = ShardReport(
-            entry=ShardEntry.from_dict(values["entry"]),
+            entry=ShardEntry(**values["entry"]),
             videos=tuple(values["videos"]),
             left_out=tuple(LeftOut(**item) for item in values["left_out"]),
             object_ids=int(values["object_ids"]),
             durations_sec=tuple(map(float, values["durations_sec"])),
             notes=tuple(VideoNote(**item) for item in values["notes"]),
         )
-        is_whole = all(file.size_in(path.parent) == file.bytes for file in report.entry.files)
-    # Damaged, or of an earlier format: the shard is written anew.
+        is_whole = report.entry.size_in(path.parent) == report.entry.bytes
+    # Damaged, or of another version: the shard is written anew.
     except (AttributeError, KeyError, TypeError, ValueError, UserError):
         return None
     return report if is_whole else None
@@ -145,6 +147,7 @@ def _notes(row: VideoRow, task: ShardTask, video: EncodedVideo) -> list[VideoNot
 def _stored(number: int, row: VideoRow, task: ShardTask, video: EncodedVideo) -> StoredVideo:
     stored = stored_labels(row, video.times_sec[-1])
     labels = [(index, task.classes[index], *times) for index, *times in stored]
+    frames = read_frames(video.frames)
     return StoredVideo(
-        row.id, number, video.fps, labels, task.spec.flow_bound, video.frames, video.times_sec
+        row.id, number, video.fps, labels, task.spec.flow_bound, frames, video.times_sec
     )

@@ -1,4 +1,4 @@
-"""Frames of every stream -> the bytes that shards hold. No TensorFlow: decoding workers start quickly."""
+"""Encodes frames of every stream for shards. No TensorFlow: decoding workers start quickly."""
 
 from __future__ import annotations
 
@@ -12,25 +12,22 @@ import numpy as np
 from official_vision.data.annotations.manifest import VideoRow
 from official_vision.data.objects import object_source
 from official_vision.data.optical_flow import quantise
-from official_vision.data.storage.frame_lists import FrameLists
+from official_vision.data.storage.frame_file import append_frame
 from official_vision.data.storage.object_ids import ObjectIds
 from official_vision.data.video import DecodingReport, VideoError, probe
 from official_vision.data.video_streams import FrameStreams, video_streams
 from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
-# A record is one protocol buffer, which can't exceed 2 GiB; some room is left for labels and lengths.
-LARGEST_RECORD_BYTES = 2**31 - 2**24
-
 
 class EncodedVideo(NamedTuple):
-    """What is stored of a video.
+    """The stored form of a video.
 
     Attributes:
       fps: frames per second, on average.
       times_sec: [frames + 1], when each frame begins and the last one ends, in seconds from the start of
         the row's span.
-      frames: for each stream the file of its frames, as data/storage/frame_lists.py tells.
+      frames: the file of its encoded frames, which data/storage/frame_file.py reads.
       file_end_sec: when the file's last frame ends; None where the span ends before.
       notes: a line for each thing about the file that its user should know, by its kind (finding.KINDS).
       object_ids: one more than the greatest object id; 0 without objects.
@@ -38,7 +35,7 @@ class EncodedVideo(NamedTuple):
 
     fps: float
     times_sec: tuple[float, ...]
-    frames: dict[str, Path]
+    frames: Path
     file_end_sec: float | None
     notes: dict[str, str]
     object_ids: int = 0
@@ -47,7 +44,7 @@ class EncodedVideo(NamedTuple):
 def encode_video(
     row: VideoRow, spec: PrepareSpec, folder: Path, on_frame: Callable[[], None] = lambda: None
 ) -> EncodedVideo:
-    """Decodes a video and writes its streams, encoded, into a folder; holds two frames at a time.
+    """Decodes a video and writes its frames, encoded, into a file of a folder; holds two of them at a time.
 
     Args:
       row: the video, its path relative to `spec.videos`.
@@ -56,13 +53,12 @@ def encode_video(
       on_frame: called after each frame.
 
     Raises:
-      VideoError: the video can't be decoded whole, has no frame in the row's span, or more of them
-        than a record can hold.
+      VideoError: the video can't be decoded whole, or has no frame in the row's span.
       OSError: the folder can't take more.
     """
     path, report, times, last = existing_path(spec.videos, row.path), DecodingReport(), [], 0.0
-    ids = ObjectIds()
-    with FrameLists(folder) as lists:
+    ids, frames = ObjectIds(), folder / "frames"
+    with open(frames, "wb") as file:
         for streams in video_streams(
             path,
             short_side=spec.short_side,
@@ -77,21 +73,16 @@ def encode_video(
             ids.see(streams.objects)
             times.append(streams.time_sec - (row.start_sec or 0.0))
             last = streams.duration_sec
-            lists.append(encode_frame(streams, spec.flow_bound, spec.jpeg_quality))
-            if lists.bytes > LARGEST_RECORD_BYTES:
-                raise VideoError(
-                    f"{path}: {streams.time_sec:.0f} s fill the {LARGEST_RECORD_BYTES} bytes that a record can "
-                    "hold. Annotate parts of it with start and end, or lower PrepareSpec.fps or short_side."
-                )
+            append_frame(file, encode_frame(streams, spec.flow_bound, spec.jpeg_quality))
             on_frame()
-    if not lists.paths:
+    if not times:
         raise VideoError(
             f"{path}: no frame lies between {row.start_sec} and {row.end_sec} seconds."
         )
     fps = spec.fps or probe(path).fps
     times.append(times[-1] + (last or 1 / fps))
     end = report.end_sec if report.ended else None
-    return EncodedVideo(fps, tuple(times), lists.paths, end, report.messages(), ids.count)
+    return EncodedVideo(fps, tuple(times), frames, end, report.messages(), ids.count)
 
 
 def encode_frame(streams: FrameStreams, flow_bound: float, jpeg_quality: int) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""The index beside the shards of one split: what is in them and how it was made."""
+"""The index beside the shards of one split: their content and their preparation."""
 
 from __future__ import annotations
 
@@ -10,53 +10,44 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.errors import UserError
 
 INDEX_FILE = "index.json"
 SHARD_SUFFIX = ".tfrecord"
-_FORMAT = "official_vision.shards"
-_VERSION = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class RecordFile:
-    """A file of records: its name, size in bytes, SHA-256, and the byte at which each record begins."""
+class ShardEntry:
+    """One shard, and where the segments of its videos lie (data/storage/segments.py).
+
+    Attributes:
+      file: its name.
+      bytes: its size.
+      sha256: of its content.
+      offsets: the byte at which each segment begins.
+      frames: of each video.
+    """
 
     file: str
     bytes: int
     sha256: str
     offsets: tuple[int, ...]
+    frames: tuple[int, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "offsets", tuple(self.offsets))
-
-    def size_in(self, folder: str | os.PathLike) -> int | None:
-        """Bytes that the file has in a folder now, which should be `bytes`; None where there is none."""
-        path = Path(folder) / self.file
-        return path.stat().st_size if path.is_file() else None
-
-
-@dataclasses.dataclass(frozen=True)
-class ShardEntry(RecordFile):
-    """One shard, its number of records, and its frame table (data/storage/frame_table.py)."""
-
-    count: int
-    frames: RecordFile
+        object.__setattr__(self, "frames", tuple(self.frames))
 
     @property
-    def files(self) -> tuple[RecordFile, RecordFile]:
-        """The shard and its table."""
-        return self, self.frames
+    def count(self) -> int:
+        """Returns the number of videos in the shard."""
+        return len(self.frames)
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ShardEntry:
-        """The entry that `dataclasses.asdict` gave these values of.
-
-        Raises:
-          KeyError, TypeError: it gave others.
-        """
-        return cls(**{**values, "frames": RecordFile(**values["frames"])})
+    def size_in(self, folder: str | os.PathLike) -> int | None:
+        """Returns the bytes that the file has in a folder now, which should be `bytes`; None where there is none."""
+        path = Path(folder) / self.file
+        return path.stat().st_size if path.is_file() else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +61,12 @@ class LeftOut:
 
 @dataclasses.dataclass(frozen=True)
 class Labelling:
-    """How videos are labelled, each fact by the first video that shows it; None where no video does.
+    """The labelling of videos, each fact by the first video that shows it; None where no video does.
 
     Attributes:
       without: a video that has no label.
       several: a video that has labels of two classes.
-      timed: a video of which a class holds for a part alone.
+      timed: a video with a class in only a part of it.
     """
 
     without: str | None = None
@@ -85,7 +76,7 @@ class Labelling:
 
 @dataclasses.dataclass(frozen=True)
 class VideoNote:
-    """Something to know of a video that was prepared: its kind (of finding.KINDS), and what it is."""
+    """A note on a video that was prepared: its kind (of finding.KINDS), and the text."""
 
     id: str
     path: str
@@ -95,15 +86,16 @@ class VideoNote:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """All that a reader of the shards needs to know.
+    """The information that a reader of the shards needs.
 
     Attributes:
       split: its name.
       classes: names in the order of the label indices.
       streams: rgb, flow, objects: those that are stored.
       shards: the files, in order.
-      videos: ids in the order of the records.
-      flow_method, flow_bound: how flow was found, and its greatest stored displacement in pixels.
+      segment_frames: frames of every segment but a video's last.
+      videos: ids in the order in which they lie in the shards.
+      flow_method, flow_bound: the flow's method, and its greatest stored displacement in pixels.
       object_classes: names of the object ids.
       settings: of preparation.
       versions: of the libraries that decoded and detected.
@@ -117,6 +109,7 @@ class Index:
     classes: tuple[str, ...]
     streams: tuple[str, ...]
     shards: tuple[ShardEntry, ...]
+    segment_frames: int
     videos: tuple[str, ...]
     flow_method: str
     flow_bound: float
@@ -130,17 +123,17 @@ class Index:
 
     @property
     def num_videos(self) -> int:
-        """Records in all shards."""
+        """Returns the number of videos in all shards."""
         return sum(shard.count for shard in self.shards)
 
     @property
     def num_object_ids(self) -> int:
-        """Ids of the object stream: of those that have names and of those that occur."""
+        """Returns the number of ids of the object stream: of named ids and of those that occur."""
         return max(len(self.object_classes), self.stored_object_ids)
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the classes and the shards' checksums: equal data, equal fingerprint."""
+        """Returns the SHA-256 over the classes and the shards' checksums: equal data, equal fingerprint."""
         content = json.dumps([list(self.classes), [shard.sha256 for shard in self.shards]])
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -150,10 +143,10 @@ class Index:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the index as JSON values."""
-        return {"format": _FORMAT, "version": _VERSION, **dataclasses.asdict(self)}
+        return {**formats.SHARDS.header, **dataclasses.asdict(self)}
 
     def without_records(self) -> Index:
-        """Returns what the index says of all its videos, without naming any."""
+        """Returns the index without its lists of videos."""
         return dataclasses.replace(self, shards=(), videos=(), left_out=(), notes=())
 
     @classmethod
@@ -165,20 +158,19 @@ class Index:
           damaged_is_fatal: refuse a split whose shards are not those of the index.
 
         Raises:
-          UserError: the folder is no prepared split; or a shard or its table is missing, has another
-            size than when it was written, or is not in the index.
+          UserError: the folder is no prepared split; or a shard is missing, has another size than when it
+            was written, or is not in the index.
         """
         path = Path(folder) / INDEX_FILE
         if not path.is_file():
             raise UserError(
-                f"A prepared split holds {INDEX_FILE}, written by tools/prepare_data.py when it has finished. "
-                f"Received: {str(folder)!r}{_place_of(folder)}, which holds none. {_splits_in(folder)}"
+                f"A prepared split has {INDEX_FILE}, written by tools/prepare_data.py when it has finished. "
+                f"Received: {str(folder)!r}{_place_of(folder)}, which has none. {_splits_in(folder)}"
             )
         index = cls.from_dict(files.read_json(path), path)
         if damaged_is_fatal:
             for shard in index.shards:
-                for file in shard.files:
-                    _check_file(Path(folder), file)
+                _check_file(Path(folder), shard)
             _check_no_other_shards(Path(folder), index)
         return index
 
@@ -193,11 +185,9 @@ class Index:
         Raises:
           UserError: they are no index, or one of another version.
         """
-        try:
-            values = dict(values)
-            if (values.pop("format"), values.pop("version")) != (_FORMAT, _VERSION):
-                raise KeyError("format")
-            values["shards"] = tuple(ShardEntry.from_dict(entry) for entry in values["shards"])
+        values = formats.SHARDS.check(values, path)
+        with files.damage_reported(path):
+            values["shards"] = tuple(ShardEntry(**entry) for entry in values["shards"])
             for shard in values["shards"]:
                 _check_beside(path, shard)
             values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
@@ -206,39 +196,34 @@ class Index:
             for name in ("classes", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
             return cls(**values)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(
-                f"The file must be an index of format {_FORMAT}, version {_VERSION}. Received: {path} ({error!r}). "
-                "Prepare the data again."
-            ) from error
 
 
 def _place_of(folder: str | os.PathLike) -> str:
-    """Where a relative path led."""
+    """Describes where a relative path led."""
     return "" if os.path.isabs(folder) else f", which is {os.path.abspath(folder)} from here"
 
 
 def _check_beside(path: Path, shard: ShardEntry) -> None:
     """Refuses an index that names files of other folders."""
-    for file in shard.files:
-        if file.file != Path(file.file).name:
-            raise UserError(
-                f"An index must name files beside it. Received: {path}, which names {file.file!r}. "
-                "Prepare the data again."
-            )
+    if shard.file != Path(shard.file).name:
+        raise UserError(
+            f"An index must name files beside it. Received: {path}, which names {shard.file!r}. "
+            "Prepare the data again."
+        )
 
 
 def _splits_in(folder: str | os.PathLike) -> str:
-    found = sorted(str(path.parent) for path in Path(folder).glob(f"*/{INDEX_FILE}"))
-    return f"Splits there: {', '.join(found)}." if found else "Prepare the data first."
+    splits = sorted(str(path.parent) for path in Path(folder).glob(f"*/{INDEX_FILE}"))
+    return f"Splits there: {', '.join(splits)}." if splits else "Prepare the data first."
 
 
-def _check_file(folder: Path, entry: RecordFile) -> None:
+def _check_file(folder: Path, entry: ShardEntry) -> None:
     size = entry.size_in(folder)
     if size != entry.bytes:
-        found = "no such file" if size is None else f"{size} bytes"
+        received = "no such file" if size is None else f"{size} bytes"
         raise UserError(
-            f"A shard must be as its index says, {entry.bytes} bytes. Received: {folder / entry.file}, {found}. "
+            f"A shard must be of {entry.bytes} bytes, as in its index. "
+            f"Received: {folder / entry.file}, {received}. "
             "Copy it again, or delete it and run tools/prepare_data.py."
         )
 

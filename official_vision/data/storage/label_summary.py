@@ -1,4 +1,4 @@
-"""What an index says of its videos' labels, so that a run need not be told."""
+"""The summary of a split's labels in its index, from which a run takes settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from official_vision.data.storage.index import Labelling
 
 
 def labelling_of(videos: Iterable[tuple[str, list[tuple[int, float, float]]]]) -> Labelling:
-    """Looks through the labels of a split.
+    """Summarises the labels of a split.
 
     Args:
       videos: of each its id and its labels: class index, start and end in seconds, negative where they are

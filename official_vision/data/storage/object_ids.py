@@ -1,4 +1,4 @@
-"""Which object ids occur in a video. No TensorFlow."""
+"""The object ids that occur in a video. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ UNLABELLED = 255
 
 
 class ObjectIds:
-    """One more than the greatest object id of a video's frames.
+    """Finds one more than the greatest object id of a video's frames.
 
     Attributes:
       count: 0 without ids.
@@ -18,7 +18,7 @@ class ObjectIds:
         self.count = 0
 
     def see(self, ids: np.ndarray | None) -> None:
-        """Looks at the ids of a frame, uint8 [height, width], of which 255 is none."""
+        """Counts the ids of a frame, uint8 [height, width], of which 255 is none."""
         if ids is not None:
             known = np.where(ids == UNLABELLED, -1, ids.astype(np.int16))
             self.count = max(self.count, int(known.max()) + 1)

@@ -1,34 +1,33 @@
-"""The shard format, written and read side by side: TFRecords of SequenceExamples.
+"""The shard format: TFRecords of SequenceExamples, one per segment of a video, of which the last may be shorter.
 
-The keys are a superset of Model Garden's, whose own video reader takes these shards (rgb and labels).
+The keys are a superset of Model Garden's, whose video reader takes these shards (rgb and labels): each segment
+is a clip to it.
 
-    context        clip/id, clip/video (row of the split), clip/fps,
-                   clip/label/index, clip/label/text, clip/label/start, clip/label/end (seconds; -1 = whole),
-                   clip/times (seconds: when each frame begins, and the last one ends),
+    context        clip/id, clip/video (row of the split), clip/first_frame (the segment's first, in the video),
+                   clip/fps, clip/label/index, clip/label/text,
+                   clip/label/start, clip/label/end (seconds; -1 = whole),
+                   clip/times (seconds: when each frame begins, and the segment's last one ends),
                    flow/bound (pixels)
-    feature lists  image/encoded    a JPEG a frame
+    feature lists  image/encoded    a JPEG per frame
                    flow/encoded     a grey PNG per frame, x codes above y codes: [2 * height, width]
-                   objects/encoded  a grey PNG of ids a frame
+                   objects/encoded  a grey PNG of ids per frame
 
-Frames are encoded by data/storage/frame_encoding.py, in processes without TensorFlow. For every decoder they are
-plain JPEGs and PNGs; each also carries what lets it be read by itself (data/storage/frame_records.py).
+Shards are written by data/storage/shard_writer.py; where segments lie, says the index (data/storage/segments.py).
+Frames are encoded by data/storage/frame_encoding.py, in processes without TensorFlow.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from official_vision.data.optical_flow import CODES, ZERO_CODE
-from official_vision.data.storage.frame_lists import record_blocks
-from official_vision.data.storage.records import append_record
 
 WHOLE_VIDEO = -1.0
 ENCODED_KEYS = {"rgb": "image/encoded", "flow": "flow/encoded", "objects": "objects/encoded"}
+RECORD_OVERHEAD_BYTES = 16  # of a TFRecord besides its content: the length and two checksums
 CHANNELS = {"rgb": 3, "flow": 2, "objects": 1}  # of decoded frames
 _DCT = "INTEGER_ACCURATE"
 _LEAST_DECODED = 16  # columns of a JPEG
@@ -36,7 +35,7 @@ _BLOCK = 16  # columns that a JPEG of half-width colours codes together
 
 
 class JpegWindow(NamedTuple):
-    """What to decode of a JPEG for a box of it.
+    """The part of a JPEG to decode for a box of it.
 
     Attributes:
       decoded: int32 [top, left, height, width] in the JPEG.
@@ -48,66 +47,26 @@ class JpegWindow(NamedTuple):
     size: tf.Tensor
 
 
-@dataclasses.dataclass(frozen=True)
-class StoredVideo:
-    """A video as it is stored.
-
-    Attributes:
-      id, video: its name and its row number in the split.
-      fps: frames per second.
-      labels: (class index, class name, start, end) with seconds, WHOLE_VIDEO for both ends of a
-        label that holds throughout.
-      flow_bound: greatest stored displacement in pixels.
-      frames: for each stream the file of its encoded frames, as data/storage/frame_lists.py writes it.
-      times_sec: [frames + 1], when each frame begins and the last one ends; empty where frames come at
-        the steady rate `fps`.
-    """
-
-    id: str
-    video: int
-    fps: float
-    labels: Sequence[tuple[int, str, float, float]]
-    flow_bound: float
-    frames: dict[str, Path]
-    times_sec: Sequence[float] = ()
-
-
-def write(video: StoredVideo, file: BinaryIO) -> None:
-    """Appends a video's record to a shard, block by block: its frames are never in memory together.
-
-    Equal videos give equal bytes: those of tf.train.SequenceExample, serialised deterministically.
-    """
-    context = tf.train.Features()
-    feature = context.feature
-    feature["clip/id"].bytes_list.value.append(video.id.encode())
-    feature["clip/video"].int64_list.value.append(video.video)
-    feature["clip/fps"].float_list.value.append(video.fps)
-    feature["flow/bound"].float_list.value.append(video.flow_bound)
-    # An empty feature still has a kind; readers of variable length ask for it.
-    feature["clip/label/index"].int64_list.value.extend(label[0] for label in video.labels)
-    feature["clip/label/text"].bytes_list.value.extend(label[1].encode() for label in video.labels)
-    feature["clip/label/start"].float_list.value.extend(label[2] for label in video.labels)
-    feature["clip/label/end"].float_list.value.extend(label[3] for label in video.labels)
-    feature["clip/times"].float_list.value.extend(video.times_sec)
-    lists = {ENCODED_KEYS[stream]: path for stream, path in video.frames.items()}
-    append_record(file, *record_blocks(context.SerializeToString(deterministic=True), lists))
-
-
-# Of a record's context, what readers ask for.
-CONTEXT_FEATURES = {
-    "clip/id": tf.io.FixedLenFeature([], tf.string),
-    "clip/video": tf.io.FixedLenFeature([], tf.int64),
-    "clip/fps": tf.io.FixedLenFeature([], tf.float32),
-    "flow/bound": tf.io.FixedLenFeature([], tf.float32),
-    "clip/label/index": tf.io.VarLenFeature(tf.int64),
-    "clip/label/start": tf.io.VarLenFeature(tf.float32),
-    "clip/label/end": tf.io.VarLenFeature(tf.float32),
-    "clip/times": tf.io.VarLenFeature(tf.float32),
+_SCALARS = {
+    "clip/id": tf.string,
+    "clip/video": tf.int64,
+    "clip/fps": tf.float32,
+    "flow/bound": tf.float32,
+}
+_LISTS = {
+    "clip/label/index": tf.int64,
+    "clip/label/start": tf.float32,
+    "clip/label/end": tf.float32,
+    "clip/times": tf.float32,
+}
+_CONTEXT_FEATURES = {
+    **{key: tf.io.FixedLenFeature([], dtype) for key, dtype in _SCALARS.items()},
+    **{key: tf.io.RaggedFeature(dtype) for key, dtype in _LISTS.items()},
 }
 
 
 def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]:
-    """Reads a record without decoding its frames.
+    """Reads one record without decoding its frames.
 
     Args:
       serialized: a scalar string.
@@ -115,32 +74,57 @@ def parse(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]
 
     Returns:
       A string [time] for each stream, and id, video, fps, flow_bound (scalars), label_index int64,
-      label_start and label_end float32 [labels], times float32 [time + 1] or [0].
+      label_start and label_end float32 [labels], times float32 [time + 1].
     """
     context, sequences = tf.io.parse_single_sequence_example(
         serialized,
-        context_features=CONTEXT_FEATURES,
+        context_features=_CONTEXT_FEATURES,
         sequence_features={
             ENCODED_KEYS[name]: tf.io.FixedLenSequenceFeature([], tf.string) for name in streams
         },
     )
-    return {
-        **{name: sequences[ENCODED_KEYS[name]] for name in streams},
-        **context_values(context),
-    }
+    frames = {name: sequences[ENCODED_KEYS[name]] for name in streams}
+    return {**frames, **_context_values(context), "times": context["clip/times"]}
 
 
-def context_values(context: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """What `parse` returns besides streams, of parsed CONTEXT_FEATURES."""
+def parse_segments(serialized: tf.Tensor, streams: Sequence[str]) -> dict[str, tf.Tensor]:
+    """Reads segments of one video that follow one another; joined they are one record.
+
+    Args:
+      serialized: string [segments], at least one.
+      streams: of rgb, flow and objects, those to read.
+
+    Returns:
+      As `parse`, with the frames of all segments (a stream that a segment lacks has fewer), and first_frame int64
+      [segments], the number of each segment's first frame in its video.
+    """
+    contexts, sequences, _ = tf.io.parse_sequence_example(
+        serialized,
+        context_features={
+            **_CONTEXT_FEATURES,
+            "clip/first_frame": tf.io.FixedLenFeature([], tf.int64),
+        },
+        sequence_features={ENCODED_KEYS[name]: tf.io.RaggedFeature(tf.string) for name in streams},
+    )
+    frames = {name: sequences[ENCODED_KEYS[name]].flat_values for name in streams}
+    # A segment's last frame ends when the next segment's first one begins.
+    times = contexts["clip/times"]
+    joined = tf.concat([times[:, :-1].flat_values, times.flat_values[-1:]], axis=0)
+    first = {key: values[0] for key, values in contexts.items()}
+    numbers = contexts["clip/first_frame"]
+    return {**frames, **_context_values(first), "times": joined, "first_frame": numbers}
+
+
+def _context_values(context: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """What `parse` returns of a context besides times."""
     return {
         "id": context["clip/id"],
         "video": context["clip/video"],
         "fps": context["clip/fps"],
         "flow_bound": context["flow/bound"],
-        "label_index": tf.sparse.to_dense(context["clip/label/index"]),
-        "label_start": tf.sparse.to_dense(context["clip/label/start"]),
-        "label_end": tf.sparse.to_dense(context["clip/label/end"]),
-        "times": tf.sparse.to_dense(context["clip/times"]),
+        "label_index": context["clip/label/index"],
+        "label_start": context["clip/label/start"],
+        "label_end": context["clip/label/end"],
     }
 
 
@@ -182,7 +166,7 @@ def decode_frame(
 
 
 def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """Height and width of an encoded frame, scalars int32, from its header alone."""
+    """Returns the height and width of an encoded frame, scalars int32, from its header alone."""
     if stream == "rgb":
         size = tf.cond(are_jpegs(encoded), lambda: _jpeg_size(encoded), lambda: _png_size(encoded))
         return size[0], size[1]
@@ -191,7 +175,7 @@ def encoded_size(encoded: tf.Tensor, stream: str) -> tuple[tf.Tensor, tf.Tensor]
 
 
 def are_jpegs(encoded: tf.Tensor) -> tf.Tensor:
-    """Whether all frames are JPEGs, as rgb is stored; other writers may have chosen PNGs, which lose nothing."""
+    """Returns whether all frames are JPEGs, as rgb is stored; other writers may have chosen PNGs."""
     return tf.reduce_all(tf.strings.substr(encoded, 0, 1) == b"\xff")
 
 
@@ -205,7 +189,7 @@ def _png_size(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def jpeg_window(whole_width: tf.Tensor, box: tf.Tensor) -> JpegWindow:
-    """What to decode of JPEGs of a width for a box.
+    """Returns the part of JPEGs of a width to decode for a box.
 
     A column more on either side is decoded and dropped: colours are stored at half the width, and
     interpolating them at a border of the decoded part would differ from the whole picture. Of very

@@ -1,4 +1,4 @@
-"""Whether two splits belong together: their classes, and how they were prepared."""
+"""Compares two splits: their classes, and how they were prepared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PREPARATION = ("fps", "short_side", "flow", "flow_bound", "objects")
 
 
 def class_difference(classes: Sequence[str], others: Sequence[str]) -> str:
-    """Says where two lists of classes part, e.g. "whose class 1 is 'run' and 'Run'"; empty where they don't."""
+    """Describes where two lists of classes differ, e.g. "whose class 1 is 'run' and 'Run'"; empty where equal."""
     for number, (one, other) in enumerate(zip(classes, others, strict=False)):
         if one != other:
             return f"whose class {number} is {one!r} and {other!r}"
@@ -26,7 +26,7 @@ def class_difference(classes: Sequence[str], others: Sequence[str]) -> str:
 
 
 def preparation_differences(one: Index, other: Index) -> Iterator[str]:
-    """Yields "fps is A in train and B in validation" for each setting that makes clips look otherwise."""
+    """Yields "fps is A in train and B in validation" for each setting that changes the look of clips."""
     pairs = [
         (name, one.settings.get(name), other.settings.get(name))
         for name in _PREPARATION
@@ -39,7 +39,7 @@ def preparation_differences(one: Index, other: Index) -> Iterator[str]:
 
 
 def unlike_siblings(output: str | os.PathLike, index: Index) -> Iterator[str]:
-    """Yields in what a split differs from those that lie beside it, prepared at another time.
+    """Yields the differences of a split from those beside it, prepared at another time.
 
     Args:
       output: folder of the splits.

@@ -26,7 +26,7 @@ from official_vision.data.video.source import (
 from official_vision.names import existing_path
 
 # A last picture that is shown for more ticks of re-timing is repeated until it ends.
-_HELD_TICKS = 1.5
+_MOST_TICKS = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +62,7 @@ def decode(
       path: any file that FFmpeg reads; display matrices and the shape of pixels are applied, and frames
         of another size than the first are scaled to it.
       short_side: pixels of the shorter side after resizing (area average downwards); None keeps the size.
-      fps: frames a second to re-time to, by taking the latest frame at each tick; None keeps them all.
+      fps: frames per second to re-time to, by taking the latest frame at each tick; None keeps them all.
       start_sec, end_sec: the part to yield; None for the file's start and end.
       broken_share: of the packets, those that may be undecodable; they are passed over.
       report: is filled with what became of the file's frames.
@@ -76,8 +76,13 @@ def decode(
     """
     report = DecodingReport() if report is None else report
     frames = _decoded(existing_path("", path), short_side, broken_share, report)
-    if fps is not None:
-        frames = _retimed(frames, fps)
+    yield from in_span(frames if fps is None else retimed(frames, fps), start_sec, end_sec)
+
+
+def in_span(
+    frames: Iterator[Frame], start_sec: float | None, end_sec: float | None
+) -> Iterator[Frame]:
+    """Yields the frames from `start_sec` on and before `end_sec`; None leaves an end open."""
     for frame in frames:
         if end_sec is not None and frame.time_sec >= end_sec:
             return
@@ -181,7 +186,7 @@ class _PacketReader:
         )
 
 
-def _retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
+def retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
     """Yields the latest frame at each tick of 1 / fps; frames repeat where the video is slower."""
     tick, previous = 0, None
     half_microsecond = 5e-7  # time stamps are rounded to microseconds
@@ -200,7 +205,7 @@ def _retimed(frames: Iterator[Frame], fps: float) -> Iterator[Frame]:
     if tick / fps <= end:
         yield at_tick()
         tick += 1
-    if previous.duration_sec * fps > _HELD_TICKS:
+    if previous.duration_sec * fps > _MOST_TICKS:
         while tick / fps < previous.time_sec + previous.duration_sec - half_microsecond:
             yield at_tick()
             tick += 1

@@ -11,7 +11,7 @@ from av.video.frame import VideoFrame
 
 # Beyond it a side of frames whose shorter one is resized to hundreds of pixels fills gigabytes.
 _LONGEST_TO_SHORTEST = 64
-# Shapes of pixels that differ by less come from rounding, and nobody sees them.
+# Shapes of pixels that differ by less come from rounding, and are invisible.
 _LEAST_STRETCH = 0.01
 _MOST_SIZES = 8  # that are named
 

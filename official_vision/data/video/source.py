@@ -33,7 +33,7 @@ class VideoInfo:
     Attributes:
       fps: frames per second, on average.
       duration_sec: None where the header lacks it.
-      width, height: pixels as they are stored: before any rotation, and whatever shape pixels have.
+      width, height: pixels as they are stored: before any rotation, and for any shape of pixels.
       frames: count, with those that an edit list hides; None where the header lacks it.
     """
 

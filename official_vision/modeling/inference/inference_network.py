@@ -32,7 +32,7 @@ def inference_network(
         and so do nodes that nothing reads any more.
       precision: float32 or bfloat16.
       threshold: strength in [0, 1]; read when `discrete`.
-      compiled_flow: XLA compiles a computed flow, in whatever runs the network; not every server has it.
+      compiled_flow: XLA compiles a computed flow; not every server has XLA.
     """
     execution = inference_execution(model.spec, compiled_flow)
     return folded(to_discrete(model, threshold) if discrete else model, precision, execution)

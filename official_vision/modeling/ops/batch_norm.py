@@ -11,6 +11,7 @@ import tf_keras
 from official_vision.modeling.execution import PLAIN, Execution
 from official_vision.modeling.ops.layer import Layer, register
 from official_vision.modeling.ops.rematerialisation import is_recomputing
+from official_vision.private_apis import MovingAverageHook
 
 
 class NormValues(NamedTuple):
@@ -43,7 +44,7 @@ class UpdateCount:
     """
 
     def __init__(self):
-        # # Each replica counts for itself; all counts are equal.
+        # Each replica counts for itself; all counts are equal.
         self.variable = tf.Variable(
             0.0,
             trainable=False,
@@ -66,7 +67,7 @@ class UpdateCount:
 
 
 @register
-class BatchNormalization(tf_keras.layers.BatchNormalization):
+class BatchNormalization(MovingAverageHook, tf_keras.layers.BatchNormalization):
     """Keras's batch norm, whose moving statistics begin with the first batch and see each batch once.
 
     They are not biased towards initial values (see `UpdateCount`), and take no batch twice that the backward pass
@@ -85,11 +86,16 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
         super().__init__(*args, **kwargs)
         self.execution = execution
 
-    def _fused_batch_norm(
-        self, inputs: tf.Tensor, mask: tf.Tensor | None, training: bool | tf.Tensor | None
+    def call(
+        self,
+        inputs: tf.Tensor,
+        training: bool | tf.Tensor | None = None,
+        mask: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        if training is not True or mask is not None:
-            return super()._fused_batch_norm(inputs, mask, training)
+        """Normalises inputs, [rows, height, width, channels]; arguments as Keras's."""
+        if training is not True or mask is not None or not (self.fused and self.trainable):
+            return super().call(inputs, training=training, mask=mask)
+        inputs = tf.cast(inputs, self.compute_dtype)
         # The first version takes no gradients of its other outputs, the third for zeros of each:
         # 900 operations less in a float32 step of AssembleNet-50, whose values stay the same to the bit.
         operation = tf.raw_ops.FusedBatchNormV3
@@ -127,19 +133,19 @@ class BatchNormalization(tf_keras.layers.BatchNormalization):
         """Adds a batch's statistics to the moving ones, except when recomputing."""
         self.add_update(
             lambda: (
-                self._assign_moving_average(self.moving_mean, mean, self.momentum, None),
-                self._assign_moving_average(self.moving_variance, variance, self.momentum, None),
+                self.update_average(self.moving_mean, mean, self.momentum, None),
+                self.update_average(self.moving_variance, variance, self.momentum, None),
             )
         )
 
-    def _assign_moving_average(
+    def update_average(
         self,
         variable: tf.Variable,
         value: tf.Tensor,
         momentum: float,
         inputs_size: tf.Tensor | None,
     ) -> Any:
-        """Updates as Keras's, which synchronised replicas call, with the momentum that follows from the count."""
+        """Updates with the momentum that follows from the count; see `MovingAverageHook`."""
         share = 1.0 - momentum
         if self.update_count is not None:
             share = self.update_count.newest_share(momentum)

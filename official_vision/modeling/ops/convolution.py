@@ -53,7 +53,7 @@ class SpatialConvolution(tf_keras.layers.Conv2D):
         return {**super().get_config(), "is_symmetric": self.is_symmetric}
 
     def padding_attributes(self) -> dict[str, Any]:
-        """Returns the attributes of TensorFlow's operations of a convolution that say how it pads."""
+        """Returns the attributes of TensorFlow's operations of a convolution that set its padding."""
         if not self.has_explicit_padding():
             return {"padding": "SAME"}
         sides = [side for margin in self.margins() for side in margin]

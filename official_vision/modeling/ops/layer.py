@@ -14,7 +14,7 @@ PACKAGE = "official_vision"
 
 
 class Layer(tf_keras.layers.Layer):
-    """A layer that stores each constructor argument under its own name, and how its network computes.
+    """A layer that stores each constructor argument under its name, and its network's execution.
 
     `get_config` then needs no second list of the arguments, so none can be left out of it. The execution is not
     among them: a saved layer computes the same wherever it is loaded, by what is quick there.

@@ -279,7 +279,7 @@ def _norm_gradient(
 def _convolve_forward(layer: Convolution, x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Convolves; the last level's rows in two halves, which two cores take side by side.
 
-    Its block is alone, and with one thread an operation the other core would wait: AssembleNet-50's step takes
+    Its block is alone, and with one thread per operation the other core would wait: AssembleNet-50's step takes
     1.5 to 2.5 % less. The backward pass has kernels' gradients to fill it.
     """
     halves_rows = layer.execution.cpu_kernels and layer.execution.one_thread_per_operation

@@ -9,13 +9,13 @@ from typing import Any
 
 import tensorflow as tf
 
-# Of the running thread: replicas of one machine are threads. It says what is being traced, and switches nothing:
+# Of the running thread: replicas of one machine are threads. It marks what is being traced, and switches nothing:
 # `Execution.recomputes` does.
 _recomputing = contextvars.ContextVar("recomputing", default=False)
 
 
 def is_recomputing() -> bool:
-    """Whether the layer that is being traced runs for the second time, in the backward pass."""
+    """Returns whether the layer that is being traced runs for the second time, in the backward pass."""
     return _recomputing.get()
 
 
@@ -23,7 +23,7 @@ def rematerialised(call: Callable[..., tf.Tensor], *tensors: Any) -> tf.Tensor:
     """Calls a layer so that its backward pass needs its inputs and weights alone.
 
     Args:
-      call: tensors -> tensor, without randomness of its own: the same both times. Whatever gradients
+      call: tensors -> tensor, without randomness: the same both times. All that gradients
         shall reach is among its arguments or a variable.
       *tensors: floating-point tensors, or sequences of them.
 

@@ -1,1 +1,1 @@
-"""Evolution of architectures: valid graphs, changed a little, the better ones first."""
+"""Evolution of architectures: valid graphs, mutated step by step, the better ones first."""

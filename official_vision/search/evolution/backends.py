@@ -1,4 +1,4 @@
-"""Where an evolution's graphs are trained: processes of this machine, or a Ray cluster."""
+"""The backends that train an evolution's graphs: processes of this machine, or a Ray cluster."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from types import ModuleType
 
 from official_vision.errors import UserError
+from official_vision.processes.pool import Workers
 from official_vision.search.evolution.evolve import Candidate, Evaluator, Outcome
 from official_vision.specs import EvolutionSpec
-from official_vision.workers import Workers
 
 Evaluate = Callable[[Candidate], Outcome]
 # TensorFlow keeps some memory of every network: a process is replaced after so many.
@@ -23,7 +23,7 @@ _RETRIES = 5  # of a graph whose Ray node is lost
 
 @contextlib.contextmanager
 def evaluator_of(spec: EvolutionSpec, evaluate: Evaluate) -> Iterator[Evaluator]:
-    """Opens what `spec.backend` names.
+    """Opens the backend that `spec.backend` names.
 
     Args:
       spec: backend, address and how many graphs are evaluated at once.
@@ -43,7 +43,7 @@ def evaluator_of(spec: EvolutionSpec, evaluate: Evaluate) -> Iterator[Evaluator]
 
 
 class _Ray:
-    """Tasks of a Ray cluster; a graph whose node is lost is evaluated again on another."""
+    """Evaluates graphs as tasks of a Ray cluster; a graph whose node is lost is evaluated again on another."""
 
     def __init__(self, spec: EvolutionSpec, evaluate: Evaluate):
         try:
@@ -57,22 +57,22 @@ class _Ray:
         self._begun = not ray.is_initialized()
         if self._begun:
             _join(ray, spec.ray_address)
-        # Ray's own log lines would interleave with ours; a graph's are in its folder.
+        # Ray's log lines would interleave with ours; those of a graph are in its folder.
         self._task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_call)
         self._evaluate = ray.put(evaluate)
 
     def submit(self, candidate: Candidate) -> Future[Outcome]:
-        """As in `Evaluator`."""
+        """Begins an evaluation; see `Evaluator`."""
         return self._task.remote(self._evaluate, candidate).future()
 
     def close(self) -> None:
-        """Leaves the cluster, where this search joined it."""
+        """Leaves the cluster, if this search joined it."""
         if self._begun:
             self._ray.shutdown()
 
 
 def _knock(address: str) -> None:
-    """Raises an OSError where nobody listens: Ray itself would try for eight minutes."""
+    """Raises an OSError where no server listens: Ray would try for eight minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()

@@ -1,4 +1,4 @@
-"""A graph of an evolution, trained for the budget that all have and judged: run in whatever process."""
+"""Trains and scores one graph of an evolution, within the budget that all have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
@@ -23,12 +23,12 @@ _INHERITED = "inherited"  # a checkpoint's path prefix
 
 
 def folder_of(output: str | os.PathLike, number: int) -> Path:
-    """Where graph `number` of the evolution in `output` is trained."""
+    """Returns the folder in which graph `number` of the evolution in `output` is trained."""
     return Path(output) / CHILDREN_FOLDER / f"{number:05d}"
 
 
 def evaluate(config: Config, candidate: Candidate) -> Outcome:
-    """Trains a graph in a folder of its own, and goes on with a training that was cut short.
+    """Trains a graph in its folder, or continues a training that was interrupted.
 
     Args:
       config: of the evolution; TrainSpec.steps is the budget of a graph.
@@ -68,7 +68,7 @@ def evaluate(config: Config, candidate: Candidate) -> Outcome:
     cost = cost_figures(candidate.architecture, setting_of(config.model, config.validation_data))
     learned = learned_connectivity(folder, "latest")
     last = find_checkpoint(folder, "latest")
-    figures = files.read_object(folder / RESULT_FILE, {"figures": dict})["figures"]
+    figures = formats.RESULT.read(folder / RESULT_FILE, {"figures": dict})["figures"]
     with files.damage_reported(folder / RESULT_FILE):
         figure = figures[config.train.best_metric]
     return Outcome(
@@ -84,7 +84,7 @@ def evaluate(config: Config, candidate: Candidate) -> Outcome:
 def strengths_of_all(
     graph: Architecture, learned: Mapping[int, Sequence[float]]
 ) -> dict[int, tuple[float, ...]]:
-    """Returns the strengths of all inputs, by block: a block's only input is passed on whole, as with 1.
+    """Returns the strengths of all inputs, by block: a block's only input is passed on unscaled, as with 1.
 
     Args:
       graph: the network that was trained.
@@ -140,7 +140,7 @@ def child_config(config: Config, candidate: Candidate) -> Config:
 
 
 def forget_weights(output: str | os.PathLike, number: int) -> None:
-    """Deletes the checkpoints of a graph that no other will inherit from; figures and log stay."""
+    """Deletes the checkpoints of a graph from which no other will inherit; figures and log stay."""
     folder = folder_of(output, number)
     for path in (*folder.glob("ckpt-*"), *folder.glob(f"{_INHERITED}.*"), folder / "checkpoint"):
         path.unlink(missing_ok=True)

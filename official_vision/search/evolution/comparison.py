@@ -1,4 +1,4 @@
-"""Several evolutions beside each other: the same but for their seeds, and those of other settings."""
+"""Compares evolutions: seeds of the same settings, and different settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from official_vision.errors import UserError
-from official_vision.pictures import save_png
+from official_vision.presentation.pictures import save_png
 from official_vision.search.evolution.evolve import alive
 from official_vision.search.evolution.history import (
     POPULATION_FILE,
@@ -37,7 +37,7 @@ def compare_evolutions(
       picture: PNG file for the best figure by number of graphs, and for the fronts; empty for none.
 
     Returns:
-      A table: of each group the best of the first population, the best found, the mean of all children
+      A table: of each group the best of the first population, the best of all, the mean of all children
       and of what a child has more than its parent, each as mean ± standard deviation over seeds.
 
     Raises:
@@ -80,7 +80,7 @@ def grouped(folders: Sequence[Path]) -> dict[str, list[Records]]:
 def _settings(folder: Path) -> dict[str, Any]:
     if not (folder / SETTINGS_FILE).is_file():
         raise UserError(
-            f"An evolution's folder holds {SETTINGS_FILE}. Received: {folder}, which lacks it. "
+            f"An evolution's folder has {SETTINGS_FILE}. Received: {folder}, which lacks it. "
             "Name the folder that SearchSpec.output gave it."
         )
     settings = read_settings(folder)
@@ -106,7 +106,7 @@ def _table(groups: Groups) -> list[str]:
     width = max(len(name) for name in groups)
     first_best = "first population's best"
     lines = [
-        f"{'':{width}}  seeds  {first_best:>23}  {'best found':>17}  "
+        f"{'':{width}}  seeds  {first_best:>23}  {'best of all':>17}  "
         f"{'mean of children':>17}  {'less its parent':>17}  failed"
     ]
     for name, runs in groups.items():
@@ -166,7 +166,7 @@ def draw(groups: Groups, path: str | os.PathLike) -> None:
     progress.set_xlabel("graphs tried")
     progress.set_ylabel(f"best {metric} so far; thick: mean over seeds")
     fronts.set_xlabel("GFLOPs of a clip")
-    fronts.set_ylabel(f"{metric}; nothing found is as cheap and better")
+    fronts.set_ylabel(f"{metric}; no graph is as cheap and better")
     for axes in (progress, fronts):
         axes.grid(alpha=0.3)
         axes.legend()

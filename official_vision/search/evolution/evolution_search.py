@@ -13,13 +13,13 @@ from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.lock import folder_locked
 from official_vision.modeling.builder import resolve_architecture
-from official_vision.pictures import save_png
+from official_vision.presentation.pictures import save_png
+from official_vision.progress import clock
 from official_vision.search.evolution.backends import evaluator_of
 from official_vision.search.evolution.child import evaluate, forget_weights
 from official_vision.search.evolution.evolve import alive, evolve_with, still_needed
 from official_vision.search.evolution.history import read_history
 from official_vision.search.evolution.selection import best_of, front_of
-from official_vision.training.observation.training_progress import clock
 from official_vision.training.settings_from_data import settle
 
 PICTURE_FILE = "front.png"
@@ -35,11 +35,11 @@ def evolve(config: Config, note: Callable[[str], None] = print) -> Path:
     """Evolves ModelSpec.architecture; each graph is trained for TrainSpec.steps.
 
     Args:
-      config: every setting; SearchSpec.output says where, EvolutionSpec how.
+      config: every setting; SearchSpec.output is the folder, EvolutionSpec the procedure.
       note: shows the user a line.
 
     Returns:
-      The folder: best.json is the network that was found, population.jsonl holds all that were tried,
+      The folder: best.json is the best network, population.jsonl has all that were tried,
       front.json and front.png those that no other beats at their cost.
 
     Raises:

@@ -1,8 +1,8 @@
-"""Evolution with an evaluator of the caller's: founders, tournaments, a history that survives a kill.
+"""Evolution with an evaluator of the caller: founders, tournaments, a history that survives a kill.
 
 The oldest graph leaves the population (regularised evolution, Real et al., AAAI 2019): a graph that was
 lucky once doesn't stay for ever. Each graph depends on the seed, its number and the records before its
-round alone, so a search that was killed goes on as if it had not been, wherever graphs are evaluated.
+round alone, so a search that was killed goes on as if it had not been, on any backend.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What the evaluation of a graph gave.
+    """The result of a graph's evaluation.
 
     Attributes:
       figure: the higher, the better.
@@ -72,10 +72,10 @@ class Outcome:
 
 
 class Evaluator(Protocol):
-    """Where graphs are evaluated."""
+    """The interface of backends that evaluate graphs."""
 
     def submit(self, candidate: Candidate) -> Future[Outcome]:
-        """Begins an evaluation; what it raises makes the graph a failed one."""
+        """Begins an evaluation; an exception marks the graph as failed."""
 
 
 class InTurn:
@@ -85,7 +85,7 @@ class InTurn:
         self._evaluate = evaluate
 
     def submit(self, candidate: Candidate) -> Future[Outcome]:
-        """As in `Evaluator`."""
+        """Begins an evaluation; see `Evaluator`."""
         future: Future[Outcome] = Future()
         try:
             future.set_result(self._evaluate(candidate))
@@ -103,15 +103,15 @@ def evolve_with(
     note: Callable[[Sequence[dict[str, Any]]], None] = lambda _: None,
     settings: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> Path:
-    """Evolves graphs, a round after the other; a graph whose evaluation fails is recorded and passed over.
+    """Evolves graphs, round by round; a graph whose evaluation fails is recorded and passed over.
 
     Args:
       evaluator: trains and judges graphs; those of a round at the same time.
       seed_graph: number 0 of the first population, from which random changes make the others.
       spec: numbers of graphs, guidance, seed.
       metric: name of the figure, for the record.
-      folder: of population.jsonl; an evolution that it holds goes on.
-      note: is told of all records after each new one.
+      folder: of population.jsonl; an evolution in it goes on.
+      note: is called with all records after each new one.
       settings: what the evaluation depends on besides, in plain JSON values; they may not change while an
         evolution goes on.
 
@@ -119,7 +119,7 @@ def evolve_with(
       Path of the best graph's architecture file.
 
     Raises:
-      UserError: a loss for a metric, the folder holds an evolution of other settings, or every founder failed.
+      UserError: a loss for a metric, the folder has an evolution of other settings, or every founder failed.
     """
     if metric.endswith("loss"):
         raise UserError(
@@ -161,7 +161,7 @@ def _first_of_round(number: int, spec: EvolutionSpec) -> int:
 
 
 def still_needed(records: list[dict[str, Any]], spec: EvolutionSpec) -> set[int]:
-    """Returns the graphs from which one may yet inherit: parents of this round or the next, and the best."""
+    """Returns the graphs that others may still inherit from: parents of this round or the next, and the best."""
     number = len(records)
     if number <= spec.population:
         return set(range(number))
@@ -180,7 +180,7 @@ def population_of(
 def next_candidate(
     records: list[dict[str, Any]], seed_graph: Architecture, spec: EvolutionSpec, number: int
 ) -> Candidate:
-    """Returns graph `number`: the same for the same records of the rounds before its own."""
+    """Returns graph `number`: the same for the same records of earlier rounds."""
     generator = np.random.default_rng([spec.seed, number])
     if number < spec.population:
         return _founder(number, seed_graph, generator, spec)
@@ -215,7 +215,7 @@ def _record(
         outcome = future.result()
         if not math.isfinite(outcome.figure):
             reason = f"{metric} is {outcome.figure}"
-    except Exception as error:  # whatever a graph's training does, the search goes on
+    except Exception as error:  # the search goes on after any failure of a graph's training
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
     good = outcome if not reason else None
     return {
@@ -247,7 +247,7 @@ def alive(records: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         raise UserError(
             "A first population needs a graph that trains. "
             f"Received: {len(records)} that failed, the last by {records[-1]['reason'][:200]}. "
-            "Train the given architecture alone first."
+            "Train ModelSpec.architecture alone first."
         )
     return good
 

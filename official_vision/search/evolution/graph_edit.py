@@ -1,4 +1,4 @@
-"""Nodes of a graph under edit: named by keys, so that inserting one shifts no index."""
+"""Nodes of a graph that is edited, named by keys, so that inserting one shifts no index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from official_vision.architecture.graph import Architecture, Block, Stem
 
 @dataclasses.dataclass
 class Entry:
-    """A node under edit.
+    """A node that is edited.
 
     Attributes:
       key: its name; that of a node of the parent is its index there, new ones count on from the end.
@@ -38,7 +38,7 @@ def closed(
 ) -> tuple[Architecture, dict[int, int]]:
     """Returns the edited graph and, for each of its nodes, the parent's node it comes from.
 
-    Strengths are left to learn: those of the parent tell of another graph.
+    Strengths are left to learn: those of the parent belong to another graph.
 
     Raises:
       ArchitectureError: the edit leaves no network.
@@ -52,7 +52,7 @@ def closed(
 def _node(entry: Entry, place: dict[int, int]) -> Stem | Block:
     if isinstance(entry.node, Stem):
         return entry.node
-    # A key that is gone becomes -1, which the graph's own check refuses.
+    # A key that is gone becomes -1, which the graph's check refuses.
     links = sorted((place.get(source, -1), peer) for source, peer in _links(entry, place))
     has_peers = entry.node.peers is not None
     return dataclasses.replace(

@@ -7,36 +7,36 @@ import os
 from pathlib import Path
 from typing import Any
 
+from official_vision import formats
 from official_vision.errors import UserError
-from official_vision.files import read_object, write_json
 
 POPULATION_FILE = "population.jsonl"
 SETTINGS_FILE = "evolution.json"
 
 
 def keep_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """Writes what the evolution depends on, or compares it with what the folder began with.
+    """Writes the settings that the evolution depends on, or compares them with those in the folder.
 
     Raises:
       UserError: the folder's evolution began with other settings.
     """
     path = folder / SETTINGS_FILE
     if not path.exists():
-        write_json(path, settings)
+        formats.EVOLUTION.write(path, settings)
         return
     begun = read_settings(folder)
     names = sorted(n for n in {*begun, *settings} if begun.get(n) != settings.get(n))
     if names:
         changes = "; ".join(f"{n}: {begun.get(n)} then, {settings.get(n)} now" for n in names)
         raise UserError(
-            f"An evolution goes on with the settings that it began with. Received: {changes[:400]}. "
+            f"An evolution goes on with its first settings. Received: {changes[:400]}. "
             f"Restore them, or name another folder than {folder}."
         )
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """Returns what an evolution depends on, as it began."""
-    return read_object(folder / SETTINGS_FILE)
+    """Returns the settings that an evolution depends on, as recorded at its start."""
+    return formats.EVOLUTION.read(folder / SETTINGS_FILE)
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
             raise ValueError
     except (ValueError, KeyError, TypeError):
         raise UserError(
-            f"Line {number + 1} of a population holds the graph of id {number}. "
+            f"Line {number + 1} of a population has the graph of id {number}. "
             f"Received: {line[:80]!r} in {path}. Restore the file or begin in another folder."
         ) from None
     return record

@@ -1,4 +1,4 @@
-"""What a changed graph takes over of its parent's weights: a checkpoint under the child's names."""
+"""Writes the weights that a mutated graph inherits from its parent: a checkpoint under the child's names."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_inherited(
       checkpoint: path prefix, of a run that trained the parent.
       parent, child: the graphs.
       origin: the parent's node that each of the child's nodes comes from.
-      path: prefix of the checkpoint to write, which holds no optimizer's state.
+      path: prefix of the checkpoint to write, without an optimizer's state.
     """
     reader = tf.train.load_checkpoint(checkpoint)
     names = sorted(
@@ -61,7 +61,7 @@ def write_inherited(
 
 
 def count_inherited(inherited: str, trained: str) -> int:
-    """Returns how many weights of one checkpoint the network of the other began with."""
+    """Returns how many weights of one checkpoint the network of the other started with."""
     shapes = tf.train.load_checkpoint(trained).get_variable_to_shape_map()
     before = tf.train.load_checkpoint(inherited).get_variable_to_shape_map()
     return sum(shapes.get(name) == shape for name, shape in before.items() if name != COUNT_KEY)
@@ -70,7 +70,7 @@ def count_inherited(inherited: str, trained: str) -> int:
 def _connections(
     parent: Architecture, child: Architecture, origin: Mapping[int, int], node: int
 ) -> list[int | None]:
-    """For each input of the child's node, the place that its source has among the parent's inputs."""
+    """Returns, for each input of the child's node, the position of its source among the parent's inputs."""
     new, old = child.nodes[node], parent.nodes[origin[node]]
     if not (isinstance(new, Block) and isinstance(old, Block)):
         return []

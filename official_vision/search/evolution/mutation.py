@@ -1,6 +1,6 @@
 """Small changes of a graph: split, merge, dilation, connections and peers.
 
-Every change gives a valid network whose levels keep their channel sums and in which no node falls
+Every change gives a valid network whose levels keep their channel sums and in which no node becomes
 idle that fed the classifier before. Blocks of the highest level are neither split nor merged: the
 classifier reads them, and keeps its width and so its weights.
 """
@@ -42,7 +42,7 @@ class Mutation:
 
 
 class _ImpossibleError(Exception):
-    """The drawn change has nothing to work on here; another is drawn."""
+    """The drawn change does not apply to this graph; another is drawn."""
 
 
 def mutate(
@@ -57,7 +57,7 @@ def mutate(
 
     Args:
       parent: a valid graph.
-      generator: all chance comes from it.
+      generator: the only source of randomness.
       strengths: learned sigmoid(w) in [0, 1] of each block's inputs, by node, in the order of
         `Block.inputs`; blocks may be missing (`transfer.learned_strengths` leaves out single inputs).
       guided: a change of connections keeps each with its strength as the probability; otherwise as
@@ -66,7 +66,7 @@ def mutate(
       connections_share: how probable a change of connections is; the other kinds share the rest.
 
     Raises:
-      UserError: strengths that don't fit the graph, or no change of it was found.
+      UserError: strengths that don't fit the graph, or no change of it is possible.
     """
     _check_strengths(parent, strengths)
     known = strengths if guided else _shuffled(strengths, generator)
@@ -100,7 +100,7 @@ def _check_strengths(parent: Architecture, strengths: Strengths) -> None:
         inputs = parent.nodes[index].inputs if 0 <= index < len(parent.nodes) else ()
         if len(values) != len(inputs) or not all(0 <= value <= 1 for value in values):
             raise UserError(
-                "Strengths are numbers from 0 to 1, one an input of a block. "
+                "Strengths are numbers from 0 to 1, one per input of a block. "
                 f"Received: {list(values)} for node {index} of {parent.name}. "
                 "Use those learned by this very graph."
             )
@@ -178,7 +178,7 @@ def _dilate(entries: list[Entry], generator: np.random.Generator, _: Strengths) 
 def _rewire(
     entries: list[Entry], generator: np.random.Generator, strengths: Strengths
 ) -> dict[str, Any]:
-    """Keeps each connection with its strength as the probability, and tries about as many others as go.
+    """Keeps each connection with its strength as the probability, and tries about as many new ones as are dropped.
 
     The connection-learning-guided mutation of AssembleNet (Ryoo et al., ICLR 2020, section 3.3).
     """
@@ -245,7 +245,7 @@ def _drawn(choices: Sequence[Any], generator: np.random.Generator) -> Any:
 
 
 def _width(entry: Entry) -> int:
-    """Channels of a block of one width; 0 of stems and of inverted bottlenecks."""
+    """Returns the channels of a block of one width; 0 of stems and of inverted bottlenecks."""
     is_plain = isinstance(entry.node, Block) and isinstance(entry.node.channels, int)
     return entry.node.channels if is_plain else 0
 

@@ -1,4 +1,4 @@
-"""Which graphs of a population are best: by the figure, and by the figure at a cost."""
+"""Selects the best graphs of a population: by the figure, and by the figure at a cost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def sign_of(metric: str) -> float:
-    """Returns 1 where more is better; -1 of a loss."""
+    """Returns 1 if more is better, -1 for a loss."""
     return -1.0 if "loss" in metric else 1.0
 
 

@@ -1,4 +1,4 @@
-"""The network that was found, drawn beside the one of the paper."""
+"""The derived network, drawn beside that of the paper."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 def published(like: Architecture, setting: Setting) -> dict[str, Any]:
-    """Table 1's network with the depth and width of another, so that their costs compare.
+    """Returns Table 1's network with the depth and width of another, so that their costs compare.
 
     Args:
       like: the other.

@@ -29,7 +29,7 @@ def draw_network(
 
     Args:
       architecture: the network.
-      strengths: of each block's inputs, 0 to 1; blocks without an entry take their own.
+      strengths: of each block's inputs, 0 to 1; blocks without an entry take the graph's.
       peers: for each connection every peer to which a gate is to be drawn; None takes those that blocks
         name.
       former: of each node its number in the network that this one was derived from; empty for none.
@@ -161,7 +161,7 @@ def _gate(port: tuple[float, float]) -> tuple[float, float]:
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
-    """SVG's path language: level at every point, flat through lanes, an S between them."""
+    """Returns a curve in SVG's path language: level at every point, flat through lanes, an S between them."""
     x, y = points[0]
     pieces = [f"M{_x(x):g} {_y(y):g}"]
     for (x0, y0), (x1, y1) in itertools.pairwise(points):

@@ -1,10 +1,7 @@
-"""Writes the page: its data as JSON within a template, with its own style and scripts, and nothing from elsewhere."""
+"""Writes the page: its data as JSON within a template, with all styles and scripts in the file."""
 
 from __future__ import annotations
 
-import html
-import importlib.resources
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,13 +10,13 @@ from typing import Any
 from official_vision import files
 from official_vision.config import CONFIG_JSON
 from official_vision.errors import UserError
+from official_vision.presentation import pages
 from official_vision.search import search_folder
 from official_vision.search.evolution.history import POPULATION_FILE
 from official_vision.search.report.population import describe_population
 from official_vision.search.report.run_series import describe_run, describe_search
 
 REPORT_FILE = "report.html"
-_ASSETS = "assets"
 # In the order in which they build on each other.
 _SCRIPTS = (
     "dom.js",
@@ -63,7 +60,7 @@ def describe(folder: Path) -> dict[str, Any]:
     raise UserError(
         f"A report shows the folder of a run ({CONFIG_JSON}), a one-shot search "
         f"({search_folder.SEARCH_FOLDER}/{CONFIG_JSON}) or an evolution ({POPULATION_FILE}). Received: {folder}, "
-        "which holds none of them. Name the folder that tools/search.py or tools/train.py wrote to."
+        "which has none of them. Name the folder that tools/search.py or tools/train.py wrote to."
     )
 
 
@@ -74,22 +71,10 @@ def page_of(title: str, report: Mapping[str, Any]) -> str:
       title: of the page, plain text.
       report: from `describe`.
     """
-    pieces = {
-        "title": html.escape(title),
-        "style": _asset("page.css"),
-        "script": "\n".join(map(_asset, _SCRIPTS)),
-        "data": _embedded(report),
-    }
-    # Split first: a piece may hold what looks like the place of another.
-    parts = _asset("page.html").split("@")
-    return "".join(pieces.get(part, part) for part in parts)
-
-
-def _embedded(data: Mapping[str, Any]) -> str:
-    """JSON that cannot end the script element that holds it."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _asset(name: str) -> str:
-    return (importlib.resources.files(__package__) / _ASSETS / name).read_text(encoding="utf-8")
+    return pages.page_of(
+        title,
+        pages.asset(__package__, "report.html"),
+        header='<dl id="facts" class="facts"></dl>',
+        script="\n".join(pages.asset(__package__, name) for name in _SCRIPTS),
+        data=report,
+    )

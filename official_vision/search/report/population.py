@@ -1,4 +1,4 @@
-"""What the page shows of an evolution: all children, the front, and the family of the best."""
+"""The page's view of an evolution: all children, the front, and the ancestors of the best."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from official_vision.search.report.drawing import draw_network
 from official_vision.training.observation.jsonlines import read_lines
 
 _MOST_SIBLINGS = (
-    12  # of a generation that are drawn, the best ones; the page tells how many are not
+    12  # of a generation that are drawn, the best ones; the page shows how many are not
 )
 _FOUNDER = "first population"
 
 
 def describe_population(folder: Path) -> dict[str, Any]:
-    """Returns what the page shows of an evolution's folder.
+    """Returns the page's data of an evolution's folder.
 
     Raises:
       UserError: population.jsonl has lines that evolution does not write.
@@ -32,7 +32,7 @@ def describe_population(folder: Path) -> dict[str, Any]:
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise UserError(
             f"{POPULATION_FILE} must hold one line per child, as evolution writes it. Received: {path} "
-            f"({type(error).__name__}: {error}). Take the search's own file."
+            f"({type(error).__name__}: {error}). Use the search's file."
         ) from error
 
 
@@ -68,7 +68,7 @@ def _described(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def lineage_of(children: Mapping[int, Mapping[str, Any]], last: int) -> list[Mapping[str, Any]]:
-    """Returns a child's ancestors from the first population on, the child itself last."""
+    """Returns a child's ancestors from the first population on, ending with the child."""
     line: list[Mapping[str, Any]] = []
     current: int | None = last
     # A file that somebody has edited may lead in a circle.
@@ -79,7 +79,7 @@ def lineage_of(children: Mapping[int, Mapping[str, Any]], last: int) -> list[Map
 
 
 def mutation_words(mutation: Any) -> str:
-    """Says what a mutation did: its names and values in one line of text."""
+    """Describes a mutation: its names and values in one line of text."""
     if not mutation:
         return _FOUNDER
     if isinstance(mutation, Mapping):
@@ -155,7 +155,7 @@ def _row(child: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _best_so_far(scored: Sequence[Mapping[str, Any]]) -> list[list[float]]:
-    """(id, figure) each time that a child is better than all before it, and at the end."""
+    """Yields (id, figure) each time that a child is better than all before it, and at the end."""
     points: list[list[float]] = []
     for child in sorted(scored, key=lambda child: child["id"]):
         sign = sign_of(child["metric"])

@@ -1,4 +1,4 @@
-"""What would stay of a one-shot network at each threshold, what that costs, and what was measured of it."""
+"""Pruning of a one-shot network: what each threshold keeps and costs, and what was measured of it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from official_vision.search.stage_figures import NETWORKS, cost_figures
 
 _MOST_THRESHOLDS = 48
 _DIGITS = 6
-CURVE_TITLE = "discrete, other shares kept"
+CURVE_TITLE = "discrete, other shares"
 
 
 def thresholds_of(learned: Learned) -> list[float]:
-    """Returns the strengths at which another connection goes, from the least; 0 keeps all of them.
+    """Returns the strengths at which one more connection is dropped, from the least; 0 keeps all.
 
     Of many, an even choice in their order.
     """
@@ -74,7 +74,7 @@ def connection_table(architecture: Architecture, setting: Setting) -> list[dict[
       setting: of the costs.
 
     Returns:
-      map, operations a clip (2 a multiply-add) for pooling, scaling and the share of 1x1
+      map, operations per clip (2 per multiply-add) for pooling, scaling and the share of 1x1
       convolutions; gates, of the gate that each candidate peer would make, empty where the peer is
       named (then the map's cost has its gate in it). Connections that are not built have None.
     """

@@ -1,4 +1,4 @@
-"""What the page shows of a training run and of a one-shot search, read from their folders."""
+"""The page's view of a training run and of a one-shot search, read from their folders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.architecture.connections.connectivity import Learned
 from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.formats import read_architecture
@@ -34,7 +34,7 @@ _FIGURES = ("mAP", "charades_mAP", "top_1", "mean_class_accuracy")
 
 
 def describe_run(folder: Path) -> dict[str, Any]:
-    """Returns what the page shows of a run's folder.
+    """Returns the page's data of a run's folder.
 
     Raises:
       UserError: no run, or records that do not fit its network.
@@ -57,7 +57,7 @@ def _described(folder: Path, derived: Architecture | None) -> dict[str, Any]:
     }
     if not records:
         missing.append(
-            f"Strengths and peers over the steps: the folder holds no {LEARNED_FILE} yet. The network is drawn "
+            f"Strengths and peers over the steps: the folder has no {LEARNED_FILE} yet. The network is drawn "
             "as its file has it."
         )
     report["facts"] = _facts(config, architecture, report)
@@ -87,7 +87,7 @@ def _described(folder: Path, derived: Architecture | None) -> dict[str, Any]:
 
 
 def describe_search(folder: Path) -> dict[str, Any]:
-    """Returns what the page shows of a one-shot search's folder, whatever stages are done.
+    """Returns the page's data of a one-shot search's folder, after any stage.
 
     Raises:
       UserError: no search, or records that do not fit its network.
@@ -119,14 +119,14 @@ def _records(folder: Path, architecture: Architecture) -> list[Learned]:
             _check(learned)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise UserError(
-            f"{LEARNED_FILE} must hold what training writes of its own network. Received: "
-            f"{folder / LEARNED_FILE} ({error}). Take the run's own file, or remove it."
+            f"{LEARNED_FILE} must have what training writes about this network. Received: "
+            f"{folder / LEARNED_FILE} ({error}). Use the run's file, or remove it."
         ) from error
     return records
 
 
 def _check(learned: Learned) -> None:
-    """Raises what does not fit: rows of strengths and peers that have another number of inputs."""
+    """Refuses rows of strengths and peers with another number of inputs."""
     for index, row in (*learned.strengths.items(), *learned.peer_distributions.items()):
         inputs = learned.architecture.nodes[index].inputs
         if len(row) != len(inputs):
@@ -148,10 +148,10 @@ def _network(
 def _curves(folder: Path, config: Config, missing: list[str]) -> dict[str, Any] | None:
     records = read_lines(folder / HISTORY_FILE)
     if not any(record["kind"] == "loop" for record in records):
-        missing.append(f"Loss and accuracy over the steps: the folder holds no {HISTORY_FILE} yet.")
+        missing.append(f"Loss and accuracy over the steps: the folder has no {HISTORY_FILE} yet.")
         return None
     best_path = folder / BEST_EVALUATION_FILE
-    best = files.read_object(best_path, BEST_FIELDS) if best_path.is_file() else None
+    best = formats.BEST_EVALUATION.read(best_path, BEST_FIELDS) if best_path.is_file() else None
     summary = summarise(records, best, config)
     known = {name for entry in summary["evaluations"] for name in entry}
     return {
@@ -180,7 +180,7 @@ def _costs(architecture: Architecture, setting: Setting) -> dict[str, Any]:
 
 
 def _facts(config: Config, architecture: Architecture, report: dict[str, Any]) -> list[list[str]]:
-    """Pairs of a name and a value for the head of the page."""
+    """Returns pairs of a name and a value for the head of the page."""
     facts = [
         ["Network", f"{architecture.name}, {_sizes(architecture)}"],
         ["Depth, width", f"{architecture.depth}, x {architecture.width_multiplier:g}"],

@@ -1,4 +1,4 @@
-"""Strengths and peers over the steps of a run, as the slider and the curves of the page show them."""
+"""Strengths and peers over the steps of a run, for the slider and the curves of the page."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def settled_peers(records: Sequence[Learned]) -> dict[tuple[int, int], tuple[int
 
 
 def _strengths(learned: Learned) -> list[float | None]:
-    """Of each connection; None where there is nothing to learn."""
+    """Returns the strength of each connection; None where there is nothing to learn."""
     values: list[float | None] = []
     for index, node in enumerate(learned.architecture.nodes):
         strengths = learned.strengths.get(index)

@@ -1,4 +1,4 @@
-"""The demo in the browser: a Gradio page on loopback, without any address but its own."""
+"""The demo in the browser: a Gradio page on loopback, which contacts no other address."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _HEADERS = ["connection", "peers", "strength", "least", "mean", "greatest"]
 
 @contextlib.contextmanager
 def serving(demo: Demo, port: int | None = None) -> Iterator[str]:
-    """Serves the page on 127.0.0.1 while the block runs; all uploads and answers go at its end.
+    """Serves the page on 127.0.0.1 while the block runs; all uploads and results are deleted at its end.
 
     Args:
-      demo: answers the videos.
-      port: to listen on; None takes the first free one from Gradio's own, 7860.
+      demo: predicts on the videos.
+      port: to listen on; None takes the first free one from Gradio's default, 7860.
 
     Yields:
       The page's address.
@@ -57,7 +57,7 @@ def _gradio(folder: str) -> Any:
     os.environ["GRADIO_TEMP_DIR"] = folder
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
-    # A proxy for the world must not be asked for this machine.
+    # Requests to this machine must not go through a proxy.
     for name in ("no_proxy", "NO_PROXY"):
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1", "localhost"]))
     try:
@@ -76,7 +76,7 @@ def _page(gradio: Any, demo: Demo, folder: Path) -> gradio.Blocks:
         gradio.Markdown(
             "# What happens in a video\n"
             f"A file of at most {limits.megabytes} MB and {limits.video_sec:g} s. It stays on this machine "
-            f"and is deleted when it is answered; the answer after {limits.keep_sec / 60:g} minutes."
+            f"and is deleted after its prediction; the results after {limits.keep_sec / 60:g} minutes."
         )
         video = gradio.File(label="Video", file_types=list(SUFFIXES), elem_id="video")
         text = gradio.Textbox(label="Answer", lines=8, interactive=False, elem_id="text")

@@ -1,4 +1,4 @@
-"""What the demo answers to one video: annotated video, timeline and gates. It knows nothing of browsers."""
+"""The demo's result for one video: annotated video, timeline and gates. It is independent of browsers."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from official_vision.serving.predict.timeline_picture import draw_timeline
 
 # Share done, from 0 to 1, and what is being done.
 Progress = Callable[[float, str], None]
-# Reading and asking takes the most time, then drawing frame by frame.
+# Reading and inference take the most time, then drawing frame by frame.
 _PREDICTED, _DRAWN = 0.7, 0.95
 
 
 @dataclasses.dataclass(frozen=True)
 class DemoLimits:
-    """What one visitor may ask for.
+    """The limits of one visitor.
 
     Attributes:
       megabytes: of an uploaded file, in millions of bytes.
       video_sec: length of a video, in seconds.
       work_sec: time that one video may take, in seconds.
-      keep_sec: age at which uploads and answers are deleted, in seconds.
+      keep_sec: age at which uploads and results are deleted, in seconds.
     """
 
     megabytes: int = 200
@@ -45,13 +45,13 @@ class DemoLimits:
 
 @dataclasses.dataclass(frozen=True)
 class DemoResult:
-    """What is shown of a video.
+    """The demo's result for a video.
 
     Attributes:
       text: the table of classes and times, and what could not be shown.
       overlay: annotated mp4.
       timeline: PNG.
-      gates: PNG; None where the file does not tell of its gates.
+      gates: PNG; None where the file has no gates.
       gate_rows: of every gate: connection, strength, peers, least, mean and greatest multiplier.
     """
 
@@ -63,7 +63,7 @@ class DemoResult:
 
 
 class Demo:
-    """An exported file, loaded, that answers one video at a time within limits."""
+    """An exported file, loaded, that predicts on one video at a time within limits."""
 
     def __init__(self, model: str | os.PathLike, limits: DemoLimits):
         """Args:
@@ -77,12 +77,12 @@ class Demo:
         self.limits = limits
 
     def predict(self, video: str | os.PathLike, folder: Path, progress: Progress) -> DemoResult:
-        """Predicts on a video and draws what was found.
+        """Predicts on a video and draws the result.
 
         Args:
           video: its path; errors name its last part alone.
           folder: to write to.
-          progress: is told how far the work is.
+          progress: is called with the share of the work that is done.
 
         Raises:
           UserError: the video can't be decoded, is larger or longer than the limits, or takes more time.
@@ -91,9 +91,9 @@ class Demo:
         try:
             return self._predict(video, folder, progress)
         except UserError as error:
-            # A visitor knows the file by its name; where it lies on the server is nobody's business.
+            # A visitor knows the file by its name; its path on the server stays private.
             raise UserError(str(error).replace(str(video), video.name)) from error
-        except Exception as error:  # whatever an odd video provokes is its visitor's to know
+        except Exception as error:  # any error of an odd video is shown to its visitor
             reason = (str(error).strip().splitlines() or ["no reason was named"])[0]
             raise UserError(
                 f"{shown(video.name)}: {type(error).__name__}: {reason}".replace(
@@ -104,7 +104,7 @@ class Demo:
     def _predict(self, video: Path, folder: Path, progress: Progress) -> DemoResult:
         watch = _Watch(self.limits, _checked(video, self.limits), progress)
         prediction = self.predictor.predict(
-            video, lambda time_sec: watch.seen(time_sec, 0, _PREDICTED, "asking the network")
+            video, lambda time_sec: watch.seen(time_sec, 0, _PREDICTED, "running the network")
         )
         timeline = folder / f"{_stem(video)}.timeline.png"
         draw_timeline(
@@ -136,10 +136,10 @@ class Demo:
     def _gates(
         self, video: Path, folder: Path, prediction: Prediction
     ) -> tuple[str, Path | None, list[list[str | float]]]:
-        """Of the window around the frame in which the strongest class is strongest."""
+        """Draws the gates of the window around the frame in which the strongest class is strongest."""
         if not self.predictor.has_gates:
             return (
-                "Gates are not shown: this file tells of none. A SavedModel of a gated network does.",
+                "Gates are not shown: this file has none. A SavedModel of a gated network has.",
                 None,
                 [],
             )
@@ -197,7 +197,7 @@ def _too_long(limits: DemoLimits, received: str) -> UserError:
 
 
 class _Watch:
-    """Stops what takes too long, whatever a file's header says, and tells how far the work is."""
+    """Stops work that takes too long, also where a file's header is wrong, and reports its progress."""
 
     def __init__(self, limits: DemoLimits, info: VideoInfo, progress: Progress):
         self._limits = limits
@@ -220,7 +220,7 @@ class _Watch:
 def tidy(folder: str | os.PathLike, keep_sec: float) -> None:
     """Deletes files that have not changed for `keep_sec` seconds, and folders that are empty by then."""
     oldest = time.time() - keep_sec
-    # All ages first: a folder changes when something in it goes. What lies in a folder comes before it.
+    # Ages first: a folder changes when something in it is deleted. A folder's content comes before it.
     for path, changed in sorted(_ages(Path(folder)), reverse=True):
         if changed >= oldest:
             continue

@@ -1,1 +1,1 @@
-"""Explanations of one clip: where the network looked, which streams it used, which gates opened."""
+"""Explanations of one clip: where the network looked, the streams it used, the gates that opened."""

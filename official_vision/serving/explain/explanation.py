@@ -1,4 +1,4 @@
-"""Why a network said what it said of one clip: where it looked, which streams it used, what opened its gates."""
+"""Explains a network's score of one clip: where it looked, which streams it used, what opened its gates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEVELS = (0, 1, 2, 3, 4)
 
 @dataclasses.dataclass(frozen=True)
 class AttentionMap:
-    """Where the network looked, for one stream.
+    """A map of where the network looked, for one stream.
 
     Attributes:
       node: whose activations are weighed.
@@ -103,7 +103,7 @@ def explain(
 def attention_maps(
     model: AssembleNet, features: Mapping[str, tf.Tensor], level: int, label_index: int
 ) -> dict[str, AttentionMap]:
-    """Grad-CAM (Selvaraju et al., ICCV 2017, equations 1 and 2) of each kind of stem, frame by frame.
+    """Computes Grad-CAM (Selvaraju et al., ICCV 2017, equations 1 and 2) of each kind of stem, frame by frame.
 
     A stream's node is the last one of the level, among those that the stream and the fewest others
     reach. What is explained is the sum of all frames' logits: under max pooling over time, one frame's

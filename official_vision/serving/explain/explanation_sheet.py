@@ -1,4 +1,4 @@
-"""A sheet that shows an Explanation: a PNG, and a page of its own with the numbers."""
+"""A sheet that shows an Explanation: a PNG, and a page with the numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from matplotlib.ticker import MaxNLocator
 
 from official_vision import files
 from official_vision.data.prepare.preview import flow_colours, object_colours
-from official_vision.pictures import save_png
+from official_vision.presentation import pages
+from official_vision.presentation.palette import FIRST, SECOND, THIRD
+from official_vision.presentation.pictures import save_png
 from official_vision.serving.explain.explanation import Explanation
 from official_vision.serving.explain.gate_openings import GateValues
 from official_vision.serving.explain.gate_picture import GATES_ROW, draw_gate_row, gate_rows
@@ -25,7 +27,7 @@ _WIDTH = 14.0  # inches, as all lengths here
 _FRAME_ROW = _WIDTH / _FRAMES + 0.15
 _BARS_ROW = 2.4
 _FONT = 8
-# Of a stream; above 0 where the stream speaks for the class.
+# Of a stream; above 0 where the stream supports the class.
 WORTH = "worth of each stream: score with it less score with it blanked"
 
 
@@ -60,7 +62,7 @@ def write_sheet(
     labels: Sequence[str],
     pictures: Mapping[str, Sequence[np.ndarray]],
 ) -> None:
-    """Writes `path` (PNG), and beside it an HTML page that holds the picture and the numbers.
+    """Writes `path` (PNG), and beside it an HTML page with the picture and the numbers.
 
     Args:
       path: ends in .png.
@@ -82,7 +84,7 @@ def make_figure(
     labels: Sequence[str],
     pictures: Mapping[str, Sequence[np.ndarray]],
 ) -> Figure:
-    """Returns what `write_sheet` saves: a row of frames per stream, bars, and gates over time."""
+    """Returns the figure that `write_sheet` saves: a row of frames per stream, bars, and gates over time."""
     gates = gate_rows(explanation.gates)
     heights = [_FRAME_ROW] * len(explanation.maps) + [_BARS_ROW] + [GATES_ROW] * len(gates)
     figure = Figure(figsize=(_WIDTH, sum(heights) + 0.6), layout="constrained")
@@ -129,17 +131,17 @@ def _draw_bars(row: Figure, explanation: Explanation, labels: Sequence[str]) -> 
     streams, classes, times = row.subplots(1, 3)
     names = list(explanation.drops)
     drops = [explanation.drops[name] for name in names]
-    streams.barh(names, drops, color=["tab:blue" if drop >= 0 else "tab:red" for drop in drops])
+    streams.barh(names, drops, color=[FIRST if drop >= 0 else SECOND for drop in drops])
     streams.axvline(0, color="black", linewidth=0.6)
     streams.set_title(WORTH, fontsize=_FONT)
     streams.xaxis.set_major_formatter(lambda value, _: f"{value:+.3g}" if value else "0")
     top = np.argsort(-explanation.scores, kind="stable")[:5][::-1]
-    classes.barh(range(len(top)), explanation.scores[top], color="tab:gray")
+    classes.barh(range(len(top)), explanation.scores[top], color=THIRD)
     shortened = [labels[i] if len(labels[i]) <= 24 else labels[i][:23] + "…" for i in top]
     classes.set_yticks(range(len(top)), shortened, parse_math=False)
     classes.set(xlim=(0, 1))
     classes.set_title("scores of the clip", fontsize=_FONT)
-    times.plot(explanation.frame_scores[:, explanation.label_index], marker=".")
+    times.plot(explanation.frame_scores[:, explanation.label_index], marker=".", color=FIRST)
     times.set(ylim=(0, 1.02), xlabel="frame")
     times.xaxis.set_major_locator(MaxNLocator(integer=True))
     times.set_title("score of each frame", fontsize=_FONT)
@@ -149,31 +151,28 @@ def _draw_bars(row: Figure, explanation: Explanation, labels: Sequence[str]) -> 
 
 def to_html(title: str, explanation: Explanation, labels: Sequence[str], picture: bytes) -> str:
     """Returns a page that needs no other file: the PNG `picture`, streams, and every gate."""
-    streams = "".join(
-        f"<tr><td>{name}</td><td>{drop:+.4f}</td></tr>" for name, drop in explanation.drops.items()
-    )
-    gates = "".join(_gate_row(gate, explanation.node_names) for gate in explanation.gates)
+    drops = [(name, f"{drop:+.4f}") for name, drop in explanation.drops.items()]
+    gates = [_gate_row(gate, explanation.node_names) for gate in explanation.gates]
+    heads = ("connection", "strength", "opened by", "least", "mean", "greatest")
     label = html.escape(labels[explanation.label_index])
     encoded = base64.b64encode(picture).decode("ascii")
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(title)}</title>"
-        "<style>body{font-family:sans-serif;margin:2em}img{max-width:100%}"
-        "td,th{padding:2px 10px;text-align:left}</style></head><body>"
-        f"<h1>{html.escape(title)}</h1>"
-        f"<p>{label}: {explanation.scores[explanation.label_index]:.4f}</p>"
-        f'<img alt="sheet" src="data:image/png;base64,{encoded}">'
-        f"<h2>{WORTH.capitalize()}</h2>"
-        f"<table><tr><th>stream</th><th>worth</th></tr>{streams}</table>"
-        "<h2>Gates</h2><table><tr><th>connection</th><th>strength</th><th>opened by</th>"
-        f"<th>least</th><th>mean</th><th>greatest</th></tr>{gates}</table></body></html>\n"
+    body = (
+        f'<main>\n<img alt="sheet" src="data:image/png;base64,{encoded}">\n'
+        f"<h2>{WORTH.capitalize()}</h2>\n{pages.table(('stream', 'worth'), drops)}\n"
+        f"<h2>Gates</h2>\n{pages.table(heads, gates)}\n</main>"
     )
+    score = f"<p>{label}: {explanation.scores[explanation.label_index]:.4f}</p>"
+    return pages.page_of(title, body, header=score)
 
 
-def _gate_row(gate: GateValues, names: Sequence[str]) -> str:
+def _gate_row(gate: GateValues, names: Sequence[str]) -> tuple[str, ...]:
     peers = ", ".join(f"{names[node]} {share:.0%}" for node, share in gate.peers) or "static"
     values = gate.values
     return (
-        f"<tr><td>{names[gate.source]} to {names[gate.target]}</td><td>{gate.strength:.3f}</td><td>{peers}</td>"
-        f"<td>{values.min():.3f}</td><td>{values.mean():.3f}</td><td>{values.max():.3f}</td></tr>"
+        f"{names[gate.source]} to {names[gate.target]}",
+        f"{gate.strength:.3f}",
+        peers,
+        f"{values.min():.3f}",
+        f"{values.mean():.3f}",
+        f"{values.max():.3f}",
     )

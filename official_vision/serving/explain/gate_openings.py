@@ -1,4 +1,4 @@
-"""A network's gated connections: which there are, who opens them, and how far they open on a clip."""
+"""A network's gated connections: their sources, their peers, and how far they open on a clip."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ def gate_values(model: AssembleNet, features: Mapping[str, tf.Tensor]) -> list[G
 
 
 def with_values(gate: Gate, values: np.ndarray) -> GateValues:
-    """Puts a connection and its multipliers, [time, channels], together."""
+    """Joins a connection and its multipliers, [time, channels]."""
     return GateValues(gate.source, gate.target, gate.peers, gate.strength, values)
 
 
 def _gates_of_block(
     model: AssembleNet, index: int
 ) -> Iterator[tuple[tf_keras.layers.Layer, GateSource]]:
-    """Returns a block's gates, each with what it reads."""
+    """Returns a block's gates, each with the nodes that it reads."""
     read = model.plan[index].gate_sources(model.spec.gate)
     return zip(model.blocks()[index].gates, read, strict=False)
 

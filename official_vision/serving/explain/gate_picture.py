@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from official_vision.pictures import save_png
+from official_vision.presentation.pictures import save_png
 from official_vision.serving.explain.gate_openings import GateValues
 
 GATES_ROW = 2.2  # inches, as all lengths here

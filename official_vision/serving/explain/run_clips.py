@@ -1,4 +1,4 @@
-"""One clip for a run's network: of a video, or of a record of the split that it was validated on."""
+"""One clip for a run's network, from a video or from a record of the run's validation split."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""A run's folder to exported models: SavedModel and TFLite files, checked against the network."""
+"""Export of a run's folder: SavedModel and TFLite files, checked against the network."""

@@ -1,7 +1,7 @@
-"""What travels with an exported file, so that videos can be fed to it as its training data was.
+"""The description of an exported file, by which videos are fed to it as its training data was.
 
 assets/model.json is written by export and read by predict; both know it from here. Without TensorFlow:
-a wrong folder is answered at once.
+a wrong folder is refused at once.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec, PrepareSpec
 
 ASSETS_FOLDER = "assets"  # TensorFlow's name
 MODEL_FILE = "model.json"
-# Of a SavedModel: clients that have a video alone ask the first, those that have every stream the second.
+# Of a SavedModel: the first is for clients that have only a video, the second for those that have every stream.
 DEFAULT_SIGNATURE, STREAMS_SIGNATURE = "serving_default", "streams"
 LABELS_FILE = "labels.txt"
 _PREPARATION = ("short_side", "fps", "flow", "flow_bound", "objects")
-# With a default, so that files exported before these were settings are still read.
 _OBJECTS = tuple(f.name for f in dataclasses.fields(PrepareSpec) if f.name.startswith("object_"))
 _CLIP = ("frames", "frame_stride", "size", "short_video")
 
@@ -46,17 +45,17 @@ class Gate:
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """How an exported network is fed, and what its scores mean.
+    """The inputs of an exported network, and the meaning of its scores.
 
     Attributes:
       labels: class names, in the order of the scores.
       streams: rgb, flow, objects: those that are fed.
       preparation: short side, frame rate, flow and objects of the training data.
       clip: frames, step, size and filling of the clips that it was evaluated on.
-      nodes: each node's name, for people; empty in files that were exported before these were told.
+      nodes: each node's name, for people; empty where it describes a run.
       gates: of the network, likewise.
       stem_share: of a clip's arithmetic, in [0, 1], that those stems do whose output overlapping windows
-        don't share; None in those files.
+        don't share; None where it describes a run.
       shared_stems: outputs of the others, by the names of `stem_name`.
     """
 
@@ -86,7 +85,7 @@ def gates_to_list(gates: list[Gate]) -> list[dict[str, Any]]:
 
 
 def gates_from_list(values: list[Mapping[str, Any]]) -> list[Gate]:
-    """Reads what `gates_to_list` made, also after a way through JSON, which has no tuples."""
+    """Reads what `gates_to_list` made, also from JSON, which has no tuples."""
     return [
         Gate(
             int(entry["source"]),
@@ -102,10 +101,7 @@ def feeding_to_dict(preparation: Mapping[str, Any], clip: DataSpec) -> dict[str,
     """Returns the part of model.json that `read_description` reads back into specs."""
     settings = clip.to_dict()
     return {
-        "preparation": {
-            **{name: preparation[name] for name in _PREPARATION},
-            **{name: preparation[name] for name in _OBJECTS if name in preparation},
-        },
+        "preparation": {name: preparation[name] for name in (*_PREPARATION, *_OBJECTS)},
         "clip": {name: settings[name] for name in _CLIP},
     }
 
@@ -134,13 +130,15 @@ def read_description(folder: Path) -> Description:
       UserError: it is missing, is not JSON or lacks a setting.
     """
     path = folder / ASSETS_FOLDER / MODEL_FILE
-    values = files.read_json(path)
-    try:
-        return _described(values)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"The file must describe an exported network. Received: {path} ({error!r}). Export again."
-        ) from error
+    values = formats.EXPORTED_MODEL.read(path)
+    with files.damage_reported(path):
+        return dataclasses.replace(
+            _description(values),
+            nodes=tuple(values["nodes"]),
+            gates=tuple(gates_from_list(values["gates"])),
+            stem_share=values["stem_share"],
+            shared_stems=tuple(values["shared_stems"]),
+        )
 
 
 def description_of_run(
@@ -149,24 +147,20 @@ def description_of_run(
     preparation: Mapping[str, Any],
     clip: DataSpec,
 ) -> Description:
-    """Returns what an export of a run would hold: arguments as in Description and feeding_to_dict."""
+    """Returns the description that an export of a run would have: arguments as in Description and feeding_to_dict."""
     feeding = feeding_to_dict(preparation, clip)
-    return _described({"labels": labels, "streams": streams, **feeding})
+    return _description({"labels": labels, "streams": streams, **feeding})
 
 
-def _described(values: Mapping[str, Any]) -> Description:
+def _description(values: Mapping[str, Any]) -> Description:
     return Description(
         tuple(values["labels"]),
         tuple(values["streams"]),
-        _preparation(values["preparation"]),
+        preparation_of(values["preparation"]),
         DataSpec(**{name: values["clip"][name] for name in _CLIP}),
-        tuple(values.get("nodes", ())),
-        tuple(gates_from_list(values.get("gates", []))),
-        values.get("stem_share"),
-        tuple(values.get("shared_stems", ())),
     )
 
 
-def _preparation(values: Mapping[str, Any]) -> PrepareSpec:
-    needed = {name: values[name] for name in _PREPARATION}
-    return PrepareSpec(**needed, **{name: values[name] for name in _OBJECTS if name in values})
+def preparation_of(values: Mapping[str, Any]) -> PrepareSpec:
+    """Returns how videos are prepared for a network: the settings of its training data that prediction follows."""
+    return PrepareSpec(**{name: values[name] for name in (*_PREPARATION, *_OBJECTS)})

@@ -1,4 +1,4 @@
-"""One callable for every exported file: streams of clips -> scores, by TensorFlow or by TFLite."""
+"""One callable for every exported file: streams of clips become scores, by TensorFlow or by TFLite."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_vision import files
+from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.modeling.inputs import input_signature
 from official_vision.serving.explain.gate_openings import GateValues, with_values
@@ -28,7 +28,7 @@ from official_vision.serving.export.request_checks import check_streams
 GATES_SIGNATURE = "gates"
 STEMS_SIGNATURE, FROM_STEMS_SIGNATURE = "frame_stems", "from_stems"
 Inference = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
-_ANSWERS = ("scores", "frame_scores")
+_OUTPUTS = ("scores", "frame_scores")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,10 +37,10 @@ class ExportedModel:
 
     Attributes:
       path: of the version's folder or the .tflite file.
-      description: what model.json says of it.
-      frames: of a clip, where the file takes no other number (TFLite); None where it is free.
+      description: the content of its model.json.
+      frames: number per clip, where it is fixed (TFLite); else None.
       infer: features -> scores [batch, classes] and frame_scores [batch, time, classes].
-      infer_gates: features -> each gate's multipliers by its name; None where the file keeps them to itself.
+      infer_gates: features -> each gate's multipliers by its name; None where the file lacks them.
       infer_stems: flow -> what its stems make of each frame, by the description's names; None where the file
         shares no stems.
       infer_from_stems: these and the other streams -> as `infer`.
@@ -55,7 +55,7 @@ class ExportedModel:
     infer_from_stems: Inference | None = None
 
     def __call__(self, **streams: Any) -> dict[str, np.ndarray]:
-        """Answers one request; a request that fails leaves the next one untouched.
+        """Computes the scores of one request; one that fails leaves the next one untouched.
 
         Args:
           **streams: rgb uint8 [batch, time, height, width, 3] in 0..255, flow float32 [batch, time,
@@ -77,23 +77,23 @@ class ExportedModel:
           **streams: as in `__call__`, with a batch axis of 1.
 
         Raises:
-          UserError: as `__call__`, or the file does not tell of gates.
+          UserError: as `__call__`, or the file lacks gates.
         """
         if self.infer_gates is None:
             raise UserError(
-                "Gates are told by a SavedModel that tools/export.py wrote of a network that has some. "
-                f"Received: {self.path}, which tells of none. Export again, or name the SavedModel's folder."
+                "Gates are in a SavedModel that tools/export.py wrote of a gated network. "
+                f"Received: {self.path}, which has none. Export again, or name the SavedModel's folder."
             )
         opened = self._checked(self.infer_gates, streams)
         return [with_values(gate, opened[gate_name(gate)][0]) for gate in self.description.gates]
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Names of what `frame_stems` returns; empty where overlapping clips can share nothing."""
+        """Names of what `frame_stems` returns; empty where overlapping clips can't share any."""
         return self.description.shared_stems if self.infer_stems else ()
 
     def frame_stems(self, flow: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns what flow stems make of each frame, [batch, time, height, width, channels] by name.
+        """Returns the outputs of flow stems for each frame, [batch, time, height, width, channels] by name.
 
         Args:
           flow: float32 [batch, time, height, width, 2] in pixels per frame.
@@ -104,7 +104,7 @@ class ExportedModel:
         return self._guarded(self.infer_stems, {"flow": flow})
 
     def from_stems(self, **fed: Any) -> dict[str, np.ndarray]:
-        """Answers as a call does, from all streams but flow and what `frame_stems` made of that.
+        """Computes scores as a call does, from all streams but flow and the outputs of `frame_stems`.
 
         Raises:
           UserError: the file can't compute it.
@@ -119,7 +119,7 @@ class ExportedModel:
     def _guarded(self, infer: Callable, values: Mapping[str, Any]) -> dict[str, Any]:
         try:
             return infer(values)
-        except UserError:  # a ValueError that says enough
+        except UserError:  # a ValueError with a clear message
             raise
         except (tf.errors.OpError, ValueError, TypeError, RuntimeError) as error:
             shapes = {name: tuple(values[name].shape) for name in values}
@@ -146,7 +146,7 @@ def load_exported_model(path: str | os.PathLike) -> ExportedModel:
     description = read_description(folder)
     try:
         loaded = tf.saved_model.load(str(folder))
-        infer = _signature_function(loaded, STREAMS_SIGNATURE, _ANSWERS)
+        infer = _signature_function(loaded, STREAMS_SIGNATURE, _OUTPUTS)
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise _not_whole(folder, error) from error
     infer_gates, gates = None, [gate_name(gate) for gate in description.gates]
@@ -158,7 +158,7 @@ def load_exported_model(path: str | os.PathLike) -> ExportedModel:
     return dataclasses.replace(
         model,
         infer_stems=lambda fed: loaded.signatures[STEMS_SIGNATURE](**fed),
-        infer_from_stems=_signature_function(loaded, FROM_STEMS_SIGNATURE, _ANSWERS),
+        infer_from_stems=_signature_function(loaded, FROM_STEMS_SIGNATURE, _OUTPUTS),
     )
 
 
@@ -200,7 +200,7 @@ def _tflite(path: Path) -> ExportedModel:
             runner(**{name: streams[name][[number]] for name in shapes})
             for number in range(len(next(iter(streams.values()))))
         ]
-        return {name: np.concatenate([output[name] for output in outputs]) for name in _ANSWERS}
+        return {name: np.concatenate([output[name] for output in outputs]) for name in _OUTPUTS}
 
     return ExportedModel(path, description, int(next(iter(shapes.values()))[1]), infer, None)
 
@@ -208,7 +208,7 @@ def _tflite(path: Path) -> ExportedModel:
 def _check_shapes(
     path: Path, streams: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Refuses clips of another size than the file's: TFLite would read beyond its buffers or say less."""
+    """Refuses clips of another size than the file's: TFLite would read beyond its buffers or report less."""
     for name, shape in shapes.items():
         if streams[name].shape[1:] != shape[1:]:
             raise UserError(
@@ -220,7 +220,7 @@ def _check_shapes(
 def _refuses_xnnpack(path: Path) -> bool:
     """Returns whether export found that the file crashes with TFLite's fast kernels."""
     report = path.parent / "parity.json"
-    notes = files.read_object(report).get("notes", []) if report.is_file() else []
+    notes = formats.PARITY.read(report, {"notes": list})["notes"] if report.is_file() else []
     return any(str(note).startswith(f"{path.name} runs without XNNPACK") for note in notes)
 
 

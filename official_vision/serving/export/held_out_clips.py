@@ -1,4 +1,4 @@
-"""Clips of the validation split, on which every exported file must answer as the network does."""
+"""Clips of the validation split, on which every exported file must agree with the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from official_vision.training.task import scores_of
 
 @dataclasses.dataclass(frozen=True)
 class HeldOutClips:
-    """Clips as evaluation cuts them.
+    """Clips that are cut as in evaluation.
 
     Attributes:
       streams: each [clips, time, height, width, ...]; dtypes as the network is fed.
@@ -35,7 +35,7 @@ class HeldOutClips:
         return {name: values[number : number + 1] for name, values in self.streams.items()}
 
     def halves(self) -> tuple[HeldOutClips, HeldOutClips]:
-        """Returns every second clip and the others; twice the same where there is one clip."""
+        """Returns every second clip and the others; the same clip twice where there is only one."""
         if len(self) == 1:
             return self, self
         return self._every_second(0), self._every_second(1)

@@ -1,4 +1,4 @@
-"""Exported files answering in processes of their own, as in a server or on a device.
+"""Runs exported files in isolated processes, as in a server or on a device.
 
 Such a process can't import our code or Keras, and a runtime that crashes takes nothing along.
 """
@@ -6,24 +6,23 @@ Such a process can't import our code or Keras, and a runtime that crashes takes 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from official_vision.errors import UserError
+from official_vision.processes.start import run_script
 from official_vision.serving.export.held_out_clips import HeldOutClips
 from official_vision.serving.isolated import scoring
 
 
 class IsolatedProcessError(Exception):
-    """The process ended without an answer; the text says why."""
+    """The process ended without a result; the text is the reason."""
 
 
 def saved_model_scores(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
-    """Asks a SavedModel in a process that has TensorFlow alone.
+    """Runs a SavedModel in a process that has only TensorFlow.
 
     Args:
       folder: of the SavedModel.
@@ -47,7 +46,7 @@ def saved_model_scores(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np.
 def tflite_scores(
     path: Path, clips: HeldOutClips, *, xnnpack: bool, threads: int = 1
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Asks a TFLite file in a process that has ai-edge-litert alone; arguments and result as above.
+    """Runs a TFLite file in a process that has only ai-edge-litert; arguments and result as above.
 
     Args:
       path: of the file.
@@ -64,13 +63,13 @@ def tflite_scores(
 def fastest_tflite_scores(
     path: Path, clips: HeldOutClips, threads: int = 1
 ) -> tuple[dict[str, np.ndarray], float, str]:
-    """Asks a TFLite file with XNNPACK, or where that crashes without it.
+    """Runs a TFLite file with XNNPACK, or without it where that crashes.
 
     Args:
       path, clips, threads: as of `tflite_scores`.
 
     Returns:
-      What `tflite_scores` does, and why XNNPACK did not answer; empty where it did.
+      What `tflite_scores` returns, and why XNNPACK failed; empty where it did not.
 
     Raises:
       IsolatedProcessError: the plain kernels fail too.
@@ -88,18 +87,8 @@ def _ask(
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = os.path.join(folder, "inputs.npz"), os.path.join(folder, "outputs.npz")
         np.savez(inputs, **clips.streams)
-        command = [sys.executable, scoring.__file__, kind, str(path.resolve()), inputs, outputs]
-        command.append(str(threads))
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=folder,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-        )
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-            raise IsolatedProcessError(lines[-1])
+        arguments = [kind, str(path.resolve()), inputs, outputs, str(threads)]
+        if failure := run_script(scoring.__file__, arguments):
+            raise IsolatedProcessError(failure)
         arrays = dict(np.load(outputs, allow_pickle=False))
     return arrays, float(arrays.pop("seconds"))

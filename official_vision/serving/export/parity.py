@@ -1,4 +1,4 @@
-"""How near an exported file's answers are to the network's, on held-out clips."""
+"""Compares an exported file's scores with the network's, on held-out clips."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Parts = Callable[[], Iterable[tuple[str, Mapping[str, np.ndarray]]]] | None
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-    """One exported file beside the network it was made of.
+    """One exported file compared with its network.
 
     Attributes:
       difference: greatest of any score or frame score.
@@ -65,7 +65,7 @@ def compare(
     size_bytes: int,
     seconds_per_clip: float,
 ) -> Parity:
-    """Compares two answers to the same clips: scores [clips, classes], frame_scores [clips, time, classes]."""
+    """Compares two scorings of the same clips: scores [clips, classes], frame_scores [clips, time, classes]."""
     by_clip = _differences(expected, actual)
     same = expected["scores"].argmax(axis=-1) == actual["scores"].argmax(axis=-1)
     return Parity(
@@ -89,16 +89,16 @@ def check(
     parts: Parts = None,
     measure: str = "difference",
 ) -> None:
-    """Refuses a file that answers too differently, and says which stream and operation is to blame.
+    """Refuses a file whose scores differ too much, and names the stream and operation to blame.
 
     Args:
       parity: of the file.
       limit: of the measure.
       name: of the file, for people.
-      expected_of: the network's answers.
-      scores_of: the file's.
-      clips: on which both were asked.
-      parts: gives answers of files in which one kind of operation is exact, by that kind; None where the
+      expected_of: computes the network's scores.
+      scores_of: computes the file's scores.
+      clips: of both scorings.
+      parts: yields scores of files in which one kind of operation is exact, by that kind; None where the
         format has no such files. It is called when a file is refused.
       measure: one of MEASURES.
 
@@ -125,14 +125,14 @@ def check(
         blame += _least(left, "With {} in floats", "with") if left else ""
     where = " in a typical clip" if measure == "typical_difference" else ""
     raise UserError(
-        f"An exported file must answer as the model does: {name} within {limit:g}{where}. "
+        f"An exported file must agree with the model: {name} within {limit:g}{where}. "
         f"Received: a difference of {received:g}{where}.{blame} Nothing was exported; "
         "--limit allows more, --precision or --tflite choose another format."
     )
 
 
 def _least(left: Mapping[str, float], sentence: str, others: str) -> str:
-    """Says whose change leaves the least difference, and what a change of any other leaves at least."""
+    """Names the change that leaves the least difference, and the least difference of any other change."""
     worst, *rest = sorted(left, key=left.get)
     advice = sentence.format(worst) + f" the difference would be {left[worst]:.1e}"
     return f" {advice}{f', {others} any other at least {left[rest[0]]:.1e}' if rest else ''}."

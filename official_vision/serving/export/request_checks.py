@@ -1,7 +1,7 @@
-"""What a request must be: checked in Python before a file is asked, and in the exported graph itself.
+"""Checks of requests, in Python before a file is run, and in the exported graph.
 
-A graph's own signature refuses a wrong dtype and, in TensorFlow, a wrong rank. Empty clips, streams of
-unequal sizes and numbers that are none would pass it: the functions for graphs name them.
+A graph's signature refuses a wrong dtype and, in TensorFlow, a wrong rank. Empty clips, streams of
+unequal sizes and NaN would pass it: the functions for graphs name them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _AXES = ("batch", "time", "height", "width")
 def check_streams(
     streams: Mapping[str, Any], signature: Mapping[str, tf.TensorSpec]
 ) -> dict[str, np.ndarray]:
-    """Refuses a request that the network could not mean.
+    """Refuses a request that the network can't process.
 
     Args:
       streams: what was sent: arrays or tensors by name. Numbers of other dtypes are cast where no value changes.
@@ -31,7 +31,7 @@ def check_streams(
 
     Raises:
       UserError: a stream is missing or unknown, has values that its dtype lacks, another rank or number of
-        channels, is empty, does not have the sizes of the others, or holds a number that is none.
+        channels, is empty, does not have the sizes of the others, or has a NaN.
     """
     missing, unknown = set(signature) - set(streams), set(streams) - set(signature)
     if missing or unknown:
@@ -92,7 +92,7 @@ def checked_in_graph(streams: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
       streams: as the network is fed.
 
     Returns:
-      The streams, which exist once the assertions hold: a server answers an error that names the
+      The streams, which exist once the assertions pass: a server returns an error that names the
       input (InvalidArgument) and goes on with the next request.
     """
     first = next(iter(streams))
@@ -123,13 +123,13 @@ def checked_in_graph(streams: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def checked_encoded(frames: tf.Tensor) -> tf.Tensor:
-    """Refuses frames that are no whole JPEG or PNG file, by their place, before any is decoded.
+    """Refuses frames that are not whole JPEG or PNG files, by their place, before any is decoded.
 
     Args:
       frames: string [batch, time].
 
     Returns:
-      The frames, which exist once the assertion holds.
+      The frames, which exist once the assertion passes.
     """
     jpeg = _starts(frames, b"\xff\xd8\xff") & _ends(frames, b"\xff\xd9")
     png = _starts(frames, b"\x89PNG\r\n\x1a\n") & _ends(frames, b"IEND\xaeB`\x82")

@@ -1,4 +1,4 @@
-"""Encoded requests -> what the network is fed, inside an exported graph; what is damaged is named by its place."""
+"""Decodes requests to the network's inputs inside an exported graph; damaged parts are named by their place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 from official_vision.data.input import clip_span as span
 from official_vision.data.input.clip import decode_clip, frame_size, num_frames
 from official_vision.data.input.geometry import crop_and_resize, evaluation_box
-from official_vision.data.storage.damaged_records import or_blank
+from official_vision.data.storage.damaged_segments import or_blank
 from official_vision.data.storage.shard import ENCODED_KEYS, encoded_size, parse
 from official_vision.modeling.inputs import input_signature
 from official_vision.serving.export.request_checks import checked_encoded
@@ -24,9 +24,9 @@ def decoded_frames(frames: tf.Tensor, size: int) -> tf.Tensor:
       size: of the square that is left, in pixels.
 
     Returns:
-      uint8 [batch, time, size, size, 3], once an assertion holds that every frame could be decoded. A
+      uint8 [batch, time, size, size, 3], once an assertion has passed that every frame could be decoded. A
       JPEG file that begins and ends as one, but whose entropy-coded data is cut or changed, is decoded as
-      far as it goes: libjpeg only warns, and neither TensorFlow nor Pillow tells.
+      far as it goes: libjpeg only warns, and neither TensorFlow nor Pillow reports it.
     """
     shape = tf.shape(frames)
     one = (tf.TensorSpec([size, size, 3], tf.uint8), tf.TensorSpec([], tf.bool))
@@ -51,7 +51,7 @@ def middle_clips(
       clip: frames, step, size and filling of a clip.
 
     Returns:
-      The streams as the network is fed, once assertions hold: there is a record, each can be read, and
+      The network's input streams, once assertions pass: there is a record, each can be read, and
       its streams have frames, as many of each, that can be decoded and are equally large.
     """
     shapes = input_signature(streams, 1, clip.frames, clip.size)
@@ -76,7 +76,7 @@ def _middle_square(encoded: tf.Tensor, size: int) -> tf.Tensor:
 def _middle_clip(
     serialized: tf.Tensor, streams: tuple[str, ...], clip: DataSpec
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-    """One record's clip, blank where it is damaged, and which of its parts are whole."""
+    """Returns one record's clip, blank where it is damaged, and which of its parts are whole."""
     record, readable = or_blank(lambda: (parse(serialized, streams), tf.constant(True)))
     length = num_frames(record, streams)
     start = span.evaluation_start(length, clip, tf.constant(0))
@@ -86,8 +86,8 @@ def _middle_clip(
     for name in streams:
 
         def stream(name: str = name) -> tuple[tf.Tensor, tf.Tensor]:
-            own_height, own_width = encoded_size(record[name][start], name)
-            alike = (own_height == height) & (own_width == width)
+            stream_height, stream_width = encoded_size(record[name][start], name)
+            alike = (stream_height == height) & (stream_width == width)
             values = decode_clip(record, start, box, tf.constant(False), clip, (name,))[name]
             return values, alike & (num_frames(record, (name,)) == length)
 

@@ -1,4 +1,4 @@
-"""The functions that an exported SavedModel answers with: its signatures."""
+"""The signatures of an exported SavedModel, as functions."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from official_vision.training.task import scores_of
 
 @dataclasses.dataclass(frozen=True)
 class _Untracked:
-    """A plain object: tf.Module tracks, and would save, what its attributes hold otherwise."""
+    """A plain object around a Keras model: tf.Module would track, and save, the model otherwise."""
 
     model: AssembleNet
     flow: RepresentationFlow
 
 
 class ServingModule(tf.Module):
-    """The network with its preprocessing, as functions from what a client has to scores.
+    """The network with its preprocessing, as functions from a client's data to scores.
 
     The Keras model itself is not tracked by the module, only its variables: saving a Keras model would
     trace every layer by itself, for minutes, and load them all again.
@@ -47,15 +47,15 @@ class ServingModule(tf.Module):
                      evaluation, then as serving_default
     sequence_example records, string [batch], of data/storage/shard.py with every stream of the network: their
                      middle clip, as evaluation with one view and one crop takes it
-    gates            as streams, but answers with each gated connection's multipliers, float32
+    gates            as streams, but returns each gated connection's multipliers, float32
                      [batch, time, channels], by the names of `gate_name`; where there are gates
 
-    frame_stems      flow alone: answers with what flow stems make of each frame, [batch, time, height, width,
+    frame_stems      flow alone: returns the outputs of flow stems for each frame, [batch, time, height, width,
                      channels] by the names of `stem_name`; where there are stems that see one frame at a
                      time, and other streams
-    from_stems       these answers and all streams but flow: for who has frames in several clips
+    from_stems       these outputs and all streams but flow: for frames that are in several clips
 
-    A request that is empty, whose streams disagree, that holds NaN or what can't be decoded is refused by
+    A request that is empty, whose streams disagree, that has NaN or can't be decoded is refused by
     name.
     All but gates and frame_stems return scores [batch, classes], frame_scores [batch, time, classes] and
     labels [classes].
@@ -104,7 +104,7 @@ class ServingModule(tf.Module):
         self.serve_records = _graph(self._serve_records, records)
 
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
-        """Returns the functions by the names that clients call them by."""
+        """Returns the functions by the names that clients use."""
         functions = {STREAMS_SIGNATURE: self.serve, "sequence_example": self.serve_records}
         if "rgb" in self._network.model.streams:
             functions |= {DEFAULT_SIGNATURE: self.serve_rgb, "encoded": self.serve_encoded}

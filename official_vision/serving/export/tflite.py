@@ -1,4 +1,4 @@
-"""A network -> TFLite files of one clip size: float32, float16, dynamic-range and full int8."""
+"""Converts a network to TFLite files of one clip size: float32, float16, dynamic-range and full int8."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
     with _converter(model, format_name, clips) as converter:
         try:
             return converter.convert()
-        except Exception as error:  # the converter's own classes are not public
+        except Exception as error:  # the converter's classes are not public
             reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
             raise UserError(
                 f"The network must be expressible in TFLite. Received, for {format_name}: {reason}. "
@@ -86,7 +86,7 @@ def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
 def with_kinds_in_float(
     model: AssembleNet, clips: HeldOutClips, content: bytes
 ) -> Iterator[tuple[str, bytes]]:
-    """Yields (kind of operation, int8 file that computes that kind alone in floats): what rounding costs.
+    """Yields (kind of operation, int8 file that computes only that kind in floats): the cost of rounding.
 
     Args:
       model, clips: as for `convert`.
@@ -149,7 +149,7 @@ def _examples(clips: HeldOutClips) -> Iterator[dict[str, np.ndarray]]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """The converter prints from C++, beside Python's streams."""
+    """Silences the converter, which prints from C++, beside Python's streams."""
     logging.disable(logging.WARNING)
     saved = os.dup(2), os.dup(1)
     try:

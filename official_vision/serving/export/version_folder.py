@@ -1,4 +1,4 @@
-"""A run's folder -> a versioned folder of files that need none of our code to run."""
+"""Exports a run's folder as a versioned folder of files that run without our code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import files, formats
 from official_vision.architecture.cost.network_cost import estimate, total
 from official_vision.architecture.formats import to_json
 from official_vision.data.storage.index import Index
@@ -55,7 +55,7 @@ SAVED_MODEL = "SavedModel"
 
 @dataclasses.dataclass(frozen=True)
 class ExportOptions:
-    """What to write.
+    """The settings of an export.
 
     Attributes:
       precision: of the SavedModel, float32 or bfloat16.
@@ -63,9 +63,9 @@ class ExportOptions:
         discrete where that leaves all scores within the limit.
       threshold: connections of a discrete network that are weaker go, in [0, 1].
       tflite: formats of serving.tflite.FORMATS to write beside it.
-      clips: of the validation split, on which the files must answer as the network does; int8 takes its
+      clips: of the validation split, on which the files must agree with the network; int8 takes its
         ranges from as many others.
-      limit: largest difference of a score, of int8 in a typical clip; None takes the format's own of
+      limit: largest difference of a score, of int8 in a typical clip; None takes the format's entry of
         LIMITS.
       threads: of TFLite's interpreter when it is timed.
       compiled_flow: XLA compiles the flow that the SavedModel computes; TF Serving then needs its flag
@@ -88,7 +88,7 @@ class ExportOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """An exported version: its folder, each file beside the network, and what the user should know."""
+    """An exported version: its folder, each file's parity, and notes for the user."""
 
     path: Path
     parities: Mapping[str, Parity]
@@ -102,11 +102,11 @@ def export(
     options: ExportOptions | None = None,
     data: str | os.PathLike | None = None,
 ) -> Exported:
-    """Exports a run's checkpoint as the next version below `output`, and proves the files.
+    """Exports a run's checkpoint as the next version below `output`, and checks the files.
 
     Batch norms are folded into convolutions, and gates are made discrete where their peers are
     decided. Signatures are those of serving.module. A version's folder holds the SavedModel,
-    model_<format>.tflite for each format asked for, and parity.json.
+    model_<format>.tflite for each requested format, and parity.json.
 
     Args:
       model_dir: the run's folder.
@@ -116,8 +116,8 @@ def export(
       data: folder of a prepared split to take clips from; None takes the run's validation data.
 
     Raises:
-      UserError: no run, no checkpoint, no data or of other classes, a file that does not answer as the
-        network does, or a folder that can't be written or that another process exports to.
+      UserError: no run, no checkpoint, no data or of other classes, a file that does not agree with the
+        network, or a folder that can't be written or that another process exports to.
     """
     options = options or ExportOptions()
     trained = load_trained(model_dir, checkpoint, data=data)
@@ -143,12 +143,12 @@ def _exported(
         for format_name in options.tflite:
             parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
         figures = {name: figures_of_file.to_dict() for name, figures_of_file in parities.items()}
-        files.write_json(partial / PARITY_FILE, {"files": figures, "notes": notes})
+        formats.PARITY.write(partial / PARITY_FILE, {"files": figures, "notes": notes})
     return Exported(path, parities, tuple(notes))
 
 
 def describe(trained: Trained, index: Index, network: AssembleNet) -> dict[str, Any]:
-    """Returns what a user of the file must know: streams, preparation, clip, classes, provenance.
+    """Returns the description of the file: streams, preparation, clip, classes, provenance.
 
     Args:
       trained: the run.
@@ -172,7 +172,7 @@ def describe(trained: Trained, index: Index, network: AssembleNet) -> dict[str, 
 
 
 def _stem_share(trained: Trained, network: AssembleNet) -> float:
-    """Returns the share of all arithmetic of a clip that the stems do which overlapping windows don't share."""
+    """Returns the share of a clip's arithmetic in the stems that overlapping windows don't share."""
     setting = setting_of(trained.config.model, trained.config.validation_data)
     cost = estimate(network.architecture, setting)
     shared = {int(index) for index in network.framewise_stems()}
@@ -194,10 +194,10 @@ def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> tuple[Index
             "object_classes": training_index.object_classes,
         }
         return dataclasses.replace(index, **described), unlike
-    expected = configuration.read_record(model_dir).get("data_fingerprints", {}).get("validation")
+    expected = configuration.read_record(model_dir)["data_fingerprints"].get("validation")
     if trained.labels is None and expected not in (None, index.fingerprint):
         raise UserError(
-            "Class names come from the data that a run was evaluated on, since it keeps none itself. Received: "
+            "Class names come from the data that a run was evaluated on, since its folder has none. Received: "
             f"{path}, which has been prepared anew since {model_dir} was trained. Bring the old data back."
         )
     return index, unlike
@@ -214,7 +214,7 @@ def _network(
     expected: Mapping[str, np.ndarray],
     options: ExportOptions,
 ) -> tuple[AssembleNet, bool, list[str]]:
-    """Returns the network that is exported, in float32; whether it is discrete; what the user should know of that."""
+    """Returns the network that is exported, in float32; whether it is discrete; notes on that for the user."""
     if options.peers != "auto" or not has_candidates(model):
         discrete = options.peers == "discrete" if has_candidates(model) else options.threshold > 0
         return _inference_network(model, options, discrete), discrete, []
@@ -244,7 +244,7 @@ def _inference_network(
 
 @dataclasses.dataclass(frozen=True)
 class _Export:
-    """What all files of a version are made of; `network` is in float32, `others` are for calibration."""
+    """The common inputs of a version's files; `network` is in float32, `others` are for calibration."""
 
     trained: Trained
     index: Index
@@ -258,7 +258,7 @@ class _Export:
 
     def saved_model(self, folder: Path) -> Parity:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
-        files.write_json(described, describe(self.trained, self.index, self.network))
+        formats.EXPORTED_MODEL.write(described, describe(self.trained, self.index, self.network))
         files.write_text(labels, "".join(f"{name}\n" for name in self.index.classes))
         network, precision = self.network, self.options.precision
         if precision != "float32":

@@ -1,4 +1,4 @@
-"""Requests that TF Serving answers to itself before a version takes traffic.
+"""Requests that TF Serving runs before a version takes traffic.
 
 The first request of a signature compiles and allocates; without these a client would wait for it. The
 format is TF Serving's: a TFRecord file of PredictionLog messages in assets.extra.

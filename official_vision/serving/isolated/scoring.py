@@ -1,4 +1,4 @@
-"""Scores clips with an exported file, one at a time, as a program that needs nothing of this package.
+"""Scores clips with an exported file, one at a time, as a program that runs without this package.
 
     python scoring.py saved_model|xnnpack|plain FILE INPUTS.npz OUTPUTS.npz THREADS
 
@@ -61,7 +61,7 @@ def _write_scores(run: Callable[[Clip], Clip], inputs: str, outputs: str) -> Non
 
 
 def main() -> None:
-    """Reads the arguments, with this package and Keras out of reach."""
+    """Reads the arguments, with this package and Keras blocked."""
     for name in ("tf_keras", "official_vision", "official"):
         sys.modules[name] = None  # importing them fails
     kind, path, inputs, outputs, threads = sys.argv[1:]

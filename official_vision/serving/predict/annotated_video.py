@@ -1,4 +1,4 @@
-"""A whole video in its own size with what the network saw and said drawn over it, as an mp4.
+"""A whole video in its size with the network's input and scores drawn over it, as an mp4.
 
 +----------------------------+----------------+
 |  frame                     | class    0.83  |
@@ -27,7 +27,7 @@ from official_vision import files
 from official_vision.data.prepare.preview import flow_colours, object_colours
 from official_vision.data.video import Frame
 from official_vision.data.video_streams import FrameStreams
-from official_vision.fonts import text_mask
+from official_vision.presentation.fonts import text_mask
 from official_vision.serving.predict.video_list import ANNOTATED_MARK
 
 # Pixels beside a frame whose short side has _SIDE pixels or fewer; beside larger ones all is larger.
@@ -41,7 +41,7 @@ _SCORE_WIDTH, _NAME_HEIGHT = 40, 20
 _MARGIN = 8
 _ROW = (_SIDE - 2 * _MARGIN) // (_CLASSES + 1)
 _FONT_SIZE, _CAPTION_SIZE = 15, 12
-# PyAV's own builds hold libx264; FFmpeg has its mpeg4 encoder everywhere.
+# PyAV's builds have libx264; FFmpeg has its mpeg4 encoder everywhere.
 _CODECS = ("libx264", "mpeg4")
 _TICKS = 30_000  # a second: whole for the usual rates, and few enough for MPEG-4's 16 bits
 # Colours are steady over a video: full saturation at a motion of this share of the frame's short side.
@@ -50,7 +50,7 @@ _FULL_FLOW_SHARE = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Annotation:
-    """What is written on the frames.
+    """The texts and scores on the frames.
 
     Attributes:
       labels: class names.
@@ -65,7 +65,7 @@ class Annotation:
 
 @dataclasses.dataclass(frozen=True)
 class ShownFrame:
-    """A frame of the source and what the network was fed at its time.
+    """A frame of the source and the network's input at its time.
 
     Attributes:
       rgb: uint8 [height, width, 3], of the source.
@@ -81,7 +81,7 @@ class ShownFrame:
 
 
 def shown_frames(source: Iterable[Frame], streams: Iterable[FrameStreams]) -> Iterator[ShownFrame]:
-    """Pairs every frame of a video with the latest that the network was fed by then; holds two of these.
+    """Pairs every frame of a video with the network's latest input by then; two of these are in memory.
 
     A last picture that lasts is shown again with each that the network was fed meanwhile.
 
@@ -104,7 +104,7 @@ def shown_frames(source: Iterable[Frame], streams: Iterable[FrameStreams]) -> It
 def write_overlay(
     path: str | os.PathLike, frames: Iterable[ShownFrame], annotation: Annotation
 ) -> None:
-    """Writes the annotated video (H.264 where PyAV has it, else MPEG-4), holding one frame at a time.
+    """Writes the annotated video (H.264 where PyAV has it, else MPEG-4), with one frame in memory at a time.
 
     Args:
       path: mp4 to write; it appears whole.
@@ -114,7 +114,7 @@ def write_overlay(
     path = Path(path)
     with (
         files.written_aside(path) as partial,
-        # In a relative path FFmpeg would take what stands before a colon for a protocol.
+        # In a relative path FFmpeg would take text before a colon for a protocol.
         av.open(os.path.abspath(partial), "w", format="mp4") as container,
     ):
         container.metadata["comment"] = ANNOTATED_MARK
@@ -147,14 +147,14 @@ def _pictures(
     size = None
     shown = _shown_classes(annotation.frame_scores)
     for frame in frames:
-        # An encoder takes one size; a video may change its own.
+        # An encoder takes one size; a video may change its size.
         size = size or _size(frame.rgb)
         scores = annotation.frame_scores[frame.number]
         yield draw_frame(frame, scores, annotation.labels, shown, size), frame.time_sec
 
 
 def _shown_classes(frame_scores: np.ndarray) -> np.ndarray:
-    """Returns the classes with the greatest peaks: steady rows are read more easily than jumping ones."""
+    """Returns the classes with the greatest peaks, for the whole video: rows that jump are hard to read."""
     return np.argsort(-frame_scores.max(axis=0), kind="stable")[:_CLASSES]
 
 
@@ -215,7 +215,7 @@ def _inset(
 
 
 def _caption(text: str, width: int, scale: float) -> np.ndarray:
-    """White letters on dark, as wide as the picture below them."""
+    """Draws white letters on dark, as wide as the picture below them."""
     size = round(_CAPTION_SIZE * scale)
     image = Image.new("RGB", (width, round(1.4 * size)), (24, 24, 24))
     place = (round(0.3 * size), image.height // 2)

@@ -1,4 +1,4 @@
-"""One video through an exported file to its output files: what a worker does."""
+"""The job of a worker: one video through an exported file to its output files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.data.video import VideoError
 from official_vision.errors import UserError
-from official_vision.fonts import families_for
 from official_vision.names import shown
+from official_vision.presentation.fonts import families_for
 from official_vision.serving.predict.annotated_video import Annotation, write_overlay
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.predictor import Prediction, Predictor, to_dict, to_text
@@ -25,7 +25,7 @@ _SERIES = "scores_over_time"
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A video, what to ask of which file, and where to write.
+    """A video, the exported file with its options, and the output paths.
 
     Attributes:
       model: path of the exported file.
@@ -52,7 +52,7 @@ def _loaded(model: str, options: PredictOptions) -> Predictor:
     predictor = Predictor(model, options)
     families_for(
         predictor.description.labels
-    )  # missing letters of all pictures are told in one line
+    )  # missing letters of all pictures are reported in one line
     return predictor
 
 
@@ -63,7 +63,7 @@ def run_job(job: Job) -> str:
       The table to print, and where the files are.
 
     Raises:
-      VideoError: this video could not be worked on, whatever the reason; its JSON file is not written.
+      VideoError: this video could not be processed, for any reason; its JSON file is not written.
       UserError: the disk is full: no other video would fare better.
     """
     with files.full_disk_reported("--output_dir", job.outputs.json.parent):
@@ -94,9 +94,13 @@ def _done(job: Job) -> str:
 
 
 def _as_json(request: dict[str, Any], prediction: dict[str, Any]) -> str:
-    """Indented, but for the scores over time, of which each number would have a line of its own."""
+    """Writes indented JSON, but the scores over time on one line, since each number would have a line."""
     mark = uuid.uuid4().hex
-    content = {"request": request, "prediction": {**prediction, _SERIES: mark}}
+    content = {
+        **formats.PREDICTION.header,
+        "request": request,
+        "prediction": {**prediction, _SERIES: mark},
+    }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     series = json.dumps(prediction[_SERIES], ensure_ascii=False, allow_nan=False)
     return text.replace(f'"{mark}"', series)

@@ -1,4 +1,4 @@
-"""How a video is cut into windows, and how their scores become scores over time and segments (no TensorFlow)."""
+"""Settings of windows, and of scores over time and segments (no TensorFlow)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class PredictOptions:
       pooling: of the windows' clip scores to the video's, one of POOLINGS.
       batch_size: windows at a time.
       merge: windows: a window's clip score counts for all of its frames, which a still video leaves flat;
-        frames: each frame's own score, finer in time, but it depends on the frame's place in its window
+        frames: each frame's score, finer in time, but it depends on the frame's place in its window
         unless `stride` is 1. Either way a window counts most at its centre.
       smoothing_sec: width of a moving average over the scores, in seconds; 0 for none.
       threshold: score that a segment reaches, in [0, 1].
-      hysteresis: a segment goes on while its score is at most so much below the threshold.
+      hysteresis: a segment goes on while its score is at most this much below the threshold.
       shortest_sec: shorter segments are left out, unless they last the whole video.
-      broken_packet_share: of a video's packets, those that may be undecodable; they are passed over.
+      broken_packet_share: share of a video's packets that may be undecodable; they are passed over.
       score_points: most points in time whose scores are written, spread evenly; 0 for every frame.
     """
 

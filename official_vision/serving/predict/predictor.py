@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_vision.data.video import DecodingReport, decode
+from official_vision.data.video import DecodingReport, FrameSequence, decode
 from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
 from official_vision.names import shown
@@ -30,7 +30,7 @@ _MOST_SAMPLES_HELD = 4 * _SAMPLES  # the more, the more evenly they can be sprea
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What was found in a video.
+    """The prediction for a video.
 
     Attributes:
       video: its path.
@@ -61,7 +61,7 @@ class Predictor:
     def __init__(self, path: str | os.PathLike, options: PredictOptions | None = None):
         """Args:
         path: see exported_model.load_exported_model.
-        options: of every video that it is asked for.
+        options: of every video.
 
         Raises:
           UserError: no exported file lies there, or options that it can't follow.
@@ -76,12 +76,14 @@ class Predictor:
         self.stride = self._checked_stride()
 
     def predict(
-        self, video: str | os.PathLike, on_frame: Callable[[float], None] | None = None
+        self,
+        video: str | os.PathLike | FrameSequence,
+        on_frame: Callable[[float], None] | None = None,
     ) -> Prediction:
-        """Classifies a video window by window, holding one batch of windows and all scores.
+        """Classifies a video window by window, with one batch of windows and all scores in memory.
 
         Args:
-          video: its path.
+          video: its path, or frames.
           on_frame: called with the time of each frame that has been read, in seconds; what it raises
             ends the work.
 
@@ -89,7 +91,7 @@ class Predictor:
           VideoError: the video can't be decoded.
         """
         labels, options = self.description.labels, self.options
-        recorder, report = _Kept(on_frame), DecodingReport()
+        recorder, report = _FrameRecorder(on_frame), DecodingReport()
         merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
         sharer = StemSharer(self._serve) if self._shares_stems else None
         frames = recorder.noting(self.feeder.streams(video, report=report))
@@ -131,7 +133,7 @@ class Predictor:
                 merger.add(frames, by_frame, weights[frames - first])
 
     def shown_frames(self, video: str | os.PathLike) -> Iterator[ShownFrame]:
-        """Reads a video again: every frame in its own size, with what the network is fed at its time.
+        """Reads a video again: every frame in its original size, with the network's input at its time.
 
         Raises:
           VideoError: the video can't be decoded.
@@ -153,7 +155,7 @@ class Predictor:
 
     @property
     def has_gates(self) -> bool:
-        """Whether the file tells how far its gates open."""
+        """Returns whether the file has the openings of its gates."""
         return self._serve.infer_gates is not None
 
     def gates(self, video: str | os.PathLike, start_sec: float) -> list[GateValues]:
@@ -161,13 +163,13 @@ class Predictor:
 
         Raises:
           VideoError: the video can't be decoded so far.
-          UserError: the video is over before, or the file does not tell of gates.
+          UserError: the video is over before, or the file lacks gates.
         """
         clip = self.feeder.first_clip(video, start_sec)
         return self._serve.gates(**{name: x[tf.newaxis] for name, x in clip.items()})
 
     def sharing(self) -> str:
-        """Says what overlapping windows compute once and what anew; empty where none overlap."""
+        """Describes what overlapping windows compute once and what anew; empty where none overlap."""
         overlap = self.window_frames - self.stride
         if overlap <= 0:
             return ""
@@ -183,11 +185,11 @@ class Predictor:
             once.append(f"flow's {'stem' if len(self._serve.stems) == 1 else 'stems'}")
         anew = "the other stems of the network" if self._shares_stems else "the network's stems"
         if "flow" not in fed and any("(flow)" in name for name in self.description.nodes):
-            anew = "the flow that the network computes, whose grey scale is a window's own, and its stems"
+            anew = "the flow that the network computes, whose grey scale depends on the window, and its stems"
         return (
             f"windows overlap by {overlap} of {self.window_frames} frames: {_listed(once)} "
             f"{'is' if len(once) == 1 else 'are'} done once per frame, {anew} anew in each window (an rgb "
-            f"stem convolves over time and sees a window's own edges)"
+            f"stem convolves over time and sees the edges of a window)"
             f"{worth}; --stride={self.window_frames} computes each once"
         )
 
@@ -212,13 +214,13 @@ class Predictor:
         return stride
 
 
-class _Kept:
-    """What outlives the windows: every frame's time, and a few frames to show."""
+class _FrameRecorder:
+    """Records every frame's time, and a few frames to show."""
 
     def __init__(self, on_frame: Callable[[float], None] | None) -> None:
         self._on_frame = on_frame
         self._times: list[float] = []
-        self._last_sec = 0.0  # that the last frame is shown; 0 where nobody knows
+        self._last_sec = 0.0  # that the last frame is shown; 0 where it is unknown
         self._samples: list[tuple[float, np.ndarray]] = []
         self._every = 1
 
@@ -244,7 +246,7 @@ class _Kept:
         """Returns the frames nearest to the middles of equal parts of the video."""
         count = min(_SAMPLES, len(self._samples))
         middles = (np.arange(count) + 0.5) / count * len(self._times)
-        # Frame n lasts from n to n + 1, so its own middle is n + 0.5.
+        # Frame n lasts from n to n + 1, so its middle is n + 0.5.
         nearest = np.rint((middles - 0.5) / self._every).astype(int)
         return [self._samples[i] for i in np.minimum(nearest, len(self._samples) - 1)]
 
@@ -282,7 +284,7 @@ def _scores_over_time(prediction: Prediction) -> dict[str, Any]:
 
 
 def to_text(prediction: Prediction, most: int = 5) -> str:
-    """Returns the table that the command prints: the top classes and when they are strongest."""
+    """Returns the table that the command prints: the top classes and the times at which they are strongest."""
     order = np.argsort(-prediction.scores, kind="stable")[:most]
     width = max(len(label) for label in prediction.labels)
     lines = [

@@ -1,4 +1,4 @@
-"""Scores over time -> smooth scores, and the times at which a class is there (numpy only)."""
+"""Smooths scores over time, and finds the times at which a class is present (numpy only)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from official_vision.serving.predict.options import PredictOptions
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A time during which a class is there: seconds, and its greatest score."""
+    """A time during which a class is present: seconds, and its greatest score."""
 
     label: str
     start_sec: float
@@ -35,7 +35,7 @@ def smoothed(scores: np.ndarray, times_sec: np.ndarray, width_sec: float) -> np.
     if not width_sec or not (durations > 0).all():
         return scores
     middles = times_sec[:-1] + durations / 2
-    # At least the frame itself: a width below a frame's duration changes nothing.
+    # At least the frame: a width below a frame's duration changes nothing.
     reach = np.maximum(width_sec, durations) / 2
     starts = np.maximum(middles - reach, times_sec[0])
     ends = np.minimum(middles + reach, times_sec[-1])
@@ -50,7 +50,7 @@ def smoothed(scores: np.ndarray, times_sec: np.ndarray, width_sec: float) -> np.
 def segments(
     scores: np.ndarray, times_sec: np.ndarray, labels: Sequence[str], options: PredictOptions
 ) -> list[Segment]:
-    """Returns the times at which classes are there, strongest first.
+    """Returns the times at which classes are present, strongest first.
 
     A segment is a run of frames whose score is at least `threshold - hysteresis`, and reaches `threshold`
     in some of them: a score that wavers about the threshold makes one segment. Those shorter than

@@ -1,4 +1,4 @@
-"""Asking a running TF Serving, or anything that speaks its REST or gRPC interface."""
+"""A client of a running TF Serving, or of any server with its REST or gRPC interface."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from official_vision.errors import UserError
 from official_vision.serving.export.description import STREAMS_SIGNATURE
 
 Prediction = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
-_ANSWERS = ("scores", "frame_scores")
-_MOST_BYTES = 64 << 20  # of an answer: an address that sends without end must not fill the memory
+_OUTPUTS = ("scores", "frame_scores")
+_MOST_BYTES = 64 << 20  # of a response: an address that sends without end must not fill the memory
 
 
 def server(address: str, timeout_sec: float, model_name: str = "") -> Prediction:
-    """Returns what asks a server for scores [batch, classes] and frame_scores [batch, time, classes].
+    """Returns a function that gets scores [batch, classes] and frame_scores [batch, time, classes] of a server.
 
     Args:
       address: http(s)://HOST:PORT/v1/models/NAME, with /versions/N where one is meant, or
@@ -69,7 +69,7 @@ def _rest(address: str, timeout_sec: float) -> Prediction:
 
 
 def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
-    """Reads the answer; a socket's own time-out begins anew with every byte, so the time is watched."""
+    """Reads the response; a socket's time-out begins anew with every byte, so the time is watched."""
     content = bytearray()
     while part := response.read1(1 << 16):
         content += part
@@ -81,7 +81,7 @@ def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
 
 
 def _message(content: bytes) -> str:
-    """TF Serving answers {"error": text}; anything else is shown as it is."""
+    """Reads TF Serving's {"error": text}; anything else is shown as it is."""
     text = content.decode("utf-8", "replace")
     with contextlib.suppress(ValueError, KeyError, TypeError):
         text = str(json.loads(text)["error"])
@@ -91,9 +91,9 @@ def _message(content: bytes) -> str:
 def _scores(url: str, content: bytes) -> dict[str, np.ndarray]:
     try:
         outputs = json.loads(content)["outputs"]
-        scores = {name: np.asarray(outputs[name], np.float32) for name in _ANSWERS}
+        scores = {name: np.asarray(outputs[name], np.float32) for name in _OUTPUTS}
     except (ValueError, KeyError, TypeError) as error:
-        raise _refused(url, f"an answer without scores and frame_scores ({error!r})") from error
+        raise _refused(url, f"a response without scores and frame_scores ({error!r})") from error
     return scores
 
 
@@ -126,18 +126,18 @@ def _grpc(target: str, timeout_sec: float, model_name: str) -> Prediction:
             except grpc.RpcError as error:
                 reason = f"{error.code().name}: {' '.join(error.details().split())[:500]}"
                 raise _refused(f"grpc://{target}", reason) from error
-        lacking = [name for name in _ANSWERS if name not in outputs]
+        lacking = [name for name in _OUTPUTS if name not in outputs]
         if lacking:
-            raise _refused(f"grpc://{target}", f"an answer without {' and '.join(lacking)}")
-        return {name: tf.make_ndarray(outputs[name]) for name in _ANSWERS}
+            raise _refused(f"grpc://{target}", f"a response without {' and '.join(lacking)}")
+        return {name: tf.make_ndarray(outputs[name]) for name in _OUTPUTS}
 
     return predict
 
 
 def _refused(address: str, reason: object) -> UserError:
     return UserError(
-        f"The server must answer the clip. Received, of {address}: {reason}. "
-        "Check that the server runs, has loaded the same export, and is given enough time."
+        f"The server must return scores for the clip. Received, of {address}: {reason}. "
+        "Check that the server runs, has loaded the same export, and has enough time."
     )
 
 
@@ -147,13 +147,13 @@ def greatest_difference(
     """Returns the greatest difference of any score or frame score.
 
     Raises:
-      UserError: the answers have other shapes, or hold numbers that are none.
+      UserError: the scores have other shapes, or are NaN.
     """
     greatest = 0.0
-    for name in _ANSWERS:
+    for name in _OUTPUTS:
         if expected[name].shape != actual[name].shape:
             raise UserError(
-                f"Both must answer with the same {name}. Received: {list(actual[name].shape)} of the "
+                f"Both must return {name} of one shape. Received: {list(actual[name].shape)} of the "
                 f"server, {list(expected[name].shape)} here. Compare with the file that it has loaded."
             )
         difference = float(np.abs(expected[name] - actual[name]).max())

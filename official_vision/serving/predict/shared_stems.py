@@ -1,4 +1,4 @@
-"""Overlapping windows that share what a frame's stems compute, where the architecture allows."""
+"""Overlapping windows that share the outputs of a frame's stems, where the architecture allows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Window = tuple[np.ndarray, Mapping[str, tf.Tensor]]
 
 
 class StemSharer:
-    """Asks a file for windows of one video, in their order; a frame's flow stems are computed once.
+    """Scores windows of one video, in their order; a frame's flow stems are computed once.
 
     Exact: such a stem sees one frame of flow at a time, and a frame's flow is the same in each window. It
-    holds the stems' outputs of the frames of the last window.
+    stores the stems' outputs of the frames of the last window.
     """
 
     def __init__(self, model: ExportedModel):
@@ -55,7 +55,7 @@ class StemSharer:
         return self._model.from_stems(**rest, **stems)
 
     def _compute(self, batch: Sequence[Window]) -> None:
-        """Computes what isn't held of the batch's frames, all at once."""
+        """Computes the missing stem outputs of the batch's frames, all at once."""
         flow = {
             number: features["flow"][place]
             for numbers, (_, features) in zip(_numbers(batch), batch, strict=True)

@@ -1,4 +1,4 @@
-"""A picture of a whole video's scores: sample frames above, a row a class below, on one time axis."""
+"""A picture of a whole video's scores: sample frames above, one row per class below, on one time axis."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from official_vision.pictures import names_readable, save_png
+from official_vision.presentation.pictures import names_readable, save_png
 
 _MOST_CLASSES = 12
 # More columns than pixels would hide short peaks at random.
@@ -51,7 +51,7 @@ def make_figure(
     labels: Sequence[str],
     samples: Sequence[tuple[float, np.ndarray]],
 ) -> Figure:
-    """Returns what `draw_timeline` saves: axes for the frames, for nothing, for scores and their scale."""
+    """Returns the figure that `draw_timeline` saves: axes for the frames, an empty one, for scores and the scale."""
     shown = np.argsort(-scores.max(axis=0), kind="stable")[:_MOST_CLASSES]
     heights = [_strip_height(samples), _ROW_HEIGHT * len(shown)]
     figure = Figure(figsize=(_WIDTH, sum(heights) + 1.2), layout="constrained")
@@ -68,7 +68,7 @@ def make_figure(
     rows.tick_params(axis="y", length=0)
     rows.set(xlim=(edges[0], edges[-1]), ylim=(len(shown), 0))
     rows.set_xlabel("seconds", fontsize=_FONT)
-    # A mark at each sample's own time, on the axis's upper edge.
+    # A mark at each sample's time, on the axis's upper edge.
     place = rows.get_xaxis_transform()
     for time, _ in samples:
         rows.plot(time, 1, "v", color="black", markersize=5, transform=place, clip_on=False)
@@ -78,13 +78,13 @@ def make_figure(
 
 
 def _strip_height(samples: Sequence[tuple[float, np.ndarray]]) -> float:
-    """Of the frames: as high as they are at the width that each gets; portraits are kept in bounds."""
+    """Returns the height of the frames: as at the width that each gets; portraits are kept in bounds."""
     height, width = samples[0][1].shape[:2]
     return min(0.8 * _WIDTH / len(samples) * height / width, 2.0)
 
 
 def _draw_samples(strip: Axes, samples: Sequence[tuple[float, np.ndarray]]) -> None:
-    """Draws frames side by side: of equal parts of the video, each lies over its own part."""
+    """Draws frames side by side: of equal parts of the video, each lies over its part."""
     strip.set_axis_off()
     share = 1 / len(samples)
     for number, (time, picture) in enumerate(samples):

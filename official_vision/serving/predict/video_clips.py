@@ -1,4 +1,4 @@
-"""Videos -> clips, as the network's training data was made."""
+"""Cuts clips of videos, as the network's training data was made."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from official_vision.data.input import clip_span as span
 from official_vision.data.input.geometry import crop_and_resize, evaluation_box
 from official_vision.data.objects import object_source
 from official_vision.data.optical_flow import dequantise, quantise
-from official_vision.data.video import DecodingReport
+from official_vision.data.video import DecodingReport, FrameSequence
 from official_vision.data.video_streams import FrameStreams, video_streams
 from official_vision.errors import UserError
 from official_vision.serving.export.description import Description
@@ -32,24 +32,24 @@ class Feeder:
         """Args:
         description: of the network: its streams and its data's preparation.
         clip: frames, step, size and filling of the clips; None takes those of the description.
-        broken_packet_share: of a video's packets, those that may be undecodable.
+        broken_packet_share: share of a video's packets that may be undecodable.
         """
         self.description = description
         self.clip = clip or description.clip
         self._broken_share = broken_packet_share
-        # The flow of a clip's last frame leads a whole step on.
+        # The flow of a clip's last frame spans a whole step.
         self.window_frames = self.clip.frames * self.clip.frame_stride
 
     def streams(
         self,
-        video: str | os.PathLike,
+        video: str | os.PathLike | FrameSequence,
         start_sec: float | None = None,
         report: DecodingReport | None = None,
     ) -> Iterator[FrameStreams]:
         """Yields a video's streams, frame by frame, as the training data's were made.
 
         Args:
-          video: its path.
+          video: its path, or frames.
           start_sec: the first frame's time; None for the video's start.
           report: is filled with what became of the file's frames.
 
@@ -71,7 +71,7 @@ class Feeder:
     def clips(
         self, cut: Iterator[tuple[int, list[FrameStreams]]]
     ) -> Iterator[tuple[np.ndarray, dict[str, tf.Tensor]]]:
-        """Windows -> (frame numbers, features), as evaluation cuts and fills them."""
+        """Yields (frame numbers, features) of windows, as evaluation cuts and fills them."""
         for start, window in cut:
             length = tf.constant(len(window))
             positions = span.frame_numbers(tf.constant(0), length, self.clip).numpy()
@@ -99,7 +99,7 @@ class Feeder:
     def _features(
         self, window: Sequence[FrameStreams], positions: np.ndarray, flow_positions: np.ndarray
     ) -> dict[str, tf.Tensor]:
-        """Streams of one clip as data/input/pipeline.py makes them, but for the loss of JPEG."""
+        """Makes the streams of one clip as data/input/pipeline.py does, but without the loss of JPEG."""
         features, wanted = {}, self.description.streams
         if "rgb" in wanted:
             features["rgb"] = np.stack([window[i].rgb for i in positions])

@@ -1,4 +1,4 @@
-"""Which videos are meant, where their outputs go, and which of them are done."""
+"""The list of videos, the paths of their outputs, and which of them are done."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.data.video.video_files import SUFFIXES, content_of, is_video
 from official_vision.errors import UserError
 from official_vision.names import existing_path, file_stem
@@ -24,22 +24,25 @@ ANNOTATED_MARK = "annotated by official_vision"  # the comment in an annotated v
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """A video's files: scores and segments, timeline, and the annotated video where that is asked for."""
+    """A video's files: scores and segments, timeline, and the annotated video if requested."""
 
     json: Path
     timeline: Path
     overlay: Path | None
 
     def done(self, request: Mapping[str, Any]) -> bool:
-        """Tells whether all files are there and were made for the same request.
+        """Returns whether all files exist and were made for the same request.
 
         The JSON file is written last: where it is, the others are whole.
         """
         others = (path for path in (self.timeline, self.overlay) if path is not None)
         if not all(path.is_file() for path in others):
             return False
-        content = self._content()
-        return content.get("request") == dict(request) and "prediction" in content
+        try:
+            content = formats.PREDICTION.read(self.json, {"request": dict, "prediction": dict})
+        except UserError:  # none, of another version, or damaged: the video is classified again
+            return False
+        return content["request"] == dict(request)
 
     def check_replaceable(self) -> None:
         """Refuses to replace a JSON file of another origin: annotations often have their video's name.
@@ -62,30 +65,30 @@ class Outputs:
 
 
 def write_all(path: str | os.PathLike, outputs: Sequence[Outputs]) -> None:
-    """Writes the predictions of many videos as one JSON list, holding one at a time.
+    """Writes the predictions of many videos as one JSON list, with one in memory at a time.
 
     Args:
       path: of the JSON file.
-      outputs: of videos whose own JSON files are there.
+      outputs: of videos whose JSON files exist.
     """
     with (
         files.written_aside(path) as partial,
         open(partial, "w", encoding="utf-8", errors="backslashreplace") as file,
     ):
         for number, files_of_video in enumerate(outputs):
-            prediction = files.read_json(files_of_video.json)["prediction"]
+            prediction = formats.PREDICTION.read(files_of_video.json)["prediction"]
             file.write("[\n" if number == 0 else ",\n")
             file.write(json.dumps(prediction, ensure_ascii=False, allow_nan=False))
         file.write("\n]\n" if outputs else "[]\n")
 
 
 def find_videos(paths: Sequence[str], lists: Sequence[str]) -> list[str]:
-    """Returns the videos that files, folders and list files name, each once, in order.
+    """Returns the videos of files, folders and list files, each once, in order.
 
     Args:
       paths: files, or folders, which are searched for files with a video's suffix, but for annotated videos
         that `write_overlay` made.
-      lists: text files with a path per line, relative to the list's own folder; empty lines and those
+      lists: text files with a path per line, relative to the list's folder; empty lines and those
         that begin with # are skipped.
 
     Raises:
@@ -106,20 +109,20 @@ def _in_folder(folder: Path) -> list[str]:
     if not videos:
         unreadable = f" ({content.unreadable[0]} can't be read)" if content.unreadable else ""
         raise UserError(
-            f"A folder must hold videos ({', '.join(SUFFIXES)}). Received: {folder}, which holds none{unreadable}. "
+            f"A folder must have videos ({', '.join(SUFFIXES)}). Received: {folder}, which has none{unreadable}. "
             "Name the files one by one."
         )
     return videos
 
 
 def is_annotated(path: Path) -> bool:
-    """Tells whether a video is one that `write_overlay` made, by its name and by a mark in the file."""
+    """Returns whether a video is one that `write_overlay` made, by its name and by a mark in the file."""
     if not path.name.endswith(f".{_ANNOTATED}"):
         return False
-    import av  # late: mistakes in names are answered at once
+    import av  # late: mistakes in names are reported at once
 
     try:
-        # In a relative path FFmpeg would take what stands before a colon for a protocol.
+        # In a relative path FFmpeg would take text before a colon for a protocol.
         with av.open(os.path.abspath(path)) as container:
             return container.metadata.get("comment") == ANNOTATED_MARK
     except (av.error.FFmpegError, ValueError):
@@ -136,7 +139,7 @@ def _listed(path: Path) -> list[str]:
             f"--videos names a text file with a video's path per line. Received: {path} ({error}). "
             "Name such a file, or the videos with --video."
         ) from error
-    # A path may hold bytes that are no UTF-8, and what str.splitlines takes for a line's end.
+    # A path may have bytes that are not UTF-8, and characters at which str.splitlines would split.
     lines = content.decode("utf-8-sig", "surrogateescape").split("\n")
     named = [line.strip() for line in lines]
     videos = [str(existing_path(path.parent, name)) for name in named if name and name[0] != "#"]

@@ -1,4 +1,4 @@
-"""Cutting a long video into overlapping windows, and merging their scores again (numpy only)."""
+"""Cuts a long video into overlapping windows, and merges their scores again (numpy only)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 def windows(items: Iterable[Item], length: int, stride: int) -> Iterator[tuple[int, list[Item]]]:
-    """Yields (start, items) of every window, holding one window at a time.
+    """Yields (start, items) of every window, with one window in memory at a time.
 
     The last window ends with the last item, so that each item is in a window; a sequence shorter
     than `length` gives one short window.
@@ -36,7 +36,7 @@ def windows(items: Iterable[Item], length: int, stride: int) -> Iterator[tuple[i
 
 
 class WindowPool:
-    """The video's scores from its windows' clip scores, of which it holds only what is needed."""
+    """Pools the video's scores from its windows' clip scores, in constant memory."""
 
     def __init__(self, pooling: str):
         """Args:
@@ -65,7 +65,7 @@ class WindowPool:
 
 
 def centre_weights(length: int) -> np.ndarray:
-    """Returns what each frame of a window counts, float32 [length]: most at the centre, never 0.
+    """Returns the weight of each frame of a window, float32 [length]: most at the centre, never 0.
 
     Windows that overlap by half then add up to 1 on every frame: scores lead in straight lines from one
     window's centre to the next.
@@ -75,7 +75,7 @@ def centre_weights(length: int) -> np.ndarray:
 
 
 class ScoreMerger:
-    """Averages, frame by frame, the scores of all windows that hold a frame."""
+    """Averages, frame by frame, the scores of all windows with a frame."""
 
     def __init__(self, num_classes: int):
         self._sums = np.zeros((0, num_classes), np.float32)
@@ -99,7 +99,7 @@ class ScoreMerger:
         np.add.at(self._weights, frames, weights)
 
     def scores(self, num_frames: int) -> np.ndarray:
-        """Returns [num_frames, classes]; a frame that no window scored takes the one before it.
+        """Returns [num_frames, classes]; a frame that no window scored takes the scores of the frame before it.
 
         Args:
           num_frames: of the whole video; its first frame must have been scored.

@@ -1,4 +1,4 @@
-"""A run's checkpoints: whole or not there, the newest that can be read, and a full disk in words."""
+"""A run's checkpoints: whole or absent, the newest that can be read, and a full disk as one line."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def newest_whole(
 
     Args:
       folder: of the checkpoints.
-      note: is told of each damaged checkpoint, where given.
+      note: is called with each damaged checkpoint, if set.
 
     Returns:
       The path prefix of the newest checkpoint that can be read from end to end, None where the
-      folder holds no checkpoint.
+      folder has no checkpoint.
 
     Raises:
       UserError: there are checkpoints, and all are damaged.
@@ -82,13 +82,13 @@ def _checkpoints(folder: Path) -> list[str]:
 
 
 def forget_damaged(folder: str | os.PathLike, newest: str | None) -> None:
-    """Makes TensorFlow's list of checkpoints end at `newest`, so that a later run believes it too.
+    """Makes TensorFlow's list of checkpoints end at `newest`, so that a later run reads it too.
 
     What a killed run left of a checkpoint that it was writing is removed.
 
     Args:
       folder: of the checkpoints.
-      newest: the last one that is whole, as `newest_whole` found it.
+      newest: the last one that is whole, as returned by `newest_whole`.
     """
     for unfinished in Path(folder).glob("*_temp"):
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -110,7 +110,7 @@ def forget_damaged(folder: str | os.PathLike, newest: str | None) -> None:
 
 
 def rewrite(checkpoint: str, changed: Mapping[str, np.ndarray]) -> None:
-    """Replaces some tensors of a checkpoint; whenever it is read, it is the old one or the new one whole.
+    """Replaces some tensors of a checkpoint; a reader sees the old one or the new one whole.
 
     Args:
       checkpoint: its path prefix.
@@ -146,7 +146,7 @@ def rewrite(checkpoint: str, changed: Mapping[str, np.ndarray]) -> None:
 
 @contextlib.contextmanager
 def full_disk_named(folder: str | os.PathLike) -> Iterator[None]:
-    """Wraps the writing of a run's files: a full disk becomes one line.
+    """Wraps the writing of a run's files, so that a full disk becomes one line.
 
     Args:
       folder: of the run; its newest checkpoint is named.

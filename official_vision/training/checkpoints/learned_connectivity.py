@@ -22,13 +22,13 @@ from official_vision.errors import UserError
 from official_vision.training.checkpoints.checkpoint_files import READ_ERRORS
 from official_vision.training.checkpoints.restore import ARCHITECTURE_FILE, find_checkpoint, step_of
 
-# Where a checkpoint of AssembleNet keeps a block's w, and the h of one of its gates.
+# Keys of a block's w, and of the h of one of its gates, in a checkpoint of AssembleNet.
 _STRENGTHS = "model/node_layers/{node}/fusion/strength_logits/.ATTRIBUTES/VARIABLE_VALUE"
 _PEERS = "model/node_layers/{node}/gates/{position}/peer_logits/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def learned_connectivity(model_dir: str | os.PathLike, which: str = "best") -> Learned:
-    """Reads what a run has learned about its connections.
+    """Reads the strengths and peers that a run has learned.
 
     Args:
       model_dir: the run's folder, as training wrote it.
@@ -66,7 +66,7 @@ def learned_connectivity(model_dir: str | os.PathLike, which: str = "best") -> L
     source = {
         "checkpoint": checkpoint,
         "step": step_of(checkpoint),
-        "data_fingerprints": record.get("data_fingerprints", {}),
+        "data_fingerprints": record["data_fingerprints"],
     }
     return Learned(architecture, strengths, distributions, source)
 

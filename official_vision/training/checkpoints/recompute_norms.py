@@ -1,4 +1,4 @@
-"""Precise statistics of batch norms for a run that has ended, without training."""
+"""Recomputes batch norms' statistics of a run that has ended, without training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.lock import folder_locked
 from official_vision.metrics.figures import without_nan
 from official_vision.training.checkpoints.best import INFO_FILE
@@ -28,7 +28,7 @@ _IN_RESULT = {"best": "best", "latest": "figures"}
 
 @dataclasses.dataclass(frozen=True)
 class Repaired:
-    """A checkpoint with other statistics than it had.
+    """A checkpoint whose statistics were recomputed.
 
     Attributes:
       checkpoint: its path prefix.
@@ -41,7 +41,7 @@ class Repaired:
 
 
 def repair(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
-    """Recomputes the statistics of a checkpoint with its weights, and writes them in place of those it has.
+    """Recomputes the statistics of a checkpoint with its weights, and writes them in place of the old ones.
 
     Nothing else of the checkpoint changes. The figures that the run's folder keeps of it become those of the
     repaired network.
@@ -85,11 +85,11 @@ def _figures(trained: Trained) -> dict[str, float]:
 def _tell_in_records(model_dir: Path, which: str, figures: Mapping[str, float]) -> None:
     info, result = model_dir / BEST_FOLDER / INFO_FILE, model_dir / RESULT_FILE
     if which == "best" and info.is_file():
-        files.write_json(info, _with(files.read_object(info), figures))
+        formats.BEST_CHECKPOINT.write(info, _with(formats.BEST_CHECKPOINT.read(info), figures))
     if which in _IN_RESULT and result.is_file():
         name = _IN_RESULT[which]
-        record = files.read_object(result, {name: dict})
-        files.write_json(result, {**record, name: _with(record[name], figures)})
+        record = formats.RESULT.read(result, {name: dict})
+        formats.RESULT.write(result, {**record, name: _with(record[name], figures)})
 
 
 def _with(recorded: Mapping[str, float], figures: Mapping[str, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Checkpoints: finding them, loading a model's weights, and saying what did not fit."""
+"""Finds checkpoints, loads a model's weights, and reports those that did not fit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
 
     Args:
       model_dir: a run's folder.
-      which: best, latest, or a path prefix. Where a moving average is kept, both names mean the
+      which: best, latest, or a path prefix. With a moving average, both names mean the
         averaged weights: those are what was evaluated.
 
     Raises:
@@ -57,7 +57,7 @@ def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
     if Path(f"{which}.index").is_file():
         return which
     raise UserError(
-        f"A checkpoint is best, latest or a path prefix. Received: {which!r}, and {model_dir} holds none such. "
+        f"A checkpoint is best, latest or a path prefix. Received: {which!r}, and {model_dir} has none of these. "
         "Train first, or name another."
     )
 
@@ -76,13 +76,13 @@ def _newest_in(folder: Path) -> str | None:
 
 
 def step_of(checkpoint: str) -> int:
-    """Returns the training step at which a checkpoint was written; 0 when it does not say."""
+    """Returns the training step at which a checkpoint was written; 0 when it is unknown."""
     reader = tf.train.load_checkpoint(checkpoint)
     return int(reader.get_tensor(_STEP_KEY)) if reader.has_tensor(_STEP_KEY) else 0
 
 
 def restore_model(model: AssembleNet, checkpoint: str) -> None:
-    """Restores every weight of `model`, and what its batch norms' statistics count where a checkpoint says that.
+    """Restores every weight of `model`, and the count of batches behind its batch norms, if a checkpoint has it.
 
     Raises:
       UserError: the checkpoint lacks a weight, or was written by another architecture.
@@ -107,12 +107,12 @@ def load_weights(model: AssembleNet, init_checkpoint: str, *, classifier: bool =
 
     Args:
       model: receives the weights.
-      init_checkpoint: a path prefix, or a run's folder, whose best (else latest) checkpoint is taken.
+      init_checkpoint: a path prefix, or a run's folder, whose best (else latest) checkpoint is used.
       classifier: whether the classifier's weights are loaded too.
 
     Returns:
-      Lines that say what was loaded, every weight that was not, with the reason, and settings of the network
-      that differ from those of the run that is given.
+      Lines on the loaded weights, every weight that was not loaded, with the reason, and settings of the network
+      that differ from those of that run.
 
     Raises:
       UserError: no checkpoint, or nothing in it fits.
@@ -160,7 +160,7 @@ def _batches_counted(reader: tf.train.CheckpointReader) -> float:
 
 
 def _changed_meaning(model: AssembleNet, folder: Path) -> Iterator[str]:
-    """Yields a line for each setting by which a run's weights computed something else there than here."""
+    """Yields a line for each setting with which that run's weights computed something else."""
     if not (folder / ARCHITECTURE_FILE).is_file() or not (folder / CONFIG_JSON).is_file():
         return
     for there, here, names in (
@@ -183,7 +183,7 @@ def _initial(init_checkpoint: str) -> str:
 
 
 def _checkpoint_keys(model: AssembleNet) -> dict[str, tf.Variable]:
-    """Returns the keys under which a checkpoint of the trainer keeps each of the model's weights."""
+    """Returns the keys of the model's weights in a checkpoint of the trainer."""
     view = tf.train.Checkpoint(model=model)
     keys = {}
     pending: list[tuple[str, object]] = [("", view)]
@@ -196,7 +196,7 @@ def _checkpoint_keys(model: AssembleNet) -> dict[str, tf.Variable]:
         if isinstance(node, tf.Variable):
             keys[path + _VALUE] = node
             continue
-        for name, child in node._trackable_children().items():
+        for name, child in tf.train.TrackableView.children(node).items():
             pending.append((f"{path}/{name}" if path else name, child))
     keys.pop(COUNT_KEY)  # no weight
     return keys

@@ -1,4 +1,4 @@
-"""TensorFlow's passes over a training step's graph, left out where they cost more than they give."""
+"""TensorFlow's passes over a training step's graph, left out where they cost more than they save."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPTION = "disable_meta_optimizer"
 
 @contextlib.contextmanager
 def left_out() -> Iterator[None]:
-    """Within, graphs that are called first on a machine without GPU and TPU run as they were traced."""
+    """Leaves the passes out, on a machine without GPU and TPU, of graphs that are first called in the block."""
     if tf.config.get_visible_devices("GPU") or tf.config.get_visible_devices("TPU"):
         yield
         return

@@ -1,6 +1,6 @@
-"""What a training step needs in memory at least, told before it starts, beside what the machine has.
+"""The least memory of a training step, reported before it starts, beside the machine's memory.
 
-Counted is what must be held at once. Convolutions' work space and what the allocator keeps come on
+Counted are values that must be in memory at once. Convolutions' work space and what the allocator keeps come on
 top: on a CPU steps measured at 96 x 96 took 1.3 times as much, with rematerialisation 2.9 times.
 """
 
@@ -10,11 +10,11 @@ import dataclasses
 from pathlib import Path
 
 import tensorflow as tf
-from tensorflow.python.client import device_lib
 
 from official_vision.architecture.cost.network_cost import Cost, estimate
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
+from official_vision.private_apis import device_memory
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.optimizers.build import make_optimizer
 
@@ -45,7 +45,7 @@ class Need:
 
     @property
     def total(self) -> int:
-        """All of it; the program itself is not counted."""
+        """Returns the sum; the program's memory is not counted."""
         return sum(dataclasses.astuple(self))
 
 
@@ -80,12 +80,12 @@ def _all(cost: Cost) -> int:
 
 
 def _without_norms(cost: Cost) -> int:
-    """Outputs of convolutions and sums alone."""
+    """Sums the outputs of convolutions and sums."""
     return cost.total.activation_bytes
 
 
 def _between_nodes(cost: Cost) -> int:
-    """Nodes' outputs and their pools stay; of the inside of nodes, the greatest one's at a time."""
+    """Sums nodes' outputs and their pools, which stay, and the inside of only the greatest node."""
     outputs = 0
     for index in cost.alive:
         frames, height, width, channels = cost.shape(index)
@@ -98,7 +98,7 @@ _KEPT = {"nothing": _all, "norms": _without_norms, "everything": _between_nodes}
 
 
 def _slots(config: Config) -> int:
-    """Values that the optimizer keeps for each weight, by making it and moving one."""
+    """Counts the values that the optimizer stores for each weight, by making it and moving one."""
     spec = dataclasses.replace(config.optimizer, ema_decay=None)
     train = dataclasses.replace(config.train, precision="float32")
     optimizer = make_optimizer(spec, train, config.train_data.batch_size)
@@ -109,10 +109,9 @@ def _slots(config: Config) -> int:
 
 
 def available() -> tuple[int, str] | None:
-    """Returns bytes of the first GPU, else free ones of this machine, and which; None where nothing tells."""
+    """Returns bytes of the first GPU, else free ones of this machine, and its name; None where it is unknown."""
     if tf.config.list_physical_devices("GPU"):
-        gpus = [d for d in device_lib.list_local_devices() if d.device_type == "GPU"]
-        return gpus[0].memory_limit, "the GPU"
+        return device_memory("GPU")[0], "the GPU"
     table = Path("/proc/meminfo")
     if not table.is_file():
         return None
@@ -129,7 +128,7 @@ def memory_line(config: Config, architecture: Architecture, replicas: int) -> st
 
 
 def describe_need(need: Need, has: tuple[int, str] | None, replicas_here: int = 1) -> str:
-    """Says what a step needs, beside what there is; a warning with remedies where it won't fit.
+    """Describes the need beside the machine's memory; a warning with remedies where it won't fit.
 
     Args:
       need: of one device.

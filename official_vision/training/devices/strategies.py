@@ -1,4 +1,4 @@
-"""TrainSpec -> the tf.distribute strategy of a run."""
+"""The tf.distribute strategy of a TrainSpec."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _tpu_strategy(name: str) -> tf.distribute.Strategy:
 
 
 def devices_lines(strategy: tf.distribute.Strategy, train: TrainSpec) -> list[str]:
-    """Says what a run computes on, which GPUs of this machine it leaves idle, and a precision that is slow here."""
+    """Describes a run's devices, the GPUs of this machine that it leaves idle, and a precision that is slow here."""
     gpus = tf.config.list_logical_devices("GPU")
     kinds = [
         tf.DeviceSpec.from_string(device).device_type for device in strategy.extended.worker_devices
@@ -135,9 +135,9 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 @contextlib.contextmanager
 def lost_workers_named(strategy: tf.distribute.Strategy, model_dir: str) -> Iterator[None]:
-    """Wraps the work of one process of several: the end of another becomes one line.
+    """Wraps the work of one of several processes, so that the end of another becomes one line.
 
-    TensorFlow notices a closed connection at once, and a machine that fell silent within a minute.
+    TensorFlow notices a closed connection at once, and an unreachable machine within a minute.
 
     Args:
       strategy: of the run.
@@ -156,8 +156,8 @@ def lost_workers_named(strategy: tf.distribute.Strategy, model_dir: str) -> Iter
         others = [named for named in _REMOTE.findall(str(error)) if named != this_worker]
         who = " ".join(others[0]) if others else "another worker"
         raise UserError(
-            f"A run on several workers needs all of them. Received: no more answer from {who}; its own output "
-            f"may say why. Start all workers again: they go on from the newest checkpoint in {model_dir}."
+            f"A run on several workers needs all of them. Received: no more response from {who}; its output "
+            f"may have the reason. Start all workers again: they go on from the newest checkpoint in {model_dir}."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""How many threads share an operation of a training step."""
+"""The number of threads that share an operation of a training step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 from official_vision.errors import UserError
 from official_vision.specs import TrainSpec
 
-_VARIABLE = "TF_NUM_INTRAOP_THREADS"  # TensorFlow's own: read where tf.config says nothing
+_VARIABLE = "TF_NUM_INTRAOP_THREADS"  # TensorFlow's: read where tf.config is not set
 # So few run two branches of the graph side by side, an operation each, rather than share every operation, which
 # costs 0.1 ms of waking and waiting: AssembleNet-50's step took 0.98 of its time in float32, 0.90 to 0.95 in
 # bfloat16. A forward pass alone took 1.08 in float32, and more cores than branches would idle.
@@ -17,12 +17,12 @@ _FEW_CORES = 2
 
 
 def set_threads(train: TrainSpec) -> None:
-    """Sets threads an operation, for all of this process: TensorFlow allows it until it first computes.
+    """Sets the threads per operation, for all of this process: TensorFlow allows it until it first computes.
 
     Too late, the rule of 0 is left out.
 
     Args:
-      train: says how many.
+      train: has the number.
 
     Raises:
       UserError: too late for a number that is not in force.
@@ -41,12 +41,12 @@ def set_threads(train: TrainSpec) -> None:
         if number_set not in (0, threads_in_force()):
             raise UserError(
                 "TrainSpec.threads_per_operation must be set before TensorFlow computes. Received: "
-                f"{number_set}, with {threads_in_force()} in force. Train in a process of its own, or leave it at 0."
+                f"{number_set}, with {threads_in_force()} in force. Train in a separate process, or leave it at 0."
             ) from error
 
 
 def threads_in_force() -> int:
-    """Returns how many threads share an operation as things stand."""
+    """Returns how many threads share an operation now."""
     variable = os.environ.get(_VARIABLE, "")
     named = int(variable) if variable.isdecimal() else 0  # TensorFlow passes over anything else
     return tf.config.threading.get_intra_op_parallelism_threads() or named or usable_cores()
@@ -60,7 +60,7 @@ def usable_cores() -> int:
 
 
 def _number(number_set: int, cores: int, gpus: int, variable: str) -> int:
-    """Threads to ask TensorFlow for; 0 leaves it its choice, of which the user's variable is a part."""
+    """Returns the threads to set in TensorFlow; 0 leaves it its choice, which the user's variable influences."""
     if number_set or variable:
         return number_set
     return 1 if cores <= _FEW_CORES and not gpus else 0

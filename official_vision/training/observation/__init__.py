@@ -1,1 +1,1 @@
-"""What a run shows of itself: progress, TensorBoard, records that outlive interruptions, the last page."""
+"""Observation of a run: progress, TensorBoard, records that outlive interruptions, the summary page."""

@@ -1,4 +1,4 @@
-"""The search as it happens: learned.jsonl, a line an interval with every strength and peer distribution."""
+"""The search during training: learned.jsonl, one line per interval with all strengths and peer distributions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIGITS = 6
 
 
 def connections_of(model: AssembleNet, step: int) -> Learned:
-    """Reads sigmoid(w) and softmax(h) of the network that trains; not of its moving average."""
+    """Reads sigmoid(w) and softmax(h) of the trained network, not of its moving average."""
     return Learned(
         model.architecture, learned_strengths(model), peer_distributions(model), {"step": step}
     )
@@ -72,7 +72,7 @@ def mean_entropy_share(learned: Learned) -> float | None:
 
 
 def read_connections(folder: Path, architecture: Architecture) -> tuple[Learned, ...]:
-    """Reads learned.jsonl of a run's folder, a `Learned` a line in the order of steps."""
+    """Reads learned.jsonl of a run's folder, one `Learned` per line in the order of steps."""
     return tuple(
         Learned(
             architecture,

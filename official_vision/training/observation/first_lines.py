@@ -1,4 +1,4 @@
-"""What a run says of its loss and learning rates before the first step, so that its figures can be read."""
+"""Lines about a run's loss and learning rates before the first step, which explain its figures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from official_vision.training.optimizers.build import scaled_learning_rate
 
 
 def first_lines(config: Config) -> list[str]:
-    """Returns a line for each learning rate, and one for what the loss is."""
+    """Returns a line for each learning rate, and one that defines the loss."""
     rates = [f"learning rate: {rate_line(config.optimizer, config.train_data.batch_size)}"]
     if config.architecture_optimizer != config.optimizer:
         line = rate_line(config.architecture_optimizer, config.train_data.batch_size)
@@ -17,10 +17,10 @@ def first_lines(config: Config) -> list[str]:
 
 
 def rate_line(spec: OptimizerSpec, batch_size: int) -> str:
-    """Names the base learning rate, the one it is scaled to, and how that goes on."""
+    """Names the base learning rate, the one it is scaled to, and its schedule."""
     line = f"OptimizerSpec.learning_rate {spec.learning_rate:g}"
     if spec.reference_batch_size is None:
-        line += ", whatever the batch"
+        line += ", for any batch size"
     else:
         scaled = scaled_learning_rate(spec, batch_size)
         line += f" for {spec.reference_batch_size} clips per step, scaled to {scaled:g} for {batch_size}"

@@ -1,4 +1,4 @@
-"""The run's own record, over all its interruptions: history.jsonl, and the best evaluation in full."""
+"""The record of a run over all its interruptions: history.jsonl, and the best evaluation in full."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import formats
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.figures import without_nan
 from official_vision.training.observation.jsonlines import JsonLines
@@ -20,13 +20,13 @@ REDONE = "redone steps"  # lost by interruptions between checkpoints
 
 
 class History:
-    """Writes a line per loop and a line per evaluation, each with the seconds since the line before."""
+    """Writes one line per loop and per evaluation, each with the seconds since the line before."""
 
     def __init__(self, folder: Path, start_step: int, stopwatch: Stopwatch, metric: str):
         """Args:
         folder: of the run.
-        start_step: at which it goes on; lines of later steps are dropped, but their time is kept.
-        stopwatch: says what time went to.
+        start_step: at which it goes on; lines of later steps are dropped, but their time counts.
+        stopwatch: of the run's time by activity.
         metric: figure of the best evaluation; of a loss, the lowest.
         """
         self._folder, self._stopwatch, self._metric = folder, stopwatch, metric
@@ -56,7 +56,7 @@ class History:
         )
 
     def evaluation(self, evaluation: Evaluation, figures: Mapping[str, float]) -> None:
-        """Records an evaluation, and keeps the best one's table of classes and confusion.
+        """Records an evaluation, and stores the best one's table of classes and confusion.
 
         Args:
           evaluation: of the weights at this step.
@@ -67,7 +67,9 @@ class History:
         value = record.get(self._metric)
         if value is not None and (self._best is None or self._sign * value > self._best):
             self._best = self._sign * value
-            files.write_json(self._folder / BEST_EVALUATION_FILE, self._in_full(evaluation))
+            formats.BEST_EVALUATION.write(
+                self._folder / BEST_EVALUATION_FILE, self._in_full(evaluation)
+            )
 
     def close(self) -> None:
         """Records the time since the last line."""

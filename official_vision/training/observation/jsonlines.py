@@ -1,4 +1,4 @@
-"""Records of a run that grow by a line: JSON, one object per line, each with its step."""
+"""Records of a run that grow line by line: JSON, one object per line, each with its step."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class JsonLines:
     """Appends records, going on where a run resumes."""
 
     def __init__(self, path: str | os.PathLike, start_step: int):
-        """Drops what an interrupted run has written of steps that will be done again.
+        """Drops the records of steps that will be repeated after an interruption.
 
         Args:
           path: of the file; made with the first record.

@@ -1,69 +1,57 @@
-"""What is shown and kept of a run while it goes on: progress, history, connections and pictures."""
+"""Shows and records a run in progress: progress, history, connections and pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
+import orbit
 import tensorflow as tf
-from official.core import train_lib
 
 from official_vision.architecture.connections.connectivity import Learned
-from official_vision.config import Config
-from official_vision.data.storage.index import Index
 from official_vision.metrics.figures import scalars
+from official_vision.training.job import Job
 from official_vision.training.observation import summaries
 from official_vision.training.observation import training_pictures as pictures
 from official_vision.training.observation.connection_log import ConnectionLog, connections_of
 from official_vision.training.observation.history import History
 from official_vision.training.observation.run_report import write_report
-from official_vision.training.observation.stopwatch import Stopwatch
 from official_vision.training.observation.training_progress import Loop, TrainingProgress
+from official_vision.training.trainer import Trainer
 
 
 class Observer:
-    """Is told of every loop and evaluation, and tells the user, the run's folder and TensorBoard."""
+    """Gets every loop and evaluation, and reports it to the user, the run's folder and TensorBoard."""
 
     def __init__(
         self,
-        config: Config,
-        indexes: Mapping[str, Index],
-        folder: Path,
+        job: Job,
         start_step: int,
-        stream: TextIO,
+        progress: TrainingProgress,
+        trainer: Trainer,
+        summary_managers: Mapping[str, orbit.utils.SummaryManager],
     ):
         """Args:
-        config: every setting.
-        indexes: of the train and validation data.
-        folder: of the run.
+        job: the run.
         start_step: at which it goes on.
-        stream: shows progress.
+        progress: shows each loop.
+        trainer: of the run.
+        summary_managers: of the train and validation data: the controller's, since of two event files that grow
+          in one folder TensorBoard shows one.
         """
-        train = config.train
-        self.stopwatch = Stopwatch()
-        self._config, self._indexes = config, indexes
-        self._folder = folder
+        train = job.config.train
+        self._config, self._indexes = job.config, job.indexes
+        self._folder = job.records
         self._step = start_step
-        self._progress = TrainingProgress(
-            start_step, train.steps, config.train_data.batch_size, stream
-        )
-        self._history = History(folder, start_step, self.stopwatch, train.best_metric)
-        self._connections = ConnectionLog(folder, start_step, train.connections_interval)
-        self._runner: train_lib.OrbitExperimentRunner | None = None
+        self._progress = progress
+        self._trainer, self._summary_managers = trainer, summary_managers
+        self._history = History(job.records, start_step, trainer.stopwatch, train.best_metric)
+        self._connections = ConnectionLog(job.records, start_step, train.connections_interval)
         self._validation: tuple[pictures.Sample, ...] = ()
 
-    def note(self, text: str) -> None:
-        """Shows a line."""
-        self._progress.note(text)
-
-    def watch(self, runner: train_lib.OrbitExperimentRunner) -> None:
-        """Begins to observe a runner.
-
-        Of a new run the connections, the graph and clips as training feeds them are kept at once.
-        """
-        self._runner = runner
+    def begin(self) -> None:
+        """Records the connections, the graph and training clips of a new run."""
         if self._step:
             return
         learned = self._keep_connections()
@@ -72,8 +60,8 @@ class Observer:
             self._write_samples("train", self._samples("train"), {})
 
     def after_loop(self, output: Mapping[str, Any]) -> None:
-        """Takes in a loop of steps: the trainer's output."""
-        step = int(self._runner.trainer.global_step.numpy())
+        """Records a loop of steps: the trainer's output."""
+        step = int(self._trainer.global_step.numpy())
         loop = Loop.of(output, step, step - self._step)
         self._step = step
         self._progress(loop)
@@ -82,10 +70,10 @@ class Observer:
             self._keep_connections()
 
     def after_evaluation(self, output: Mapping[str, Any]) -> None:
-        """Takes in an evaluation of the weights at this step: the trainer's output."""
+        """Records an evaluation of the weights at this step: the trainer's output."""
         figures = scalars(output)
-        self.note(_evaluation_line(figures))
-        scores, evaluation = self._runner.trainer.task.evaluated
+        self._progress.note(_evaluation_line(figures))
+        scores, evaluation = self._trainer.task.evaluated
         self._history.evaluation(evaluation, figures)
         if not self._config.train.pictures:
             return
@@ -93,17 +81,16 @@ class Observer:
             self._validation = self._samples("validation")
         by_id = dict(zip(scores.ids, scores.scores, strict=True))
         self._write_samples("validation", self._validation, by_id)
-        learned = connections_of(self._runner.trainer.model, self._step)
+        learned = connections_of(self._trainer.model, self._step)
         summaries.write_search_pictures(self._train_writer(), learned)
 
     def close(self) -> None:
-        """Ends the bar and the records, also of a run that is stopped."""
-        self._progress.close()
+        """Ends the records, also of a run that is stopped."""
         self._history.close()
         write_report(self._folder, self._config)
 
     def _keep_connections(self) -> Learned:
-        learned = connections_of(self._runner.trainer.model, self._step)
+        learned = connections_of(self._trainer.model, self._step)
         self._connections.append(learned)
         summaries.write_connections(self._train_writer(), learned)
         return learned
@@ -111,7 +98,7 @@ class Observer:
     def _samples(self, split: str) -> tuple[pictures.Sample, ...]:
         training = split == "train"
         spec = self._config.train_data if training else self._config.validation_data
-        streams = self._runner.trainer.model.streams
+        streams = self._trainer.model.streams
         return pictures.take_samples(spec, self._indexes[split], streams, training=training)
 
     def _write_samples(
@@ -121,18 +108,11 @@ class Observer:
             return
         captions = [pictures.caption_of(sample, self._indexes[split], scores) for sample in samples]
         pixels = pictures.draw_samples(samples, captions)
-        controller = self._runner.controller
-        managers = {
-            "train": controller.summary_manager,
-            "validation": controller.eval_summary_manager,
-        }
-        summaries.write_picture(
-            managers[split].summary_writer(), f"samples/{split}", pixels, self._step
-        )
+        writer = self._summary_managers[split].summary_writer()
+        summaries.write_picture(writer, f"samples/{split}", pixels, self._step)
 
     def _train_writer(self) -> tf.summary.SummaryWriter:
-        # The controller's own: of two files that grow in one folder TensorBoard shows one.
-        return self._runner.controller.summary_manager.summary_writer()
+        return self._summary_managers["train"].summary_writer()
 
 
 def _evaluation_line(figures: Mapping[str, float]) -> str:

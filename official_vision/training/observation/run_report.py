@@ -1,4 +1,4 @@
-"""The summary of a run, on one page and as JSON, from the run's own record over its interruptions."""
+"""The summary of a run, on one page and as JSON, from the run's record over its interruptions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.config import Config
 from official_vision.training.observation.first_lines import rate_line
 from official_vision.training.observation.history import (
@@ -23,7 +23,7 @@ _MOST_POINTS = 500
 
 
 def write_report(folder: Path, config: Config) -> None:
-    """Writes summary.json and, where TrainSpec.pictures asks for it, summary.png.
+    """Writes summary.json and, if TrainSpec.pictures is set, summary.png.
 
     Args:
       folder: of a run with at least one loop in its history, finished or not; else nothing is written.
@@ -33,7 +33,7 @@ def write_report(folder: Path, config: Config) -> None:
     if not any(record["kind"] == "loop" for record in records):
         return
     best_path = folder / BEST_EVALUATION_FILE
-    best = files.read_object(best_path, BEST_FIELDS) if best_path.is_file() else None
+    best = formats.BEST_EVALUATION.read(best_path, BEST_FIELDS) if best_path.is_file() else None
     summary = summarise(records, best, config)
     files.write_json(folder / SUMMARY_FILE, summary)
     if config.train.pictures:
@@ -104,7 +104,7 @@ def _seconds(records: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 def _settings(config: Config) -> dict[str, str]:
     model, data, train, optimizer = config.model, config.train_data, config.train, config.optimizer
     return {
-        "network": f"{Path(model.architecture).stem}, depth {model.depth or 'as given'}, gate {model.gate}, "
+        "network": f"{Path(model.architecture).stem}, depth {model.depth or 'of the graph'}, gate {model.gate}, "
         f"{model.num_classes} classes by {model.activation}",
         "clips": f"{data.frames} frames of {data.size} x {data.size}, {data.batch_size} a step",
         "optimizer": f"{optimizer.name}, {rate_line(optimizer, data.batch_size)}, "

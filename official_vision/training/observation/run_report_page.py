@@ -1,4 +1,4 @@
-"""A run on one page: curves, classes, confusion, and where time went."""
+"""A run on one page: curves, classes, confusion, and time by activity."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from official_vision import files
-from official_vision.pictures import names_readable
+from official_vision.presentation.palette import FIRST, SECOND, THIRD
+from official_vision.presentation.pictures import save_png
 
 _INCHES = (13.0, 9.0)
 _DPI = 110
 _MOST_CLASSES = 24  # more are cut to the best and worst half of as many
 _MOST_NAMED = 16  # classes of a confusion matrix that have their names beside it
 _LONGEST_NAME = 32
-_BLUE, _ORANGE, _GREY = "#2b6cb0", "#c05621", "#8a8f98"
 # Figures that are drawn, of those that an evaluation has.
 _DRAWN = ("mAP", "charades_mAP", "top_1", "top_5", "mean_class_accuracy")
 _SMALL = {"fontsize": 8, "parse_math": False}
@@ -42,8 +41,7 @@ def draw_page(summary: Mapping[str, Any], path: Path) -> None:
         _draw_against_count(figure.add_subplot(grid[1, 1]), summary["classes"])
     _draw_time(figure.add_subplot(grid[1, 2]), summary)
     _write_settings(figure.add_subplot(grid[2, :]), summary["settings"])
-    with names_readable(figure), files.written_aside(path) as partial:
-        figure.savefig(partial, metadata={"Software": None}, facecolor="white")
+    save_png(figure, path)
 
 
 def _title(summary: Mapping[str, Any]) -> str:
@@ -68,16 +66,16 @@ def _prepare(axes: Axes, title: str, xlabel: str = "step") -> None:
 
 def _empty(axes: Axes, text: str) -> None:
     axes.set_axis_off()
-    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=_GREY)
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=THIRD)
 
 
 def _draw_losses(axes: Axes, summary: Mapping[str, Any]) -> None:
     _prepare(axes, "loss")
     if summary["loss"]:
-        axes.plot(*zip(*summary["loss"], strict=True), color=_BLUE, label="training")
+        axes.plot(*zip(*summary["loss"], strict=True), color=FIRST, label="training")
     points = _curve(summary["evaluations"], "validation_loss")
     if points:
-        axes.plot(*zip(*points, strict=True), "o-", color=_ORANGE, ms=3, label="validation")
+        axes.plot(*zip(*points, strict=True), "o-", color=SECOND, ms=3, label="validation")
     if summary["loss"] or points:
         axes.legend(fontsize=8, frameon=False)
 
@@ -96,7 +94,7 @@ def _draw_figures(axes: Axes, summary: Mapping[str, Any]) -> None:
         if points:
             axes.plot(*zip(*points, strict=True), "o-", ms=3, label=name)
     if summary["best"]:
-        axes.axvline(summary["best"]["step"], color=_GREY, lw=1, ls=":", label="best checkpoint")
+        axes.axvline(summary["best"]["step"], color=THIRD, lw=1, ls=":", label="best checkpoint")
     axes.set_ylim(-0.02, 1.02)
     axes.legend(fontsize=8, frameon=False)
 
@@ -115,13 +113,13 @@ def _draw_rates(axes: Axes, summary: Mapping[str, Any]) -> None:
 
 
 def _short(name: str, longest: int = _LONGEST_NAME) -> str:
-    """Long names lose their middle: many begin alike."""
+    """Shortens long names in the middle: many begin alike."""
     half = longest // 2
     return name if len(name) <= longest else f"{name[:half]}…{name[-half + 1 :]}"
 
 
 def _draw_classes(axes: Axes, classes: Sequence[Mapping[str, Any]]) -> None:
-    """Bars of average precision, the best on top; a tick in each is what chance would give."""
+    """Draws bars of average precision, the best on top; a tick in each is the expectation of a random ranking."""
     known = [row for row in classes if row["average_precision"] is not None]
     if not known:
         _empty(axes, "no class with a positive yet")
@@ -135,7 +133,7 @@ def _draw_classes(axes: Axes, classes: Sequence[Mapping[str, Any]]) -> None:
     # A gap parts the best from the worst.
     places = [n + (cut and n >= len(known) // 2) for n in range(len(known))]
     _prepare(axes, title, "tick: share of videos with the class")
-    axes.barh(places, [row["average_precision"] for row in known], color=_BLUE, alpha=0.8)
+    axes.barh(places, [row["average_precision"] for row in known], color=FIRST, alpha=0.8)
     rates = [row["base_rate"] for row in known]
     axes.plot(rates, places, "|", color="black", ms=7)
     names = [f"{_short(row['name'])} ({row['positives']})" for row in known]
@@ -145,7 +143,7 @@ def _draw_classes(axes: Axes, classes: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _draw_confusion(figure: Figure, axes: Axes, summary: Mapping[str, Any]) -> None:
-    """Each row's shares: of the videos of a class, how many are taken for which."""
+    """Draws each row's shares: of the videos of a class, how many are taken for which."""
     counts = np.asarray(summary["confusion"], float)
     rows = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, rows, out=np.zeros_like(counts), where=rows > 0)
@@ -167,7 +165,7 @@ def _draw_confusion(figure: Figure, axes: Axes, summary: Mapping[str, Any]) -> N
 
 
 def _draw_against_count(axes: Axes, classes: Sequence[Mapping[str, Any]]) -> None:
-    """A dot per class: whether it is rare classes that are missed."""
+    """Draws one dot per class, which shows whether rare classes are missed."""
     known = [row for row in classes if row["average_precision"] is not None]
     if not known:
         _empty(axes, "no class with a positive yet")
@@ -176,9 +174,9 @@ def _draw_against_count(axes: Axes, classes: Sequence[Mapping[str, Any]]) -> Non
         axes, "average precision by frequency (dashed: chance)", "share of videos with the class"
     )
     rates = [row["base_rate"] for row in known]
-    axes.plot(rates, [row["average_precision"] for row in known], "o", ms=3.5, color=_BLUE)
+    axes.plot(rates, [row["average_precision"] for row in known], "o", ms=3.5, color=FIRST)
     chance = np.geomspace(min(rates), max(max(rates), min(rates) * 1.01), 50)
-    axes.plot(chance, chance, color=_GREY, lw=1, ls="--")
+    axes.plot(chance, chance, color=THIRD, lw=1, ls="--")
     if max(rates) > 10 * min(rates):
         axes.set_xscale("log")
     axes.set_ylim(-0.02, 1.02)
@@ -190,7 +188,7 @@ def _draw_time(axes: Axes, summary: Mapping[str, Any]) -> None:
     ordered = sorted(seconds, key=lambda name: -seconds[name])
     _prepare(axes, f"where {_duration(total)} went", "share of the time")
     shares = [seconds[name] / total for name in ordered]
-    axes.barh(range(len(ordered)), shares, color=_BLUE, alpha=0.8, height=0.6)
+    axes.barh(range(len(ordered)), shares, color=FIRST, alpha=0.8, height=0.6)
     for place, (name, share) in enumerate(zip(ordered, shares, strict=True)):
         axes.text(
             share + 0.01, place, f"{share:.0%}, {_duration(seconds[name])}", va="center", fontsize=8

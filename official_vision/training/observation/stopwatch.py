@@ -1,4 +1,4 @@
-"""Where the time of a run goes: training, waiting for input, evaluation, checkpoints."""
+"""The time of a run by activity: training, waiting for input, evaluation, checkpoints."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ OTHER = "starting and records"
 
 
 class Stopwatch:
-    """Adds up seconds by what they were spent on; what nothing measures is OTHER."""
+    """Adds up seconds by activity; the rest is OTHER."""
 
     def __init__(self) -> None:
         self._taken_at = time.monotonic()
         self._seconds: dict[str, float] = {}
-        # On the host and of no strategy: each process waits for its own input.
+        # On the host and of no strategy: each process waits for its input.
         with tf.device("CPU:0"):
             self.waited = tf.Variable(0.0, trainable=False, dtype=tf.float64)
 
@@ -29,7 +29,7 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def measuring(self, activity: str) -> Iterator[None]:
-        """Adds the time that a block takes, whether it succeeds or not."""
+        """Adds the time that a block takes, even if it fails."""
         began = time.monotonic()
         try:
             yield

@@ -1,4 +1,4 @@
-"""TensorBoard beyond what Model Garden writes: the search as it happens, and pictures.
+"""TensorBoard summaries besides Model Garden's: the search during training, and pictures.
 
 Losses, learning rates and figures come from Model Garden's controller; each class's average precision
 from it too, in the folder validation/average_precision. Here, beside the training losses:
@@ -6,7 +6,7 @@ from it too, in the folder validation/average_precision. Here, beside the traini
     strength/block_7/from_3       sigmoid(w) of a connection
     peers/block_7/from_3          entropy of its peers' softmax(h) as a share of an even choice's
     peers/mean                    the mean of these
-    search/peers, search/graph    pictures: the distributions, and the graph as it stands
+    search/peers, search/graph    pictures: the distributions, and the current graph
     samples/...                   pictures: clips as they are fed to the network
 """
 

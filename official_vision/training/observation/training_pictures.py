@@ -1,4 +1,4 @@
-"""Pictures of a run for TensorBoard: samples as the network is fed them, and the search so far."""
+"""Pictures of a run for TensorBoard: samples of the network's input, and the search so far."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from official_vision.architecture.drawing.draw import draw
 from official_vision.data.input.pipeline import build_dataset
 from official_vision.data.prepare.preview import flow_colours, object_colours
 from official_vision.data.storage.index import Index
-from official_vision.pictures import names_readable
+from official_vision.presentation.pictures import names_readable
 from official_vision.specs import DataSpec
 
 _SAMPLES = 4
@@ -31,7 +31,7 @@ _MOST_LABELS = 4
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A clip as the network is fed it.
+    """A clip of the network's input.
 
     Attributes:
       video: row of its video in the split.
@@ -70,7 +70,7 @@ def take_samples(
 
 
 def draw_samples(samples: Sequence[Sample], captions: Sequence[str]) -> np.ndarray:
-    """A row per sample, four frames of each stream, with a caption; uint8 rgb [height, width, 3]."""
+    """Draws one row per sample, four frames of each stream, with a caption; uint8 rgb [height, width, 3]."""
     strips = [_strip(sample) for sample in samples]
     width = max(strip.shape[1] for strip in strips) / _DPI
     height = (_CELL + 22) / _DPI
@@ -117,7 +117,7 @@ def _colours(frame: np.ndarray, stream: str) -> np.ndarray:
 
 
 def draw_graph(learned: Learned) -> np.ndarray:
-    """The network with the strengths and likeliest peers of now; uint8 rgb [height, width, 3]."""
+    """Draws the network with its current strengths and likeliest peers; uint8 rgb [height, width, 3]."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.png"
         draw(learned.architecture, path, learned.strengths, learned.likeliest_peers())
@@ -127,7 +127,7 @@ def draw_graph(learned: Learned) -> np.ndarray:
 
 
 def draw_peers(learned: Learned) -> np.ndarray:
-    """Peer distributions as a table, a row per connection, a column per node; uint8 rgb.
+    """Draws peer distributions as a table, one row per connection, one column per node; uint8 rgb.
 
     Each cell has the probability in per cent and as its shade; blank cells are no candidates.
     """

@@ -6,15 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from tqdm import tqdm
+from official_vision.progress import Progress, clock
 
 _ADDED = ("weight_decay", "search_terms")
-_BAR = "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}  {desc}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Loop:
-    """What a loop of steps came to.
+    """The result of a loop of steps.
 
     Attributes:
       step: reached at its end.
@@ -50,7 +49,7 @@ class Loop:
 
     @property
     def pace(self) -> float:
-        """Seconds a step."""
+        """Returns the seconds per step."""
         return self.seconds / self.steps
 
 
@@ -66,19 +65,9 @@ class TrainingProgress:
         """
         self._batch_size = batch_size
         self._steps = steps
-        self._stream = stream
         self._first: Loop | None = None
         self._seconds = self._counted = 0.0
-        self._bar = None
-        if stream.isatty():
-            self._bar = tqdm(
-                total=steps,
-                initial=first_step,
-                file=stream,
-                bar_format=_BAR,
-                dynamic_ncols=True,
-                desc="starting",
-            )
+        self._progress = Progress(steps, "starting", "steps", done=first_step, stream=stream)
 
     def __call__(self, loop: Loop) -> None:
         """Reports a loop."""
@@ -86,13 +75,12 @@ class TrainingProgress:
         rate = f"{1 / max(loop.pace, 1e-9):.2f} steps/s"
         clips = f"{self._batch_size / max(loop.pace, 1e-9):.1f} clips/s"
         waiting = f"{loop.input_wait_share:.0%} waiting for input"
-        if self._bar is not None:
+        if self._progress.is_bar:
             short = waiting.removesuffix(" waiting for input")
-            self._bar.set_description_str(
-                f"loss {loop.loss:.3f}  {rate}  {clips}  input {short}  {left} left", refresh=False
+            self._progress.update(loop.steps)
+            self._progress.describe(
+                f"loss {loop.loss:.3f}  {rate}  {clips}  input {short}  {left} left"
             )
-            self._bar.update(loop.steps)
-            self._bar.refresh()
             return
         added = "".join(
             f" + {name.replace('_', ' ')} {value:.4f}" for name, value in loop.added.items()
@@ -100,15 +88,13 @@ class TrainingProgress:
         rates = "  ".join(
             f"{name.replace('_', ' ')} {value:.2e}" for name, value in loop.learning_rates.items()
         )
-        print(
+        self.note(
             f"step {loop.step}/{self._steps}  loss {loop.loss:.4f}{added}  {rates}  {rate}  {clips}  "
-            f"{waiting}  {left} left",
-            file=self._stream,
-            flush=True,
+            f"{waiting}  {left} left"
         )
 
     def _pace(self, loop: Loop) -> float:
-        """Seconds a step over the whole run, without its first loop, in which TensorFlow traces."""
+        """Returns the seconds per step over the whole run, without its first loop, in which TensorFlow traces."""
         if self._first is None:
             self._first = loop
             return loop.pace
@@ -118,19 +104,8 @@ class TrainingProgress:
 
     def note(self, text: str) -> None:
         """Prints a line without breaking the bar."""
-        if self._bar is not None:
-            self._bar.write(text, file=self._stream)
-        else:
-            print(text, file=self._stream, flush=True)
+        self._progress.note(text)
 
     def close(self) -> None:
         """Ends the bar."""
-        if self._bar is not None:
-            self._bar.close()
-
-
-def clock(seconds: float) -> str:
-    """Seconds as h:mm:ss or m:ss."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+        self._progress.close()

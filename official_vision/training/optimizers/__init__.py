@@ -1,1 +1,1 @@
-"""OptimizerSpec to a Model Garden optimizer."""
+"""Model Garden's optimizers, made from an OptimizerSpec."""

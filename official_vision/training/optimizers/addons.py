@@ -1,20 +1,16 @@
-"""tensorflow-addons' optimizers, loaded only when a gin file names one.
-
-The library's last release (0.23) fails to import on this TensorFlow for one reason: it annotates a
-type from keras.src.engine.keras_tensor, which lives in tf_keras now.
-"""
+"""tensorflow-addons' optimizers, loaded only when a gin file names one."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 import warnings
 from typing import Any
 
 import tf_keras
 
 from official_vision.errors import UserError, nearest
+from official_vision.private_apis import alias_keras_engine
 
 
 def make_optimizer(name: str, settings: dict[str, Any]) -> tf_keras.optimizers.Optimizer:
@@ -28,7 +24,7 @@ def make_optimizer(name: str, settings: dict[str, Any]) -> tf_keras.optimizers.O
 
     Raises:
       UserError: the library is not installed, has no such optimizer, or one without weight decay is
-        asked for it.
+        set for it.
     """
     optimizers = _load().optimizers
     known = {key for key, value in vars(optimizers).items() if inspect.isclass(value)}
@@ -67,9 +63,7 @@ def _parameters(optimizer_class: type) -> set[str]:
 
 def _load() -> Any:
     try:
-        for module in ("engine", "engine.keras_tensor"):
-            moved = importlib.import_module(f"tf_keras.src.{module}")
-            sys.modules.setdefault(f"keras.src.{module}", moved)
+        alias_keras_engine()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its end-of-life notice
             return importlib.import_module("tensorflow_addons")

@@ -1,4 +1,4 @@
-"""OptimizerSpec -> Model Garden's optimizer."""
+"""Makes Model Garden's optimizer of an OptimizerSpec."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from official_vision.training.optimizers.weight_averages import ExactMovingAvera
 
 LearningRateSchedule = tf_keras.optimizers.schedules.LearningRateSchedule
 ADDONS_PREFIX = "tfa:"
-# Decoupled decay is the optimizer's own; these exclude everything but kernels by variable name.
+# Decoupled decay is a feature of the optimizer; these exclude everything but kernels by variable name.
 _NOT_KERNELS = ["gamma", "beta", "bias", "logits"]
 _DECOUPLED = ("adamw", "lamb", "lars")
 _STEPWISE_DROP = 0.1
@@ -79,7 +79,7 @@ def _one_optimizer(
 def _two_optimizers(
     spec: OptimizerSpec, architecture: OptimizerSpec, train: TrainSpec, batch_size: int
 ) -> tf_keras.optimizers.Optimizer:
-    """Clipping and the moving average cover both, around them; kernels, which decay, are the network's."""
+    """Makes both optimizers, with clipping and the moving average around them; decay is only of kernels."""
     for name in _OF_ALL_WEIGHTS:
         if getattr(architecture, name) != getattr(spec, name):
             raise UserError(
@@ -96,7 +96,7 @@ def _two_optimizers(
     optimizer = SplitOptimizer(*parts, spec.gradient_clip_norm)
     if spec.ema_decay is None:
         return optimizer
-    return ExactMovingAverage(optimizer, trainable_weights_only=False, average_decay=spec.ema_decay)
+    return ExactMovingAverage(optimizer, spec.ema_decay)
 
 
 def _built(
@@ -116,7 +116,7 @@ def _built(
             "OptimizerSpec.ema_decay works with Keras's legacy optimizers. "
             f"Received: {spec.ema_decay} with name {spec.name!r}. Name one without _experimental."
         )
-    return ExactMovingAverage(optimizer, trainable_weights_only=False, average_decay=spec.ema_decay)
+    return ExactMovingAverage(optimizer, spec.ema_decay)
 
 
 def _checked_name(name: str) -> str:
@@ -157,7 +157,7 @@ def _optimizer_settings(spec: OptimizerSpec, name: str) -> dict:
     if "momentum" in known:
         settings["momentum"] = spec.momentum
     if name == "adamw":
-        # Its own clipping comes before replicas are summed, and not at all where losses are scaled.
+        # The optimizer's clipping comes before replicas are summed, and not at all where losses are scaled.
         settings["gradient_clip_norm"] = 0.0
     if spec.decay == "decoupled":
         if name not in _DECOUPLED:

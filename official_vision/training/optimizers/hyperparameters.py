@@ -1,4 +1,4 @@
-"""An optimizer's settings when a checkpoint is restored: what the user says now wins."""
+"""An optimizer's settings when a checkpoint is restored: the user's current settings win."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def settings_preserved(optimizer: tf_keras.optimizers.Optimizer) -> Iterator[Non
 
 
 def _numbers(optimizer: tf_keras.optimizers.legacy.Optimizer) -> dict[str, float]:
-    """Its settings that are plain numbers; a schedule of learning rates is never in a checkpoint."""
+    """Returns the settings that are plain numbers; a schedule of learning rates is never in a checkpoint."""
     settings = optimizer.get_config()
     return {
         name: value

@@ -1,4 +1,4 @@
-"""One optimizer out of two: the network's weights and the architecture variables (w, h) each have theirs."""
+"""Two optimizers as one: for the network's weights and for the architecture variables (w, h)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.modeling.network import is_architecture_variable, weights_and_connections
+from official_vision.private_apis import track
 
 _GradientAndVariable = tuple[tf.Tensor, tf.Variable]
 
@@ -38,8 +39,8 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
         self._clip_norm = clip_norm
         # The counts of steps are made here: inside a replica's graph several devices cannot make them.
         self._counts = [network.iterations, architecture.iterations]
-        self._track_trackable(network, "network")
-        self._track_trackable(architecture, "architecture")
+        track(self, network, "network")
+        track(self, architecture, "architecture")
 
     def apply_gradients(
         self,
@@ -58,9 +59,10 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
           An operation, since loss scaling puts this call beside one in the branches of a condition.
         """
         pairs = [(gradient, v) for gradient, v in grads_and_vars if gradient is not None]
-        if experimental_aggregate_gradients:
-            pairs = self._aggregate_gradients(pairs)
         gradients, variables = zip(*pairs, strict=True)
+        if experimental_aggregate_gradients:
+            replica = tf.distribute.get_replica_context()
+            gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
         if self._clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
         groups: dict[bool, list[_GradientAndVariable]] = {False: [], True: []}
@@ -86,23 +88,18 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
 
     @property
     def iterations(self) -> tf.Variable:
-        """Steps taken."""
+        """Returns the number of steps taken."""
         return self._network.iterations
 
     @property
     def learning_rate(self) -> Any:
-        """The network's rate or schedule."""
+        """Returns the network's rate or schedule."""
         return self._network.learning_rate
 
     @property
     def architecture_learning_rate(self) -> Any:
-        """The rate or schedule of the architecture variables."""
+        """Returns the rate or schedule of the architecture variables."""
         return self._architecture.learning_rate
-
-    def _get_hyper(self, name: str, dtype: tf.DType | None = None) -> Any:
-        """Returns the network optimizer's value, from which Model Garden's moving average reads the learning rate."""
-        del dtype
-        return getattr(self._network, name)
 
     def variables(self) -> list[tf.Variable]:
         """Returns the state of both."""

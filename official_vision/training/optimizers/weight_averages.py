@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
+import tf_keras
 from official.modeling import optimization
 
+from official_vision.private_apis import create_slots
 from official_vision.training.optimizers.optimizer_state import moving_parts
 
 
@@ -18,14 +20,42 @@ class ExactMovingAverage(optimization.ExponentialMovingAverage):
     rounding error, and a run that was resumed past an evaluation parts from one that was not.
     """
 
+    def __init__(self, optimizer: tf_keras.optimizers.legacy.Optimizer, decay: float):
+        """Args:
+        optimizer: updates the weights.
+        decay: of the average, 0..1; smaller in the first steps.
+        """
+        super().__init__(optimizer, trainable_weights_only=False, average_decay=decay)
+        self.inner_optimizer = optimizer
+        self.averaged: list[tuple[tf.Variable, tf.Variable]] = []  # (average, weight)
+
+    @property
+    def learning_rate(self) -> Any:
+        """The rate or schedule of the optimizer inside."""
+        return self.inner_optimizer.learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, learning_rate: Any) -> None:
+        """Sets the rate or schedule of the optimizer inside."""
+        self.inner_optimizer.learning_rate = learning_rate
+
+    def shadow_copy(self, model: tf_keras.Model) -> None:
+        """Makes an average for each weight of `model`; Model Garden's trainer calls it."""
+        super().shadow_copy(model)
+        self.averaged = [(self.get_slot(weight, "average"), weight) for weight in model.variables]
+
+    def swap_weights(self) -> None:
+        """Exchanges weights and averages; the second time back. Outside of replicas, within the strategy's scope."""
+        tf.distribute.get_strategy().run(self.exchange)
+
     @tf.function(autograph=False)
-    def _swap_weights(self) -> None:
+    def exchange(self) -> None:
+        """Exchanges weights and averages within a replica."""
         strategy = tf.distribute.get_strategy()
-        pairs = list(zip(self._average_weights, self._model_weights, strict=True))
         if isinstance(strategy, tf.distribute.TPUStrategy):
-            tf.distribute.get_replica_context().merge_call(_exchange_all, args=(pairs,))
+            tf.distribute.get_replica_context().merge_call(_exchange_all, args=(self.averaged,))
         else:
-            _exchange_all(strategy, pairs)
+            _exchange_all(strategy, self.averaged)
 
 
 def _exchange_all(
@@ -43,9 +73,9 @@ def _exchange(average: tf.Variable, weight: tf.Variable) -> tf.Variable:
 
 
 def exchange_addon_averages(optimizer: Any, weights: Sequence[tf.Variable]) -> None:
-    """Puts the averages of an addon's wrapper (MovingAverage, SWA) in the weights' place, the second time back.
+    """Exchanges the averages of an addon's wrapper (MovingAverage, SWA) with the weights; the second call undoes it.
 
-    Model Garden's trainer knows its own average alone; without this, scores would be those of weights
+    Model Garden's trainer knows only its average; without this, scores would be those of weights
     that were never averaged. Of two optimizers either may average what it moves.
 
     Args:
@@ -54,6 +84,6 @@ def exchange_addon_averages(optimizer: Any, weights: Sequence[tf.Variable]) -> N
     """
     for wrapper, of_wrapper in moving_parts(optimizer, weights):
         if hasattr(wrapper, "assign_average_vars"):
-            wrapper._create_all_weights(of_wrapper)  # a run that goes on has taken no step yet
+            create_slots(wrapper, of_wrapper)  # a resumed run has taken no step yet
             pairs = [(wrapper.get_slot(weight, "average"), weight) for weight in of_wrapper]
             _exchange_all(tf.distribute.get_strategy(), pairs)

@@ -1,1 +1,1 @@
-"""What keeps a run going: stop signals, NaN checks and skipped batches."""
+"""Resilience of a run: stop signals, NaN checks and skipped batches."""

@@ -1,4 +1,4 @@
-"""Numbers that must stay numbers: which step broke, on which videos, and whether to stop."""
+"""Checks for NaN: the step and the videos at which a run broke, and whether to stop."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CAUSES = ("the loss", "the gradients", "the weights")
 
 @dataclasses.dataclass(frozen=True)
 class Breakdown:
-    """The first step since the last look whose loss or gradients were not finite.
+    """The first step since the last check whose loss or gradients were not finite.
 
     Attributes:
       step: its number, the first step being 1; None for weights, which are looked at between loops.
@@ -27,7 +27,7 @@ class Breakdown:
 
 
 class NotFiniteError(Exception):
-    """Raised after the loop of steps in which a run broke, before anything of it is kept."""
+    """A run broke in a loop of steps, of which nothing is kept."""
 
     def __init__(self, breakdown: Breakdown):
         """Args:
@@ -40,7 +40,7 @@ class NotFiniteError(Exception):
 class FiniteWatch(tf.Module):
     """Remembers, on every replica, the first step that was not finite.
 
-    Nothing is asked of other replicas or of the host within a loop of steps; `look` gathers once after it.
+    There is no communication with other replicas or the host within a loop of steps; `look` gathers once after it.
     The record is made of variables, not of assertions, which XLA leaves out.
     """
 
@@ -57,7 +57,7 @@ class FiniteWatch(tf.Module):
     def observe(
         self, loss: tf.Tensor, gradients: Sequence[tf.Tensor | None], videos: tf.Tensor
     ) -> None:
-        """Looks at a step within a replica.
+        """Checks a step within a replica.
 
         Args:
           loss: a scalar.
@@ -87,10 +87,10 @@ class FiniteWatch(tf.Module):
           strategy: of the run.
           step: reached now.
           weights: looked at as well: a step of any length may overflow them.
-          is_stop_wanted: this worker was asked to stop.
+          is_stop_wanted: this worker got a request to stop.
 
         Returns:
-          What broke first, and whether any worker was asked to stop. All workers get the same answer.
+          What broke first, and whether any worker got a request to stop. All workers get the same result.
         """
         of_replicas = strategy.run(self._record, args=(tf.constant(int(is_stop_wanted)),))
         rows = strategy.gather(of_replicas, axis=0).numpy()

@@ -1,4 +1,4 @@
-"""Batches that a run leaves out after they broke it, so that it can go back and go on."""
+"""Batches that a run skips after they broke it, so that it can go back and continue."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from official_vision import files
+from official_vision import files, formats
 
 SKIPPED_FILE = "skipped.json"
+_BATCHES = "batches"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,16 +32,19 @@ class SkippedBatch:
 
 
 def read_skipped(model_dir: Path) -> list[SkippedBatch]:
-    """Reads which batches a run leaves out, in the order in which they broke it."""
+    """Reads the batches that a run skips, in the order in which they broke it."""
     path = model_dir / SKIPPED_FILE
-    rows = files.read_json(path) if path.is_file() else []
+    if not path.is_file():
+        return []
+    rows = formats.SKIPPED_BATCHES.read(path, {_BATCHES: list})[_BATCHES]
     with files.damage_reported(path):
         return [SkippedBatch(**{**row, "videos": tuple(row["videos"])}) for row in rows]
 
 
 def write_skipped(model_dir: Path, skipped: Sequence[SkippedBatch]) -> None:
     """Writes skipped.json."""
-    files.write_json(model_dir / SKIPPED_FILE, [dataclasses.asdict(row) for row in skipped])
+    rows = [dataclasses.asdict(row) for row in skipped]
+    formats.SKIPPED_BATCHES.write(model_dir / SKIPPED_FILE, {_BATCHES: rows})
 
 
 def batch_after(steps: int, skipped: Sequence[SkippedBatch]) -> int:
@@ -54,7 +58,7 @@ def batch_after(steps: int, skipped: Sequence[SkippedBatch]) -> int:
 def without_skipped(
     batches: tf.data.Dataset, first: int, skipped: Sequence[SkippedBatch]
 ) -> tf.data.Dataset:
-    """Passes over the skipped ones of `batches`, whose first one has the number `first`."""
+    """Skips those of `batches`, whose first one has the number `first`."""
     numbers = sorted({row.batch for row in skipped if row.batch >= first})
     if not numbers:
         return batches

@@ -1,4 +1,4 @@
-"""What a run watches while it trains: finite numbers, batches to leave out, and a request to stop."""
+"""Monitors a run during training: finite numbers, batches to skip, and requests to stop."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from official_vision.training.resilience.stop_signals import StopRequest
 
 
 class StepMonitor:
-    """Watches the steps and evaluations of one run, from a checkpoint to its end or to a step that breaks."""
+    """Monitors the steps and evaluations of one run, from a checkpoint to its end or to a step that breaks."""
 
     def __init__(self, stop: StopRequest, skipped: Sequence[SkippedBatch]):
         """Args:
@@ -34,13 +34,13 @@ class StepMonitor:
         self._watch = FiniteWatch(rows)
 
     def without_skipped(self, batches: tf.data.Dataset, first: int) -> tf.data.Dataset:
-        """Leaves out the batches that are to be skipped; the first of `batches` has the number `first`."""
+        """Skips batches; the first of `batches` has the number `first`."""
         return without_skipped(batches, first, self._skipped)
 
     def observe(
         self, loss: tf.Tensor, gradients: Sequence[tf.Tensor | None], targets: dict[str, tf.Tensor]
     ) -> None:
-        """Looks at a step within a replica, before the weights are updated.
+        """Checks a step within a replica, before the weights are updated.
 
         Args:
           loss: a scalar.
@@ -66,7 +66,7 @@ class StepMonitor:
         return broken
 
     def check_stop(self) -> None:
-        """Ends an evaluation when the run is to stop, which one process of several may not decide alone.
+        """Ends an evaluation when the run is to stop; one process of several may not decide that alone.
 
         Raises:
           StoppedError: it is.

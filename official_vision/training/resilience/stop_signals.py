@@ -1,4 +1,4 @@
-"""A request to stop: the machine or the terminal is wanted back, and the run ends where it can go on."""
+"""Requests to stop a run, which then ends at a place from which it can continue."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SOON = b"stopping after this loop of steps, or this batch of an evaluation; Ctr
 
 
 class StopRequest:
-    """Whether SIGTERM or Ctrl-C has arrived; the run asks after every loop and every batch of evaluation.
+    """A flag that SIGTERM or Ctrl-C has arrived; the run checks it after every loop and every batch of evaluation.
 
     Attributes:
-      arrived: this process was asked to stop.
+      arrived: this process got a request to stop.
       agreed: all processes of the run know that one was, after the same loop of steps.
       by_user: it was Ctrl-C.
     """
@@ -29,7 +29,7 @@ class StopRequest:
         self.by_user = False
 
     def note(self, number: int = signal.SIGTERM, *_: object) -> None:
-        """Handles the signal: nothing but a note, because a step may be under way; a second Ctrl-C interrupts.
+        """Notes the signal, no more, because a step may be in progress; a second Ctrl-C interrupts.
 
         Raises:
           KeyboardInterrupt: Ctrl-C came before.
@@ -46,11 +46,11 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_signals_noted() -> Iterator[StopRequest]:
-    """Notes SIGTERM and Ctrl-C within the block instead of dying of them.
+    """Notes SIGTERM and Ctrl-C within the block, which then don't end the process.
 
     Outside the main thread signals can't be handled; there the request never arrives. A Ctrl-C that the process
-    ignores, as in a shell's background, or handles otherwise, is left as it is. TensorFlow's own
-    PreemptionCheckpointHandler is not used: it needs a cluster, and leaves the process itself.
+    ignores, as in a shell's background, or handles otherwise, is left as it is. TensorFlow's
+    PreemptionCheckpointHandler is not used: it needs a cluster, and exits the process.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

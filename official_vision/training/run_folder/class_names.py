@@ -1,4 +1,4 @@
-"""Class names that a run keeps in its folder: those that its classifier was trained on."""
+"""Class names in a run's folder: those that its classifier was trained on."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def read_labels(path: str | os.PathLike) -> tuple[str, ...]:
 
 
 def labels_of_run(model_dir: str | os.PathLike) -> tuple[str, ...] | None:
-    """Returns the class names that a run's folder holds; None of weights that were converted without names."""
+    """Returns the class names in a run's folder; None for weights that were converted without names."""
     path = Path(model_dir) / LABELS_FILE
     # As they were written: a name of the data may begin or end with a space.
     return tuple(_text_of(path).removesuffix("\n").split("\n")) if path.is_file() else None
 
 
 def labels_of_checkpoint(path: str | os.PathLike) -> tuple[str, ...] | None:
-    """Returns the class names of the run that a checkpoint belongs to, None where nothing tells.
+    """Returns the class names of the run of a checkpoint, None where they are unknown.
 
     Args:
       path: a run's folder, or the path prefix of a checkpoint in it, in best/ or in ema_checkpoints/.
@@ -66,10 +66,10 @@ def write_labels(folder: str | os.PathLike, classes: Sequence[str]) -> None:
 
 
 def check_labels(labels: Sequence[str], num_classes: int, source: str) -> None:
-    """Refuses names that cannot be those of `num_classes` classes.
+    """Refuses names that don't fit `num_classes` classes.
 
     Raises:
-      UserError: another number of names, an empty one, one of several lines, or one given twice.
+      UserError: another number of names, an empty one, one of several lines, or a repeated one.
     """
     flaw = ""
     if not labels or len(labels) != num_classes:
@@ -108,7 +108,7 @@ def check_same_classes(
 
 
 def check_start_classes(train: TrainSpec, classes: Sequence[str]) -> None:
-    """Refuses to begin with the classifier of a run whose classes are as many, and others.
+    """Refuses the classifier of a run with as many, but different classes.
 
     Raises:
       UserError: the first class that differs.

@@ -1,4 +1,4 @@
-"""The folder of a run: what may go on in it, and its result."""
+"""The folder of a run: whether training may continue in it, and its result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from official_vision import config as configuration
-from official_vision import files
+from official_vision import formats
 from official_vision.architecture.formats import read_architecture, save_architecture, to_json
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
@@ -28,13 +28,14 @@ from official_vision.training.run_folder.recorded_data import write_run_data
 from official_vision.training.run_folder.setting_changes import changes_between
 
 LOG_FILE = "train.log"
-RESULT_FILE = "result.json"  # its presence says that the run has come to its end
+RESULT_FILE = "result.json"  # its presence shows that the run has ended
 CHANGES_FILE = "changes.json"  # settings that changed on the way, and from which step
+_RESUMED = "resumed"
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """How a run ended: the step reached, the last evaluation's figures, the best one's, its wall time, and the
+    """The end of a run: the step reached, the last evaluation's figures, the best one's, its wall time, and the
     figure by which the best is the best.
     """
 
@@ -47,14 +48,14 @@ class TrainingResult:
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """How a run begins or goes on.
+    """The start of a run, or its continuation.
 
     Attributes:
       config: the settings with which it does: the recorded ones where nothing is left to train.
       lines: what the user should know of it.
       changes: that are recorded, with the step, once something was trained with them.
       is_new: nothing was trained in the folder yet.
-      step: at which the run stands.
+      step: that the run has reached.
       is_done: nothing is left to train.
     """
 
@@ -74,7 +75,7 @@ def start_of(
     *,
     allow_changes: bool = False,
 ) -> Start:
-    """Looks at what a folder holds, and decides how its run goes on.
+    """Reads a folder, and decides how its run continues.
 
     Args:
       model_dir: the run's folder, which may not exist.
@@ -100,12 +101,12 @@ def start_of(
     if refused or (meaning and not allow_changes):
         remedy = "" if refused else ", or accept what is named here by --allow_changes"
         raise UserError(
-            f"A run goes on with the model, clips and data it began with. Received: {model_dir}, in which "
+            f"A run goes on with its first model, clips and data. Received: {model_dir}, in which "
             f"{'; '.join([*refused, *meaning])}. Choose another TrainSpec.model_dir or the old settings{remedy}."
         )
     notes = (*meaning, *changes.plain)
     if step >= config.train.steps:
-        lines = (f"{model_dir} stands at step {step}: nothing is left to train", *_unused(notes))
+        lines = (f"{model_dir} is at step {step}: nothing is left to train", *_unused(notes))
         recorded = _as_trained(configuration.read(model_dir), config, step)
         return Start(recorded, lines, is_new=False, step=step, is_done=True)
     line = f"resuming {model_dir} at step {step} of {config.train.steps}"
@@ -116,7 +117,7 @@ def start_of(
 def begin(
     model_dir: Path, config: Config, architecture: Architecture, indexes: Mapping[str, Index]
 ) -> None:
-    """Writes the run's settings, graph and classes into its folder, and what it needs to know of its data."""
+    """Writes the run's settings, graph and classes into its folder, and the description of its data."""
     config.save(model_dir, {name: index.fingerprint for name, index in indexes.items()})
     save_architecture(architecture, model_dir / ARCHITECTURE_FILE)
     write_labels(model_dir, indexes["train"].classes)
@@ -124,13 +125,13 @@ def begin(
 
 
 def note_changes(model_dir: Path, start: Start) -> None:
-    """Adds to changes.json with which settings the run went on, and from which step."""
+    """Adds the run's new settings to changes.json, with the step at which they begin."""
     if not start.changes:
         return
     path = model_dir / CHANGES_FILE
-    before = files.read_json(path) if path.is_file() else []
-    before = before if isinstance(before, list) else [before]
-    files.write_json(path, [*before, {"step": start.step, "changes": list(start.changes)}])
+    before = formats.CHANGES.read(path, {_RESUMED: list})[_RESUMED] if path.is_file() else []
+    resumed = {"step": start.step, "changes": list(start.changes)}
+    formats.CHANGES.write(path, {_RESUMED: [*before, resumed]})
 
 
 def _unused(changes: Sequence[str]) -> list[str]:
@@ -181,10 +182,10 @@ def _other_data(record: Mapping[str, Any], indexes: Mapping[str, Index]) -> list
 
 @contextlib.contextmanager
 def records_of(model_dir: Path, is_chief: bool) -> Iterator[Path]:
-    """Yields the folder that a process writes to: the run's, or another worker's passing one.
+    """Yields the folder that a process writes to: the run's, or a temporary one of another worker.
 
-    Saving takes all workers, since each holds a part of some variables; but one folder is enough. The
-    workers' own begin with the records by which all must decide alike.
+    Saving takes all workers, since each has a part of some variables; but one folder is enough. The
+    other workers' folders begin with the records by which all must decide alike.
     """
     if is_chief:
         yield model_dir
@@ -199,4 +200,4 @@ def records_of(model_dir: Path, is_chief: bool) -> Iterator[Path]:
 
 def write_result(model_dir: Path, result: TrainingResult) -> None:
     """Writes result.json; figures that are not a number become null."""
-    files.write_json(model_dir / RESULT_FILE, without_nan(dataclasses.asdict(result)))
+    formats.RESULT.write(model_dir / RESULT_FILE, without_nan(dataclasses.asdict(result)))

@@ -1,4 +1,4 @@
-"""What a run's folder says of its data, for when the data lie elsewhere or are gone: data.json."""
+"""The description of a run's data in its folder, for when the data are moved or gone: data.json."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.config import Config
 from official_vision.data.storage.index import INDEX_FILE, Index
 from official_vision.errors import UserError
@@ -36,11 +36,11 @@ def write_run_data(model_dir: Path, config: Config, indexes: Mapping[str, Index]
         name: {_PATH: os.path.abspath(paths[name]), _INDEX: index.without_records().to_dict()}
         for name, index in indexes.items()
     }
-    files.write_json(model_dir / DATA_FILE, record)
+    formats.RUN_DATA.write(model_dir / DATA_FILE, record)
 
 
 def read_run_data(model_dir: str | os.PathLike) -> dict[str, RunData]:
-    """Reads data.json by split; empty where the folder holds none, as that of converted weights.
+    """Reads data.json by split; empty where the folder has none, as that of converted weights.
 
     Raises:
       UserError: the file is damaged.
@@ -48,17 +48,12 @@ def read_run_data(model_dir: str | os.PathLike) -> dict[str, RunData]:
     path = Path(model_dir) / DATA_FILE
     if not path.is_file():
         return {}
-    record = files.read_json(path)
-    try:
+    record = formats.RUN_DATA.read(path)
+    with files.damage_reported(path):
         return {
             name: RunData(str(entry[_PATH]), Index.from_dict(entry[_INDEX], path))
             for name, entry in record.items()
         }
-    except (AttributeError, KeyError, TypeError) as error:
-        raise UserError(
-            f"The file must say which data a run was trained on. Received: {path} ({error!r}). "
-            "Delete it, and give --data."
-        ) from error
 
 
 def located(path: str, data: RunData | None) -> str:
@@ -69,7 +64,7 @@ def located(path: str, data: RunData | None) -> str:
 
 
 def check_located(path: str, data: RunData | None, model_dir: str | os.PathLike) -> None:
-    """Refuses a path at which there is nothing, saying where it was looked for.
+    """Refuses a path at which there is nothing, and names the paths that were tried.
 
     Args:
       path: as `located` returned it.
@@ -80,7 +75,7 @@ def check_located(path: str, data: RunData | None, model_dir: str | os.PathLike)
       UserError: there is none.
     """
     if not path or Path(path).is_dir():
-        return  # what lies there is told by whoever reads it
+        return  # errors of what is there are reported by its reader
     places = dict.fromkeys([os.path.abspath(path), *([data.path] if data else [])])
     raise UserError(
         f"Clips come from a prepared split. Received: {model_dir}, whose validation data are not at "

@@ -1,4 +1,4 @@
-"""What differs between a run's recorded settings and those that it is to go on with."""
+"""Differences between a run's recorded settings and those with which it is to continue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OF_MEANING = frozenset(
         *("optimizer.name", "optimizer.ema_decay", "architecture_optimizer.name"),
     )
 )
-# Settings that change nothing in what is learned, or that are compared in another way.
+# Settings that don't change what is learned, or that are compared in another way.
 _WITHOUT_EFFECT = frozenset(
     (
         *("model.architecture", "model.depth", "model.width_multiplier", "model.flow_compiled"),
@@ -62,7 +62,7 @@ class Changes:
 def changes_between(
     before: Mapping[str, Mapping[str, Any]], now: Config, *, of_model_alone: bool = False
 ) -> Changes:
-    """Compares settings with those that a run has recorded.
+    """Compares settings with those in a run's record.
 
     Args:
       before: a dict for each section, as of `Config.to_dict`; what it lacks counts as unchanged.
@@ -89,7 +89,7 @@ def _differing(
     ):
         skipped.add(
             _OPTIMIZERS[1]
-        )  # one optimizer for all weights: each of its changes is told once
+        )  # one optimizer for all weights: each of its changes is reported once
     for section, settings in sections.items():
         if section in skipped or section not in before:
             continue

@@ -1,1 +1,1 @@
-"""What a training step computes: losses, their gradients, and batch statistics."""
+"""The computation of a training step: losses, their gradients, and batch statistics."""

@@ -1,4 +1,4 @@
-"""Gradients of a batch from its parts, one after the other, in the memory of one part."""
+"""Gradients of a batch, computed part by part in the memory of one part."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def check_parts(batch_size: int, replicas: int, parts: int) -> None:
 def accumulate(
     step: Callable[[Any], Gradients], batch: Any, parts: int, variables: Sequence[tf.Variable]
 ) -> Gradients:
-    """Sums what `step` gives for each part of a batch.
+    """Sums the results of `step` over the parts of a batch.
 
     Args:
       step: a part -> its loss and its gradients, already weighted by its share of the batch.
@@ -69,7 +69,7 @@ def accumulate(
 
 
 def _in_parts(x: tf.Tensor, parts: int) -> tf.Tensor:
-    """[batch, ...] -> [parts, batch / parts, ...]; a static batch stays static."""
+    """Splits [batch, ...] into [parts, batch / parts, ...]; a static batch stays static."""
     rows = x.shape[0] // parts if x.shape[0] is not None else tf.shape(x)[0] // parts
     rest = [tf.shape(x)[axis] if size is None else size for axis, size in enumerate(x.shape)][1:]
     return tf.reshape(x, [parts, rows, *rest])

@@ -1,4 +1,4 @@
-"""Bilevel updates (DARTS, Liu et al. 2019, first order): who is moved by which half of the records.
+"""Bilevel updates (DARTS, Liu et al. 2019, first order): which half of the records moves which variables.
 
     records of half 0 --> loss --> gradients of the network's weights --+
                                                                         +-- one step of both optimizers
@@ -22,7 +22,7 @@ from official_vision.modeling.network import weights_and_connections
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """A batch and what it moves.
+    """A batch and the variables that it moves.
 
     Attributes:
       inputs: (features, targets) of data/input/pipeline.py.
@@ -65,6 +65,6 @@ def split_sides(inputs: tuple[Any, Any], variables: Sequence[tf.Variable]) -> li
 
 
 def seen(sides: Sequence[Side]) -> dict[str, tf.Tensor]:
-    """Returns the mask and the videos of all batches of a step, one after the other."""
+    """Returns the mask and the videos of all batches of a step, concatenated."""
     names = [name for name in ("mask", "video") if name in sides[0].inputs[1]]
     return {name: tf.concat([side.inputs[1][name] for side in sides], axis=0) for name in names}

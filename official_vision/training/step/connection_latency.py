@@ -1,4 +1,4 @@
-"""What carrying each connection's map costs on this machine, timed once and kept in the run's folder."""
+"""The time of carrying each connection's map on this machine, measured once and stored in the run's folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from official_vision import files
+from official_vision import files, formats
 from official_vision.architecture.cost.connection_cost import ConnectionCosts
 from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.graph import Architecture
@@ -17,6 +17,7 @@ from official_vision.architecture.plan import make_plan
 from official_vision.errors import UserError
 
 LATENCY_FILE = "connection_latency.json"
+_CONNECTIONS = "connections"
 _REPEATS = 5
 # (frames, side of the map, its channels, pool, channels after the 1x1 convolution or 0 for none)
 _Shape = tuple[int, int, int, int, int]
@@ -25,10 +26,10 @@ _Shape = tuple[int, int, int, int, int]
 def connection_latencies(
     architecture: Architecture, setting: Setting, folder: str | Path
 ) -> ConnectionCosts:
-    """Returns seconds a clip for each connection's pool, scaling and 1x1 convolution.
+    """Returns seconds per clip for each connection's pool, scaling and 1x1 convolution.
 
     Each is timed as if it were the block's only one, the median of five calls. Gates work on one
-    vector a frame and are taken to cost nothing. The first call writes the figures into `folder`;
+    vector per frame and are taken to cost nothing. The first call writes the figures into `folder`;
     later ones read them, so that a resumed run weighs connections as before.
 
     Args:
@@ -47,8 +48,8 @@ def connection_latencies(
             {"source": source, "consumer": consumer, "seconds": seconds[shape]}
             for (source, consumer), shape in routes.items()
         ]
-        files.write_json(path, rows)
-    rows = files.read_json(path)
+        formats.LATENCIES.write(path, {_CONNECTIONS: rows})
+    rows = formats.LATENCIES.read(path, {_CONNECTIONS: list})[_CONNECTIONS]
     with files.damage_reported(path):
         maps = {(row["source"], row["consumer"]): float(row["seconds"]) for row in rows}
     if maps.keys() != routes.keys():

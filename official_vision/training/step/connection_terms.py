@@ -1,4 +1,4 @@
-"""What a search adds to the loss: terms that sharpen w and h, and the expected cost of connections."""
+"""The loss terms of a search: terms that sharpen w and h, and the expected cost of connections."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ConnectionTerms:
         self._spec, self._costs = spec, costs
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """Computes what is added to the loss.
+        """Computes the terms that are added to the loss.
 
         Args:
           step: steps that have been taken, a scalar int.

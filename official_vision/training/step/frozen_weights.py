@@ -1,4 +1,4 @@
-"""Weights that training leaves as they are, chosen by patterns over their names."""
+"""Freezes weights, chosen by patterns over their names."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def clip_losses(
 
 
 def l2_penalty(kernels: list[tf.Variable], weight_decay: float) -> tf.Tensor:
-    """weight_decay / 2 times the sum of squares, so that its gradient is weight_decay times w."""
+    """Returns weight_decay / 2 times the sum of squares, so that its gradient is weight_decay times w."""
     return weight_decay * tf.add_n([tf.nn.l2_loss(tf.cast(k, tf.float32)) for k in kernels])
 
 
@@ -61,7 +61,7 @@ def with_decay(
     """Adds the gradient of `l2_penalty`, weight_decay times w.
 
     A kernel is read once its gradient is there. Left to a tape, the product of decay and weights, which needs
-    nothing of the network, is the first thing that a step computes, and is kept until the end: 170 MiB of
+    nothing of the network, is computed first in a step, and stays in memory until the end: 170 MiB of
     AssembleNet-50's peak.
 
     Args:

@@ -1,4 +1,4 @@
-"""Batch norm's statistics anew, over many batches with fixed weights (precise BN, Wu & Johnson 2021).
+"""Recomputes batch norms' statistics over many batches with fixed weights (precise BN, Wu & Johnson 2021).
 
 Moving averages lag behind the weights: the batches that they remember went through older ones.
 """
@@ -24,7 +24,7 @@ def recompute_statistics(
     """Sets moving means and variances to those of all rows of some batches.
 
     The mean is that of the batches' means; the variance, the mean of theirs plus the variance of their
-    means. Frozen batch norms keep theirs. Training that goes on adds to the mean of these batches.
+    means. Frozen batch norms keep their statistics. Training that goes on adds to the mean of these batches.
 
     Args:
       model: the network.
@@ -60,7 +60,7 @@ def trained_norms(model: AssembleNet) -> list[BatchNormalization]:
 
 
 def recompute_on_training_data(model: AssembleNet, config: Config, count: int) -> None:
-    """Recomputes the statistics of a network outside of training, on the batches that training would take.
+    """Recomputes the statistics of a network outside of training, on the batches that training would read.
 
     Args:
       model: the network, on one device.

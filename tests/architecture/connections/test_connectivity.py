@@ -1,4 +1,4 @@
-"""What a trained network says about its connections, against arithmetic by hand."""
+"""Learned strengths and peers of a network, against arithmetic by hand."""
 
 import math
 
@@ -21,7 +21,7 @@ GRAPH = Architecture(
         Block(1, (0, 1), 4, 1, 2),
         Block(2, (0, 1, 2), 8, 1, 2, strengths=(0.1, 0.2, 0.3)),
     ),
-    provenance={"found": "by hand"},
+    provenance={"made": "by hand"},
 )
 LEARNED = Learned(
     GRAPH,
@@ -66,14 +66,14 @@ def test_derive_prunes_and_remembers_where_it_comes_from():
         Block(1, (0,), 4, 1, 2, peers=(1,)),
         Block(2, (0, 2), 8, 1, 2, strengths=(0.6, 0.8), peers=(2, 1)),
     )
-    assert derived.provenance["found"] == "by hand"
+    assert derived.provenance["made"] == "by hand"
     assert derived.provenance["learned"] == {"checkpoint": "run/ckpt-7", "step": 7}
     assert derived.provenance["derived"]["threshold"] == 0.5
     with pytest.raises(ArchitectureError, match="threshold"):
         LEARNED.derive(1.5)
 
 
-def test_learned_strengths_win_over_given_ones():
+def test_learned_strengths_win_over_the_graphs():
     rows = list(connection_strengths(GRAPH, {2: (0.9, 0.2)}))
     assert rows == [(0, 2, 0.9), (1, 2, 0.2), (0, 3, 0.1), (1, 3, 0.2), (2, 3, 0.3)]
     assert [s for _, index, s in connection_strengths(GRAPH, {}) if index == 2] == [None, None]

@@ -51,7 +51,7 @@ def test_a_small_network_by_hand():
 
 
 def test_a_block_keeps_its_strongest_input_and_its_resolution():
-    # Without block 3, block 5 would see twice the height and width: its own stride makes up for it.
+    # Without block 3, block 5 would see twice the height and width: its stride makes up for it.
     strengths = {3: [0.1, 0.2], 5: [0.3, 0.1, 0.2]}
     derivation = derive(TINY, strengths, threshold=0.9)
     assert derivation.architecture.nodes == (Stem("rgb", 8), Block(2, (0,), 8, 1, 4))
@@ -98,7 +98,7 @@ def test_the_idle_block_of_table_1_goes_unless_it_is_chosen():
     assert chosen.architecture.nodes[12].peers == (9, 9)
 
 
-def test_published_strengths_are_pruned_without_any_given():
+def test_published_strengths_are_pruned_as_they_are():
     derivation = derive(assemblenet_50(), threshold=0.2)
     assert derivation.kept_inputs[6] == (1, 2, 3)
     assert derivation.kept_inputs[9] == (2, 3)

@@ -1,4 +1,4 @@
-"""What each connection costs: by hand, against the whole network's bill, and weighed by what was learned."""
+"""The cost of each connection: by hand, against the whole network's bill, and weighed by learned values."""
 
 import dataclasses
 
@@ -40,7 +40,7 @@ def test_by_hand():
     assert costs.maps[1, 4] == 3 * 8 * 5 + 8 * 5 + 2 * 8 * 5 * 8
     assert costs.maps[2, 4] == 8 * 8
     assert costs.maps[3, 4] == 3 * 8 * 8 + 8 * 8
-    # Gates: candidates of node 4 are nodes 0 to 3; a vector a frame, its bias and its sigmoid.
+    # Gates: candidates of node 4 are nodes 0 to 3; one vector per frame, its bias and its sigmoid.
     expected = [2 * 2 * k * 5 + 2 * 5 + 2 * 5 for k in (3, 5, 8, 8)]
     assert list(costs.gates[1, 4]) == expected
     assert costs.full == sum(costs.maps.values()) + sum(map(max, costs.gates.values()))

@@ -1,4 +1,4 @@
-"""What peer attention adds, counted by hand on a small network and as a difference of whole bills."""
+"""The overhead of peer attention, counted by hand on a small network and as a difference of whole bills."""
 
 import dataclasses
 
@@ -43,7 +43,7 @@ def test_by_hand():
 
 
 def test_the_paper_lies_between_the_narrowest_and_the_widest_peers():
-    """A.2 tells +1.68 % parameters for peers that it does not list."""
+    """A.2 has +1.68 % parameters for peers that it does not list."""
     overheads = by_choice(assemblenet_plus_plus_50(), Setting())
     assert overheads["discrete, the narrowest peer"].parameters < 1.68
     assert overheads["discrete, a peer of middle width"].parameters == pytest.approx(1.68, abs=0.3)
@@ -58,7 +58,7 @@ def test_the_paper_lies_between_the_narrowest_and_the_widest_peers():
     )
 
 
-def test_a_node_that_only_gates_is_told_apart():
+def test_a_node_that_only_gates_is_distinguished():
     one_shot = by_choice(assemblenet_plus_plus_50(), Setting())["one-shot"]
     assert one_shot.kept_nodes == (9,)
     assert one_shot.parameters_with_kept > one_shot.parameters

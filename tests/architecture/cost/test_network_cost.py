@@ -1,4 +1,4 @@
-"""The bill of a network, against hand counts, the built model and TensorFlow's own profiler."""
+"""The bill of a network, against hand counts, the built model and TensorFlow's profiler."""
 
 import dataclasses
 
@@ -74,7 +74,7 @@ def test_gates_of_table_1_by_hand():
     assert role(itself, "gate", node=14, source=12).trainable == 1024 * 1024 + 1024
     static = estimate(graph, Setting(gate="static"))
     assert role(static, "gate", node=14, source=4).trainable == 151
-    # A number a channel of every connection, but for those into node 9, which is not built.
+    # One number per channel of every connection, but for those into node 9, which is not built.
     widths = [
         static.plan[source].output_channels for source, end in graph.connections() if end != 9
     ]

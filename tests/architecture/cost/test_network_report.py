@@ -1,4 +1,4 @@
-"""The report: its numbers add up, its columns line up, and it says what is unusual."""
+"""The report: its numbers add up, its columns line up, and it reports what is unusual."""
 
 import dataclasses
 import json
@@ -39,10 +39,10 @@ def test_the_numbers_of_the_table_add_up():
     # The numbers that searches, their reports and --json have, under the same words.
     total = to_dict(cost)["total"]
     assert f"total: {total['parameters']:,} parameters" in text
-    assert f"{total['flops'] / 1e9:.3f} GFLOPs a clip" in text
+    assert f"{total['flops'] / 1e9:.3f} GFLOPs per clip" in text
 
 
-def test_a_row_tells_the_block():
+def test_a_row_describes_the_block():
     text = describe(estimate(assemblenet_50(), dataclasses.replace(SETTING, gate="none")))
     (row,) = (line for line in rows(text) if line.startswith("  13 "))
     assert "C 256 dilation 4 stride 2" in row
@@ -76,14 +76,14 @@ def test_named_peers_are_shown_where_they_gate():
     assert "<-" not in describe(estimate(graph, Setting(gate="self")))
 
 
-def test_what_is_left_out_is_told():
+def test_what_is_left_out_is_reported():
     text = describe(estimate(assemblenet_plus_plus_50(), Setting(gate="none")))
     (row,) = (line for line in rows(text) if line.startswith("   9 "))
     assert row.endswith("left out: reaches no output")
     assert "note: assemblenet_plus_plus_50: node 9" in text
 
 
-def test_overheads_stand_beside_the_papers():
+def test_overheads_are_beside_the_papers():
     graph = assemblenet_plus_plus_50()
     text = describe(estimate(graph, SETTING), peer_overheads(graph, SETTING))
     assert re.search(r"the paper, discrete +\+0\.151 % +\+1\.68 %", text)
@@ -137,7 +137,7 @@ def test_learned_numbers_by_hand():
     assert json.loads(json.dumps(report))["learned"] == report["learned"]
 
 
-def test_learned_strengths_stand_beside_inputs_and_peers_in_a_table():
+def test_learned_strengths_are_beside_inputs_and_peers_in_a_table():
     learned = learned_network()
     text = describe(estimate(learned.architecture, Setting()), (), learned)
     assert "0 (0.75), 1 (0.25)" in text
@@ -147,7 +147,7 @@ def test_learned_strengths_stand_beside_inputs_and_peers_in_a_table():
     assert "mean entropy 0.77 bits, 77.2% of an even choice's" in text
 
 
-def test_without_a_run_the_graphs_own_strengths_are_reported():
+def test_without_a_run_the_graphs_strengths_are_reported():
     graph = learned_network().architecture
     report = to_dict(estimate(graph, Setting()))
     assert [connection["strength"] for connection in report["connections"]] == [0.2, 0.3]

@@ -36,7 +36,7 @@ def curves(text):
     return [style for shape, style in paths if "C" in shape and "fill: none" in style]
 
 
-def test_one_curve_a_connection_and_one_a_gate(tmp_path):
+def test_one_curve_per_connection_and_per_gate(tmp_path):
     graph = ZOO["assemblenet_plus_plus_50"]()
     assert len(curves(svg(graph, tmp_path))) == 46
     gated = discrete("assemblenet_plus_plus_50")
@@ -52,7 +52,7 @@ def test_a_stronger_connection_is_wider(tmp_path):
     assert widths[1] / widths[0] == pytest.approx((0.5 + 2.6 * 0.9) / (0.5 + 2.6 * 0.1), rel=1e-3)
 
 
-def test_given_peers_win_over_none(tmp_path):
+def test_peers_win_over_none(tmp_path):
     nodes = (Stem("rgb", 8), Stem("flow", 8), Block(1, (0, 1), 4))
     graph = Architecture("tiny", nodes)
     assert "stroke-dasharray" not in "".join(curves(svg(graph, tmp_path)))

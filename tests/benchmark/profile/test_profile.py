@@ -1,4 +1,4 @@
-"""Where time goes: kernels of a trace by place and kind, their own seconds, and the drawing of it."""
+"""Profiles: kernels of a trace by place and kind, their seconds, and the drawing."""
 
 import pytest
 import tensorflow as tf
@@ -75,7 +75,7 @@ def _space():
     return space
 
 
-def test_a_kernels_seconds_are_its_own():
+def test_a_kernels_seconds_exclude_others():
     kernels = list(kernels_of(_space()))
     actual = sorted(
         (kernel.path, kernel.operation, round(kernel.seconds * 1e12)) for kernel in kernels

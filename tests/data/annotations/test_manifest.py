@@ -24,7 +24,7 @@ def test_every_label_keeps_its_name(labels_of_rows):
     assert names == labels_of_rows
 
 
-def test_given_classes_keep_their_order():
+def test_named_classes_keep_their_order():
     manifest = make_manifest([named(0, ["b"])], ("c", "b", "a"), "f.csv")
     assert manifest.classes == ("c", "b", "a")
     assert manifest.rows[0].labels == (Label(1),)

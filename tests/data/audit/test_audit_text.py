@@ -1,4 +1,4 @@
-"""The printed audit holds every figure, and names that fit on a screen."""
+"""The printed audit has every figure, and names that fit on a screen."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Shards that are damaged, of other annotations, or hold streams of unequal length are named."""
+"""Shards that are damaged, of other annotations, or have streams of unequal length are named."""
 
 import dataclasses
 
@@ -14,7 +14,7 @@ from official_vision.specs import PrepareSpec
 
 @pytest.fixture
 def look(make_split, stored_videos):
-    """A function of changes to 3 stored videos and to the index: what is found, and the folder."""
+    """A function of changes to 3 stored videos and to the index: the findings, and the folder."""
 
     def make(change=lambda videos: videos, missing=(), classes=("a", "b"), **of_index):
         folder, index = make_split(change(stored_videos(3)))
@@ -44,7 +44,7 @@ def test_streams_of_unequal_length_are_named_with_their_lengths(look):
         return videos
 
     named = look(shorten)[1]()
-    text = "the streams of its record have different numbers of frames: {} of rgb, {} of flow, {} of objects"
+    text = "the streams of its segments have different numbers of frames: {} of rgb, {} of flow, {} of objects"
     assert named == [
         Finding("frame_count", "v1", text.format(8, 7, 8)),
         Finding("frame_count", "v2", text.format(8, 8, 2)),

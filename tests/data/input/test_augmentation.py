@@ -117,7 +117,7 @@ def test_layers_follow_each_other(clip):
     spec = DataSpec(rand_augment_layers=2)
     seeds = tf.random.split(SEED, 2)
     once = dataclasses.replace(spec, rand_augment_layers=1)
-    # One layer's own seed is the first of its split.
+    # One layer's seed is the first of its split.
     augmented = rand_augment(clip, spec, SEED)
     assert augmented.shape == clip.shape
     twice = {
@@ -129,7 +129,7 @@ def test_layers_follow_each_other(clip):
 
 
 def factors(strengths, count=300):
-    """The shifts that `jitter_colours` draws, found from its effect on brightness alone."""
+    """The shifts that `jitter_colours` draws, computed from its effect on brightness alone."""
     grey = tf.fill([1, 2, 2, 3], tf.constant(100, tf.uint8))
     spec = DataSpec(brightness=strengths)
     change = tf.function(lambda seed: jitter_colours(grey, spec, seed))
@@ -146,7 +146,7 @@ def test_brightness_is_even_within_its_bounds():
 
 
 def test_jitter_by_hand(clip):
-    """Each part alone, its factor found from the result, holds for every pixel of every frame."""
+    """Each part alone, its factor computed from the result, applies to every pixel of every frame."""
     x = clip.numpy().astype(float)
     weights = np.array([0.2989, 0.587, 0.114])
     grey = (x @ weights)[..., np.newaxis]
@@ -204,9 +204,9 @@ def test_equal_seeds_give_equal_clips(clip):
 
 
 def test_off_by_default(clip):
-    given_streams = streams(clip)
-    augmented = augment_clip(given_streams, DataSpec(), SEED)
-    assert all(augmented[name] is x for name, x in given_streams.items())
+    fed = streams(clip)
+    augmented = augment_clip(fed, DataSpec(), SEED)
+    assert all(augmented[name] is x for name, x in fed.items())
 
 
 def test_streams_are_blanked_at_their_rates(clip):

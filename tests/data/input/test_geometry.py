@@ -118,7 +118,7 @@ def test_random_boxes_lie_inside_and_are_big_and_square_enough(height, width, le
     assert 0 <= top <= top + box_height <= height
     assert 0 <= left <= left + box_width <= width
     if box_height == box_width == min(height, width):
-        return  # the greatest square stands for draws that don't fit
+        return  # the greatest square replaces draws that don't fit
     rounding = 1 / box_height + 1 / box_width
     assert box_height * box_width >= least * height * width * (1 - rounding)
     assert abs(np.log(box_width / box_height)) <= np.log(4 / 3) + rounding

@@ -45,7 +45,7 @@ def mixed(batch, spec, seed):
 
 
 def partner_and_share(labels):
-    """Read from the labels: row n holds its own share in column n."""
+    """Read from the labels: row n has its share in column n."""
     share = np.diag(labels)
     others = labels - np.diag(share)
     return others.argmax(1), share

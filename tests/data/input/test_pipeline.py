@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from official_vision.data.input.pipeline import build_dataset, read_index
 from official_vision.data.optical_flow import quantise
-from official_vision.data.storage.shard import StoredVideo
+from official_vision.data.storage.shard_writer import StoredVideo
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec
 
@@ -54,7 +54,7 @@ def assert_equal(first, second):
 # Training.
 
 
-def test_every_epoch_holds_every_video_once(split, plain):
+def test_every_epoch_has_every_video_once(split, plain):
     order = videos_of(batches(split, plain, training=True, count=2 * VIDEOS))
     epochs = [order[start : start + VIDEOS] for start in range(0, len(order), VIDEOS)]
     assert [sorted(epoch) for epoch in epochs] == [list(range(VIDEOS))] * 4
@@ -159,7 +159,7 @@ def test_clips_are_whole_and_random(split, plain):
 
 
 def marked_video(length=6, height=20, width=30):
-    """A bright bar that moves, flow that says where each of its pixels goes, ids that mark it."""
+    """A bright bar that moves, flow of each of its pixels, ids that mark it."""
     frames = {name: [] for name in STREAMS}
     for time in range(length):
         bar = np.zeros((height, width), np.uint8)
@@ -190,7 +190,7 @@ def test_streams_stay_on_each_other_through_random_crops_and_flips(make_split):
         if marked.sum() > 50 and not marked.all():
             assert moving[marked].mean() > 4 * moving[~marked].mean()
             signs.add(np.sign(features["flow"][0, ..., 0][marked].mean()))
-            # The bar's middle moves as far as its flow says.
+            # The bar's middle moves as far as its flow.
             columns = [np.flatnonzero(row.any(0)) for row in marked]
             if all(len(c) and c[0] > 0 and c[-1] < 31 for c in columns):
                 moved = columns[1].mean() - columns[0].mean()
@@ -223,7 +223,7 @@ def test_flow_over_skipped_frames_is_their_sum(make_split, encoded_frames, plain
         ("hold", [0, 1, 2, 2, 2, 2, 2], [3, 3, 0, 0, 0, 0, 0]),
     ],
 )
-def test_short_videos_are_filled_and_nothing_moves_where_they_are_held_or_begin_again(
+def test_short_videos_are_filled_and_nothing_moves_where_they_repeat_their_end_or_begin_again(
     make_split, stored_videos, plain, short, greys, expected
 ):
     split = make_split(stored_videos(1, length=3, flow=(3.0, -2.0)))

@@ -25,7 +25,7 @@ def test_begun_anywhere_it_goes_on_as_it_would_have(num_records, seed, first):
         assert sorted(epoch) == list(range(num_records))
 
 
-def test_epochs_and_seeds_have_orders_of_their_own():
+def test_epochs_and_seeds_have_different_orders():
     orders = [
         tuple(p for _, p in taken(20, seed, 20 * epoch, 20))
         for seed, epoch in itertools.product(range(3), range(3))
@@ -61,5 +61,5 @@ def test_a_half_is_gone_through_by_epochs_wherever_it_is_begun():
         assert begun == whole[7:]
 
 
-def test_seeds_have_halves_of_their_own():
+def test_seeds_have_different_halves():
     assert len({tuple(halves(20, seed)[0].numpy().tolist()) for seed in range(5)}) == 5

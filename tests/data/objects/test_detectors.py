@@ -1,4 +1,4 @@
-"""Detected boxes become ids, specific ones over general ones; nothing is found in nothing."""
+"""Detected boxes become ids, specific ones over general ones; nothing is detected in nothing."""
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ FACE = OPENCV_CLASS_NAMES.index("frontal face")
 UPPER_BODY = OPENCV_CLASS_NAMES.index("upper body")
 
 
-def test_a_talking_face_is_found_where_it_is(footage):
+def test_a_talking_face_is_detected_where_it_is(footage):
     """In carphone a man's face fills the middle; often it is turned away."""
     frames = [f.rgb for f in decode(footage["carphone_pristine"])][::12]
     masks = np.stack([opencv_detectors()(rgb) == FACE for rgb in frames])
@@ -27,7 +27,7 @@ def test_a_talking_face_is_found_where_it_is(footage):
     assert 50 < x < 130
 
 
-def test_nothing_is_found_in_a_flat_picture():
+def test_nothing_is_detected_in_a_flat_picture():
     assert not opencv_detectors()(np.full((64, 64, 3), 128, np.uint8)).any()
 
 
@@ -46,7 +46,7 @@ def test_all_cascades_are_loaded():
 
 
 @pytest.mark.parametrize("height", [80, 320])
-def test_boxes_are_painted_at_the_frames_own_scale(monkeypatch, height):
+def test_boxes_are_painted_at_the_frames_scale(monkeypatch, height):
     """Boxes come in pixels of the enlarged frame; a face lies over the body that it belongs to."""
     scale = max(1.0, 160 / height)
 

@@ -63,7 +63,7 @@ def test_the_network_is_fed_as_described(networks, objects):
     assert ids.dtype == np.uint8
 
 
-def test_a_wholly_quantised_network_is_fed_in_its_own_steps(networks, tmp_path):
+def test_a_wholly_quantised_network_is_fed_in_its_steps(networks, tmp_path):
     """Its input is int8; colours and their ids are the same as the float network's."""
     converter = tf.lite.TFLiteConverter.from_saved_model(str(networks / "scores"))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -120,7 +120,7 @@ def test_values_are_scaled_by_channel():
     np.testing.assert_allclose(fed[0][0], expected, rtol=1e-6)
 
 
-def test_ids_are_held_between_runs(networks):
+def test_ids_are_repeated_between_runs(networks):
     spec = PrepareSpec(
         objects=f"saved_model:{networks}/ids", object_output="ids", object_interval=2
     )

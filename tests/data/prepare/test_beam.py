@@ -1,4 +1,4 @@
-"""Apache Beam writes shards: the same ones whatever runs it, with progress seen and failures told."""
+"""Apache Beam writes shards: the same ones whatever runs it, with progress seen and failures reported."""
 
 import builtins
 import dataclasses
@@ -58,7 +58,7 @@ def test_threads_and_processes_of_beam_write_the_same_bytes(spec, manifest, tmp_
     assert output_of(other) == output_of(spec)
 
 
-def test_the_users_options_override_the_direct_runners_own():
+def test_the_users_options_override_those_of_the_direct_runner():
     pytest.importorskip("apache_beam")
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 

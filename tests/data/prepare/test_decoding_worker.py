@@ -1,6 +1,7 @@
-"""A decoder that crashes or hangs costs its own video and no other."""
+"""A decoder that crashes or hangs costs its video and no other."""
 
 import dataclasses
+import functools
 import itertools
 import os
 import resource
@@ -21,9 +22,10 @@ from official_vision.data.prepare.decoding_worker import (
     WorkerStoppedError,
 )
 from official_vision.data.storage.frame_encoding import encode_video
+from official_vision.data.storage.frame_file import read_frames
+from official_vision.processes import watched
 from official_vision.specs import PrepareSpec
-from tests.data.records import frames_in
-from tests.processes import alive
+from tests.liveness import alive
 
 ROW = VideoRow("id", "carphone_pristine.mp4", "train", (), 0.0, 0.2)
 
@@ -43,19 +45,19 @@ def worker():
 
 def encoded(worker, spec, folder):
     video = worker.encode(ROW, spec, folder)
-    return {**video._asdict(), "frames": frames_in(video.frames)}
+    return {**video._asdict(), "frames": list(read_frames(video.frames))}
 
 
 def expected(spec, folder):
     video = encode_video(ROW, spec, folder)
-    return {**video._asdict(), "frames": frames_in(video.frames)}
+    return {**video._asdict(), "frames": list(read_frames(video.frames))}
 
 
 def while_decoding(worker, action):
     """Runs `action` in a thread as soon as the worker's child lives."""
 
     def run():
-        while worker._process is None:
+        while worker.child.process is None:
             time.sleep(0.01)
         action()
 
@@ -66,14 +68,14 @@ def while_decoding(worker, action):
 
 def test_the_child_gives_what_the_function_gives(worker, spec, tmp_path):
     assert encoded(worker, spec, tmp_path) == expected(spec, tmp_path)
-    child = worker._process.pid
+    child = worker.child.process.pid
     worker.encode(ROW, spec, tmp_path)
-    assert worker._process.pid == child  # one child serves many videos
+    assert worker.child.process.pid == child  # one child serves many videos
 
 
 def test_a_broken_video_is_named_and_the_child_lives_on(worker, spec, tmp_path):
     worker.encode(ROW, spec, tmp_path)
-    child = worker._process.pid
+    child = worker.child.process.pid
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(DecodingFailedError, match=r"text\.mp4: not a readable video"):
         worker.encode(
@@ -81,11 +83,11 @@ def test_a_broken_video_is_named_and_the_child_lives_on(worker, spec, tmp_path):
             dataclasses.replace(spec, videos=str(tmp_path)),
             tmp_path,
         )
-    assert worker._process.pid == child
+    assert worker.child.process.pid == child
 
 
 def test_a_crash_is_named_and_the_next_video_gets_a_new_child(worker, spec, tmp_path):
-    thread = while_decoding(worker, lambda: os.kill(worker._process.pid, signal.SIGSEGV))
+    thread = while_decoding(worker, lambda: os.kill(worker.child.process.pid, signal.SIGSEGV))
     message = r"carphone_pristine\.mp4: the decoder crashed \(exit status -11\)"
     with pytest.raises(DecodingFailedError, match=message):
         worker.encode(ROW, spec, tmp_path)
@@ -94,7 +96,7 @@ def test_a_crash_is_named_and_the_next_video_gets_a_new_child(worker, spec, tmp_
 
 
 def test_a_hang_is_ended_and_named(worker, spec, tmp_path):
-    thread = while_decoding(worker, lambda: os.kill(worker._process.pid, signal.SIGSTOP))
+    thread = while_decoding(worker, lambda: os.kill(worker.child.process.pid, signal.SIGSTOP))
     began = time.monotonic()
     with pytest.raises(DecodingFailedError, match=r"carphone\S*: no further frame within 0\.5 s"):
         worker.encode(ROW, dataclasses.replace(spec, video_timeout_sec=0.5), tmp_path)
@@ -103,46 +105,39 @@ def test_a_hang_is_ended_and_named(worker, spec, tmp_path):
     assert encoded(worker, spec, tmp_path) == expected(spec, tmp_path)
 
 
-class Pipe:
-    """Both ends: what is sent is received."""
-
-    def __init__(self, *messages):
-        self.messages = list(messages)
-
-    def send(self, message):
-        self.messages.append(message)
-
-    def recv(self):
-        return self.messages.pop(0)
-
-    def poll(self, _):
-        return True
-
-
 def test_a_child_that_gives_frames_tells_so_now_and_then(monkeypatch):
     """Were all of a video's time limited, long videos would be left out."""
     now = itertools.count(0.0, 0.15)
-    monkeypatch.setattr(decoding_worker, "time", SimpleNamespace(monotonic=lambda: next(now)))
-    pipe = Pipe()
+    monkeypatch.setattr(watched, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    sent = []
 
-    def function(_, on_frame):
+    def function(row, on_frame):
+        assert row is ROW
         for _ in range(6):
             on_frame()
         return "value"
 
-    assert decoding_worker._reply(function, pipe, ROW) == ("done", "value")
-    assert set(pipe.messages) == {("still at it", None)}
-    assert 1 < len(pipe.messages) < 6
-    worker = DecodingWorker()
-    worker._process = object()
-    worker._connection = Pipe(*pipe.messages, ("done", "value"))
-    # The request is what such a pipe receives last.
-    assert worker._ask("function", ROW, PrepareSpec()) == "value"
+    call = functools.partial(decoding_worker.guarded, function)
+    assert watched.reply_of(call, (ROW,), sent.append) == ("done", "value")
+    assert set(sent) == {("at work", None)}
+    assert 1 < len(sent) < 6
+
+
+def test_an_error_of_a_broken_file_is_the_videos():
+    def function(_, on_frame):
+        del on_frame
+        raise ZeroDivisionError("no rate")
+
+    call = functools.partial(decoding_worker.guarded, function)
+    kind, error = watched.reply_of(call, (ROW,), None)
+    assert kind == "raised"
+    assert isinstance(error, DecodingFailedError)
+    assert str(error) == "carphone_pristine.mp4: ZeroDivisionError: no rate"
 
 
 def test_a_full_disk_is_not_the_videos_fault(worker, spec, tmp_path):
     worker.encode(ROW, spec, tmp_path)
-    resource.prlimit(worker._process.pid, resource.RLIMIT_FSIZE, (1000, 1000))
+    resource.prlimit(worker.child.process.pid, resource.RLIMIT_FSIZE, (1000, 1000))
     with pytest.raises(OSError, match="File too large"):
         worker.encode(ROW, spec, tmp_path)
 
@@ -160,19 +155,19 @@ def test_closing_ends_the_child_and_a_call_in_another_thread(spec, tmp_path):
     with pytest.raises(WorkerStoppedError):
         worker.encode(ROW, spec, tmp_path)
     thread.join()
-    process = worker._process
+    process = worker.child.process
     assert process is None or process.returncode is not None
-    worker._process = None
+    worker.child.process = None
     with pytest.raises(WorkerStoppedError):
         worker.encode(ROW, spec, tmp_path)  # no new child is started
 
 
 def test_the_child_ends_with_its_parent():
-    """Were the parent killed, nobody would be left to end the child."""
+    """If the parent were killed, no process would be left to end the child."""
     script = (
         "import sys, os\n"
         "from official_vision.data.prepare.decoding_worker import DecodingWorker\n"
-        "worker = DecodingWorker(); worker._start(); print(worker._process.pid, flush=True)\n"
+        "worker = DecodingWorker(); worker.child._start(); print(worker.child.process.pid, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run(

@@ -16,13 +16,13 @@ def stored(times, start=None, end=None, duration=4.0):
 
 
 def test_times_count_from_the_start_of_what_is_stored():
-    """What ends before it or begins after it is dropped."""
+    """Labels that end before it or begin after it are dropped."""
     times = [(0.0, 2.0), (2.5, 3.0), (1.0, 2.5), (4.0, None), (None, 1.0), (6.0, 7.0)]
     assert stored(times, 2.0, 6.0) == [[0.5, 1.0], [0.0, 0.5], [2.0, -1.0]]
 
 
 @pytest.mark.parametrize(
-    ("times", "holds"),
+    ("times", "applies"),
     [
         ([(None, None)], True),
         ([(0.0, 4.0)], True),
@@ -35,12 +35,12 @@ def test_times_count_from_the_start_of_what_is_stored():
         ([(0.0, 1.8), (2.0, 4.0)], False),  # a gap between them
     ],
 )
-def test_a_class_whose_times_leave_nothing_out_holds_throughout(times, holds):
-    assert (stored(times) == [list(WHOLE)]) == holds
-    assert (stored([(a and a + 2, b and b + 2) for a, b in times], 2.0) == [list(WHOLE)]) == holds
+def test_a_class_whose_times_leave_nothing_out_applies_throughout(times, applies):
+    assert (stored(times) == [list(WHOLE)]) == applies
+    assert (stored([(a and a + 2, b and b + 2) for a, b in times], 2.0) == [list(WHOLE)]) == applies
 
 
-def test_only_the_class_that_holds_throughout_loses_its_times():
+def test_only_the_class_that_applies_throughout_loses_its_times():
     labels = (Label(1, 1.0, 2.0), Label(0, 0.0, 4.0), Label(0))
     row = VideoRow("v", "v.mp4", "train", labels)
     assert stored_labels(row, 4.0) == [(1, 1.0, 2.0), (0, *WHOLE)]

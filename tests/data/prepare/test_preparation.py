@@ -11,25 +11,26 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.data.annotations import read_manifest
+from official_vision import formats
 from official_vision.data.annotations.manifest import Label, Manifest, VideoRow
+from official_vision.data.annotations.reading import read_manifest
 from official_vision.data.prepare import beam, shard_task
 from official_vision.data.prepare import preparation as prepare
 from official_vision.data.prepare.decoding_worker import DecodingFailedError
 from official_vision.data.storage.frame_encoding import EncodedVideo
-from official_vision.data.storage.frame_lists import FrameLists
+from official_vision.data.storage.frame_file import append_frame
 from official_vision.data.storage.index import Index, Labelling, VideoNote
 from official_vision.data.storage.shard import decode_frame, parse
+from official_vision.data.storage.shard_writer import ShardWriter
 from official_vision.errors import UserError
 from official_vision.specs import PrepareSpec
-from tests.data.records import original
 
 CLASSES = ("a", "b")
 STREAMS = ("rgb", "flow", "objects")
 
 
 class FakeWorker:
-    """Encodes a video as its own name; names in `broken` fail."""
+    """Encodes a video as its name; names in `broken` fail."""
 
     broken: frozenset = frozenset()
     times_sec: tuple = (0.0, 0.04, 0.08)
@@ -43,10 +44,10 @@ class FakeWorker:
         self.seen.append(row.id)
         if row.id in self.broken:
             raise DecodingFailedError(f"{row.path}: broken.")
-        with FrameLists(folder) as lists:
+        with open(folder / "frames", "wb") as file:
             for _ in range(2):
-                lists.append({"rgb": b"\xff\xd8" + row.id.encode()})
-        return EncodedVideo(25.0, self.times_sec, lists.paths, 0.08, self.notes, 0)
+                append_frame(file, {"rgb": row.id.encode()})
+        return EncodedVideo(25.0, self.times_sec, folder / "frames", 0.08, self.notes, 0)
 
     def close(self):
         pass
@@ -100,8 +101,8 @@ def test_videos_lie_in_shards_in_the_order_of_the_file(spec):
     assert index == Index.read(prepare.Path(spec.output) / "train")
     stored = records(spec)
     assert [int(record["video"]) for record in stored] == list(range(8))
-    assert [[original(frame) for frame in record["rgb"].numpy()] for record in stored] == [
-        [b"\xff\xd8v%d" % n] * 2 for n in range(8)
+    assert [record["rgb"].numpy().tolist() for record in stored] == [
+        [b"v%d" % n] * 2 for n in range(8)
     ]
     assert [record["label_index"].numpy().tolist() for record in stored] == [
         [n % 2] for n in range(8)
@@ -127,7 +128,7 @@ def test_finished_shards_are_kept_and_the_rest_is_done(fake, spec):
     (folder / "index.json").unlink()
     (folder / ".partial-abc.tfrecord").write_text("left by a run that was killed")
     (folder / ".partial-xyz").mkdir()
-    (folder / ".partial-xyz" / "rgb").write_text("likewise")
+    (folder / ".partial-xyz" / "frames").write_text("likewise")
     fake.log.clear()
     ticks = []
     run(spec, ticks=ticks)
@@ -204,10 +205,25 @@ def test_other_settings_into_the_same_output_are_refused(spec, change, named):
 @pytest.mark.usefixtures("fake")
 def test_a_plan_of_another_form_is_refused(spec):
     run(spec)
-    for content in ("[1]", '{"settings": 3, "videos": "a"}', "{}"):
-        (Path(spec.output) / "train" / "plan.json").write_text(content)
-        with pytest.raises(UserError, match=r"form in which it was written\. Received: \S*plan"):
+    path = Path(spec.output) / "train" / "plan.json"
+    formats.PREPARATION.write(path, {"settings": 3, "videos": "a"})
+    with pytest.raises(UserError, match=r"form in which it was written\. Received: \S*plan"):
+        run(spec)
+    for content in ("[1]", "{}"):
+        path.write_text(content)
+        with pytest.raises(UserError, match=r"must have format .* Received: \S*plan"):
             run(spec)
+
+
+def test_a_shard_whose_report_has_another_version_is_written_again(fake, spec):
+    run(spec)
+    before = output_of(spec)
+    path = Path(spec.output) / "train" / "shard-00001-of-00003.json"
+    path.write_text(path.read_text().replace('"version": 1', '"version": 0'))
+    fake.log.clear()
+    run(spec)
+    assert fake.log == ["v3", "v4", "v5"]
+    assert output_of(spec) == before
 
 
 @pytest.mark.usefixtures("fake")
@@ -253,18 +269,22 @@ def test_a_foreign_failure_ends_the_run_and_leaves_nothing_half_written(spec, mo
     assert "index.json" not in output_of(spec)
 
 
+@pytest.mark.parametrize("of_tensorflow", [False, True])
 @pytest.mark.usefixtures("fake")
-def test_a_full_disk_ends_the_run_in_one_line(spec, monkeypatch):
+def test_a_full_disk_ends_the_run_in_one_line(spec, monkeypatch, of_tensorflow):
     def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        words = "No space left on device"
+        if of_tensorflow:
+            raise tf.errors.ResourceExhaustedError(None, None, f"shard; {words}")
+        raise OSError(errno.ENOSPC, words)
 
-    monkeypatch.setattr(FakeWorker, "encode", full)
+    monkeypatch.setattr(*(ShardWriter, "append") if of_tensorflow else (FakeWorker, "encode"), full)
     with pytest.raises(UserError, match=r"hold the shards.*0000\d-of-00003\S+ \(No space left"):
         run(spec)
     assert not [name for name in output_of(spec) if name.startswith((".partial-", "shard-"))]
 
 
-def test_the_index_says_how_its_own_videos_are_labelled(fake, spec, monkeypatch):
+def test_the_index_says_how_its_videos_are_labelled(fake, spec, monkeypatch):
     """Not those that were left out, nor by labels beside the stored part of a video."""
     fake.broken = frozenset(["v0"])
     monkeypatch.setattr(fake, "times_sec", (0.0, 2.0, 4.0))
@@ -281,7 +301,7 @@ def test_the_index_says_how_its_own_videos_are_labelled(fake, spec, monkeypatch)
     )
     index = run(spec, Manifest(CLASSES, rows))
     assert index.labelling == Labelling(without="v4", several="v2", timed="v3")
-    # The shards are there already, and say how long their videos are.
+    # The shards are there already, and have their videos' lengths.
     assert run(spec, Manifest(CLASSES, rows)).labelling == index.labelling
     assert fake.log.count("v5") == 1
     assert index.num_object_ids == 0
@@ -310,7 +330,7 @@ def test_what_preparation_passed_over_is_kept_with_labels_past_the_end(spec, mon
 
 @pytest.mark.usefixtures("fake")
 def test_more_broken_packets_may_be_allowed_later(spec):
-    """Which changes nothing for videos that are prepared; one that was left out is tried again."""
+    """A larger share changes nothing for videos that are prepared; one that was left out is tried again."""
     FakeWorker.broken = frozenset({"v4"})
     assert run(spec).num_videos == 7
     FakeWorker.broken, FakeWorker.log[:] = frozenset(), []
@@ -365,7 +385,7 @@ def test_real_videos_become_what_they_show(footage, tmp_path):
     assert np.isclose(float(values["fps"]), 29.97, atol=0.01)
 
 
-def test_reports_tell_what_is_there(fake, spec):
+def test_reports_name_what_is_there(fake, spec):
     fake.broken = frozenset({"v1"})
     run(spec)
     task = prepare.plan_shards(manifest(), "train", spec)[0]

@@ -1,4 +1,4 @@
-"""The sheet of samples: colours that say what they should, and a picture of every sample."""
+"""The sheet of samples: the right colours, and a picture of every sample."""
 
 import dataclasses
 
@@ -62,16 +62,16 @@ def test_a_split_with_one_video_can_be_drawn(make_split, stored_videos, tmp_path
 
 
 def test_the_legend_names_what_is_shown_the_commonest_first(make_split, stored_videos):
-    """The stored ids' names are the index's; an id without a name is told by its number."""
+    """The stored ids' names are the index's; an id without a name is shown by its number."""
     folder, _ = make_split(stored_videos(2, length=2))
     index = Index.read(folder)
     assert "objects" in index.streams
     frames = [np.full((4, 4), 1, np.uint8), np.zeros((4, 4), np.uint8)]
     frames[0][0] = 200
     encoded = [cv2.imencode(".png", image)[1].tobytes() for image in frames]
-    record = {"rgb": encoded, "objects": encoded, "flow_bound": 20.0}
+    one, other = ({"rgb": [e], "objects": [e], "flow_bound": 20.0} for e in encoded)
     index = dataclasses.replace(index, object_classes=("none", "person"))
-    keys = preview._legend([preview._decoded(record, ("rgb", "objects"), [0, 0, 0, 1])], index)
+    keys = preview._legend([preview._decoded([one, one, one, other], ("rgb", "objects"))], index)
     # Four columns: frames 0, 0, 0 and 1 of two.
     assert [key.get_label() for key in keys] == ["person", "none", "id 200"]
     expected = object_colours(np.uint8([[1, 0, 200]]))[0] / 255

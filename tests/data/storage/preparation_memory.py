@@ -25,7 +25,9 @@ def prepare(folder, name):
     worker = DecodingWorker()
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     peaks = []
-    size = write_shard(task, worker, lambda: peaks.append(peak(worker._process.pid))).entry.bytes
+    size = write_shard(
+        task, worker, lambda: peaks.append(peak(worker.child.process.pid))
+    ).entry.bytes
     worker.close()
     print(size, peak("self"), *peaks)
 

@@ -1,6 +1,5 @@
 """Stored frames are the decoded ones, within what JPEG and the codes lose."""
 
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +11,11 @@ import pytest
 from official_vision.data.annotations.manifest import VideoRow
 from official_vision.data.objects import object_source
 from official_vision.data.optical_flow import dequantise
-from official_vision.data.storage import frame_encoding
 from official_vision.data.storage.frame_encoding import encode_frame, encode_video
+from official_vision.data.storage.frame_file import read_frames
 from official_vision.data.video import VideoError
 from official_vision.data.video_streams import FrameStreams, video_streams
 from official_vision.specs import PrepareSpec
-from tests.data.records import frames_in
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -58,7 +56,7 @@ def test_a_span_of_real_footage(footage, tmp_path):
     path = footage["carphone_pristine"]
     spec = PrepareSpec(videos=str(path.parent), short_side=48, flow_bound=8.0, jpeg_quality=95)
     video = encode_video(VideoRow("id", path.name, "train", (), 1.0, 1.3), spec, tmp_path)
-    frames = frames_in(video.frames)
+    stored = list(read_frames(video.frames))
     expected = list(
         video_streams(
             path,
@@ -74,23 +72,23 @@ def test_a_span_of_real_footage(footage, tmp_path):
     ticks = np.arange(30, 40) * 1001 / 30000 - 1.0  # frame 30 is the first after 1 s
     np.testing.assert_allclose(video.times_sec, ticks, atol=1e-4)
     assert (video.file_end_sec, video.notes) == (None, {})
-    assert {name: len(items) for name, items in frames.items()} == dict.fromkeys(frames, 9)
-    assert set(frames) == {"rgb", "flow", "objects"}
-    for item, rgb, flow, ids in zip(expected, *frames.values(), strict=True):
-        assert np.abs(image(rgb)[..., ::-1] - item.rgb.astype(float)).mean() < 3
-        x, y = np.split(dequantise(image(flow), 8.0), 2)
+    assert len(stored) == 9
+    for item, frame in zip(expected, stored, strict=True):
+        assert set(frame) == {"rgb", "flow", "objects"}
+        assert np.abs(image(frame["rgb"])[..., ::-1] - item.rgb.astype(float)).mean() < 3
+        x, y = np.split(dequantise(image(frame["flow"]), 8.0), 2)
         clipped = np.clip(item.flow, -8, 8)
         assert np.abs(np.stack([x, y], -1) - clipped).max() <= 8 / 254 + 1e-5
-        np.testing.assert_array_equal(image(ids), item.objects)
+        np.testing.assert_array_equal(image(frame["objects"]), item.objects)
 
 
-def test_the_rate_asked_for_is_the_rate_stored(footage, tmp_path):
+def test_the_rate_that_is_set_is_stored(footage, tmp_path):
     path = footage["carphone_pristine"]
     spec = PrepareSpec(videos=str(path.parent), short_side=16, fps=5.0, flow="none", objects="none")
     video = encode_video(VideoRow("id", path.name, "train", ()), spec, tmp_path)
     assert video.fps == 5.0
     np.testing.assert_allclose(video.times_sec, np.arange(21) / 5)
-    assert len(frames_in(video.frames)["rgb"]) == 20  # ticks 0, .2, ... 3.8 of 3.97 s
+    assert len(list(read_frames(video.frames))) == 20  # ticks 0, .2, ... 3.8 of 3.97 s
 
 
 def test_a_span_without_frames_is_named(footage, tmp_path):
@@ -98,22 +96,6 @@ def test_a_span_without_frames_is_named(footage, tmp_path):
     spec = PrepareSpec(videos=str(path.parent), short_side=16)
     with pytest.raises(VideoError, match=r"no frame lies between 60\.0 and 70\.0 seconds"):
         encode_video(VideoRow("id", path.name, "train", (), 60.0, 70.0), spec, tmp_path)
-
-
-def test_a_video_too_long_for_a_record_is_named_when_the_record_is_full(
-    footage, tmp_path, monkeypatch
-):
-    """Of 120 frames; the limit is lowered to what about ten take."""
-    spec = PrepareSpec(videos=str(footage["carphone_pristine"].parent), short_side=32)
-    spec = dataclasses.replace(spec, objects="none", flow="none")
-    row = VideoRow("id", "carphone_pristine.mp4", "train", ())
-    video = encode_video(row, spec, tmp_path)
-    ten = sum(map(len, frames_in(video.frames)["rgb"][:10]))
-    monkeypatch.setattr(frame_encoding, "LARGEST_RECORD_BYTES", ten)
-    with pytest.raises(
-        VideoError, match=r"carphone_pristine\.mp4: 0 s fill the .* a record can hold"
-    ):
-        encode_video(row, spec, tmp_path)
 
 
 @pytest.mark.slow

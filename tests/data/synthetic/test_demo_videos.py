@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from official_vision.data.annotations import READERS
+from official_vision.data.annotations.formats import READERS
 from official_vision.data.synthetic import demo_videos as demo
 from official_vision.data.synthetic.demo_videos import (
     CLIP_FRAMES,
@@ -50,7 +50,7 @@ def test_base_rates_are_even(split):
     )
     assert set(scenes.values()) == {len(clips) / 3}
     both = collections.Counter((clip.scene, clip.playback) for clip in clips)
-    assert len(set(both.values())) == 1  # the scene tells nothing about the playback
+    assert len(set(both.values())) == 1  # the scene is independent of the playback
 
 
 def test_playbacks_are_what_they_are_called():

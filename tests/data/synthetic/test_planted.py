@@ -1,4 +1,4 @@
-"""The planted data: the objects, and nothing else, tell which half of a clip counts."""
+"""The planted data: only the objects show which half of a clip counts."""
 
 import collections
 import itertools
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from official_vision.data.annotations import READERS
+from official_vision.data.annotations.formats import READERS
 from official_vision.data.synthetic import planted
 from official_vision.data.synthetic.demo_videos import SCENES
 from official_vision.data.synthetic.planted import DIRECTIONS, FRAMES, LIVE, OTHER, SIZE
@@ -15,7 +15,7 @@ from official_vision.data.video import decode
 
 
 def test_halves_differ_and_each_class_counts_as_often_as_not():
-    """Else a picture or a motion would tell which half is live: each rate within 4 deviations of a half."""
+    """Otherwise a picture or a motion would show which half is live: each rate within 4 deviations of a half."""
     clips = planted.plan_clips()
     assert clips == planted.plan_clips()
     assert clips != planted.plan_clips(seed=1)
@@ -41,7 +41,7 @@ def sources(footage):
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_pictures_move_by_two_pixels_a_frame(sources, direction):
-    """What is seen at a pixel is seen two pixels further in the next frame, wherever the window lies."""
+    """A texture's pixel moves two pixels further in the next frame, wherever the window is."""
     for place in ((0.0, 0.0, 0.0), (0.999, 0.999, 0.999)):
         parts = tuple(planted.Part("bikes", way, place) for way in (direction, "left"))
         clip = planted.PlantedClip("it", "train", parts, 0)

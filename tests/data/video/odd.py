@@ -1,6 +1,6 @@
 """Odd but legal videos: what recorders, phones, editors and cut-and-paste make of a plain one.
 
-Frame n of every video is grey 8 * n, 64 x 48 pixels, at 25 frames a second where nothing else is said.
+Frame n of every video is grey 8 * n, 64 x 48 pixels, at 25 frames per second unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def greys(count, height=48, width=64, first=0):
 
 
 def levels(frames):
-    """Frames -> the numbers that their greys tell."""
+    """Returns the numbers that frames' greys encode."""
     return [round(float(frame.rgb.mean()) / 8) for frame in frames]
 
 

@@ -17,7 +17,7 @@ def times(stamps, step=0.04, start=None, longest=10.0, durations=(0.0,) * 40):
 
 
 @given(STAMPS, st.one_of(st.none(), st.floats(-100, 100)), st.sampled_from([0.001, 0.04, 1.0]))
-def test_times_rise_whatever_a_file_says(stamps, start, step):
+def test_times_rise_with_any_time_stamps(stamps, start, step):
     actual, clock = times(stamps, step, start)
     assert actual[0] >= 0
     assert all(later > earlier for earlier, later in itertools.pairwise(actual))

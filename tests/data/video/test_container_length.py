@@ -1,4 +1,4 @@
-"""How much a container says is missing, against how much was cut."""
+"""The missing length by a container, against the length that was cut."""
 
 import av
 import numpy as np

@@ -184,7 +184,7 @@ def test_frames_at_uneven_times_keep_them(tmp_path, write_mp4):
 def test_retiming_takes_the_latest_frame_at_each_tick(gaps_ms, fps):
     times = np.cumsum([0, *gaps_ms]) / 1000
     frames = [Frame(np.full((1, 1, 3), number), time, number) for number, time in enumerate(times)]
-    retimed = list(decoding._retimed(iter(frames), fps))
+    retimed = list(decoding.retimed(iter(frames), fps))
     ticks = np.arange(int(np.floor(times[-1] * fps + 1e-6)) + 1) / fps
     np.testing.assert_allclose([f.time_sec for f in retimed], ticks)
     latest = [int(np.searchsorted(times, tick + 1e-6, side="right")) - 1 for tick in ticks]
@@ -285,7 +285,7 @@ def test_sound_alone_is_no_video(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_video(footage):
-    """110 more frames of 1280 x 720 would take 300 MB if they were kept; half of that is too much."""
+    """110 more frames of 1280 x 720 would take 300 MB in memory; half of that is too much."""
     command = [
         sys.executable,
         "-m",

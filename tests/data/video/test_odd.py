@@ -1,4 +1,4 @@
-"""Odd but legal videos: every frame comes, at its time, upright and of one size; what was mended is told."""
+"""Odd but legal videos: every frame comes, at its time, upright and of one size; repairs are reported."""
 
 from fractions import Fraction
 
@@ -58,7 +58,7 @@ def test_reordered_frames_of_a_program_stream(tmp_path):
 
 
 def test_an_mp4_that_takes_times_of_decoding_for_those_of_presentation(tmp_path):
-    """Some writers leave out the table that tells one from the other."""
+    """Some writers leave out the table that distinguishes them."""
 
     def forget(_, packet):
         packet.pts = packet.dts = packet.dts + round(0.2 / packet.time_base)
@@ -107,9 +107,9 @@ def test_late_starts_are_the_start(tmp_path, name, start):
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.ts"])
 def test_pictures_that_begin_after_their_sound_do_so(plain, tmp_path, name):
-    """Whoever annotated them read a player's clock, which begins with the sound."""
+    """Annotators read a player's clock, which begins with the sound."""
     path = odd.remux(plain, tmp_path / name, odd.moved(2.0), sound_sec=3.0)
-    # A transport stream's sound is cut into packets of its own length.
+    # A transport stream's sound is cut into packets of another length.
     assert_steady(path, first=seen(path)[1][0])
     assert seen(path)[1][0] == pytest.approx(2.0, abs=0.04)
     assert levels(decode(path, fps=5))[:10] == [0] * 10
@@ -131,8 +131,8 @@ def test_times_below_zero_that_a_container_cannot_hold(plain, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
-def test_a_last_picture_may_be_held(plain, tmp_path, name):
-    path = odd.remux(plain, tmp_path / name, odd.held(5.0, COUNT - 1))
+def test_a_last_picture_may_last_long(plain, tmp_path, name):
+    path = odd.remux(plain, tmp_path / name, odd.held_until(5.0, COUNT - 1))
     report = assert_steady(path)
     assert report.end_sec == pytest.approx(5.96, abs=2e-3)
     numbers, times, _ = seen(path, fps=5)
@@ -141,7 +141,7 @@ def test_a_last_picture_may_be_held(plain, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4"])
-def test_a_first_picture_may_be_held(plain, tmp_path, name):
+def test_a_first_picture_may_last_long(plain, tmp_path, name):
     path = odd.remux(plain, tmp_path / name, odd.moved(7.0, 1))
     numbers, times, _ = seen(path)
     assert numbers == list(range(COUNT))

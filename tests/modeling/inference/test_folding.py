@@ -35,7 +35,7 @@ def test_logits_stay(settings: dict) -> None:
     )
     np.testing.assert_allclose(actual, expected, atol=1e-5 * np.abs(expected).max())
     norms = tf_keras.layers.BatchNormalization
-    assert not any(isinstance(layer, norms) for layer in without_norms._flatten_layers())
+    assert not any(isinstance(layer, norms) for layer in without_norms.submodules)
 
 
 def test_the_network_itself_is_left_as_it_is() -> None:

@@ -65,7 +65,7 @@ def differentiable(layer, x):
     ],
 )
 def test_the_last_level_in_halves_trains_as_the_layer_does(layer, shape, halved):
-    """With one thread an operation, two cores take half of the rows each."""
+    """With one thread per operation, two cores take half of the rows each."""
     x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
     layer(x)
     results = []

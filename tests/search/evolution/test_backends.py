@@ -14,14 +14,14 @@ from official_vision.errors import UserError
 from official_vision.search.evolution.backends import evaluator_of
 from official_vision.search.evolution.evolve import InTurn, evolve_with
 from official_vision.specs import EvolutionSpec
-from tests.processes import alive
+from tests.liveness import alive
 from tests.search.evolution.test_evolve import SEED, judge
 
 SPEC = EvolutionSpec(population=3, children=7, tournament=2, founder_changes=2, at_once=3)
 
 
 def marked(folder, seconds, candidate):
-    """Leaves a file that tells where the graph was evaluated, and takes some time for it."""
+    """Leaves a file that records where the graph was evaluated, and takes some time for it."""
     place = os.environ.get("PLACE", "")
     (folder / f"{candidate.id}-{os.getpid()}").write_text(place)
     time.sleep(seconds)

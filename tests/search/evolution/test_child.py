@@ -1,4 +1,4 @@
-"""One graph of an evolution: its folder, its resumption, and what is kept of it."""
+"""One graph of an evolution: its folder, its resumption, and the files that stay."""
 
 import dataclasses
 
@@ -46,7 +46,7 @@ def family(tmp_path_factory):
         runs.write_data(folder / "data"), "elsewhere", "small", steps=4, validation_interval=4
     )
     config = dataclasses.replace(
-        config, search=SearchSpec(method="evolution", output=str(folder / "found"))
+        config, search=SearchSpec(method="evolution", output=str(folder / "evolution"))
     )
     return config, evaluate(config, PARENT), evaluate(config, CHILD)
 

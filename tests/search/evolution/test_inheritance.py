@@ -1,4 +1,4 @@
-"""A changed graph begins with its parent's weights, under the child's own numbers of nodes and inputs."""
+"""A changed graph begins with its parent's weights, under the child's numbers of nodes and inputs."""
 
 import dataclasses
 

@@ -116,7 +116,7 @@ def test_every_kind_of_change_happens():
 
 
 @pytest.mark.parametrize("share", [0.25, 0.75])
-def test_changes_of_connections_have_the_share_that_was_asked(share):
+def test_changes_of_connections_have_the_share_that_is_set(share):
     kinds = Counter(
         mutate(SEED, np.random.default_rng(s), {}, True, "c", share).words["kind"]
         for s in range(400)

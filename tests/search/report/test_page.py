@@ -95,9 +95,9 @@ def test_the_curves_are_the_history(run):
     assert curves["figures"]["mAP"] == [[10, 0.25], [20, 0.5]]
 
 
-def test_a_search_shows_what_it_measured_and_found(tmp_path):
-    derived = folders.write_search(tmp_path / "found")
-    data = embedded(write_report(tmp_path / "found"))
+def test_a_search_shows_what_it_measured_and_derived(tmp_path):
+    derived = folders.write_search(tmp_path / "search")
+    data = embedded(write_report(tmp_path / "search"))
     count = len(list(derived.connections()))
     measured = data["pruning"]["measured"]
     assert [(row["connections"], row["score"]) for row in measured] == [
@@ -135,7 +135,7 @@ def test_long_runs_are_thinned_from_the_first_to_the_last_moment(tmp_path):
     assert set(np.diff(steps)) <= {8, 9}
 
 
-def test_the_page_asks_for_nothing_and_no_text_becomes_markup(run):
+def test_the_page_requests_nothing_and_no_text_becomes_markup(run):
     report = {**run[2], "facts": [["<b>", "</script><script>alert(1)</script>"]]}
     page = page_of("<img src=x> @data@", report)
     assert page.count("<script") == 2

@@ -112,9 +112,9 @@ def test_labels_stay_in_their_boxes(browser, run):
             """() => [...document.querySelectorAll('.graph .node')].filter(node => {
               const box = node.querySelector('.box').getBBox();
               return [...node.querySelectorAll('text')].some(text => {
-                const own = text.getBBox();
-                return own.x < box.x || own.x + own.width > box.x + box.width
-                  || own.y + own.height > box.y + box.height + 2;
+                const bounds = text.getBBox();
+                return bounds.x < box.x || bounds.x + bounds.width > box.x + box.width
+                  || bounds.y + bounds.height > box.y + box.height + 2;
               });
             }).map(node => node.textContent)"""
         )
@@ -133,7 +133,7 @@ def test_networks_that_could_be_derived_are_shown_by_choice(browser, run):
         assert watched.problems == []
 
 
-def test_found_networks_lie_beside_table_1(browser, tmp_path):
+def test_derived_networks_are_beside_table_1(browser, tmp_path):
     derived = folders.write_search(tmp_path / "search")
     with opened(browser, write_report(tmp_path / "search").as_uri()) as watched:
         page = watched.page
@@ -168,7 +168,7 @@ def test_graphs_fit_the_page_and_nothing_runs_out_of_it(browser, run, width):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         graph = page.locator("#graph")
         assert graph.locator("svg").bounding_box()["width"] <= graph.bounding_box()["width"]
-        assert graph.evaluate("own => own.scrollWidth <= own.clientWidth")
+        assert graph.evaluate("box => box.scrollWidth <= box.clientWidth")
         full = graph.get_by_role("button", name="Full size")
         assert full.is_visible() == (width == 390)
         if width == 390:

@@ -79,7 +79,7 @@ def test_mutations_in_words(mutation, words):
     assert mutation_words(mutation) == words
 
 
-def test_whatever_evolution_does_has_words():
+def test_every_mutation_has_a_description():
     for seed in range(60):
         words = mutate(PEERED, np.random.default_rng(seed), {}, True, "c").words
         assert "[" not in mutation_words(words)

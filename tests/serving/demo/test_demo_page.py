@@ -17,12 +17,12 @@ from official_vision.serving.demo import demo_page
 
 pytestmark = pytest.mark.slow
 FIELD = "#video input[type=file]"
-SAID = "#text textarea"
+TEXT = "#text textarea"
 
 
 @pytest.fixture(scope="module")
 def served(exported):
-    """The page's address and the folder of uploads and answers; both are gone after the tests."""
+    """The page's address and the folder of uploads and results; both are gone after the tests."""
     with pytest.MonkeyPatch.context() as patched:
         for name in ("GRADIO_TEMP_DIR", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_OFFLINE", "NO_PROXY"):
             patched.setenv(name, "")
@@ -40,16 +40,16 @@ def clip(footage, tmp_path_factory):
 
 
 def files_in(folder, suffix):
-    return [path for path in folder.rglob(f"*{suffix}") if "answer-" not in str(path.parent)]
+    return [path for path in folder.rglob(f"*{suffix}") if "prediction-" not in str(path.parent)]
 
 
 def drop(page, path, begins):
-    """Uploads a file as a drop does, and returns what is said of it."""
+    """Uploads a file as a drop does, and returns the text about it."""
     page.set_input_files(FIELD, str(path))
     page.wait_for_function(
-        f"document.querySelector('{SAID}').value.startsWith({begins!r})", timeout=60_000
+        f"document.querySelector('{TEXT}').value.startsWith({begins!r})", timeout=60_000
     )
-    return page.input_value(SAID)
+    return page.input_value(TEXT)
 
 
 def test_a_dropped_video_is_shown_and_kept_nowhere(served, browser, clip):
@@ -74,7 +74,7 @@ def test_a_dropped_video_is_shown_and_kept_nowhere(served, browser, clip):
     assert files_in(folder, ".mp4") == []
 
 
-def test_a_truncated_file_is_told_and_the_next_one_answered(served, browser, clip, tmp_path):
+def test_a_truncated_file_is_reported_and_the_next_one_scored(served, browser, clip, tmp_path):
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(clip.read_bytes()[: clip.stat().st_size * 2 // 3])
     address, folder = served

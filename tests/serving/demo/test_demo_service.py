@@ -1,4 +1,4 @@
-"""What the demo answers to a video, and what it refuses."""
+"""The demo's result for a video, and what it refuses."""
 
 import dataclasses
 import os
@@ -19,7 +19,7 @@ LIMITS = DemoLimits(megabytes=1, video_sec=5.0)
 
 
 def nothing(share, what):
-    """A progress that nobody looks at."""
+    """A progress that is not shown."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def limited(demo, monkeypatch):
     return with_limits
 
 
-def test_a_video_is_answered_with_all_its_frames_and_gates(demo, run, brightening, tmp_path):
+def test_a_video_is_shown_with_all_its_frames_and_gates(demo, run, brightening, tmp_path):
     reports = []
     result = demo.predict(brightening, tmp_path, lambda share, what: reports.append((share, what)))
     with av.open(str(result.overlay)) as container:
@@ -49,7 +49,7 @@ def test_a_video_is_answered_with_all_its_frames_and_gates(demo, run, brightenin
     shares = [share for share, _ in reports]
     assert shares == sorted(shares)
     assert 0 == shares[0] < shares[-1] <= 1
-    # The same clip through the run's own network, which the exported file was made of.
+    # The same clip through the run's network, of which the exported file was made.
     label, start_sec = strongest_window(demo.predictor.predict(brightening), 4)
     assert f"begins at {start_sec:.1f} s, where {label} is strongest" in result.text
     clip = demo.predictor.feeder.first_clip(brightening, start_sec)
@@ -75,11 +75,11 @@ def test_gates_of_the_exported_file_are_the_networks(demo, run, brightening):
         assert (opening.source, opening.target) == (other.source, other.target)
 
 
-def test_a_file_that_tells_of_no_gates_is_shown_without(known_scores, brightening, tmp_path):
+def test_a_file_without_gates_is_shown_without(known_scores, brightening, tmp_path):
     result = Demo(exports.with_clip(known_scores), LIMITS).predict(brightening, tmp_path, nothing)
     assert "Gates are not shown" in result.text
     assert (result.gates, result.gate_rows) == (None, [])
-    with pytest.raises(UserError, match="tells of none"):
+    with pytest.raises(UserError, match="has none"):
         Demo(known_scores, LIMITS).predictor.gates(brightening, 0)
 
 
@@ -120,12 +120,12 @@ def test_a_length_that_the_header_hides_is_noticed(limited, brightening, tmp_pat
 def test_a_broken_video_is_named_without_its_folder(demo, footage, tmp_path):
     for path in exports.write_broken_videos(tmp_path, footage["carphone_pristine"]):
         with pytest.raises(UserError, match=f"^{path.name}: ") as caught:
-            demo.predict(path, tmp_path / "answers", nothing)
+            demo.predict(path, tmp_path / "results", nothing)
         assert str(tmp_path) not in str(caught.value)
-    assert not (tmp_path / "answers").exists()
+    assert not (tmp_path / "results").exists()
 
 
-def test_whatever_a_video_provokes_is_one_line_of_its_name(demo, tmp_path, monkeypatch):
+def test_any_error_of_a_video_is_one_line_with_its_name(demo, tmp_path, monkeypatch):
     def broken(*_):
         raise ValueError(f"no frame of {tmp_path / 'odd.mp4'}\nsecond line")
 

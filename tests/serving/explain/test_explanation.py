@@ -187,7 +187,7 @@ def test_a_dilated_network_is_explained_on_any_processor(clip):
 
 
 def test_the_export_tests_network_is_explained_too():
-    """With objects, whose stem has no gradient into ids but activations of its own."""
+    """With objects, whose stem has no gradient into ids but has activations."""
     model = build_model(
         ModelSpec(num_classes=4, num_object_classes=5, width_multiplier=0.1), exports.ARCHITECTURE
     )

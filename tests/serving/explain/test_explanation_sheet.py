@@ -1,4 +1,4 @@
-"""The sheet: what is drawn, and a page that holds its numbers and no foreign markup."""
+"""The sheet: what is drawn, and a page with its numbers and no foreign markup."""
 
 import base64
 import re
@@ -33,7 +33,7 @@ def features():
     return {"rgb": rgb, "flow": flow}
 
 
-def test_each_stream_is_shown_in_its_own_colours():
+def test_each_stream_is_shown_in_its_colours():
     shown = pictures_of(
         {**features(), "objects": np.ones((3, 8, 8), np.uint8)}, ["rgb", "flow", "object"]
     )
@@ -53,8 +53,8 @@ def test_maps_lie_on_their_frames(explanation):
     assert heat[1].shape == (8, 8)
     assert (heat[1][0] == 1).all()
     assert heat[1][-1].max() == 0
-    assert "also reached by flow" in figure.subfigs[0]._suptitle.get_text()
-    assert "this stream's alone" in figure.subfigs[1]._suptitle.get_text()
+    assert "also reached by flow" in figure.subfigs[0].get_suptitle()
+    assert "this stream's alone" in figure.subfigs[1].get_suptitle()
     widths = [bar.get_width() for bar in figure.subfigs[2].axes[0].patches]
     assert widths == [0.25, -0.125]
     gate = figure.subfigs[3].axes[0].images[0].get_array()

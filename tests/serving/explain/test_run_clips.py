@@ -24,7 +24,7 @@ def test_a_records_clip_is_its_middle_one(trained, split):
     np.testing.assert_allclose(np.diff(shown), 10, atol=2)
 
 
-def test_a_videos_clip_begins_where_it_is_asked_to(trained, split, brightening):
+def test_a_videos_clip_begins_where_it_is_set(trained, split, brightening):
     clip = clip_of_video(trained, Index.read(split), brightening, 0.5)
     shown = clip["rgb"].numpy().mean(axis=(0, 2, 3, 4))
     np.testing.assert_allclose(shown, [55, 65, 75, 85], atol=2)

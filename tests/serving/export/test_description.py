@@ -1,9 +1,10 @@
-"""What travels with an exported file, and which version is taken."""
+"""The description in an exported file, and the choice of a version."""
 
 import json
 
 import pytest
 
+from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.serving.export.description import (
     feeding_to_dict,
@@ -46,7 +47,12 @@ def test_what_is_written_is_read_again(tmp_path):
     clip = DataSpec(frames=5, frame_stride=3, size=33, short_video="hold", path="elsewhere")
     values = {"labels": ["a", "b"], "streams": ["rgb"]}
     values |= feeding_to_dict(preparation.to_dict(), clip)
-    read = read_description(write(tmp_path, json.dumps(values)))
+    values |= {"nodes": ["a"], "gates": [], "stem_share": 0.5, "shared_stems": ["stem_a"]}
+    write(tmp_path, "")
+    formats.EXPORTED_MODEL.write(tmp_path / "assets" / "model.json", values)
+    read = read_description(tmp_path)
+    assert (read.nodes, read.gates, read.stem_share) == (("a",), (), 0.5)
+    assert read.shared_stems == ("stem_a",)
     assert (read.labels, read.streams) == (("a", "b"), ("rgb",))
     # Nothing of the machine it was trained on travels along.
     assert read.preparation == PrepareSpec(
@@ -55,8 +61,20 @@ def test_what_is_written_is_read_again(tmp_path):
     assert read.clip == DataSpec(frames=5, frame_stride=3, size=33, short_video="hold")
 
 
+HEADER = json.dumps(formats.EXPORTED_MODEL.header)[:-1]
+
+
 @pytest.mark.parametrize(
-    "content", ["", "{}", "[]", "null", '{"labels": ["a"]', '{"labels": 3}', '{"clip": {}}']
+    "content",
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        '{"labels": ["a"]',
+        HEADER + ', "labels": 3}',
+        HEADER + ', "clip": {}}',
+    ],
 )
 def test_a_description_that_is_not_whole_is_refused(tmp_path, content):
     with pytest.raises(UserError, match=r"model\.json") as caught:

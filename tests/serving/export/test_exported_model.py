@@ -1,11 +1,10 @@
 """SavedModels and TFLite files behind one callable."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.serving.export.exported_model import load_exported_model
 from official_vision.serving.predict.options import PredictOptions
@@ -49,7 +48,7 @@ def clips(batch, frames=4):
     }
 
 
-def test_both_kinds_of_file_answer_alike(lite, known_scores):
+def test_both_kinds_of_file_score_alike(lite, known_scores):
     on_device, other = (
         load_exported_model(lite),
         load_exported_model(exports.with_clip(known_scores)),
@@ -62,7 +61,7 @@ def test_both_kinds_of_file_answer_alike(lite, known_scores):
     np.testing.assert_allclose(actual["scores"][:, 0], means, atol=1e-6)
 
 
-def test_a_tflite_file_takes_its_own_size_alone(lite):
+def test_a_tflite_file_takes_only_its_size(lite):
     on_device = load_exported_model(lite)
     with pytest.raises(UserError, match=r"must be \[batch, 4, 16, 16.*\[1, 5, 16"):
         on_device(**clips(1, frames=5))
@@ -81,7 +80,8 @@ def test_a_whole_video_by_a_tflite_file(lite, known_scores, brightening):
 
 def test_a_file_that_crashes_with_xnnpack_runs_without(lite):
     report = lite.parent / "parity.json"
-    report.write_text(json.dumps({"notes": [f"{lite.name} runs without XNNPACK only, slower"]}))
+    notes = [f"{lite.name} runs without XNNPACK only, slower"]
+    formats.PARITY.write(report, {"notes": notes})
     try:
         assert load_exported_model(lite)(**clips(1))["scores"].shape == (1, 4)
     finally:

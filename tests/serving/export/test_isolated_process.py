@@ -31,7 +31,7 @@ def clip():
 
 @pytest.fixture(scope="module")
 def expected(run, clip):
-    """What the Keras network says."""
+    """The Keras network's scores."""
     outputs = run[1]({name: tf.constant(x) for name, x in clip.items()}, training=False)
     return {
         "scores": tf.sigmoid(outputs["logits"]).numpy(),
@@ -61,7 +61,7 @@ def test_the_c_library_gets_the_networks_numbers(
         [sys.executable, c_api.__file__, str(LIBRARIES), str(exported[0].path), signature,
          "inputs.npz", "outputs.npz"],
     )  # fmt: skip
-    # An error names the input, and the session answers the next request.
+    # An error names the input, and the session runs the next request.
     assert "refused: " in printed
     assert "must be uint8 [batch, time, height, width" in printed
     assert printed.splitlines()[-1] == "foreign: []"

@@ -79,11 +79,11 @@ def test_the_stream_that_is_to_blame_is_named() -> None:
 
 
 @pytest.mark.parametrize("limit", [0.12, 0.13])
-def test_within_the_limit_nothing_is_said(limit: float) -> None:
+def test_within_the_limit_nothing_is_reported(limit: float) -> None:
     compared = figures(changed("scores", (0, 0), 0.9 - 0.12 + 1e-9))
     calls = []
     parity.check(compared, limit, "it", calls.append, calls.append, CLIPS)
-    assert not calls  # nobody is to blame, and nothing is computed again
+    assert not calls  # there is nothing to blame, and nothing is computed again
 
 
 def test_a_typical_clip_may_be_within_what_a_single_one_is_not() -> None:

@@ -1,4 +1,4 @@
-"""Bad requests are refused by name, in Python and inside a graph, and the next one is answered."""
+"""Bad requests are refused by name, in Python and inside a graph, and the next one is scored."""
 
 import cv2
 import hypothesis
@@ -77,7 +77,7 @@ def exported(known_scores):
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_request_is_named_and_the_next_one_answered(exported, kind):
+def test_a_bad_request_is_named_and_the_next_one_scored(exported, kind):
     request, message = BAD[kind]
     with pytest.raises(UserError, match=message) as caught:
         exported(**request)
@@ -94,7 +94,7 @@ def test_a_whole_request_passes_as_it_is():
 
 @pytest.fixture(scope="module")
 def graph():
-    """What a server runs: compiled once, for every shape."""
+    """The graph that a server runs: compiled once, for every shape."""
 
     @tf.function(input_signature=[dict(SIGNATURE)])
     def serve(streams):
@@ -156,7 +156,7 @@ REQUESTS = st.builds(
 
 
 def scores_or_refusal(exported, request):
-    """Asks; says whether there was an answer, and checks that it was one."""
+    """Returns the scores or the refusal of a request, and checks its form."""
     try:
         scores = exported(**request)
     except UserError as error:
@@ -175,7 +175,7 @@ def scores_or_refusal(exported, request):
 
 @hypothesis.given(request=st.one_of(WHOLE, REQUESTS))
 @hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
-def test_any_request_is_answered_or_refused_in_one_line(exported, request):
+def test_any_request_is_scored_or_refused_in_one_line(exported, request):
     whole = set(request) == set(STREAMS) and all(
         x.dtype == clip()[name].dtype and x.ndim == clip()[name].ndim and 0 not in x.shape
         for name, x in request.items()
@@ -202,6 +202,6 @@ def test_ten_thousand_requests_do_not_grow_the_memory(exported):
         else:
             request = clip(*generator.integers(1, 4, 3))
         counts[scores_or_refusal(exported, request)] += 1
-    print(f"answered and refused: {counts}; resident KiB after 1000 and 10000: {used}")
+    print(f"scored and refused: {counts}; resident KiB after 1000 and 10000: {used}")
     assert min(counts.values()) > 4_000
     assert used[1] - used[0] < 16 * 1024

@@ -1,4 +1,4 @@
-"""Encoded requests: damaged ones are named by their place, and the next one is answered."""
+"""Encoded requests: damaged ones are named by their place, and the next one is scored."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ REFUSED = tf.errors.InvalidArgumentError
 
 @pytest.fixture(scope="module")
 def frames_graph():
-    """What a server runs, for every number of frames."""
+    """The graph that a server runs, for every number of frames."""
     return tf.function(
         lambda frames: decoded_frames(frames, 32),
         input_signature=[tf.TensorSpec([None, None], tf.string)],
@@ -97,7 +97,7 @@ BAD = {
     "rgb": (lambda record: changed(record, "rgb", everywhere(hollow)), "whole frames of rgb in"),
     "flow": (lambda record: changed(record, "flow", everywhere(hollow)), "whole frames of flow"),
     "cut frames": (
-        lambda record: changed(record, "objects", everywhere(lambda own: own[: len(own) // 2])),
+        lambda record: changed(record, "objects", everywhere(lambda png: png[: len(png) // 2])),
         "whole frames of objects",
     ),
     "other size": (
@@ -125,8 +125,8 @@ def test_an_empty_request_is_refused(records_graph):
         records_graph(tf.zeros([0], tf.string))
 
 
-def test_the_exported_file_refuses_alike_and_answers_the_next(exported, record):
-    """Through all signatures' own function: a bound of NaN makes flow NaN."""
+def test_the_exported_file_refuses_alike_and_scores_the_next(exported, record):
+    """Through the common function of all signatures: a bound of NaN makes flow NaN."""
     signatures = tf.saved_model.load(str(exported[0].path)).signatures
     serve = signatures["sequence_example"]
     expected = serve(records=tf.constant([record]))["scores"]

@@ -1,4 +1,4 @@
-"""What TFLite's 8-bit kernels make of a network's parts, and which kinds of operations round."""
+"""TFLite's 8-bit kernels on parts of a network, and the kinds of operations that round."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def quantised(function: tf.types.experimental.GenericFunction, examples: list) -
 
 
 def test_object_maps_are_exact_in_int8() -> None:
-    """Each class weighs its own power of 2; one-hot maps of 8-bit floats were 0.5 where 1 belongs."""
+    """Each class weighs another power of 2; one-hot maps of 8-bit floats were 0.5 where 1 belongs."""
     stem = ObjectStem(CLASSES, execution=TFLITE)
     kernel = tf.constant(2.0 ** -np.arange(CLASSES), tf.float32)[:, tf.newaxis]
 

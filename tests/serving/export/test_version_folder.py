@@ -1,4 +1,4 @@
-"""Exported runs: what is written, that it answers as the network does, and that failures leave nothing."""
+"""Exported runs: what is written, that it scores as the network does, and that failures leave nothing."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def signatures(exported):
 
 
 def network_scores_of(model):
-    """Stands for a file that answers exactly as the network."""
+    """Replaces a file by one that scores exactly as the network."""
     return lambda _, clips: (network_scores(model, clips), 0.01)
 
 
@@ -52,7 +52,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-np.asarray(x)))
 
 
-def test_a_version_holds_its_labels_and_how_it_is_fed(exported, split):
+def test_a_version_has_its_labels_and_how_it_is_fed(exported, split):
     version, output = exported
     assert version.path == output / "1"
     assets = version.path / "assets"
@@ -87,7 +87,7 @@ def test_the_difference_that_is_reported_is_tiny_and_real(exported):
     assert 0 <= parity.difference <= 1e-5
     written = files.read_json(exported[0].path / "parity.json")
     assert written["files"]["SavedModel"] == parity.to_dict()
-    # Random gates have no peer that stands out.
+    # Random gates have no dominant peer.
     assert "peers are not decided" in written["notes"][0]
 
 
@@ -108,7 +108,7 @@ PROGRAM = Path(__file__).parents[3] / "tests/serving/export/scores_of_saved_mode
 
 
 @pytest.mark.slow
-def test_a_stranger_gets_the_networks_scores_at_any_size(exported, run, tmp_path):
+def test_a_program_without_our_code_gets_the_networks_scores_at_any_size(exported, run, tmp_path):
     sizes = {"1x4x32x32": (1, 4, 32, 32), "3x2x48x64": (3, 2, 48, 64), "2x1x80x33": (2, 1, 80, 33)}
     clips = {size: clip(*shape) for size, shape in sizes.items()}
     path = tmp_path / "clips.npz"
@@ -135,10 +135,10 @@ def test_a_stranger_gets_the_networks_scores_at_any_size(exported, run, tmp_path
         )
         assert result["labels"] == list(exports.LABELS)
     spread = np.concatenate([np.ravel(result["frame_scores"]) for result in results])
-    assert np.std(spread) > 1e-3  # constant answers would agree without meaning anything
+    assert np.std(spread) > 1e-3  # constant scores would agree without meaning anything
 
 
-def test_predictions_are_the_networks_own(exported, run, brightening):
+def test_predictions_are_the_networks(exported, run, brightening):
     predictor = Predictor(exported[1], PredictOptions(stride=4, batch_size=1))
     fed, serve = [], predictor._serve
     predictor._serve = lambda **features: (fed.append(features), serve(**features))[1]
@@ -148,7 +148,7 @@ def test_predictions_are_the_networks_own(exported, run, brightening):
 
 
 @pytest.mark.slow
-def test_a_file_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
+def test_a_file_that_scores_otherwise_is_not_kept(run, tmp_path, monkeypatch):
     def wrong(folder, clips):
         scores, seconds = network_scores_of(run[1])(folder, clips)
         if clips.streams["rgb"].std() > 0:  # rgb is what this file gets wrong
@@ -156,7 +156,7 @@ def test_a_file_that_answers_otherwise_is_not_kept(run, tmp_path, monkeypatch):
         return scores, seconds
 
     monkeypatch.setattr(exporting, "saved_model_scores", wrong)
-    with pytest.raises(UserError, match="must answer as the model does") as caught:
+    with pytest.raises(UserError, match="must agree with the model") as caught:
         export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
     assert "Without the stream rgb the difference would be 0.0e+00" in str(caught.value)
     assert list((tmp_path / "export").iterdir()) == []
@@ -170,7 +170,7 @@ def test_an_output_that_is_no_folder_is_refused_before_the_work(run, tmp_path):
 
 @pytest.mark.slow
 def test_a_wide_limit_makes_no_gate_discrete(run, tmp_path):
-    """What --limit allows a file is not what auto calls no change."""
+    """The limit of --limit differs from the one by which auto takes a score as unchanged."""
     version = export(run[0], tmp_path, options=ExportOptions(limit=2.0))
     assert "peers are not decided" in version.notes[0]
     assert version.parities["SavedModel"].difference < 1e-4
@@ -188,7 +188,7 @@ def test_a_discrete_file_in_half_precision_is_near(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_tflite_files_answer_as_the_network(run, tmp_path):
+def test_tflite_files_score_as_the_network(run, tmp_path):
     formats = ("float32", "float16", "dynamic", "int8")
     version = export(run[0], tmp_path, options=ExportOptions(tflite=formats))
     figures = version.parities
@@ -205,7 +205,7 @@ def test_tflite_files_answer_as_the_network(run, tmp_path):
 def test_rgb_alone_gets_its_flow_computed_and_no_objects(signatures, run):
     serve = signatures["serving_default"]
     rgb = clip(2, 3, 32, 48)["rgb"]
-    # Of one frame there is no flow: a picture is a clip that stands still.
+    # Of one frame there is no flow: a picture is a clip without motion.
     single = rgb[:, :1]
     flows = (RepresentationFlow(run[1].spec.flow_iterations)(rgb), np.zeros((2, 1, 32, 48, 2)))
     for frames, flow in zip((rgb, single), flows, strict=True):
@@ -225,7 +225,7 @@ def test_a_record_of_a_shard_is_cut_as_in_evaluation(signatures, run, split):
 
 
 def test_warm_up_requests_are_what_the_signature_takes(exported, signatures):
-    """Read back with TF Serving's own messages and answered, as the server does when it starts."""
+    """Read back with TF Serving's messages and run, as the server does when it starts."""
     path = exported[0].path / "assets.extra" / "tf_serving_warmup_requests"
     inputs = {}
     for record in tf.data.TFRecordDataset(str(path)):
@@ -282,7 +282,7 @@ def test_an_interruption_leaves_nothing(run, tmp_path, monkeypatch):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(UserError, match="holds none"):
+    with pytest.raises(UserError, match="has none"):
         export(tmp_path, tmp_path / "export")
     assert not (tmp_path / "export").exists()
 
@@ -294,7 +294,7 @@ def test_a_run_without_that_checkpoint_is_refused(run, tmp_path):
 
 
 def test_data_prepared_anew_is_refused(tmp_path, brightening, split):
-    """Its classes may stand in another order: labels would be wrong without a sign of it."""
+    """Its classes may be in another order: labels would be wrong without a sign of it."""
     anew = tmp_path / "anew"
     exports.write_split(anew, [brightening], PrepareSpec(short_side=32), exports.LABELS[::-1])
     exports.write_run(tmp_path / "run", anew, exporting.Index.read(split).fingerprint)

@@ -1,4 +1,4 @@
-"""Annotated videos: what is drawn where, and what the file holds."""
+"""Annotated videos: what is drawn where, and the file's content."""
 
 import av
 import numpy as np
@@ -72,7 +72,7 @@ def test_large_frames_are_drawn_as_they_are():
 
 @pytest.mark.parametrize(
     ("height", "width", "drawn"),
-    # Of its own size, with black below where the panel is higher; enlarged; made even; no side too long.
+    # Of its size, with black below where the panel is higher; enlarged; made even; no side too long.
     [
         (360, 640, (360, 900)),
         (272, 640, (360, 900)),
@@ -103,7 +103,7 @@ def test_every_frame_of_the_source_is_shown_with_the_latest_that_was_fed():
     assert all(item.rgb is frame.rgb for item, frame in zip(paired, source, strict=True))
     fast = [FrameStreams(np.zeros((1, 1, 3)), None, None, n / 20) for n in range(15)]
     assert [item.number for item in shown_frames(source, fast)] == list(range(0, 15, 2))
-    # A last picture that is held: shown with what is fed until it ends.
+    # A last picture that lasts long: shown with what is fed until it ends.
     last = [
         *shown_frames(source, [*slow, *(FrameStreams(slow[0].rgb, None, None, t) for t in (1, 2))])
     ]

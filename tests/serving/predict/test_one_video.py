@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from official_vision.data.video import VideoError
 from official_vision.errors import UserError
+from official_vision.processes.pool import spread
 from official_vision.serving.predict import one_video as jobs
 from official_vision.serving.predict.one_video import Job, run_job
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.predictor import Prediction
 from official_vision.serving.predict.video_list import Outputs
-from official_vision.workers import spread
 
 
 def job_of(folder, video):
@@ -34,7 +34,7 @@ ERRORS = {
 
 
 class Network:
-    """Predicts, or fails as the video's name says."""
+    """Predicts, or fails as the video's name demands."""
 
     def predict(self, video):
         if video in ERRORS:

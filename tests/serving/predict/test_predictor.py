@@ -18,7 +18,7 @@ from official_vision.specs import DataSpec, PrepareSpec
 from tests.serving import exports
 
 BRIGHT, LATE = 0, 1  # columns of the scores
-# The frames' own scores as they are, which this network makes easy to work out.
+# The frames' scores as they are, which this network makes easy to work out.
 PLAIN = {"merge": "frames", "smoothing_sec": 0, "hysteresis": 0, "shortest_sec": 0}
 
 
@@ -39,7 +39,7 @@ def brightness(path):
     return np.array([frame.rgb.mean() for frame in decode(path)]) / 255
 
 
-def test_each_frame_has_its_own_score_and_time(predictor, brightening):
+def test_each_frame_has_a_score_and_a_time(predictor, brightening):
     result = predictor(PredictOptions(**PLAIN)).predict(brightening)
     assert result.frame_scores.shape == (23, 4)
     expected = brightness(brightening)
@@ -77,7 +77,7 @@ def test_windows_clip_scores_are_pooled(predictor, brightening):
         assert result.scores[BRIGHT] == pytest.approx(expected, abs=1e-3)
 
 
-def test_a_window_of_ones_own(predictor, brightening):
+def test_a_window_may_be_set(predictor, brightening):
     """Windows of 10 frames, two steps apart, see 20 frames of the video at a time."""
     predicting = predictor(PredictOptions(window=10), frame_stride=2)
     batches = fed(predicting)
@@ -88,7 +88,7 @@ def test_a_window_of_ones_own(predictor, brightening):
     assert result.scores[BRIGHT] == pytest.approx(shown.mean(), abs=1e-3)
 
 
-def test_what_overlapping_windows_share_is_said(predictor):
+def test_what_overlapping_windows_share_is_reported(predictor):
     assert "overlap by 3 of 4 frames" in predictor(PredictOptions(stride=1)).sharing()
     assert (
         "decoding, flow and objects are done once per frame"
@@ -97,7 +97,7 @@ def test_what_overlapping_windows_share_is_said(predictor):
     assert predictor(PredictOptions(stride=4)).sharing() == ""
 
 
-def test_flow_that_the_network_computes_is_not_said_to_be_shared(predictor):
+def test_flow_that_the_network_computes_is_not_reported_as_shared(predictor):
     predicting = predictor(PredictOptions(stride=1))
     nodes, lines = ("0 (rgb)", "1 (flow)", "2 (level 1)"), []
     for streams in (("rgb",), ("rgb", "objects")):
@@ -109,7 +109,7 @@ def test_flow_that_the_network_computes_is_not_said_to_be_shared(predictor):
     assert ": decoding and objects are done once per frame, the flow that" in lines[1]
 
 
-def test_what_sharing_stems_could_save_is_said(exported):
+def test_what_sharing_stems_could_save_is_reported(exported):
     """Two overlapping windows compute half of their frames' stems twice."""
     predicting = Predictor(exported[1], PredictOptions(stride=2))
     share = predicting.description.stem_share
@@ -165,7 +165,7 @@ def test_a_video_of_one_frame(predictor, brightening, tmp_path):
 
 @pytest.mark.parametrize("frame_stride", [1, 2, 3])
 def test_flow_is_summed_over_a_step_and_scaled_with_the_picture(predictor, drifting, frame_stride):
-    """2 pixels a frame at 64 pixels are 1 at the short side of 32 and 0.5 in clips of 16."""
+    """2 pixels per frame at 64 pixels are 1 at the short side of 32 and 0.5 in clips of 16."""
     moving = predictor(frame_stride=frame_stride)
     batches = fed(moving)
     moving.predict(drifting)
@@ -232,7 +232,7 @@ def test_flow_beyond_the_bound_is_clipped_as_in_the_shards(known_scores, driftin
     np.testing.assert_allclose(batches[0]["flow"][..., 1], -20, atol=1e-5)
 
 
-def test_frames_are_decoded_once_and_held_for_one_batch(predictor, brightening, monkeypatch):
+def test_frames_are_decoded_once_and_stored_for_one_batch(predictor, brightening, monkeypatch):
     read, most_ahead, calls = [], [], []
 
     def counted(*arguments, **settings):

@@ -29,7 +29,7 @@ def clip():
 
 @contextlib.contextmanager
 def serving(reply):
-    """A server on loopback; `answer` takes the request's path and body and gives (status, bytes)."""
+    """A server on loopback; `reply` takes the request's path and body and returns (status, bytes)."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -74,23 +74,25 @@ def tf_serving(folder):
     return reply
 
 
-def test_a_servers_answer_is_that_of_the_file(known_scores):
+def test_a_servers_scores_are_those_of_the_file(known_scores):
     here = load_exported_model(exports.with_clip(known_scores))
     with serving(tf_serving(known_scores)) as address:
         actual = server(address, 20)(clip())
         with pytest.raises(UserError, match="400: "):
-            server(address, 20)({"rgb": clip()["rgb"]})  # and the next one is answered
+            server(address, 20)({"rgb": clip()["rgb"]})  # and the next one is scored
         again = server(f"{address}/", 20)(clip())
     assert greatest_difference(here(**clip()), actual) < 1e-6
     np.testing.assert_array_equal(actual["scores"], again["scores"])
     assert actual["scores"][0, 0] == pytest.approx(clip()["rgb"][0, -1].mean() / 255, abs=1e-5)
 
 
-def test_answers_that_differ_are_measured():
+def test_scores_that_differ_are_measured():
     scores = {"scores": np.zeros((1, 3)), "frame_scores": np.zeros((1, 2, 3))}
     moved = {**scores, "frame_scores": scores["frame_scores"] + [0, 0.25, -0.5]}
     assert greatest_difference(scores, moved) == 0.5
-    with pytest.raises(UserError, match=r"same scores. Received: \[1, 2\] of the server, \[1, 3\]"):
+    with pytest.raises(
+        UserError, match=r"scores of one shape. Received: \[1, 2\] of the server, \[1, 3\]"
+    ):
         greatest_difference(scores, {**scores, "scores": np.zeros((1, 2))})
     with pytest.raises(UserError, match="NaN"):
         greatest_difference(scores, {**scores, "scores": np.full((1, 3), np.nan)})
@@ -109,7 +111,7 @@ def test_answers_that_differ_are_measured():
         (200, b" " * (65 << 20), "more than 64 MiB"),
     ],
 )
-def test_other_answers_are_told_in_one_line(status, content, message):
+def test_other_responses_are_reported_in_one_line(status, content, message):
     with (
         serving(lambda *_: (status, content)) as address,
         pytest.raises(UserError, match=re.escape(message)) as caught,
@@ -119,7 +121,7 @@ def test_other_answers_are_told_in_one_line(status, content, message):
     assert address in str(caught.value)
 
 
-def test_a_server_that_is_silent_or_away_costs_no_more_than_the_time_given():
+def test_a_server_that_is_silent_or_away_costs_no_more_than_its_time_limit():
     def silent(*_):
         time.sleep(3)
         return 200, b""

@@ -1,4 +1,4 @@
-"""Flow stems computed once per frame: the same answers, and how often they are computed."""
+"""Flow stems computed once per frame: the same scores, and how often they are computed."""
 
 import dataclasses
 
@@ -23,8 +23,8 @@ def sharers(monkeypatch):
     """Those that predictors make from here on."""
     made = []
 
-    def noting(answerer):
-        made.append(predict_sharer(answerer))
+    def noting(model):
+        made.append(predict_sharer(model))
         return made[-1]
 
     predict_sharer = predict.StemSharer
@@ -33,7 +33,7 @@ def sharers(monkeypatch):
 
 
 @pytest.mark.parametrize(("stride", "batch_size"), [(1, 4), (2, 1), (3, 3)])
-def test_answers_are_the_same_and_each_frame_is_computed_once(
+def test_scores_are_the_same_and_each_frame_is_computed_once(
     exported, brightening, sharers, stride, batch_size
 ):
     options = PredictOptions(stride=stride, batch_size=batch_size)
@@ -45,7 +45,7 @@ def test_answers_are_the_same_and_each_frame_is_computed_once(
     assert np.ptp(results[0].frame_scores) > 1e-3
     (sharer,) = sharers
     assert sharer.computed == 23  # the video's frames
-    assert len(sharer._held) <= sharing.window_frames
+    assert len(sharer._features) <= sharing.window_frames
 
 
 def test_a_video_shorter_than_a_window_shares_nothing(exported, brightening, sharers):
@@ -57,7 +57,7 @@ def test_a_video_shorter_than_a_window_shares_nothing(exported, brightening, sha
     assert sharers[0].computed == 0
 
 
-def test_what_is_shared_is_said(run, exported):
+def test_what_is_shared_is_reported(run, exported):
     predicting = Predictor(exported[1], PredictOptions(stride=2))
     assert "decoding, flow, objects and flow's stem are done once per frame" in predicting.sharing()
     trained = load_trained(run[0], "best")

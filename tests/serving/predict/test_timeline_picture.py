@@ -84,7 +84,7 @@ def test_nothing_lies_over_anything_else(case):
         assert box.y0 >= 0, text
         assert box.x1 <= drawn.bbox.width, text
         assert box.y1 <= drawn.bbox.height, text
-    # Frames stand over the time axis, and most of the width is the scores'.
+    # Frames are above the time axis, and most of the width is the scores'.
     assert strip.get_position().x0 == pytest.approx(rows.get_position().x0)
     assert strip.get_position().x1 == pytest.approx(rows.get_position().x1)
     assert rows.get_position().width > 0.6
@@ -101,7 +101,7 @@ def test_the_strongest_classes_are_drawn_with_their_scores():
     np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(12, 30), scores[:, order].T)
     np.testing.assert_allclose(mesh.get_coordinates()[0, :, 0], times)
     assert mesh.get_clim() == (0, 1)
-    # The first name stands at the top, as does the first row.
+    # The first name is at the top, as does the first row.
     assert rows.get_ylim() == (12, 0)
     assert scale.get_ylabel() == "score"
     shown = [axis.get_images()[0].get_array()[0, 0, 0] for axis in frames]
@@ -109,7 +109,7 @@ def test_the_strongest_classes_are_drawn_with_their_scores():
     assert [axis.get_title() for axis in frames] == [f"{t:.1f} s" for t, _ in samples(duration=3)]
 
 
-def test_marks_stand_at_the_times_of_the_samples():
+def test_marks_are_at_the_times_of_the_samples():
     at = [0.1, 0.7, 2.9]
     shown = [(time, picture) for time, (_, picture) in zip(at, samples(3), strict=True)]
     rows = axes_of(figure("clip.mp4", np.zeros((30, 1)), np.arange(31) / 10, ["a"], shown))[1]

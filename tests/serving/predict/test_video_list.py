@@ -1,4 +1,4 @@
-"""Which videos are meant, where their files go, and which are done."""
+"""The list of videos, the paths of their files, and which are done."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 
+from official_vision import files, formats
 from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
 from official_vision.serving.predict.annotated_video import Annotation, ShownFrame, write_overlay
@@ -73,7 +74,7 @@ def test_files_of_any_name_get_outputs_that_a_disk_takes(tmp_path):
 
 
 def test_folders_and_lists_without_videos_are_mistakes(tmp_path):
-    with pytest.raises(UserError, match="holds none"):
+    with pytest.raises(UserError, match="has none"):
         find_videos([str(tmp_path)], [])
     empty, binary = tmp_path / "empty.txt", tmp_path / "binary.txt"
     empty.write_text("# nothing\n")
@@ -88,7 +89,7 @@ def test_folders_and_lists_without_videos_are_mistakes(tmp_path):
         assert str(path) in str(caught.value)
 
 
-def test_videos_of_one_name_get_files_of_their_own(tmp_path):
+def test_videos_of_one_name_get_different_files(tmp_path):
     named = outputs_of(["a/x.mp4", "b/x.mp4", "b/x-2.mp4"], tmp_path / "out", overlay=True)
     files = [outputs.json.name for outputs in named.values()]
     assert files == ["x.json", "x-2.json", "x-2-2.json"]
@@ -99,17 +100,21 @@ def test_videos_of_one_name_get_files_of_their_own(tmp_path):
         outputs_of(["x.mp4"], tmp_path / "file", overlay=False)
 
 
-def test_only_what_is_whole_and_was_asked_alike_is_done(tmp_path):
+def test_only_what_is_whole_and_was_requested_alike_is_done(tmp_path):
     outputs = Outputs(tmp_path / "x.json", tmp_path / "x.png", tmp_path / "x.mp4")
     request, prediction = {"stride": 2, "video": ["x", [3, 4]]}, {"classes": []}
     assert not outputs.done(request)
-    outputs.json.write_text(json.dumps({"request": request, "prediction": prediction}))
+    content = {"request": request, "prediction": prediction}
+    formats.PREDICTION.write(outputs.json, content)
     outputs.timeline.write_text("")
     assert not outputs.done(request)  # the annotated video lacks
     outputs.overlay.write_text("")
     assert outputs.done(request)
     outputs.check_replaceable()
     assert not outputs.done({**request, "stride": 3})
+    files.write_json(outputs.json, {**formats.PREDICTION.header, "version": 0, **content})
+    assert not outputs.done(request)  # of another version: it is made again
+    outputs.check_replaceable()
     for content in ("", "[]", '{"prediction": 1}'):
         outputs.json.write_text(content)
         assert not outputs.done(request)
@@ -135,7 +140,7 @@ def test_predictions_of_many_videos_are_one_list(tmp_path):
     written = []
     for number in range(2):
         outputs = Outputs(tmp_path / f"{number}.json", tmp_path / "x.png", None)
-        outputs.json.write_text(json.dumps({"request": {}, "prediction": {"video": number}}))
+        formats.PREDICTION.write(outputs.json, {"request": {}, "prediction": {"video": number}})
         written.append(outputs)
     for count in (0, 1, 2):
         write_all(tmp_path / "all.json", written[:count])

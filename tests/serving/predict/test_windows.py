@@ -34,7 +34,7 @@ def test_every_item_is_covered_and_the_last_window_ends_with_the_last_item(cut):
 
 @given(cuts)
 def test_a_window_comes_as_soon_as_its_last_item_is_read(cut):
-    """So nothing is read ahead, and nothing but the window need be held."""
+    """So nothing is read ahead, and only the window need be in memory."""
     count, length, stride = cut
     read = []
     for start, items in windows((read.append(i) or i for i in range(count)), length, stride):

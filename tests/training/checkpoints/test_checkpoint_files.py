@@ -34,7 +34,7 @@ def is_silent(caplog, monkeypatch):
 
 @pytest.fixture
 def saved(tmp_path):
-    """Three checkpoints of a variable that holds its step; 9 and 10 sort otherwise as text."""
+    """Three checkpoints of a variable with the step's number; 9 and 10 sort otherwise as text."""
     value = tf.Variable(tf.zeros([1000]))
     manager = tf.train.CheckpointManager(tf.train.Checkpoint(value=value), tmp_path, 5)
     for step in (8, 9, 10):

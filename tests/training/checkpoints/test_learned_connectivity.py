@@ -1,4 +1,4 @@
-"""Strengths and peers out of a checkpoint equal what the built network says."""
+"""Strengths and peers out of a checkpoint equal those of the built network."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def write_run(folder, **settings):
 @pytest.mark.parametrize(
     "settings", [{}, {"gate": "none"}, {"gate": "self"}, {"peers": True}], ids=str
 )
-def test_the_checkpoint_says_what_the_network_says(tmp_path, settings):
+def test_the_checkpoint_has_what_the_network_has(tmp_path, settings):
     model = write_run(tmp_path, **settings)
     learned = learned_connectivity(tmp_path, "latest")
     assert learned.architecture == model.architecture

@@ -1,4 +1,4 @@
-"""What batch norms' statistics count once they were loaded."""
+"""The count of batches behind batch norms' statistics after loading."""
 
 import pytest
 import tensorflow as tf
@@ -49,10 +49,10 @@ def test_they_count_nothing_where_a_norm_has_none(network, tmp_path):
     statistics = next(iter(statistics_of(network)))
     load_weights(network, written(network, tmp_path, 250.0, (statistics,)))
     assert float(network.update_count.variable) == 0
-    biases = [key for key in kept_in(tmp_path / "all") if "classifier/bias" in key]
+    biases = [key for key in weights_in(tmp_path / "all") if "classifier/bias" in key]
     load_weights(network, written(network, tmp_path, 250.0, biases))
     assert float(network.update_count.variable) == 10
 
 
-def kept_in(path):
+def weights_in(path):
     return tf.train.load_checkpoint(str(path)).get_variable_to_shape_map()

@@ -1,4 +1,4 @@
-"""The memory that a step needs: what each setting changes, and the line that tells it."""
+"""The memory that a step needs: what each setting changes, and the line about it."""
 
 import dataclasses
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_inputs_by_hand():
     assert need(batch_size=8).inputs == 2 * 8 * pixels * (3 + 2 * 4 + 1)
 
 
-def test_the_line_says_what_fits():
+def test_the_line_shows_what_fits():
     mebibyte = 2**20
     some = memory.Need(40 * mebibyte, 4 * mebibyte, 3 * mebibyte, 2 * mebibyte, mebibyte)
     fits = memory.describe_need(some, (60 * mebibyte, "this machine"))
@@ -55,7 +55,7 @@ def test_the_line_says_what_fits():
     assert "\n" not in warned
 
 
-def test_this_machine_says_what_it_has():
+def test_the_memory_of_this_machine_is_known():
     free, place = memory.available()
     assert place
     assert free > dataclasses.astuple(need())[0]

@@ -1,4 +1,4 @@
-"""Devices that a run asks for and that are not there."""
+"""Devices that a run is set to use, but that do not exist."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_first_line_names_the_devices():
     assert [line.split("'")[1] for line in lines[1:]] == ["mixed_float16"]
 
 
-def test_idle_gpus_are_told(monkeypatch):
+def test_idle_gpus_are_reported(monkeypatch):
     strategy = make_strategy(with_train())
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["GPU:0", "GPU:1"])
     (line,) = devices_lines(strategy, with_train().train)

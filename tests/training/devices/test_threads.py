@@ -51,7 +51,7 @@ def test_few_cores_have_a_thread_an_operation(chosen, cores, gpus, variable, num
 
 @pytest.fixture(scope="module")
 def printed():
-    """A line on how a run ended, and the threads that TensorFlow was asked for, by RUNS' keys."""
+    """A line on how a run ended, and the threads that were set in TensorFlow, by RUNS' keys."""
     command = [
         sys.executable,
         "-m",
@@ -74,7 +74,7 @@ def test_a_run_sets_threads(settings, printed):
 def test_a_number_that_comes_too_late_is_refused(printed):
     assert printed[TOO_LATE][0] == (
         "TrainSpec.threads_per_operation must be set before TensorFlow computes. Received: 3, with 2 in force. "
-        "Train in a process of its own, or leave it at 0."
+        "Train in a separate process, or leave it at 0."
     )
 
 

@@ -38,7 +38,7 @@ def test_a_line_that_a_kill_cut_off_is_left_out(tmp_path):
 
 
 def test_other_lines_do_not_end_a_run(tmp_path):
-    """What a full disk cut off may stand before what was written later."""
+    """A line that a full disk cut off may precede later lines."""
     path = tmp_path / "lines.jsonl"
     path.write_bytes(b'{"step":10}\n{"st{"step":20}\n[1]\n{"step":null}\n\xff\n{"step":30}\n')
     assert steps(path) == [10, 30]

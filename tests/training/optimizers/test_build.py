@@ -74,7 +74,7 @@ def test_clipping_takes_the_norm_over_all_variables(name):
     if name == "sgd":
         np.testing.assert_allclose(variables[0], [-1.5, 0], rtol=1e-6)
         np.testing.assert_allclose(variables[1], [-2.0], rtol=1e-6)
-    else:  # the first moment holds a tenth of the clipped gradient
+    else:  # the first moment is a tenth of the clipped gradient
         moments = [made.get_slot(variable, "m").numpy() for variable in variables]
         np.testing.assert_allclose(moments[0], [0.15, 0], rtol=1e-5)
         np.testing.assert_allclose(moments[1], [0.2], rtol=1e-5)

@@ -16,7 +16,7 @@ def test_a_changed_momentum_wins_and_velocities_are_restored(wrapped, tmp_path):
     def made(momentum):
         weight = tf.Variable([1.0, 2.0])
         inner = tf_keras.optimizers.legacy.SGD(0.1, momentum=momentum)
-        outer = ExactMovingAverage(inner) if wrapped else inner
+        outer = ExactMovingAverage(inner, 0.99) if wrapped else inner
         return weight, inner, outer, tf.train.Checkpoint(weight=weight, optimizer=outer)
 
     weight, inner, _, checkpoint = made(0.9)

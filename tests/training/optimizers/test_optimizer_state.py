@@ -1,4 +1,4 @@
-"""What optimizers keep is made before the first step, which is then traced once."""
+"""An optimizer's variables are made before the first step, which is then traced once."""
 
 import pytest
 import tensorflow as tf
@@ -17,7 +17,7 @@ KINDS = {
 
 
 def traces(**settings):
-    """How often the first two steps are traced, and the optimizer's variables before and after them."""
+    """Counts the traces of the first two steps; returns the optimizer's variables before and after them."""
     task = steps.make_task(**settings)
     model, optimizer = steps.start(task)
 
@@ -39,7 +39,7 @@ def test_a_step_is_traced_once_and_makes_no_variable(settings):
     assert sorted(before) == sorted(after)
 
 
-def test_two_optimizers_keep_state_of_their_own_weights():
+def test_two_optimizers_keep_state_of_their_weights():
     task = steps.make_task(architecture_optimizer={"name": "adam", "learning_rate": 0.05})
     _, optimizer = steps.start(task)
     (network, weights), (connections, strengths) = moving_parts(optimizer, task.trained)

@@ -36,7 +36,7 @@ def test_equal_settings_make_one_optimizer():
     assert not isinstance(make_optimizer(SGD, TrainSpec(), 16, SGD), SplitOptimizer)
 
 
-def test_each_group_moves_at_its_own_rate():
+def test_each_group_moves_at_its_rate():
     moved = variables()
     step(optimizer(), moved, [[1.0, 0.0]] * 3)
     np.testing.assert_allclose(moved[0], [0.9, 1.0], rtol=1e-6)
@@ -44,7 +44,7 @@ def test_each_group_moves_at_its_own_rate():
     np.testing.assert_allclose(moved[2], [0.0, 1.0], atol=1e-6)
 
 
-def test_each_has_its_own_kind_and_schedule():
+def test_each_has_its_kind_and_schedule():
     moved = variables()
     made = optimizer(
         dataclasses.replace(SGD, schedule="cosine"),
@@ -160,7 +160,7 @@ def test_settings_of_all_weights_take_no_scope(name, value):
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tensorflow-addons is not made for it")
 @pytest.mark.parametrize("side", ["network", "architecture"])
-def test_an_addons_average_of_either_is_exchanged_with_its_own_weights_alone(side):
+def test_an_addons_average_of_either_is_exchanged_with_only_its_weights(side):
     wrapper = dataclasses.replace(SGD, name="tfa:MovingAverage", learning_rate=1.0)
     pair = (wrapper, SGD) if side == "network" else (SGD, wrapper)
     made = make_optimizer(pair[0], TrainSpec(steps=100), 16, pair[1])

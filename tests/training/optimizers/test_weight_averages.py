@@ -13,7 +13,7 @@ from official_vision.training.optimizers.weight_averages import ExactMovingAvera
 def trained(kind):
     tf_keras.utils.set_random_seed(1)
     model = tf_keras.Sequential([tf_keras.layers.Dense(50, input_shape=[20])])
-    average = kind(tf_keras.optimizers.legacy.SGD(0.1), False, 0.9)
+    average = kind(tf_keras.optimizers.legacy.SGD(0.1))
     average.shadow_copy(model)
     for step in range(5):
         gradients = [tf.random.stateless_normal(w.shape, [step, 0]) for w in model.variables]
@@ -22,8 +22,10 @@ def trained(kind):
 
 
 def test_exchanging_twice_changes_no_bit_and_once_gives_the_average():
-    model, average = trained(ExactMovingAverage)
-    garden_model, garden = trained(optimization.ExponentialMovingAverage)
+    model, average = trained(lambda sgd: ExactMovingAverage(sgd, 0.9))
+    garden_model, garden = trained(
+        lambda sgd: optimization.ExponentialMovingAverage(sgd, False, 0.9)
+    )
     weights = [w.numpy() for w in model.variables]
     slots = [average.get_slot(w, "average").numpy() for w in model.variables]
     with tf.distribute.OneDeviceStrategy("cpu:0").scope():

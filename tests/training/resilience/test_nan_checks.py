@@ -1,4 +1,4 @@
-"""Which step broke, by what and on which videos; several replicas are told apart."""
+"""The step that broke, the cause and the videos; several replicas are distinguished."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def looked(watch, losses, gradients, weights=(), stop=False, step=10):
         ([1.0, 2.0, math.nan], [math.nan, 0, 0], Breakdown(8, "the gradients", (0, 1))),
     ],
 )
-def test_the_first_broken_step_is_told(losses, gradients, expected):
+def test_the_first_broken_step_is_reported(losses, gradients, expected):
     watch = FiniteWatch(2)
     assert looked(watch, losses, [float(g) for g in gradients]) == (expected, False)
     # The next loop starts anew.

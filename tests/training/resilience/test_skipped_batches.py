@@ -1,4 +1,4 @@
-"""Which batch comes at which step once some are left out."""
+"""The batch of each step after some are skipped."""
 
 from __future__ import annotations
 

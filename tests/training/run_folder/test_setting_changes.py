@@ -1,4 +1,4 @@
-"""Which changed settings a run may go on with."""
+"""The changed settings with which a run may continue."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_each_change_is_of_its_kind(section, settings, kind, config):
     }
 
 
-def test_one_optimizer_is_told_once_and_two_are_told_apart(config):
+def test_one_optimizer_is_reported_once_and_two_are_distinguished(config):
     rate = changed(config, "optimizer", learning_rate=0.5)
     both = changed(rate, "architecture_optimizer", learning_rate=0.5)
     assert changes_between(config.to_dict(), both).plain == (

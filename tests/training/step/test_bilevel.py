@@ -39,7 +39,7 @@ def of_connections(name):
 
 @pytest.mark.parametrize("parts", [1, 2])
 def test_gradients_come_from_the_halves(parts):
-    """By hand: the gradient of each batch's own loss, times the rate."""
+    """By hand: the gradient of each batch's loss, times the rate."""
     first, second = steps.batch(seed=1), steps.batch(seed=2)
     settings = {**PLAIN, "accumulation_steps": parts, "frozen": ("norm/",)}
     before, after, losses = one_step(bilevel(steps.make_task(**settings)), (first, second))
@@ -68,7 +68,7 @@ def test_terms_move_strengths_and_peers_alone():
     assert all(of_connections(name) for name in changed)
 
 
-def test_each_side_has_its_own_optimizer():
+def test_each_side_has_an_optimizer():
     task = bilevel(steps.make_task({"learning_rate": 0.05}, **PLAIN))
     pair = (steps.batch(seed=1), steps.batch(seed=2))
     before, after, _ = one_step(task, pair)
@@ -140,7 +140,7 @@ def test_one_record_has_no_halves(data, tmp_path):
 
 @pytest.mark.slow
 def test_a_resumed_run_is_the_undisturbed_one_bit_for_bit(data, tmp_path, monkeypatch):
-    """Fed by both halves in each step, with each its own videos; stopped in the middle of an epoch."""
+    """Fed by both halves in each step, with different videos; stopped in the middle of an epoch."""
     fed = []
     step = VideoTask.train_step
 

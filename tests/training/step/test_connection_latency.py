@@ -1,9 +1,8 @@
-"""Timed connections: which are timed, that figures are kept, and that dearer ones cost more."""
-
-import json
+"""Timed connections: which are timed, that figures are stored, and that larger ones cost more."""
 
 import pytest
 
+from official_vision import formats
 from official_vision.architecture.cost.network_cost import Setting
 from official_vision.architecture.zoo import assemblenet_50
 from official_vision.errors import UserError
@@ -26,9 +25,9 @@ def test_figures_are_of_every_connection_and_kept(tmp_path):
     assert costs.full == pytest.approx(sum(costs.maps.values()))
     # A resumed run reads what the first one measured, whatever the machine does now.
     path = tmp_path / LATENCY_FILE
-    rows = json.loads(path.read_text())
+    rows = formats.LATENCIES.read(path)["connections"]
     rows[0]["seconds"] = 123.0
-    path.write_text(json.dumps(rows))
+    formats.LATENCIES.write(path, {"connections": rows})
     again = connection_latencies(graph, SETTING, tmp_path)
     assert again.maps[rows[0]["source"], rows[0]["consumer"]] == 123.0
     assert {c: s for c, s in again.maps.items() if s != 123.0}.items() <= costs.maps.items()
@@ -56,7 +55,8 @@ def test_a_hundred_times_the_work_takes_longer():
 
 
 def test_figures_of_another_network_are_refused(tmp_path):
-    (tmp_path / LATENCY_FILE).write_text('[{"source": 0, "consumer": 9, "seconds": 1.0}]')
+    rows = [{"source": 0, "consumer": 9, "seconds": 1.0}]
+    formats.LATENCIES.write(tmp_path / LATENCY_FILE, {"connections": rows})
     with pytest.raises(UserError, match=r"of others. Delete the file") as raised:
         connection_latencies(small.architecture(), SETTING, tmp_path)
     assert "\n" not in str(raised.value)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision import files
+from official_vision import formats
 from official_vision.modeling.inputs import normalise_rgb
 from official_vision.training.checkpoints.recompute_norms import repair
 from official_vision.training.checkpoints.restore import COUNT_KEY, find_checkpoint
@@ -39,7 +39,7 @@ def test_statistics_are_those_of_all_rows():
     assert float(model.update_count.variable) == 3  # training that goes on adds the fourth batch
 
 
-def test_frozen_norms_keep_theirs_and_no_weight_moves():
+def test_frozen_norms_keep_their_statistics_and_no_weight_moves():
     model = small.network(small.architecture())
     norms = trained_norms(model)
     norms[0].trainable = False
@@ -57,7 +57,7 @@ def test_frozen_norms_keep_theirs_and_no_weight_moves():
 def test_a_repaired_run_has_the_statistics_of_its_weights_and_nothing_else_is_changed(tmp_path):
     folder = untrained.write_run(tmp_path, frozen=("node_00/",))
     record = {"step": 7, "figures": {"mAP": 9.0, "best_mAP": 9.0}, "best": {"mAP": 9.0}}
-    files.write_json(folder / "result.json", record)
+    formats.RESULT.write(folder / "result.json", record)
     checkpoint = find_checkpoint(folder, "latest")
     before = tensors(checkpoint)
     repaired = repair(folder, "latest", 2)
@@ -77,7 +77,7 @@ def test_a_repaired_run_has_the_statistics_of_its_weights_and_nothing_else_is_ch
     recompute_on_training_data(trained.model, trained.config, 2)
     for variable, value in zip(moving, expected, strict=True):
         np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6, err_msg=variable.name)
-    written = files.read_json(folder / "result.json")
+    written = formats.RESULT.read(folder / "result.json")
     assert written == {**record, "figures": {"mAP": repaired.after["mAP"], "best_mAP": 9.0}}
     assert repaired.after["validation_loss"] != repaired.before["validation_loss"]
 

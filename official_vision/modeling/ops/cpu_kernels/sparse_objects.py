@@ -68,7 +68,7 @@ def present_map(ids: tf.Tensor, num_classes: int, dtype: str) -> PresentMap:
         )
         del grid[axis]
     lit = tf.gather(_bits_of_bytes(dtype), tf.cast(tf.bitcast(sets, tf.uint8), tf.int32))
-    # Rows as a slice of the shape, for what `frames.merge_time` says of sums.
+    # Rows as a slice of the shape, for the reason in `frames.merge_time`.
     shape = tf.concat(
         [tf.shape(ids)[:1], [height // OBJECT_POOL, width // OBJECT_POOL, channels]], axis=0
     )

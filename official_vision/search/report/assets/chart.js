@@ -31,7 +31,7 @@ function extent(values, given = {}) {
 }
 
 // series: {name, points: [[x, y], ...], kind: line | step | dots | crosses, stroke, width, opacity, dash,
-//   labels: a text a point, titles: a longer one a point for the pointer}
+//   labels: one text per point, titles: a longer one per point for the pointer}
 // x, y: {label, min, max}. Returns {figure, mark(x), emphasise(names or null)}.
 function makeChart({ title, x, y, series, entries = [], describe = "" }) {
   const { width, height, left, right, top, bottom } = CHART;

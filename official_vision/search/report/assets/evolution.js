@@ -30,7 +30,7 @@ function childWords(child, metric) {
 
 function figuresChart(evolution) {
   const { children, metric, lineage } = evolution;
-  const own = new Set(lineage);
+  const ancestors = new Set(lineage);
   const scored = children.filter((child) => child.figure !== null);
   const failed = children.filter((child) => child.figure === null);
   const lowest = Math.min(...scored.map((child) => child.figure));
@@ -38,9 +38,9 @@ function figuresChart(evolution) {
     titles: list.map((child) => childWords(child, metric)), kind: "dots" });
   const series = [
     { name: "others", stroke: colour("block"), hollow: true, width: 3.5,
-      ...dots(scored.filter((child) => !own.has(child.id))) },
+      ...dots(scored.filter((child) => !ancestors.has(child.id))) },
     { name: "best", points: evolution.best_so_far, kind: "step", stroke: colour("ink"), width: 2 },
-    { name: "ancestors", stroke: colour("flow"), width: 5, ...dots(scored.filter((child) => own.has(child.id))) }];
+    { name: "ancestors", stroke: colour("flow"), width: 5, ...dots(scored.filter((child) => ancestors.has(child.id))) }];
   const entries = [
     { label: "a child", sample: sample({ stroke: colour("block"), width: 0, dot: 3.5 }) },
     { label: "best so far", sample: sample({ stroke: colour("ink"), width: 2 }) },
@@ -70,7 +70,7 @@ function frontChart(evolution, byNumber) {
   const largest = Math.max(...scored.map((child) => child.flops));
   const line = [...onFront.map(place), [largest / unit.size, onFront[onFront.length - 1].figure]];
   const inside = scored.filter((child) => !front.includes(child.id));
-  return makeChart({ title: `${metric} against cost`, x: { label: `${unit.name}FLOPs a clip` }, y: { label: metric },
+  return makeChart({ title: `${metric} against cost`, x: { label: `${unit.name}FLOPs per clip` }, y: { label: metric },
     series: [
       { name: "inside", kind: "dots", stroke: colour("block"), hollow: true, width: 3.5, points: inside.map(place),
         titles: inside.map((child) => childWords(child, metric)) },
@@ -150,7 +150,7 @@ function lineageTable({ lineage, metric }, byNumber) {
     { title: "What changed", value: (row) => row.mutation, text: (row) => row.mutation, words: true },
     { title: metric, value: (row) => row.figure, text: (row) => fixed(row.figure, 4) },
     { title: "Change", value: (row) => row.gain, text: (row) => signed(row.gain) },
-    { title: "FLOPs a clip", value: (row) => row.flops, text: (row) => scaled(row.flops) },
+    { title: "FLOPs per clip", value: (row) => row.flops, text: (row) => scaled(row.flops) },
     { title: "Parameters", value: (row) => row.parameters, text: (row) => scaled(row.parameters) }],
   rows, "The best and its ancestors").table;
 }

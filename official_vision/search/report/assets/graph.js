@@ -38,8 +38,8 @@ function makeGraph(host, drawing, { onChoose = null, label = drawing.name } = {}
     drawing.gates.forEach((gate, index) => {
       const choice = state.choices[gate.connection];
       const isOfChosen = drawing.connections[gate.connection].consumer === state.chosen;
-      const asked = isOfChosen ? state.gates !== "none" : state.gates === "all" && state.chosen === null;
-      const isShown = asked && choice !== null && choice.peer === gate.peer;
+      const gatesShown = isOfChosen ? state.gates !== "none" : state.gates === "all" && state.chosen === null;
+      const isShown = gatesShown && choice !== null && choice.peer === gate.peer;
       peers[index].setAttribute("visibility", isShown ? "visible" : "hidden");
       if (isShown) peers[index].setAttribute("stroke-opacity", (isOfChosen ? 0.35 + 0.65 * choice.sure
         : 0.04 + 0.76 * choice.sure).toFixed(3));

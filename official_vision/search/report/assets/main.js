@@ -1,4 +1,4 @@
-// Fills the page with what the report holds.
+// Fills the page with the report's data.
 
 function showReport(report) {
   byId("facts").replaceChildren(...report.facts.map(([name, value]) =>

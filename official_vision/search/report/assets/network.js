@@ -27,9 +27,9 @@ function showNetwork(report) {
       charts.forEach((chart) => chart.mark(step));
     }
     graph.show({ chosen: state.node });
-    const own = state.node === null ? null
+    const highlighted = state.node === null ? null
       : new Set(inputsOf(drawing, state.node).map((index) => connectionName(drawing.connections[index])));
-    charts.forEach((chart) => chart.emphasise(own && own.size ? own : null));
+    charts.forEach((chart) => chart.emphasise(highlighted && highlighted.size ? highlighted : null));
     byId("inspector").replaceChildren(...inspected(report, state));
     costs.refill();
   }
@@ -143,7 +143,7 @@ function inspected(report, { node, moment }) {
   columns.push({ title: "Cost", value: (index) => costAt(report, index, moment),
     text: (index) => scaled(costAt(report, index, moment)) });
   const caption = `${inputs.length} input${inputs.length > 1 ? "s" : ""}${
-    timeline ? ` at step ${timeline.steps[moment]}` : ""}; strength 0 to 1, cost in operations a clip${
+    timeline ? ` at step ${timeline.steps[moment]}` : ""}; strength 0 to 1, cost in operations per clip${
     report.network.gate === "peer" ? ", likeliest peer with its probability" : ""}`;
   return [element("h3", {}, title), words, makeTable(columns, inputs, caption).table];
 }
@@ -194,7 +194,7 @@ function connectionCharts({ drawing, timeline }, x) {
   const charts = [];
   if (strengths.length) {
     charts.push(makeChart({ title: "Strength of each connection", x, y: { label: "sigmoid(w)", min: 0, max: 1 },
-      series: strengths, entries, describe: `${strengths.length} lines; the tables tell the numbers.` }));
+      series: strengths, entries, describe: `${strengths.length} lines; the tables have the numbers.` }));
   }
   if (entropy.length) {
     const mean = { name: "mean", points: timeline.steps.map((step, moment) => [step, timeline.mean_entropy[moment]]),

@@ -49,16 +49,16 @@ function showPruning({ pruning }) {
       series: scored.map((row) => ({ name: row.title, kind: "dots", points: [[row.connections, row.score]],
         width: 6, stroke: colour((looks[row.title] ?? ["flow"])[0]), hollow: (looks[row.title] ?? [])[1],
         titles: [`${row.title}: ${row.score.toFixed(4)}`] })),
-      entries: scored.filter((row, place) => scored.findIndex((own) => own.title === row.title) === place).map((row) => ({ label: `${row.title} (${row.steps} steps)`,
+      entries: scored.filter((row, place) => scored.findIndex((other) => other.title === row.title) === place).map((row) => ({ label: `${row.title} (${row.steps} steps)`,
         sample: sample({ stroke: colour((looks[row.title] ?? ["flow"])[0]), width: 0, dot: 5 }) })) }));
   }
   const line = (key) => points.map((point) => [point.connections, point[key]]).reverse();
   const unit = unitOf(Math.max(...points.map((point) => point.flops)));
-  charts.push(makeChart({ title: "Cost against kept connections", x, y: { label: `${unit.name}FLOPs a clip`, min: 0 },
-    series: [{ name: "cost", points: line("flops").map(([kept, flops]) => [kept, flops / unit.size]),
+  charts.push(makeChart({ title: "Cost against kept connections", x, y: { label: `${unit.name}FLOPs per clip`, min: 0 },
+    series: [{ name: "cost", points: line("flops").map(([connections, flops]) => [connections, flops / unit.size]),
       stroke: colour("ink") }] }));
   charts.push(makeChart({ title: "Connections kept against the threshold",
-    x: { label: "threshold: weaker connections go", min: 0, max: 1 }, y: { label: "connections kept", min: 0 },
+    x: { label: "threshold: weaker connections are dropped", min: 0, max: 1 }, y: { label: "connections kept", min: 0 },
     series: [{ name: "kept", kind: "step", stroke: colour("ink"),
       points: [...points.map((point) => [point.threshold, point.connections])] }] }));
   byId("pruning-text").textContent = `What would stay of the network of step ${step} if weak connections went. A block `
@@ -71,7 +71,7 @@ function showPruning({ pruning }) {
       { title: "Connections", value: (row) => row.connections, text: (row) => String(row.connections) },
       { title: "Nodes", value: (row) => row.nodes, text: (row) => String(row.nodes) },
       { title: "Parameters", value: (row) => row.parameters, text: (row) => scaled(row.parameters) },
-      { title: "FLOPs a clip", value: (row) => row.flops, text: (row) => scaled(row.flops) },
+      { title: "FLOPs per clip", value: (row) => row.flops, text: (row) => scaled(row.flops) },
       { title: "Steps", value: (row) => row.steps, text: (row) => String(row.steps) },
       { title: metric, value: (row) => row.score, text: (row) => fixed(row.score, 4) }];
     byId("pruning-table").replaceChildren(makeTable(columns, measured, "Networks that were evaluated").table);
@@ -112,6 +112,6 @@ function comparison(entries) {
     { title: "Nodes", ...number("nodes", String) },
     { title: "Connections", ...number("connections", String) },
     { title: "Parameters", ...number("parameters", scaled) },
-    { title: "FLOPs a clip", ...number("flops", scaled) }],
+    { title: "FLOPs per clip", ...number("flops", scaled) }],
   entries, "At the same depth, width and clip; a multiply-add is 2 FLOPs").table;
 }

@@ -10,7 +10,7 @@ from official_vision.modeling.ops.cpu_kernels.compiled_loop import loop_for_xla
 
 @pytest.mark.parametrize("iterations", [0, 1, 2, 5])
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_the_loop_iterates_as_often_as_it_says(iterations: int, jit_compile: bool) -> None:
+def test_the_loop_iterates_as_often_as_set(iterations: int, jit_compile: bool) -> None:
     def iterate(a, pair):
         return 2 * a + pair[0], (pair[1], a)
 

@@ -26,7 +26,7 @@ def maps(*shape, seed=0, dtype=tf.float32):
 
 @pytest.fixture(params=[0, 2**60], ids=["matrices", "kernels"])
 def either_way(request, monkeypatch):
-    """Both ways of computing, whatever the width."""
+    """Both ways of computing, for any width."""
     for name in (
         "LEAST_POINTWISE",
         "LEAST_POINTWISE_STRIDED",

@@ -79,7 +79,7 @@ def test_a_fusion_takes_either_map(
 
 
 def operations(network: AssembleNet, clips: dict[str, tf.Tensor]) -> Counter[str]:
-    """How many operations of each type a forward pass has; of present classes there is one Where."""
+    """Counts the operations of each type in a forward pass; of present classes there is one Where."""
     traced = tf.function(lambda streams: network(streams, training=False))
     graph = traced.get_concrete_function(clips).graph
     return Counter(operation.type for operation in graph.get_operations())

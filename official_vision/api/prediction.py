@@ -1,0 +1,93 @@
+"""Predictions in Python, of files, folders, arrays and streams of frames."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from official_vision.data.video import FrameSequence, VideoError
+from official_vision.errors import UserError
+from official_vision.serving.predict.options import PredictOptions
+from official_vision.serving.predict.predictor import Prediction
+from official_vision.serving.predict.predictor import Predictor as VideoPredictor
+from official_vision.serving.predict.video_list import find_videos
+
+Source = str | os.PathLike | np.ndarray | Iterable[tuple[float, np.ndarray]]
+
+
+class Predictor:
+    """Classifies videos with an exported model.
+
+        predictor = Predictor("exported", threshold=0.3)
+        predictor("video.mp4").segments               # a file
+        predictor("folder")                           # every video below a folder, by its path
+        predictor(array, fps=25)                      # uint8 [time, height, width, 3]
+        predictor((seconds, frame) for ... )          # frames as they come, each uint8 [height, width, 3]
+
+    Videos of any length take the memory of one batch of windows.
+    """
+
+    def __init__(self, model: str | os.PathLike, **options: Any):
+        """Args:
+        model: folder that `export` wrote, of which the newest version is taken, or a .tflite file in it.
+        **options: fields of `official_vision.serving.predict.options.PredictOptions`, e.g. stride, pooling,
+          batch_size, threshold.
+
+        Raises:
+          UserError: no exported model lies there, or options that it can't follow.
+        """
+        known = PredictOptions.__dataclass_fields__
+        if unknown := [name for name in options if name not in known]:
+            raise UserError(
+                f"A prediction has the options {', '.join(known)}. Received: {unknown[0]}. Correct its name."
+            )
+        self._predictor = VideoPredictor(model, PredictOptions(**options))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of scores."""
+        return self._predictor.description.labels
+
+    def __call__(
+        self, source: Source, *, fps: float | None = None
+    ) -> Prediction | dict[str, Prediction]:
+        """Classifies a video or a folder of videos.
+
+        Args:
+          source: a path, an array uint8 [time, height, width, 3] of rgb frames, or an iterable of (seconds,
+            frame) pairs whose times rise.
+          fps: frames per second of an array; of other sources it is known.
+
+        Returns:
+          A Prediction: `scores` [classes], `frame_scores` [frames, classes], `times_sec`, `segments`. Of a folder a
+          dict of them by path; a video that can't be decoded is left out with a warning.
+
+        Raises:
+          VideoError: a video or frames that can't be decoded, or something that is no source.
+        """
+        if isinstance(source, (str, os.PathLike)):
+            return self._of_path(source)
+        if isinstance(source, np.ndarray):
+            return self._predictor.predict(FrameSequence.of_array(source, fps))
+        if not isinstance(source, Iterable):
+            raise VideoError(
+                "A prediction takes a path, an array, or an iterable of (seconds, frame). "
+                f"Received: {type(source).__name__}."
+            )
+        return self._predictor.predict(FrameSequence(source))
+
+    def _of_path(self, path: str | os.PathLike) -> Prediction | dict[str, Prediction]:
+        if not Path(path).is_dir():
+            return self._predictor.predict(path)
+        predictions = {}
+        for video in find_videos([os.fspath(path)], []):
+            try:
+                predictions[video] = self._predictor.predict(video)
+            except VideoError as error:
+                warnings.warn(f"left out: {error}", stacklevel=3)
+        return predictions

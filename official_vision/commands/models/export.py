@@ -1,0 +1,104 @@
+"""Exports a run for serving: export --model_dir=DIR --output=DIR [--tflite=int8] [--precision=bfloat16].
+
+Writes the next version below --output: a SavedModel for TF Serving, model_<format>.tflite for each
+--tflite, and parity.json, which compares each file's scores with the network's on clips of
+the validation split. A file whose scores differ too much is not exported.
+"""
+
+from absl import flags
+
+from official_vision import config, files
+from official_vision.errors import UserError
+
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "A run's folder, TrainSpec.model_dir of training."
+)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of versions; the next one is written.")
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", "best", "best, latest or a checkpoint's path prefix."
+)
+_DATA = flags.DEFINE_string(
+    "data",
+    None,
+    "Folder of a prepared split to take clips from, in place of the run's validation data.",
+)
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "bfloat16"], "Of the SavedModel."
+)
+_PEERS = flags.DEFINE_enum(
+    "peers",
+    "auto",
+    ["auto", "discrete", "all"],
+    "discrete: each gate's most probable peer alone; all: every candidate; auto: discrete where no "
+    "score changes by it.",
+)
+_THRESHOLD = flags.DEFINE_float(
+    "threshold",
+    0.0,
+    "Weaker connections of a discrete network go.",
+    lower_bound=0,
+    upper_bound=1,
+)
+_TFLITE = flags.DEFINE_multi_enum(
+    "tflite",
+    [],
+    ["float32", "float16", "dynamic", "int8"],
+    "TFLite file to write as well; can be repeated.",
+)
+_CLIPS = flags.DEFINE_integer(
+    "clips",
+    8,
+    "Clips of the validation split that files are checked and timed on; int8 is calibrated on as many others.",
+    lower_bound=1,
+)
+_LIMIT = flags.DEFINE_float(
+    "limit",
+    None,
+    "Largest difference of a score from the network's, of int8 in a typical clip; each format has a default "
+    "by default.",
+    lower_bound=0,
+)
+_THREADS = flags.DEFINE_integer(
+    "threads", 1, "Of TFLite's interpreter when it is timed.", lower_bound=1
+)
+
+
+_COMPILED_FLOW = flags.DEFINE_bool(
+    "compiled_flow",
+    False,
+    "XLA compiles the flow that the SavedModel computes: about three times as fast; TF Serving needs "
+    "--xla_cpu_compilation_enabled then.",
+)
+
+
+def main() -> None:
+    """Writes the next version and compares it with the model."""
+    if not _MODEL_DIR.value or not _OUTPUT.value:
+        raise UserError(
+            "--model_dir and --output must be set. "
+            f"Received: {_MODEL_DIR.value!r} and {_OUTPUT.value!r}. Name a run's folder and one to write."
+        )
+    config.read(_MODEL_DIR.value)
+    files.check_folder_writable(_OUTPUT.value, "--output")
+    # Imported late: --help and mistakes get their message before TensorFlow starts.
+    from official_vision.serving.export.version_folder import ExportOptions, export
+
+    options = ExportOptions(
+        precision=_PRECISION.value,
+        peers=_PEERS.value,
+        threshold=_THRESHOLD.value,
+        tflite=tuple(dict.fromkeys(_TFLITE.value)),
+        clips=_CLIPS.value,
+        limit=_LIMIT.value,
+        threads=_THREADS.value,
+        compiled_flow=_COMPILED_FLOW.value,
+    )
+    with files.full_disk_reported("--output", _OUTPUT.value):
+        exported = export(
+            _MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value, options, data=_DATA.value
+        )
+    print(f"exported {exported.path}, each file run in an isolated process without our code:")
+    for name, parity in exported.parities.items():
+        print(f"  {name}: {parity.to_text()}")
+    for note in exported.notes:
+        print(f"  note: {note}")

@@ -1,0 +1,187 @@
+"""Evaluates a run, or the stored scores of an evaluation.
+
+    evaluate --model_dir=DIR [--checkpoint=best|latest|PATH] [--dump=SCORES.npz] [--blank_streams]
+    evaluate --scores=SCORES.npz [--scores=OTHER.npz ...] [--weights=0.6,0.4]
+
+The first scores every clip of the validation data; settings that no flag changes are those that training
+saved in the folder. The second needs no model: it pools and evaluates stored scores again, and averages those of
+several networks. Both print every class beside its base rate, and figures with bootstrap intervals.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from absl import flags
+
+from official_vision import config, files
+from official_vision.errors import UserError
+from official_vision.progress import tracked
+from official_vision.specs import EvaluationSpec
+
+if TYPE_CHECKING:
+    from official_vision.metrics.evaluation_report import Report
+    from official_vision.metrics.scores import VideoScores
+    from official_vision.training.clip_scoring import Trained
+
+_MODEL_DIR = flags.DEFINE_string(
+    "model_dir", None, "A run's folder, TrainSpec.model_dir of training."
+)
+_CHECKPOINT = flags.DEFINE_string(
+    "checkpoint", "best", "best, latest or a checkpoint's path prefix."
+)
+_BLANK = flags.DEFINE_bool("blank_streams", False, "Also evaluate with each stream blanked.")
+_DATA = flags.DEFINE_string(
+    "data", None, "Folder of a prepared split to evaluate on, in place of validation/DataSpec.path."
+)
+_VIEWS = flags.DEFINE_integer("views", None, "Clips of each video.", lower_bound=1)
+_CROPS = flags.DEFINE_integer("crops", None, "Crops per clip.", lower_bound=1, upper_bound=3)
+_FRAMES = flags.DEFINE_integer("frames", None, "Frames per clip.", lower_bound=1)
+_SIZE = flags.DEFINE_integer("size", None, "Height and width of a clip.", lower_bound=16)
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Clips at a time.", lower_bound=1)
+_ALL_DEVICES = flags.DEFINE_bool(
+    "all_devices", False, "Share the clips of a batch among all GPUs of this machine."
+)
+_DUMP = flags.DEFINE_string(
+    "dump", None, "File (.npz) to keep every clip's and video's scores in, for --scores."
+)
+_SCORES = flags.DEFINE_multi_string(
+    "scores", [], "Kept scores to judge; of several files, the mean of the probabilities."
+)
+_WEIGHTS = flags.DEFINE_list("weights", None, "How much each file of --scores counts.")
+_POOLING = flags.DEFINE_enum(
+    "pooling", None, ["mean", "max", "top_k"], "Over a video's clips and crops."
+)
+_TOP_K = flags.DEFINE_integer("top_k", None, "Clips that top_k pooling averages.", lower_bound=1)
+_POOLED_VALUES = flags.DEFINE_enum(
+    "pooled_values", None, ["probabilities", "logits"], "What is pooled."
+)
+_RESAMPLES = flags.DEFINE_integer(
+    "resamples", None, "Bootstrap resamples for intervals; 0 leaves them out.", lower_bound=0
+)
+_CLASSES = flags.DEFINE_string(
+    "classes", "all", "Rows of the printed table: all, none, best:N or worst:N."
+)
+_JSON = flags.DEFINE_string("json", None, "File to write all figures to.")
+_SUBMISSION = flags.DEFINE_string(
+    "charades_submission", None, "File to write scores to as Charades' official script reads them."
+)
+# Fields of DataSpec; with those below them they only make sense beside a model.
+_OF_CLIPS = (_VIEWS, _CROPS, _FRAMES, _SIZE, _BATCH_SIZE)
+_OF_MODEL = (_DATA, _DUMP, *_OF_CLIPS)
+
+
+def main() -> None:
+    """Prints the table of classes and the figures."""
+    # Imported late: --help and mistakes get their message at once. No TensorFlow yet: scores need none.
+    from official_vision.metrics import evaluation_report
+
+    choice = evaluation_report.ClassChoice.parse(_CLASSES.value)
+    _check_flags()
+    report, scored = _of_scores() if _SCORES.value else _of_model()
+    print(evaluation_report.to_text(report, choice))
+    if _JSON.value:
+        files.write_json(_JSON.value, evaluation_report.to_dict(report))
+    if _SUBMISSION.value:
+        from official_vision.metrics.charades_map import write_submission
+
+        write_submission(_SUBMISSION.value, scored.ids, scored.scores, scored.classes)
+
+
+def _check_flags() -> None:
+    if bool(_MODEL_DIR.value) == bool(_SCORES.value):
+        received = "both" if _MODEL_DIR.value else "none"
+        raise UserError(
+            f"--model_dir must name a run's folder, or --scores a file of scores. Received: {received}. "
+            "Give one of them."
+        )
+    unfit = [flag.name for flag in _OF_MODEL if flag.value is not None] if _SCORES.value else []
+    if unfit:
+        raise UserError(
+            f"--{unfit[0]} requires --model_dir. Received: --scores. Leave one of them out."
+        )
+    if _WEIGHTS.value and not _SCORES.value:
+        raise UserError("--weights requires --scores. Received: --model_dir. Leave it out.")
+    for flag in (_JSON, _SUBMISSION, _DUMP):
+        if flag.value:
+            files.check_writable(flag.value, f"--{flag.name}")
+    if _MODEL_DIR.value:
+        config.read_record(_MODEL_DIR.value)  # a wrong folder is named before TensorFlow starts
+
+
+def _changed(spec: EvaluationSpec) -> EvaluationSpec:
+    """Returns the settings with those that flags name in place of the run's."""
+    of_flags = (_POOLING, _TOP_K, _POOLED_VALUES, _RESAMPLES)
+    return dataclasses.replace(spec, **{f.name: f.value for f in of_flags if f.value is not None})
+
+
+def _of_scores() -> tuple[Report, VideoScores]:
+    from official_vision.metrics.dump import read_dump
+    from official_vision.metrics.evaluation_report import Report
+    from official_vision.metrics.run_fusion import fuse
+
+    spec = _changed(EvaluationSpec())
+    dumps = [read_dump(path) for path in _SCORES.value]
+    scored = fuse([scores.pooled(spec) for scores in dumps], _SCORES.value, _weights())
+    source = {
+        "scores": [
+            {"file": path, "provenance": scores.provenance}
+            for path, scores in zip(_SCORES.value, dumps, strict=True)
+        ],
+        "weights": _weights(),
+        "pooling": spec.to_dict(),
+    }
+    heading = " + ".join(
+        f"{path} ({scores.pooled_as(spec)})"
+        for path, scores in zip(_SCORES.value, dumps, strict=True)
+    )
+    return Report(heading, source, scored.evaluation(), scored.intervals(spec)), scored
+
+
+def _weights() -> list[float] | None:
+    try:
+        return [float(weight) for weight in _WEIGHTS.value] if _WEIGHTS.value else None
+    except ValueError as error:
+        raise UserError(
+            f"--weights must be numbers. Received: {','.join(_WEIGHTS.value)}. Write e.g. --weights=0.6,0.4."
+        ) from error
+
+
+def _of_model() -> tuple[Report, VideoScores]:
+    from official_vision.metrics.dump import check_dump_path, write_dump
+
+    if _DUMP.value:
+        check_dump_path(_DUMP.value)
+    from official_vision.training import clip_scoring
+    from official_vision.training.evaluation_of_run import report_of
+
+    trained = _trained()
+    spec = trained.config.evaluation
+    clips = clip_scoring.score_clips(trained, progress=_bar)
+    if _DUMP.value:
+        write_dump(_DUMP.value, clips, spec)
+    without = clip_scoring.evaluate_without(trained, _bar) if _BLANK.value else {}
+    report = report_of(trained, clips, without)
+    return report, clips.pooled(spec)
+
+
+def _trained() -> Trained:
+    """Returns the run's network, with the settings that flags change."""
+    from official_vision.training import clip_scoring as evaluate
+
+    strategy = evaluate.all_devices() if _ALL_DEVICES.value else None
+    trained = evaluate.load_trained(_MODEL_DIR.value, _CHECKPOINT.value, strategy, _DATA.value)
+    of_flags = {flag.name: flag.value for flag in _OF_CLIPS}
+    data = dataclasses.replace(
+        trained.config.validation_data,
+        **{name: value for name, value in of_flags.items() if value is not None},
+    )
+    evaluation = _changed(trained.config.evaluation)
+    changed = dataclasses.replace(trained.config, validation_data=data, evaluation=evaluation)
+    return dataclasses.replace(trained, config=changed)
+
+
+def _bar(batches: Iterable, count: int) -> Iterable:
+    return tracked(batches, count, "scoring", "batches")

@@ -1,0 +1,30 @@
+"""Packages that only some jobs need, and the extra of official-vision that installs each."""
+
+from __future__ import annotations
+
+# Module -> extra of pyproject.toml.
+EXTRA_OF = {
+    "ai_edge_litert": "export",
+    "apache_beam": "prepare",
+    "av": "video",
+    "cv2": "video",
+    "gradio": "demo",
+    "grpc": "serving",
+    "h5py": "convert",
+    "ray": "ray",
+    "safetensors": "convert",
+    "tensorflow_addons": "addons",
+    "tensorflow_serving": "serving",
+}
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """Returns one line on which extra a missing package belongs to; empty for packages of no extra."""
+    module = (error.name or "").split(".")[0]
+    if module not in EXTRA_OF:
+        return ""
+    extra = EXTRA_OF[module]
+    return (
+        f"This needs the package {module}. Received: it is not installed. "
+        f"Install it: pip install 'official-vision[{extra}]'."
+    )

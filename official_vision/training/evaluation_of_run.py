@@ -1,0 +1,29 @@
+"""A run's scores as the report that evaluation prints and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from official_vision.metrics.evaluation import Evaluation
+from official_vision.metrics.evaluation_report import Report
+from official_vision.metrics.scores import ClipScores
+from official_vision.training.clip_scoring import Trained
+
+
+def report_of(trained: Trained, clips: ClipScores, without: Mapping[str, Evaluation]) -> Report:
+    """Pools clips' scores to videos' and judges them, as the run's EvaluationSpec says.
+
+    Args:
+      trained: the network.
+      clips: what it scored.
+      without: evaluations with a stream blanked, by its name.
+    """
+    spec = trained.config.evaluation
+    scored = clips.pooled(spec)
+    return Report(
+        f"{trained.checkpoint} (step {trained.step}; {clips.pooled_as(spec)})",
+        {**clips.provenance, "pooling": spec.to_dict()},
+        scored.evaluation(),
+        scored.intervals(spec),
+        without,
+    )
