@@ -171,7 +171,7 @@ bazel-check: $(INSTALLED)
 	$(BIN)/python tools/check_bazel.py
 
 settings: $(INSTALLED)
-	$(BIN)/python tools/settings.py --output=docs/settings.md
+	$(BIN)/python tools/config.py show --output=docs/settings.md
 
 clean:
 	rm -rf demo results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
