@@ -149,9 +149,9 @@ lint: $(INSTALLED)
 	$(BIN)/python -m ruff check $(SOURCES)
 	$(BIN)/python -m ruff format --check $(SOURCES)
 
-# Two processes: most tests wait for a TensorFlow import or use one core. A file's tests share fixtures. tests/conftest.py
-# puts the slow files first, so that both processes end at about the same time.
-PYTEST := $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# Three processes for two cores: a quarter of the time tests wait for children and timers. A file's tests share fixtures. tests/conftest.py
+# puts the slow files first, so that all end at about the same time.
+PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 test: lint $(FOOTAGE)
 	$(PYTEST)
@@ -171,7 +171,7 @@ bazel-check: $(INSTALLED)
 	$(BIN)/python tools/check_bazel.py
 
 settings: $(INSTALLED)
-	$(BIN)/python tools/settings.py --output=docs/settings.md
+	$(BIN)/python tools/config.py show --output=docs/settings.md
 
 clean:
 	rm -rf demo results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

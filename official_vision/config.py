@@ -166,7 +166,8 @@ def read_record(folder: str | os.PathLike) -> dict[str, Any]:
     path = Path(folder) / CONFIG_JSON
     if not path.is_file():
         raise UserError(
-            f"A run's folder holds {CONFIG_JSON}, written by tools/train.py. Received: {folder}, which has none."
+            f"A run's folder has {CONFIG_JSON}, written by official-vision train. "
+            f"Received: {folder}, which has none."
         )
     return formats.RUN.read(path, {"config": dict, "data_fingerprints": dict})
 

@@ -109,14 +109,14 @@ RESULT = Format("official_vision.result", 1, _TRAIN)  # result.json
 LATENCIES = Format(  # connection_latency.json
     "official_vision.latencies", 1, "Delete the file to measure again."
 )
-SCORES = Format("official_vision.scores", 1, "Evaluate again.")  # tools/evaluate.py --dump
+SCORES = Format("official_vision.scores", 1, "Evaluate again.")  # official-vision evaluate --dump
 SEARCH = Format("official_vision.search", 1, "Search anew in another SearchSpec.output.")
 EVOLUTION = Format(  # evolution.json
     "official_vision.evolution", 1, "Search anew in another SearchSpec.output."
 )
 EXPORTED_MODEL = Format("official_vision.exported_model", 1, _EXPORT)  # assets/model.json
 PARITY = Format("official_vision.parity", 1, _EXPORT)  # parity.json
-PREDICTION = Format("official_vision.prediction", 1, "Predict again.")  # tools/predict.py
+PREDICTION = Format("official_vision.prediction", 1, "Predict again.")  # official-vision predict
 ARCHITECTURE = Format(
-    "official_vision.architecture", 2, "Write it with tools/inspect_network.py --save."
+    "official_vision.architecture", 2, "Write it with official-vision inspect --save."
 )

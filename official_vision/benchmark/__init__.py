@@ -1,1 +1,1 @@
-"""Figures of speed and size, one module per benchmark; tools/benchmark.py runs them by name."""
+"""Figures of speed and size, one module per benchmark; official-vision benchmark runs them by name."""

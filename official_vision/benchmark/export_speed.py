@@ -53,7 +53,7 @@ def measure_exports(
     precisions: Sequence[str] = PRECISIONS,
     formats: Sequence[str] = tflite.FORMATS,
 ) -> dict[str, Any]:
-    """Writes a network's files as tools/export.py does, and runs each in a process without our code.
+    """Writes a network's files as official-vision export does, and runs each in a process without our code.
 
     The weights are drawn and the clips are noise: a difference shows whether a file computes the same, not
     what that does to accuracy.

@@ -91,19 +91,19 @@ def measure_networks(
         for precision in precisions
     ]
     peaks = [matrix_product(precision) for precision in precisions]
-    first = [seconds_of(contender.run) for contender in contenders]
+    first = [seconds_of(timed.run) for timed in contenders]
     seconds = in_turn([*peaks, *contenders], rounds)
     gemm = {
         peak.precision: peak.flops / statistics.median(times) / 1e9
         for peak, times in zip(peaks, seconds, strict=False)
     }
     rows = []
-    for contender, times, begun in zip(contenders, seconds[len(peaks) :], first, strict=True):
-        data = data_of(configs[contender.name], what)
-        row = row_of(contender, times, data) | {"first_call_seconds": begun}
-        row["share_of_gemm"] = row["gflops"]["median"] / gemm[contender.precision]
+    for timed, times, begun in zip(contenders, seconds[len(peaks) :], first, strict=True):
+        data = data_of(configs[timed.name], what)
+        row = row_of(timed, times, data) | {"first_call_seconds": begun}
+        row["share_of_gemm"] = row["gflops"]["median"] / gemm[timed.precision]
         if what == TRAIN and in_processes:
-            row |= _alone(configs[contender.name], contender.precision)
+            row |= _alone(configs[timed.name], timed.precision)
         rows.append(row)
     return {"what": what, "rounds": rounds, "gemm_gflops": gemm, "rows": rows}
 

@@ -7,8 +7,8 @@ beside these; --grow=frames=8,16,32 (or size, batch, width) shows how cost grows
 (processes that share a batch, each with separate cores). --profile=FOLDER shows where time goes: by node, stream
 and kind of operation, as a table, a picture (profile.png), figures (profile.json) and a trace for TensorBoard.
 search: a training step of the graph without and with gates, and of the over-connected one, joint and bilevel.
-export: every file that tools/export.py can write: time to write, size, time per clip, difference from the Keras
-  model.
+export: every file that official-vision export can write: time to write, size, time per clip, difference from the
+  Keras model.
 
 input: clips per second and core of feeding, beside Model Garden's reader on the same shards in the same
 run; bytes per clip; decodings per used frame. Reads train/DataSpec.path, or generates videos without it.

@@ -1,4 +1,4 @@
-"""Tries an exported network in the browser: demo_app --model=EXPORT [--port=7860].
+"""Tries an exported network in the browser: demo --model=EXPORT [--port=7860].
 
 Serves a page on this machine alone (127.0.0.1) on which a video can be dropped, and shows the annotated
 video, the timeline of its classes and, for a SavedModel of a gated network, which peers opened which
@@ -21,7 +21,7 @@ from official_vision.serving.export.description import version_folder
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "Folder that tools/export.py wrote (the newest version is taken), or a .tflite file in it.",
+    "Folder that official-vision export wrote (the newest version is taken), or a .tflite file in it.",
 )
 _PORT = flags.DEFINE_integer(
     "port",

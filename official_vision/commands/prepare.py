@@ -1,4 +1,4 @@
-"""Prepares videos and annotations as shards: prepare_data --gin_file=FILE [--gin_bindings='PrepareSpec.x = y'].
+"""Prepares videos and annotations as shards: prepare --gin_file=FILE [--gin_bindings='PrepareSpec.x = y'].
 
 With --audit nothing is written but a report: counts, classes, lengths and sizes of the videos, and
 what is missing, broken, unlabelled or in two splits; of prepared splits also what is wrong in shards.

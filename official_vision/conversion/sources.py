@@ -19,7 +19,7 @@ class Source:
       what: in a few words.
       recognises: whether a path (a file, or a checkpoint's prefix) is of this format; never raises.
       convert: reads it.
-      unread: flags of tools/convert.py that its converter has no use for.
+      unread: flags of official-vision convert that its converter has no use for.
     """
 
     what: str

@@ -83,7 +83,7 @@ def read_dump(path: str | os.PathLike) -> ClipScores:
         ) from error
     except (KeyError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, EOFError) as error:
         raise UserError(
-            f"The file must hold scores written by tools/evaluate.py --dump. Received: {path} ({error}). "
+            f"The file must hold scores written by official-vision evaluate --dump. Received: {path} ({error}). "
             "Evaluate again."
         ) from error
     return scores

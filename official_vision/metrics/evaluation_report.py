@@ -1,4 +1,4 @@
-"""The report of tools/evaluate.py: figures, the table of classes, confusions (numpy only)."""
+"""The report of official-vision evaluate: figures, the table of classes, confusions (numpy only)."""
 
 from __future__ import annotations
 

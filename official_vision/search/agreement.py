@@ -62,7 +62,7 @@ def read_derived(folder: str | os.PathLike) -> DerivedPeers:
     if not all(path.is_file() for path in paths):
         raise UserError(
             f"Agreement is between one-shot searches that were derived. Received: {folder}, which lacks "
-            f"{SPACE_FILE} or {DERIVED_FILE}. Run tools/search.py with --stage=derive."
+            f"{SPACE_FILE} or {DERIVED_FILE}. Run official-vision search with --stage=derive."
         )
     space, derived = map(read_architecture, paths)
     original = derived.provenance["derived"]["kept_nodes"]

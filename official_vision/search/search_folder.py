@@ -4,7 +4,7 @@ output/
   search.json      settings and, a stage after the other, its figures
   space.json       the over-connected network
   search/          the run that trains it (checkpoints, learned.jsonl, ...)
-  derived.json     the discrete network: an architecture that tools/train.py takes
+  derived.json     the discrete network: an architecture that official-vision train takes
   derived/         its weights, inherited from the one-shot network
   retrain/         the run that trains it
 """
@@ -38,7 +38,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     path = folder / RECORD_FILE
     if not path.is_file():
         raise UserError(
-            f"A search's folder has {RECORD_FILE}, written by tools/search.py. Received: {folder}, which "
+            f"A search's folder has {RECORD_FILE}, written by official-vision search. Received: {folder}, which "
             "has none. Run the search first."
         )
     return formats.SEARCH.read(path, {"config": dict, "stages": dict})

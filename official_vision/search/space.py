@@ -93,7 +93,7 @@ def _unfit(path: str, received: Any) -> UserError:
     shown = " ".join(repr(received).split())[:200]
     return UserError(
         'A file of candidates is a JSON object of blocks and lists of earlier nodes, {"5": [0, 1]}. '
-        f"Received: {path}, in which {shown}. Mend it; tools/inspect_network.py lists the nodes."
+        f"Received: {path}, in which {shown}. Mend it; official-vision inspect lists the nodes."
     )
 
 

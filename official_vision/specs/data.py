@@ -12,7 +12,7 @@ class DataSpec(Spec):
     """One prepared split and how clips are cut from it; gin scopes train/ and validation/ set both.
 
     Attributes:
-      path: folder of one split, as written by tools/prepare_data.py (with index.json).
+      path: folder of one split, as written by official-vision prepare (with index.json).
       batch_size: clips per step over all devices together.
       frames: frames per clip.
       frame_stride: step between a clip's frames, in stored frames.

@@ -18,7 +18,7 @@ class EvaluationSpec(Spec):
       pooled_values: probabilities (each clip has one vote, and scores stay what the network serves) or
         logits (a clip that is very sure outweighs others).
       resamples: bootstrap resamples of videos for intervals; 0 leaves them out. Read by
-        tools/evaluate.py; evaluations during training have none.
+        official-vision evaluate; evaluations during training have none.
       confidence: probability that an interval contains a figure, above 0 and below 1.
       seed: seed of the resamples.
     """

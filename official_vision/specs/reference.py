@@ -79,8 +79,8 @@ def to_markdown(specs: Sequence[type[Spec]]) -> str:
     """Returns the reference as a page: a section and a table for each spec."""
     parts = [
         "# Settings\n\n"
-        "Made from `official_vision/specs` by `make settings`; `tools/train.py --settings` prints the same. A gin "
-        "file, or `--gin_bindings`, writes `Spec.name = value`: texts in quotes, lists in brackets.\n"
+        "Made from `official_vision/specs` by `make settings`; `official-vision config show` prints the same. "
+        "A gin file, or `--gin_bindings`, writes `Spec.name = value`: texts in quotes, lists in brackets.\n"
     ]
     for spec in specs:
         parts.append(f"\n## {spec.__name__}\n\n{introduction_of(spec)}\n\n")

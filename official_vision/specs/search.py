@@ -42,7 +42,7 @@ class ConnectivitySpec(Spec):
 
 @dataclasses.dataclass(frozen=True)
 class SearchSpec(Spec):
-    """A search from the first step to a trained discrete network (tools/search.py).
+    """A search from the first step to a trained discrete network (official-vision search).
 
     It trains in folders below `output`; TrainSpec.model_dir has no effect.
 

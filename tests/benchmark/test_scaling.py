@@ -14,7 +14,9 @@ from tests.training import runs
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scaling")
-    return runs.config(folder, folder / "run", runs.save_small(folder), batch_size=4)
+    return runs.config(
+        folder, folder / "run", runs.save_small(folder, streams=("rgb",)), batch_size=4
+    )
 
 
 def test_each_process_has_cores_and_a_share_of_the_batch(config, monkeypatch):

@@ -39,7 +39,7 @@ SearchSpec.retrain_steps = 2
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("search")
     runs.write_data(folder / "data")
-    runs.save_small(folder)
+    runs.save_small(folder, streams=("rgb",))
     (folder / "search.gin").write_text(SETTINGS.format(folder=folder))
     return folder
 

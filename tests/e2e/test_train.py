@@ -21,6 +21,8 @@ def folder(tmp_path_factory):
     data = runs.write_data(folder / "data")
     config = runs.config(data, folder / "run", runs.save_small(folder))
     (folder / "run.gin").write_text(config.to_gin())
+    (folder / "rgb").mkdir()
+    runs.save_small(folder / "rgb", streams=("rgb",))
     return folder
 
 
@@ -61,6 +63,7 @@ def test_ctrl_c_saves_and_the_next_run_goes_on(folder):
     flags = [
         f"--gin_file={folder}/run.gin",
         f"--gin_bindings=TrainSpec.model_dir = '{folder}/stopped'",
+        f"--gin_bindings=ModelSpec.architecture = '{folder}/rgb/small.json'",
         "--gin_bindings=TrainSpec.steps_per_loop = 1",
         "--gin_bindings=TrainSpec.checkpoint_interval = 3000",
         "--gin_bindings=TrainSpec.validation_interval = 4000",

@@ -29,7 +29,7 @@ def start(gin_file, workers):
 def make(tmp_path_factory):
     """Writes the gin file of a run in its folder."""
     folder = tmp_path_factory.mktemp("workers")
-    data, graph = runs.write_data(folder / "data"), runs.save_small(folder)
+    data, graph = runs.write_data(folder / "data"), runs.save_small(folder, streams=("rgb",))
 
     def make(name, **settings):
         # Small steps of a smooth network: rounding, which differs, is not magnified.

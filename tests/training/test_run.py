@@ -35,6 +35,12 @@ def graph(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def rgb_graph(tmp_path_factory):
+    """For tests of what goes on around a network, whichever it is."""
+    return runs.save_small(tmp_path_factory.mktemp("rgb_graph"), streams=("rgb",))
+
+
+@pytest.fixture(scope="module")
 def trained(data, graph, tmp_path_factory):
     """A run of 40 steps with a moving average: its configuration, result and screen."""
     folder = tmp_path_factory.mktemp("run")
@@ -76,10 +82,11 @@ def test_it_learns(trained):
     assert result.figures["best_mAP"] == result.best["mAP"]
 
 
-def test_intervals_need_not_divide_each_other(data, graph, tmp_path):
+@pytest.mark.slow
+def test_intervals_need_not_divide_each_other(data, rgb_graph, tmp_path):
     """Loops of 3 steps, checkpoints at 4 and the end, evaluations at 5 and the end."""
     settings = {"steps": 7, "steps_per_loop": 3, "validation_interval": 5, "checkpoint_interval": 4}
-    result = train(runs.config(data, tmp_path, graph, **settings))
+    result = train(runs.config(data, tmp_path, rgb_graph, **settings))
     assert result.step == 7
     assert {path.stem for path in tmp_path.glob("ckpt-*.index")} == {"ckpt-4", "ckpt-7"}
     events = [
@@ -90,6 +97,7 @@ def test_intervals_need_not_divide_each_other(data, graph, tmp_path):
     assert {event.step for event in events if event.summary.value} == {5, 7}
 
 
+@pytest.mark.slow
 def test_evaluation_reads_what_training_kept(trained):
     config, result = trained
     best = evaluation.load_trained(config.train.model_dir, "best")
@@ -122,10 +130,10 @@ def test_averaged_weights_are_what_is_evaluated(trained):
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="tensorflow-addons is not made for it")
-def test_an_addons_average_is_what_is_evaluated_and_kept_as_the_best(data, graph, tmp_path):
+def test_an_addons_average_is_what_is_evaluated_and_kept_as_the_best(data, rgb_graph, tmp_path):
     """Without the exchange the best checkpoint would hold the weights of the newest."""
     settings = {"name": "tfa:MovingAverage", "learning_rate": 0.02, "validation_interval": 8}
-    config = runs.config(data, tmp_path, graph, steps=8, **settings)
+    config = runs.config(data, tmp_path, rgb_graph, steps=8, **settings)
     result = train(config)
     best, newest = evaluation.load_trained(tmp_path), tf.train.latest_checkpoint(str(tmp_path))
     averaged, last = runs.weights(best.checkpoint), runs.weights(newest)
@@ -174,12 +182,13 @@ def test_fine_tuning_with_other_classes_names_what_was_left(trained, graph, tmp_
 
 
 @pytest.mark.slow
-def test_resumed_equals_undisturbed(data, graph, tmp_path, capsys):
+def test_resumed_equals_undisturbed(data, rgb_graph, tmp_path, capsys):
+    """The same command goes on; e2e/test_survival.py lets a run go on with more steps than it had."""
     settings = {"ema_decay": 0.9, "flip": True, "precise_batch_norm_batches": 2}
-    train(runs.config(data, tmp_path / "whole", graph, steps=8, **settings))
-    train(runs.config(data, tmp_path / "parts", graph, steps=4, **settings))
+    train(runs.config(data, tmp_path / "whole", rgb_graph, steps=8, **settings))
+    runs.set_back(tmp_path / "whole", tmp_path / "parts", step=4)
     capsys.readouterr()
-    train(runs.config(data, tmp_path / "parts", graph, steps=8, **settings))
+    train(runs.config(data, tmp_path / "parts", rgb_graph, steps=8, **settings))
     assert "at step 4 of 8" in capsys.readouterr().out
     whole, parts = (
         tf.train.load_checkpoint(tf.train.latest_checkpoint(str(tmp_path / name)))
@@ -199,9 +208,6 @@ def test_resumed_equals_undisturbed(data, graph, tmp_path, capsys):
     recompute_on_training_data(latest.model, latest.config, 2)
     for variable, value in zip(latest.model.non_trainable_variables, expected, strict=True):
         np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6, err_msg=variable.name)
-    # Once more: nothing is left to train, and the figures are the same.
-    again = train(runs.config(data, tmp_path / "parts", graph, steps=8, **settings))
-    assert again.step == 8
 
 
 def test_another_model_or_data_is_refused(trained, data, graph, tmp_path):
@@ -252,12 +258,13 @@ def test_another_process_in_the_folder_is_reported(trained):
         train(config)
 
 
-def test_a_loss_that_is_no_number_stops_before_it_is_saved(data, graph, tmp_path):
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_stops_before_it_is_saved(data, rgb_graph, tmp_path):
     settings = {"steps_per_loop": 1, "checkpoint_interval": 1, "validation_interval": 1}
-    train(runs.config(data, tmp_path, graph, steps=1, **settings))
+    train(runs.config(data, tmp_path, rgb_graph, steps=1, **settings))
     good = tf.train.latest_checkpoint(str(tmp_path))
     with pytest.raises(UserError, match=r"^(The loss|Scores) must .*number") as raised:
-        train(runs.config(data, tmp_path, graph, steps=9, learning_rate=1e30, **settings))
+        train(runs.config(data, tmp_path, rgb_graph, steps=9, learning_rate=1e30, **settings))
     assert "\n" not in str(raised.value)
     latest = evaluation.load_trained(tmp_path, "latest")
     assert latest.step >= 1
@@ -278,13 +285,18 @@ def poisoned(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def flow_graph(tmp_path_factory):
+    return runs.save_small(tmp_path_factory.mktemp("flow_graph"), streams=("flow",))
+
+
 EVERY_STEP = {"steps_per_loop": 1, "checkpoint_interval": 1, "validation_interval": 9}
 
 
 @pytest.mark.slow
-def test_a_batch_that_breaks_the_loss_is_left_out(poisoned, graph, tmp_path, capsys):
+def test_a_batch_that_breaks_the_loss_is_left_out(poisoned, flow_graph, tmp_path, capsys):
     """Four steps are a pass over the data: the video comes up twice in eight."""
-    config = runs.config(poisoned, tmp_path, graph, steps=8, rollbacks=2, **EVERY_STEP)
+    config = runs.config(poisoned, tmp_path, flow_graph, steps=8, rollbacks=2, **EVERY_STEP)
     assert train(config).step == 8
     lines = [line for line in capsys.readouterr().out.splitlines() if "going back" in line]
     skipped = json.loads((tmp_path / "skipped.json").read_text())["batches"]
@@ -300,21 +312,21 @@ def _loop_lines(folder):
     return [line for line in lines if json.loads(line)["kind"] == "loop"]
 
 
-def test_a_batch_that_breaks_the_loss_is_named(poisoned, graph, tmp_path):
+def test_a_batch_that_breaks_the_loss_is_named(poisoned, flow_graph, tmp_path):
     """Without roll-backs the run ends there, with the step and the batch's videos, and keeps what was good."""
     with pytest.raises(UserError, match=r"must be finite\. .* at step [1-4], on videos .*\bv5\b"):
-        train(runs.config(poisoned, tmp_path, graph, steps=8, **EVERY_STEP))
+        train(runs.config(poisoned, tmp_path, flow_graph, steps=8, **EVERY_STEP))
     newest = tf.train.latest_checkpoint(str(tmp_path))
     assert newest is None or all(np.isfinite(v).all() for v in runs.weights(newest).values())
 
 
 @pytest.mark.slow
-def test_half_precision_trains_and_reads_back(data, graph, tmp_path):
+def test_half_precision_trains_and_reads_back(data, rgb_graph, tmp_path):
     """bfloat16; test_whole_step.py takes steps in float16, whose loss is scaled."""
     config = runs.config(
         data,
         tmp_path,
-        graph,
+        rgb_graph,
         steps=24,
         steps_per_loop=6,
         validation_interval=24,
@@ -348,7 +360,7 @@ SMOOTH = {"steps": 20, "learning_rate": 0.001, "frame_pooling": "mean", "batch_s
 
 
 @pytest.mark.slow
-def test_two_devices_train_as_one(data, graph, tmp_path):
+def test_two_devices_train_as_one(data, rgb_graph, tmp_path):
     steps = SMOOTH["steps"]
     settings = json.dumps(SMOOTH)
     command = [
@@ -356,7 +368,7 @@ def test_two_devices_train_as_one(data, graph, tmp_path):
         "-m",
         "tests.training.training_on_two_devices",
         str(data),
-        graph,
+        rgb_graph,
         str(tmp_path),
         settings,
     ]

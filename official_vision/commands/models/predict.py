@@ -28,7 +28,7 @@ _USUAL = PredictOptions()
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "Folder that tools/export.py wrote (the newest version is taken), or a .tflite file in it.",
+    "Folder that official-vision export wrote (the newest version is taken), or a .tflite file in it.",
 )
 _VIDEO = flags.DEFINE_multi_string(
     "video",

@@ -1,4 +1,4 @@
-"""Checks a running server: serve_check --address=http://HOST:PORT/v1/models/NAME --model=EXPORT --video=FILE.
+"""Checks a running server: serve-check --address=http://HOST:PORT/v1/models/NAME --model=EXPORT --video=FILE.
 
 Sends the video's first clip to a TF Serving or compatible address and compares its scores with those of
 the exported file here. Exit status: 0 when they agree, 1 when they do not or the server does not respond.
@@ -14,7 +14,9 @@ from official_vision.serving.export.description import version_folder
 _ADDRESS = flags.DEFINE_string(
     "address", None, "http://HOST:PORT/v1/models/NAME, or grpc://HOST:PORT with --model_name."
 )
-_MODEL = flags.DEFINE_string("model", None, "The folder that tools/export.py wrote, as served.")
+_MODEL = flags.DEFINE_string(
+    "model", None, "The folder that official-vision export wrote, as served."
+)
 _MODEL_NAME = flags.DEFINE_string("model_name", "", "The model's name on a gRPC server.")
 _VIDEO = flags.DEFINE_string("video", None, "Video file whose clip is sent.")
 _START_SEC = flags.DEFINE_float("start_sec", 0.0, "Where the clip begins.", lower_bound=0)

@@ -1,7 +1,7 @@
 """Converts other programs' weights: convert --checkpoint=PATH --output=DIR [--structure=FILE] [--labels=FILE].
 
 Reads only local files, and runs none of their content. The output is a run's folder: training starts from
-it (TrainSpec.init_checkpoint = 'DIR'), and tools/evaluate.py, inspect_network.py and export.py read its --model_dir.
+it (TrainSpec.init_checkpoint = 'DIR'), and official-vision evaluate, inspect and export read its --model_dir.
 coverage.txt in it names the origin of each weight: loaded, inflated (made from another shape) or initial
 (what a new network starts with), and what was skipped. Data and training are set by --gin_file and
 --gin_bindings; what the checkpoint fixes (gates, pooling of frames, classes) needs no setting.
@@ -36,7 +36,7 @@ _STRUCTURE = flags.DEFINE_string(
     "structure",
     None,
     "JSON file of the network: the authors' nested lists, {'structure': lists, 'edge_weights': lists}, or an "
-    "architecture that tools/inspect_network.py --save wrote; or a name of the zoo.",
+    "architecture that official-vision inspect --save wrote; or a name of the zoo.",
 )
 _PARAMS = flags.DEFINE_string(
     "params",

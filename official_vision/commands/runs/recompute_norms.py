@@ -1,6 +1,6 @@
 """Repairs a finished run: recomputes batch norms' statistics with its weights, without training.
 
-    recompute_norms --model_dir=DIR [--checkpoint=best|latest|PATH] [--batches=10]
+    recompute-norms --model_dir=DIR [--checkpoint=best|latest|PATH] [--batches=10]
 
 For runs whose moving averages lag behind their weights: of few steps, or trained with
 TrainSpec.precise_batch_norm_batches = 0. The checkpoint and the figures beside it are changed in place, nothing

@@ -4,7 +4,7 @@ SearchSpec.method one_shot trains an over-connected network, keeps what it chose
 trains many graphs, each a mutation of an earlier one. Running the same command again continues the search.
 
 The result, derived.json or best.json in SearchSpec.output, is an architecture like any other:
-tools/train.py --gin_file=FILE --gin_bindings='ModelSpec.architecture = "OUTPUT/derived.json"'.
+official-vision train --gin_file=FILE --gin_bindings='ModelSpec.architecture = "OUTPUT/derived.json"'.
 """
 
 from absl import flags

@@ -54,7 +54,7 @@ def read_index(
     """
     if not spec.path:
         raise UserError(
-            f"{where}/DataSpec.path must name a prepared split. Received: ''. Run tools/prepare_data.py first."
+            f"{where}/DataSpec.path must name a prepared split. Received: ''. Run official-vision prepare first."
         )
     index = Index.read(spec.path, damaged_is_fatal=spec.damaged == "fail")
     missing = [stream for stream in streams if stream not in index.streams]

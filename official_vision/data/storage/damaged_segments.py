@@ -143,8 +143,8 @@ def damage_named(folder: str | os.PathLike, index: Index) -> Iterator[None]:
             raise
         reason = diagnose(segments_of(folder, index), index, int(named[1]))
         raise UserError(
-            f"A shard must be as tools/prepare_data.py wrote it. Received: {reason}. "
-            "Copy the shard again, delete it and run tools/prepare_data.py, or set DataSpec.damaged = 'skip'."
+            f"A shard must be as official-vision prepare wrote it. Received: {reason}. "
+            "Copy the shard again, delete it and run official-vision prepare, or set DataSpec.damaged = 'skip'."
         ) from error
 
 

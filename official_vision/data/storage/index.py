@@ -164,7 +164,7 @@ class Index:
         path = Path(folder) / INDEX_FILE
         if not path.is_file():
             raise UserError(
-                f"A prepared split has {INDEX_FILE}, written by tools/prepare_data.py when it has finished. "
+                f"A prepared split has {INDEX_FILE}, written by official-vision prepare when it has finished. "
                 f"Received: {str(folder)!r}{_place_of(folder)}, which has none. {_splits_in(folder)}"
             )
         index = cls.from_dict(files.read_json(path), path)
@@ -224,7 +224,7 @@ def _check_file(folder: Path, entry: ShardEntry) -> None:
         raise UserError(
             f"A shard must be of {entry.bytes} bytes, as in its index. "
             f"Received: {folder / entry.file}, {received}. "
-            "Copy it again, or delete it and run tools/prepare_data.py."
+            "Copy it again, or delete it and run official-vision prepare."
         )
 
 
@@ -239,5 +239,5 @@ def _check_no_other_shards(folder: Path, index: Index) -> None:
     if others:
         raise UserError(
             f"An index must name every shard beside it. Received: {folder / INDEX_FILE}, which lacks "
-            f"{', '.join(others)}. Delete them, or run tools/prepare_data.py to its end."
+            f"{', '.join(others)}. Delete them, or run official-vision prepare to its end."
         )

@@ -60,7 +60,7 @@ def describe(folder: Path) -> dict[str, Any]:
     raise UserError(
         f"A report shows the folder of a run ({CONFIG_JSON}), a one-shot search "
         f"({search_folder.SEARCH_FOLDER}/{CONFIG_JSON}) or an evolution ({POPULATION_FILE}). Received: {folder}, "
-        "which has none of them. Name the folder that tools/search.py or tools/train.py wrote to."
+        "which has none of them. Name the folder that official-vision search or official-vision train wrote to."
     )
 
 

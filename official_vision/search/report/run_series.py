@@ -75,7 +75,7 @@ def _described(folder: Path, derived: Architecture | None) -> dict[str, Any]:
             }
         missing.append(
             "Accuracy against kept connections: nothing has been derived and evaluated in this folder. A one-shot "
-            "search (tools/search.py) does both."
+            "search (official-vision search) does both."
         )
     if derived is not None:
         report["derived"] = {

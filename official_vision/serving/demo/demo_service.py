@@ -181,7 +181,7 @@ def _checked(video: Path, limits: DemoLimits) -> VideoInfo:
     if size > limits.megabytes * 1_000_000:
         raise UserError(
             f"A video must have at most {limits.megabytes} MB here. "
-            f"Received: {video.name} with {size / 1e6:.0f} MB. Cut it, or use tools/predict.py."
+            f"Received: {video.name} with {size / 1e6:.0f} MB. Cut it, or use official-vision predict."
         )
     info = probe(video)
     if info.duration_sec is not None and info.duration_sec > limits.video_sec:
@@ -192,7 +192,7 @@ def _checked(video: Path, limits: DemoLimits) -> VideoInfo:
 def _too_long(limits: DemoLimits, received: str) -> UserError:
     return UserError(
         f"A video must last at most {limits.video_sec:g} s here. Received: {received}. "
-        "Cut it, or use tools/predict.py."
+        "Cut it, or use official-vision predict."
     )
 
 
@@ -211,7 +211,7 @@ class _Watch:
         if time.monotonic() - self._begun > self._limits.work_sec:
             raise UserError(
                 f"A video may take at most {self._limits.work_sec:g} s of work here. Received: one that "
-                f"was at {time_sec:.1f} s by then. Cut it, or use tools/predict.py."
+                f"was at {time_sec:.1f} s by then. Cut it, or use official-vision predict."
             )
         share = min(time_sec / self._duration_sec, 1)
         self._progress(first + (last - first) * share, what)

@@ -117,7 +117,7 @@ def version_folder(path: str | os.PathLike) -> Path:
     folder = max(versions, key=lambda p: int(p.name)) if versions else path
     if not (folder / ASSETS_FOLDER / MODEL_FILE).is_file():
         raise UserError(
-            f"--model names a folder that tools/export.py has written. Received: {path}, which is none. "
+            f"--model names a folder that official-vision export has written. Received: {path}, which is none. "
             "Export first."
         )
     return folder

@@ -81,7 +81,7 @@ class ExportedModel:
         """
         if self.infer_gates is None:
             raise UserError(
-                "Gates are in a SavedModel that tools/export.py wrote of a gated network. "
+                "Gates are in a SavedModel that official-vision export wrote of a gated network. "
                 f"Received: {self.path}, which has none. Export again, or name the SavedModel's folder."
             )
         opened = self._checked(self.infer_gates, streams)
@@ -177,7 +177,7 @@ def _signature_function(loaded: Any, signature: str, names: Sequence[str]) -> In
 def _tflite(path: Path) -> ExportedModel:
     if not path.is_file():
         raise UserError(
-            f"--model names a file that tools/export.py has written. Received: {path}, where there is "
+            f"--model names a file that official-vision export has written. Received: {path}, where there is "
             "none. Export with --tflite first."
         )
     description = read_description(version_folder(path.parent))

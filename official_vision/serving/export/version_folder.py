@@ -225,7 +225,7 @@ def _network(
         return network, True, ["each gate keeps its most probable peer alone: no score changes"]
     note = (
         "peers are not decided: each gate keeps all its candidates, since its most probable peer alone "
-        f"would change scores by {difference:.1e} (train what tools/inspect_network.py --derive writes)"
+        f"would change scores by {difference:.1e} (train what official-vision inspect --derive writes)"
     )
     return _inference_network(model, options, discrete=False), False, [note]
 

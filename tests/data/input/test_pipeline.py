@@ -223,7 +223,7 @@ def test_flow_over_skipped_frames_is_their_sum(make_split, encoded_frames, plain
         ("hold", [0, 1, 2, 2, 2, 2, 2], [3, 3, 0, 0, 0, 0, 0]),
     ],
 )
-def test_short_videos_are_filled_and_nothing_moves_where_they_last_or_begin_again(
+def test_short_videos_are_filled_and_nothing_moves_where_they_repeat_their_end_or_begin_again(
     make_split, stored_videos, plain, short, greys, expected
 ):
     split = make_split(stored_videos(1, length=3, flow=(3.0, -2.0)))
