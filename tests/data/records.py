@@ -18,7 +18,7 @@ def frames_in_turn(streams):
 
 
 def write_shard(path, videos, segment_frames=SEGMENT_FRAMES):
-    """Writes StoredVideos whose frames are stream -> list, as tools/prepare_data.py does; returns the entry."""
+    """Writes StoredVideos whose frames are stream -> list, as preparation does; returns the entry."""
     with ShardWriter(path, segment_frames) as shard:
         for video in videos:
             shard.append(dataclasses.replace(video, frames=frames_in_turn(video.frames)))

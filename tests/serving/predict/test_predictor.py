@@ -281,7 +281,7 @@ def test_samples_are_spread_over_the_video(predictor, brightening):
 
 
 def test_mistakes_are_one_line(known_scores, tmp_path):
-    with pytest.raises(UserError, match=r"tools/export\.py") as caught:
+    with pytest.raises(UserError, match="official-vision export") as caught:
         Predictor(tmp_path)
     assert str(tmp_path) in str(caught.value)
     loaded = Predictor(exports.with_clip(known_scores))
