@@ -12,6 +12,7 @@ from official_vision.api.runs import Run, load_run
 from official_vision.data.video import FrameSequence
 from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
+from official_vision.modeling.ops.shared_maps import spatial_average
 from official_vision.serving.export.description import description_of_run
 from official_vision.serving.predict.video_clips import Feeder
 from official_vision.serving.predict.windows import ScoreMerger, centre_weights, windows
@@ -95,4 +96,4 @@ def _feeder(run: Run) -> Feeder:
 def _average(run: Run, clip: dict[str, tf.Tensor], node: str) -> tf.Tensor:
     """Returns a node's spatial averages over one clip, [frames, channels]."""
     output = run.network.endpoints(clip, training=False)[node]
-    return tf.cast(tf.reduce_mean(output, axis=[1, 2]), tf.float32)
+    return tf.cast(spatial_average(output), tf.float32)

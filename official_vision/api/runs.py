@@ -136,7 +136,8 @@ def evaluate(
 
     trained = load_trained(folder, checkpoint, data=data)
     clips = score_clips(trained)
-    return report_of(trained, clips, evaluate_without(trained) if blank_streams else {})
+    scored = clips.pooled(trained.config.evaluation)
+    return report_of(trained, clips, scored, evaluate_without(trained) if blank_streams else {})
 
 
 def export(

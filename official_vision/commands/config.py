@@ -78,9 +78,8 @@ def _loaded(name: str) -> config.Config:
 
 
 def _differences(first: config.Config, second: config.Config) -> Iterator[str]:
-    before, after = (settings.to_gin().splitlines() for settings in (first, second))
-    values = dict(line.split(" = ", 1) for line in after if " = " in line)
-    for line in before:
-        name, _, value = line.partition(" = ")
-        if name in values and values[name] != value:
-            yield f"{name}: {value} -> {values[name]}"
+    # Both have all settings in one order.
+    lines = zip(first.to_gin().splitlines(), second.to_gin().splitlines(), strict=True)
+    for before, after in lines:
+        if before != after:
+            yield f"{before.replace(' = ', ': ', 1)} -> {after.partition(' = ')[2]}"

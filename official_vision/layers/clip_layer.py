@@ -9,6 +9,7 @@ import tf_keras
 
 from official_vision.modeling.ops import frame_layout
 from official_vision.modeling.ops.layer import Layer
+from official_vision.modeling.ops.shared_maps import spatial_average
 
 _PACKAGE = "official_vision.layers"
 
@@ -30,7 +31,7 @@ class ClipLayer(Layer):
 
     def average(self, x: tf.Tensor) -> tf.Tensor:
         """Averages [batch, time, height, width, channels] over space to [batch * time, channels]."""
-        return tf.reduce_mean(frame_layout.merge_time(x), axis=[1, 2])
+        return spatial_average(frame_layout.merge_time(x))
 
 
 def channels_of(shape: tf.TensorShape) -> int:

@@ -10,6 +10,7 @@ from official_vision.layers.clip_layer import ClipLayer, channels_of, register
 from official_vision.modeling import fusion
 from official_vision.modeling.ops import frame_layout
 from official_vision.modeling.ops.layer import build_inside, feature_maps
+from official_vision.modeling.ops.shared_maps import max_pooled
 
 
 @register
@@ -53,7 +54,9 @@ class WeightedFusion(ClipLayer):
         """
         frames = frame_layout.sizes(inputs[0])[1]
         maps = [
-            _pooled(frame_layout.merge_time(x), ratio)
+            max_pooled(frame_layout.merge_time(x), ratio)
+            if ratio > 1
+            else frame_layout.merge_time(x)
             for x, ratio in zip(inputs, self._ratios, strict=True)
         ]
         return frame_layout.split_time(self.fusion(maps), frames)
@@ -78,7 +81,3 @@ def _pool_ratios(shapes: Sequence[tf.TensorShape]) -> list[int]:
             )
         ratios.append(ratio)
     return ratios
-
-
-def _pooled(x: tf.Tensor, ratio: int) -> tf.Tensor:
-    return x if ratio == 1 else tf.nn.max_pool2d(x, ratio, ratio, "SAME")

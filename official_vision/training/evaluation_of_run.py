@@ -6,20 +6,22 @@ from collections.abc import Mapping
 
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.evaluation_report import Report
-from official_vision.metrics.scores import ClipScores
+from official_vision.metrics.scores import ClipScores, VideoScores
 from official_vision.training.clip_scoring import Trained
 
 
-def report_of(trained: Trained, clips: ClipScores, without: Mapping[str, Evaluation]) -> Report:
-    """Pools clips' scores to videos' and judges them, as the run's EvaluationSpec says.
+def report_of(
+    trained: Trained, clips: ClipScores, scored: VideoScores, without: Mapping[str, Evaluation]
+) -> Report:
+    """Returns the figures of videos' scores, with intervals as the run's EvaluationSpec sets them.
 
     Args:
       trained: the network.
-      clips: what it scored.
+      clips: the scores of the clips.
+      scored: of the videos, pooled from them.
       without: evaluations with a stream blanked, by its name.
     """
     spec = trained.config.evaluation
-    scored = clips.pooled(spec)
     return Report(
         f"{trained.checkpoint} (step {trained.step}; {clips.pooled_as(spec)})",
         {**clips.provenance, "pooling": spec.to_dict()},

@@ -163,8 +163,8 @@ def _of_model() -> tuple[Report, VideoScores]:
     if _DUMP.value:
         write_dump(_DUMP.value, clips, spec)
     without = clip_scoring.evaluate_without(trained, _bar) if _BLANK.value else {}
-    report = report_of(trained, clips, without)
-    return report, clips.pooled(spec)
+    scored = clips.pooled(spec)
+    return report_of(trained, clips, scored, without), scored
 
 
 def _trained() -> Trained:

@@ -76,14 +76,14 @@ def decode(
     """
     report = DecodingReport() if report is None else report
     frames = _decoded(existing_path("", path), short_side, broken_share, report)
-    yield from in_span(frames if fps is None else retimed(frames, fps), start_sec, end_sec)
+    yield from in_span(frames, fps, start_sec, end_sec)
 
 
 def in_span(
-    frames: Iterator[Frame], start_sec: float | None, end_sec: float | None
+    frames: Iterator[Frame], fps: float | None, start_sec: float | None, end_sec: float | None
 ) -> Iterator[Frame]:
-    """Yields the frames from `start_sec` on and before `end_sec`; None leaves an end open."""
-    for frame in frames:
+    """Yields frames, re-timed to `fps`, from `start_sec` on and before `end_sec`; arguments as of `decode`."""
+    for frame in frames if fps is None else retimed(frames, fps):
         if end_sec is not None and frame.time_sec >= end_sec:
             return
         if start_sec is None or frame.time_sec >= start_sec:

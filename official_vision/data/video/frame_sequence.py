@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from av.video.frame import VideoFrame
 
-from official_vision.data.video.decoding import Frame, in_span, retimed
+from official_vision.data.video.decoding import Frame, in_span
 from official_vision.data.video.display import Display
 from official_vision.data.video.report import DecodingReport
 from official_vision.data.video.source import VideoError
@@ -71,8 +71,7 @@ class FrameSequence:
           VideoError: a frame of another shape or dtype, times that don't rise, or no frame.
         """
         report = DecodingReport() if report is None else report
-        frames = self._resized(short_side, report)
-        return in_span(frames if fps is None else retimed(frames, fps), start_sec, end_sec)
+        return in_span(self._resized(short_side, report), fps, start_sec, end_sec)
 
     def _resized(self, short_side: int | None, report: DecodingReport) -> Iterator[Frame]:
         display, before, waiting = Display(None, short_side), -math.inf, None

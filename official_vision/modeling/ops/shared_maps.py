@@ -48,7 +48,7 @@ class Shared:
         if ratio == 1:
             return self._outputs[str(node)]
         if (node, ratio) not in self._pooled:
-            x = _max_pooled(self._outputs[str(node)], ratio)
+            x = max_pooled(self._outputs[str(node)], ratio)
             self._pooled[node, ratio] = self.with_average(node, x, ratio)
         return self._pooled[node, ratio]
 
@@ -63,9 +63,10 @@ class Shared:
         return self._averages[nodes, ratio]
 
 
-def _max_pooled(x: tf.Tensor | PresentMap, ratio: int) -> tf.Tensor | PresentMap:
+def max_pooled(x: tf.Tensor | PresentMap, ratio: int) -> tf.Tensor | PresentMap:
+    """Max-pools maps [rows, height, width, channels] by `ratio` in height and width; sizes round up."""
     if isinstance(x, PresentMap):
-        return x._replace(lit=_max_pooled(x.lit, ratio))
+        return x._replace(lit=max_pooled(x.lit, ratio))
     return tf.nn.max_pool2d(x, ratio, ratio, "SAME")
 
 
