@@ -11,10 +11,15 @@ EXTRA_OF = {
     "gradio": "demo",
     "grpc": "serving",
     "h5py": "convert",
+    "mlflow": "mlflow",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
     "ray": "ray",
     "safetensors": "convert",
     "tensorflow_addons": "addons",
     "tensorflow_serving": "serving",
+    "tf2onnx": "onnx",
+    "wandb": "wandb",
 }
 
 

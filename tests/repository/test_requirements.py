@@ -148,5 +148,5 @@ def test_messages_name_the_extra_that_has_a_package() -> None:
 
 def test_all_is_every_extra_but_those_of_developers_and_gpus() -> None:
     (text,) = PROJECT["optional-dependencies"]["all"]
-    rest = {"all", "dev", "gpu", "video"}
+    rest = {"all", "dev", "docs", "gpu", "video"}
     assert Requirement(text).extras == {*PROJECT["optional-dependencies"]} - rest
