@@ -116,6 +116,9 @@ EVOLUTION = Format(  # evolution.json
 )
 EXPORTED_MODEL = Format("official_vision.exported_model", 1, _EXPORT)  # assets/model.json
 PARITY = Format("official_vision.parity", 1, _EXPORT)  # parity.json
+PROGRAM = Format(  # a program's signature beside its StableHLO
+    "official_vision.program", 1, "Write it again: official-vision benchmark --what=program."
+)
 PREDICTION = Format("official_vision.prediction", 1, "Predict again.")  # official-vision predict
 ARCHITECTURE = Format(
     "official_vision.architecture", 2, "Write it with official-vision inspect --save."

@@ -106,6 +106,21 @@ def object_graph_of(serialized: bytes) -> Any:
     return messages.TrackableObjectGraph.FromString(serialized)
 
 
+def portable_artifact(module: str) -> bytes:
+    """Converts a StableHLO module's text to bytes that any later release of StableHLO reads.
+
+    TensorFlow exports the same only for saved models, whose functions have no variables that change.
+
+    Args:
+      module: of StableHLO's operations alone.
+
+    Raises:
+      ValueError: the text is no such module.
+    """
+    stablehlo = importlib.import_module("tensorflow.compiler.mlir.stablehlo.stablehlo")
+    return stablehlo.serialize_portable_artifact_str(module, stablehlo.get_minimum_version())
+
+
 def alias_keras_engine() -> None:
     """Makes tf_keras's engine importable as Keras 2's.
 

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tf_keras
 from official.core import config_definitions
 
 from official_vision.architecture.cost.network_cost import estimate
 from official_vision.benchmark.spread import spread
 from official_vision.config import Config
 from official_vision.modeling.builder import build_model, resolve_architecture
-from official_vision.modeling.execution import in_precision
+from official_vision.modeling.execution import Execution, in_precision
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
@@ -117,15 +118,20 @@ def contender(name: str, config: Config, what: str, precision: str) -> Contender
       what: forward or train.
       precision: one of PRECISIONS.
     """
+    clips, flops = work_of(config, what)
+    make = _training_step if what == TRAIN else _forward_pass
+    return Contender(name, precision, clips, flops, make(config, precision, data_of(config, what)))
+
+
+def work_of(config: Config, what: str) -> tuple[int, float]:
+    """Returns the clips of a call, and its FLOPs by the cost model (2 per multiply-add); what: forward or train."""
     data = data_of(config, what)
     clips, passes = data.batch_size, _PASSES[what]
     if what == TRAIN and _is_bilevel(config):
         clips, passes = 2 * clips, passes + _PASSES_OF_CONNECTIONS
     architecture = resolve_architecture(config.model)
     cost = estimate(architecture, setting_of(config.model, data)).total.flops
-    flops = float(cost) * data.batch_size * passes
-    make = _training_step if what == TRAIN else _forward_pass
-    return Contender(name, precision, clips, flops, make(config, precision, data))
+    return clips, float(cost) * data.batch_size * passes
 
 
 def _is_bilevel(config: Config) -> bool:
@@ -147,21 +153,8 @@ def _forward_pass(config: Config, precision: str, data: DataSpec) -> Callable[[]
 
 def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[], Any]:
     set_threads(config.train)  # as a run does; of several networks, the first one's number stays
-    policy = "float32" if precision == "float32" else f"mixed_{precision}"
-    train = dataclasses.replace(config.train, precision=policy)
-    config = dataclasses.replace(config, train=train)
-    with in_precision(policy):
-        architecture = resolve_architecture(config.model)
-        task = VideoTask(config, architecture, {}, config_definitions.TaskConfig())
-        model = task.build_model()
-        optimizer = task.create_optimizer()
-    if config.optimizer.ema_decay:  # as Model Garden's trainer begins
-        optimizer.shadow_copy(model)
-    make_state(optimizer, task.trained)  # as ours does
-    rows, classes = data.batch_size, model.spec.num_classes
-    labels = {"labels": tf.one_hot(np.arange(rows) % classes, classes), "mask": tf.ones(rows)}
-    batch = (noise_clips(model, data), labels)
-    batch = (batch, batch) if _is_bilevel(config) else batch
+    task, model, optimizer = training_parts(config, precision)
+    batch = training_batch(config, model, data)
     # Partial, not a lambda: all lambdas of this line would count as one that is traced again and again.
     replica_step = functools.partial(task.train_step, model=model, optimizer=optimizer)
     strategy = tf.distribute.get_strategy()  # of the caller of this function
@@ -172,6 +165,50 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
             return strategy.experimental_local_results(step((batch,))[task.loss])[0].numpy()
 
     return run
+
+
+def training_parts(
+    config: Config, precision: str, execution: Execution | None = None
+) -> tuple[VideoTask, AssembleNet, tf_keras.optimizers.Optimizer]:
+    """Makes what a training step needs: the task, its network, and its optimizer with all state.
+
+    Args:
+      config: every setting; data is not read.
+      precision: one of PRECISIONS.
+      execution: of the network; None takes training on this machine.
+    """
+    policy = "float32" if precision == "float32" else f"mixed_{precision}"
+    train = dataclasses.replace(config.train, precision=policy)
+    config = dataclasses.replace(config, train=train)
+    with in_precision(policy):
+        architecture = resolve_architecture(config.model)
+        garden = config_definitions.TaskConfig()
+        task = VideoTask(config, architecture, {}, garden, execution=execution)
+        model = task.build_model()
+        optimizer = task.create_optimizer()
+    if config.optimizer.ema_decay:  # as Model Garden's trainer begins
+        optimizer.shadow_copy(model)
+    make_state(optimizer, task.trained)  # as ours does
+    return task, model, optimizer
+
+
+def training_batch(
+    config: Config, model: AssembleNet, data: DataSpec, seeds: tf.Tensor | None = None
+) -> Any:
+    """Makes a step's input of noise, one label per clip; of bilevel updates the same batch twice.
+
+    Args:
+      config: every setting.
+      model: whose streams and classes there are.
+      data: sizes of the clips.
+      seeds: of dropout, int32 [batch, 2]; None leaves it to TensorFlow's state.
+    """
+    rows, classes = data.batch_size, model.spec.num_classes
+    labels = {"labels": tf.one_hot(np.arange(rows) % classes, classes), "mask": tf.ones(rows)}
+    if seeds is not None:
+        labels["dropout_seed"] = seeds
+    batch = (noise_clips(model, data), labels)
+    return (batch, batch) if _is_bilevel(config) else batch
 
 
 def noise_clips(model: AssembleNet, data: DataSpec) -> dict[str, tf.Tensor]:

@@ -1,4 +1,5 @@
-"""Measures this machine: benchmark --what=forward|train|search|export|input|prepare [--gin_file=FILE] [--json=PATH].
+"""Measures this machine: benchmark --what=forward|train|search|export|input|prepare|program [--gin_file=FILE]
+[--json=PATH].
 
 forward, train: seconds of an exported network's pass, or of a whole training step with its peak memory, in float32
 and bfloat16; clips/s, GFLOP/s and their share of the matrix products of the same run. On generated clips, as
@@ -12,6 +13,9 @@ export: every file that official-vision export can write: time to write, size, t
 
 input: clips per second and core of feeding, beside Model Garden's reader on the same shards in the same
 run; bytes per clip; decodings per used frame. Reads train/DataSpec.path, or generates videos without it.
+program: nothing is measured here. The whole training step (loss, gradients, optimizer, batch norm's averages) and
+the forward pass are written as StableHLO to --output=FOLDER, for all --batch_sizes and --precisions;
+tools/run_program.py checks and times them on any accelerator that JAX finds, without TensorFlow.
 prepare: video-seconds a second of preparation with 1 to PrepareSpec.workers processes, and the share of
 each part. Reads PrepareSpec.annotations and videos; writes nothing that stays.
 """
@@ -25,7 +29,7 @@ from official_vision import cli, config, files
 from official_vision.errors import UserError
 
 _WHAT = flags.DEFINE_string(
-    "what", None, "What to measure: forward, train, search, export, input or prepare."
+    "what", None, "What to measure: forward, train, search, export, input or prepare; or program."
 )
 _COMPARE = flags.DEFINE_multi_string(
     "compare", [], "Of forward and train: gin files of networks to set beside that of --gin_file."
@@ -44,6 +48,14 @@ _PICTURE = flags.DEFINE_string("picture", None, "With --grow: PNG file of times 
 _ROUNDS = flags.DEFINE_integer("rounds", 7, "Rounds in which all that is compared runs in turn.")
 _BATCHES = flags.DEFINE_integer("batches", 4, "Batches of each in a round.")
 _VIDEOS = flags.DEFINE_integer("videos", 4, "Videos of the first split that are prepared.")
+_OUTPUT = flags.DEFINE_string("output", None, "Of program: folder to write, which is not there.")
+_BATCH_SIZES = flags.DEFINE_list(
+    "batch_sizes", [], "Of program: clips per step; DataSpec's without it."
+)
+_PRECISIONS = flags.DEFINE_list(
+    "precisions", ["float32", "bfloat16"], "Of program: some of float32, tf32 and bfloat16."
+)
+_PASSES = flags.DEFINE_list("passes", ["train", "forward"], "Of program: train, forward or both.")
 _JSON = flags.DEFINE_string("json", None, "File to write the figures to.")
 cli.define_gin_flags()
 flags.adopt_module_key_flags(cli)
@@ -77,6 +89,23 @@ def _export(settings: config.Config) -> tuple[dict, str]:
 
     result = measure_exports(settings, _ROUNDS.value, lambda line: print(line, file=sys.stderr))
     return result, exports_text(result)
+
+
+def _program(settings: config.Config) -> tuple[dict, str]:
+    folder = pathlib.Path(_OUTPUT.value)
+    files.check_folder_writable(folder, "--output")
+    from official_vision.benchmark.program.folder import programs_text, write_programs
+
+    result = write_programs(
+        settings,
+        _stem(flags.FLAGS.gin_file) or "default",
+        folder,
+        _PASSES.value,
+        _PRECISIONS.value,
+        [int(size) for size in _BATCH_SIZES.value],
+        lambda line: print(line, file=sys.stderr),
+    )
+    return result, programs_text(result, folder)
 
 
 def _network(settings: config.Config) -> tuple[dict, str]:
@@ -139,6 +168,7 @@ _BENCHMARKS = {
     "export": _export,
     "input": _input,
     "prepare": _prepare,
+    "program": _program,
 }
 
 
@@ -155,6 +185,7 @@ def _check_flags() -> None:
         raise UserError(
             f"--{ways[0].name} is of forward and train. Received: --what={_WHAT.value}. Leave it away."
         )
+    _check_program_flags()
     if _PICTURE.value and not _GROW.value:
         raise UserError(
             f"--picture shows what --grow measures. Received: --picture={_PICTURE.value} alone. Add --grow."
@@ -163,6 +194,26 @@ def _check_flags() -> None:
         other = "compare" if _COMPARE.value else "profile"
         raise UserError(
             f"--grow times one network. Received: --{other} too. Leave one of them away."
+        )
+
+
+def _check_program_flags() -> None:
+    if (_WHAT.value == "program") != bool(_OUTPUT.value):
+        raise UserError(
+            f"--what=program writes to --output, and nothing else does. Received: --what={_WHAT.value} "
+            f"--output={_OUTPUT.value or ''}. Name both or neither."
+        )
+    for flag, choices in (
+        (_PRECISIONS, ("float32", "tf32", "bfloat16")),
+        (_PASSES, ("train", "forward")),
+    ):
+        if not flag.value or set(flag.value) - set(choices):
+            raise UserError(
+                f"--{flag.name} must be some of {', '.join(choices)}. Received: {','.join(flag.value)}."
+            )
+    if not all(size.isascii() and size.isdigit() and int(size) for size in _BATCH_SIZES.value):
+        raise UserError(
+            f"--batch_sizes must be numbers of clips from 1 on. Received: {','.join(_BATCH_SIZES.value)}."
         )
 
 

@@ -14,6 +14,7 @@ from official_vision.specs import ModelSpec
 
 TRAIN, INFERENCE, TFLITE = "train", "inference", "tflite"
 _RECOMPUTED = ("nothing", "norms", "everything")
+_DTYPES = ("float32", "bfloat16", "float16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,10 +78,17 @@ def training_execution(spec: ModelSpec, recomputes: str = "nothing") -> Executio
         _has_cpu_kernels(spec),
         spec.flow_compiled and not spec.plain_tensorflow,
         tf.config.threading.get_intra_op_parallelism_threads() == 1,
-        tuple(
-            name for name in ("float32", "bfloat16", "float16") if _differentiates_dilation(name)
-        ),
+        tuple(name for name in _DTYPES if _differentiates_dilation(name)),
     )
+
+
+def portable_execution(recomputes: str = "nothing") -> Execution:
+    """Returns how a network computes in a program for other machines: by what XLA has on every device.
+
+    Args:
+      recomputes: as TrainSpec.rematerialise.
+    """
+    return Execution(TRAIN, recomputes, differentiable_dilation=_DTYPES)
 
 
 def inference_execution(spec: ModelSpec, compiles_flow: bool = False) -> Execution:

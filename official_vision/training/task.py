@@ -21,7 +21,7 @@ from official_vision.data.storage.index import Index
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
-from official_vision.modeling.execution import training_execution
+from official_vision.modeling.execution import Execution, training_execution
 from official_vision.training.checkpoints.restore import load_weights
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.optimizers.build import make_optimizer
@@ -53,6 +53,7 @@ class VideoTask(base_task.Task):
         start_step: int = 0,
         note: Callable[[str], None] = print,
         monitor: StepMonitor | None = None,
+        execution: Execution | None = None,
     ):
         """Args:
         config: every setting.
@@ -62,6 +63,7 @@ class VideoTask(base_task.Task):
         start_step: step at which training goes on: its data is passed over up to there.
         note: shows the user a line.
         monitor: watches steps and evaluations.
+        execution: how the network computes; None takes training on this machine.
         """
         super().__init__(garden_config, name="video_classification")
         self.config = dataclasses.replace(config, model=config.model.with_numbers())
@@ -73,6 +75,7 @@ class VideoTask(base_task.Task):
         self.evaluated: tuple[VideoScores, Evaluation] | None = None  # the newest
         self._note = note
         self._monitor = monitor
+        self._execution = execution
         self._streams: tuple[str, ...] = ()
         self.trained: list[tf.Variable] = []  # the variables that are updated
         self.terms: ConnectionTerms | None = None  # what a search adds to the loss
@@ -85,7 +88,7 @@ class VideoTask(base_task.Task):
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             batches = 2 if connectivity.updates == "bilevel" else 1  # that a step sees
             self._monitor.begin(batches * self.config.train_data.batch_size // replicas)
-        execution = training_execution(self.config.model, train.rematerialise)
+        execution = self._execution or training_execution(self.config.model, train.rematerialise)
         model = build_model(self.config.model, self.architecture, execution)
         self._streams = model.streams
         # Found by name, which inside a replica is another one.

@@ -42,3 +42,12 @@ def moving_parts(
             yield from moving_parts(part, of_part)
     elif weights:
         yield optimizer, list(weights)
+
+
+def all_state(optimizer: Optimizer) -> list[tf.Variable]:
+    """Returns the variables of an optimizer and of those inside it, some of them several times."""
+    state = []
+    for part in tf.train.TrackableView(optimizer).descendants():
+        if isinstance(part, Optimizer | tf_keras.optimizers.legacy.Optimizer):
+            state += part.variables() if callable(part.variables) else part.variables
+    return state

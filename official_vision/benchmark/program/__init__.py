@@ -1,0 +1,1 @@
+"""Training steps and forward passes as programs that run without TensorFlow."""
