@@ -8,6 +8,8 @@
 #   make results-ablation  kinds of attention and of graphs compared, one-shot made discrete: 30 runs of about 80 seconds
 #   make results-one-shot  one-shot searches of the demo's data, and how far they agree: 3 of about three minutes
 #   make results-evolution guided and random evolution compared: 16 runs of 16 graphs; -j2 runs two at a time
+#   make accelerator-programs  AssembleNet-50 and AssembleNet++-50 as programs for accelerators, in accelerator/
+#   make accelerator  runs them on what JAX finds, within eight minutes, beside networks of torchvision
 #   make test         lint and every test
 #   make test-quick   lint and the tests that take seconds
 #   make lint         ruff alone
@@ -19,7 +21,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution test test-quick lint lock build-files bazel-check settings clean
+.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution accelerator-programs accelerator test test-quick lint lock build-files bazel-check settings clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -145,6 +147,27 @@ results/evolution/%/front.png: results/planted/shards/validation/index.json
 		--gin_bindings="TrainSpec.seed = $(lastword $(subst -, ,$*))" \
 		--gin_bindings="train/DataSpec.seed = $(lastword $(subst -, ,$*))"
 
+# 16 frames of 224 x 224. The check is of a network that is small enough to be written with its weights.
+PROGRAM := --what=program --gin_bindings='DataSpec.frames = 16'
+LARGE := --gin_bindings='DataSpec.size = 224' --batch_sizes=8,32 --precisions=tf32,bfloat16
+PROGRAMS := accelerator/check accelerator/assemblenet_plus_plus_50 accelerator/assemblenet_50
+ACCELERATOR_PYTHON ?= $(BIN)/python
+
+accelerator-programs: $(PROGRAMS)
+
+accelerator/check: $(INSTALLED)
+	test -d $@ || $(BIN)/python tools/benchmark.py $(PROGRAM) --output=$@ --precisions=float32,tf32,bfloat16 \
+		--gin_bindings='ModelSpec.architecture = "gin_configs/studies/planted_peers.json"' \
+		--gin_bindings='ModelSpec.dropout_rate = 0.0' --gin_bindings='DataSpec.size = 32' --batch_sizes=2
+
+accelerator/assemblenet%: $(INSTALLED)
+	test -d $@ || $(BIN)/python tools/benchmark.py $(PROGRAM) $(LARGE) --output=$@ \
+		--gin_file=gin_configs/models/$(@F).gin
+
+# Another machine needs jax, numpy, tools/ and accelerator/: python3 -m tools.accelerator accelerator/*/
+accelerator: $(PROGRAMS)
+	$(ACCELERATOR_PYTHON) -m tools.accelerator $(PROGRAMS) --limit_s=480 --json=accelerator/results.json
+
 lint: $(INSTALLED)
 	$(BIN)/python -m ruff check $(SOURCES)
 	$(BIN)/python -m ruff format --check $(SOURCES)
@@ -174,5 +197,5 @@ settings: $(INSTALLED)
 	$(BIN)/python tools/config.py show --output=docs/settings.md
 
 clean:
-	rm -rf demo results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf accelerator demo results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

@@ -103,11 +103,13 @@ def run_all(flags: argparse.Namespace) -> int:
     print("jax {jax}, {platform}: {device}".format(**device))
     if device["platform"] == "cpu" and not flags.all:
         programs = [program for program in programs if "check" in program]
-        print("JAX finds no accelerator: large programs are left out (--all runs them).")
+        print("JAX finds no accelerator: large programs are left out, which --all runs.")
     has_torch = all(importlib.util.find_spec(name) for name in ("torch", "torchvision"))
     cases = cases_of(programs, [name for name in flags.torch.split(",") if name and has_torch])
     print(HEADER, flush=True)
     rows: list[dict[str, Any]] = []
+    if flags.json:  # refused now, not after the work
+        write_json(flags.json, {**device, "rows": rows})
     for case, words in cases:
         left = flags.limit_s - (time.monotonic() - start)
         if left <= 0:
@@ -138,7 +140,7 @@ def main(words: Sequence[str]) -> int:
     )
     try:
         return run_all(parser.parse_args(words))
-    except MistakeError as mistake:
+    except (MistakeError, OSError) as mistake:
         print(f"error: {mistake}", file=sys.stderr)
         return 1
 

@@ -183,13 +183,15 @@ def compare(running: Running, signature: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def seconds_of_calls(call: Callable[[], Any], wait: Callable[[Any], Any]) -> dict[str, Any]:
+def seconds_of_calls(
+    call: Callable[[], Any], wait: Callable[[Any], Any], round_seconds: float = ROUND_SEC
+) -> dict[str, Any]:
     """Times rounds of calls, each ended by waiting for the device; returns seconds per call."""
     for _ in range(WARM_UP_CALLS):
         begun = time.perf_counter()
         wait(call())
         last = time.perf_counter() - begun
-    calls, rounds = max(1, math.ceil(ROUND_SEC / last)), []
+    calls, rounds = max(1, math.ceil(round_seconds / last)), []
     start = time.perf_counter()
     while len(rounds) < ROUNDS and (
         len(rounds) < LEAST_ROUNDS or time.perf_counter() - start < TIMING_SEC
@@ -203,7 +205,7 @@ def seconds_of_calls(call: Callable[[], Any], wait: Callable[[Any], Any]) -> dic
     return {**spread, "rounds": len(rounds), "calls_per_round": calls}
 
 
-def gemm_of_jax(device: Any, precision: str) -> float:
+def gemm_of_jax(device: Any, precision: str, round_seconds: float) -> float:
     """Returns FLOP/s of a large square matrix product in a program's arithmetic."""
     import jax
     import jax.numpy as jnp
@@ -213,11 +215,15 @@ def gemm_of_jax(device: Any, precision: str) -> float:
     matrices = [jax.random.normal(jax.random.key(n), (rows, rows), dtype) for n in range(2)]
     marked = "highest" if precision == "float32" else "default"
     product = jax.jit(lambda left, right: jnp.matmul(left, right, precision=marked))
-    seconds = seconds_of_calls(lambda: product(*matrices), lambda x: x.block_until_ready())
+    seconds = seconds_of_calls(
+        lambda: product(*matrices), lambda x: x.block_until_ready(), round_seconds
+    )
     return 2.0 * rows**3 / seconds["median"]
 
 
-def run_program(signature: dict[str, Any], report: Callable[[dict[str, Any]], None]) -> None:
+def run_program(
+    signature: dict[str, Any], report: Callable[[dict[str, Any]], None], round_seconds: float
+) -> None:
     """Compiles, checks and times a program; reports figures as they come."""
     import jax
     import numpy as np
@@ -233,12 +239,12 @@ def run_program(signature: dict[str, Any], report: Callable[[dict[str, Any]], No
     else:
         random = np.random.default_rng(0)
         running.put([drawn(value, random) for value in signature["inputs"]])
-    seconds = seconds_of_calls(running.step, lambda x: x.block_until_ready())
+    seconds = seconds_of_calls(running.step, lambda x: x.block_until_ready(), round_seconds)
     # Of a runtime that counts: CPUs' does not.
     peak = (device.memory_stats() or {}).get("peak_bytes_in_use")
     figures |= {"peak_bytes": peak, **rates(seconds, signature["clips"], signature["flops"])}
     report(figures)
-    gemm = gemm_of_jax(device, signature["precision"])
+    gemm = gemm_of_jax(device, signature["precision"], round_seconds)
     report(figures | {"gemm_flops": gemm, "share_of_gemm": figures["flops_per_second"] / gemm})
 
 
@@ -325,12 +331,9 @@ def chosen(flags: argparse.Namespace, platform: str) -> list[dict[str, Any]]:
     if platform == "cpu" and not flags.all:
         small = [each for each in programs if "check" in each]
         if len(small) < len(programs):
-            hint = " This machine has NVIDIA's driver: install jax[cuda12]." * bool(
-                shutil.which("nvidia-smi")
-            )
+            has_driver = " in spite of NVIDIA's driver" if shutil.which("nvidia-smi") else ""
             print(
-                f"JAX finds no accelerator: {len(programs) - len(small)} large programs are left out "
-                f"(--all runs them).{hint}"
+                f"JAX finds no accelerator{has_driver}: {len(programs) - len(small)} large programs left out"
             )
         programs = small
     return programs
@@ -343,6 +346,8 @@ def run_all(flags: argparse.Namespace) -> int:
     print("jax {jax}, {platform}: {device}".format(**device))
     rows: list[dict[str, Any]] = []
     programs = chosen(flags, device["platform"])
+    if flags.json:  # refused now, not after the work
+        write_json(flags.json, {**device, "rows": rows})
     print(HEADER)
     for program in programs:
         rows.append({key: program[key] for key in DESCRIBED})
@@ -353,7 +358,7 @@ def run_all(flags: argparse.Namespace) -> int:
                 write_json(flags.json, {**device, "rows": rows})
 
         try:
-            run_program(program, report)
+            run_program(program, report, flags.round_s)
         except Exception as error:  # XLA's, whose messages have many lines
             report(
                 {"error": f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"}
@@ -375,16 +380,15 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--json", help="file to write the figures to")
     parser.add_argument("--only", default="", help="regular expression that names must contain")
     parser.add_argument("--all", action="store_true", help="large programs on a CPU too")
-    parser.add_argument(
-        "--probe", action="store_true", help="print what JAX finds as JSON, and end"
-    )
+    parser.add_argument("--round_s", type=float, default=ROUND_SEC, help="seconds of a round")
+    parser.add_argument("--probe", action="store_true", help="print what JAX finds, and end")
     try:
         flags = parser.parse_args(words)
         if flags.probe:
             print(json.dumps(what_jax_finds()))
             return 0
         return run_all(flags)
-    except MistakeError as mistake:
+    except (MistakeError, OSError) as mistake:
         print(f"error: {mistake}", file=sys.stderr)
         return 1
 

@@ -67,11 +67,11 @@ def test_preparation_is_measured(tmp_path: Path, footage: dict[str, Path]) -> No
     [
         (
             [],
-            "--what must be one of forward, train, search, export, input, prepare. Received: None.",
+            "--what must be one of forward, train, search, export, input, prepare, program. Received: None.",
         ),
         (
             ["--what=x"],
-            "--what must be one of forward, train, search, export, input, prepare. Received: 'x'.",
+            "--what must be one of forward, train, search, export, input, prepare, program. Received: 'x'.",
         ),
         (["--what=input", "--rounds=0"], "--rounds must be at least 1. Received: 0."),
         (["--what=train", "--picture=a.png"], "--picture shows what --grow measures."),
@@ -79,6 +79,16 @@ def test_preparation_is_measured(tmp_path: Path, footage: dict[str, Path]) -> No
         (["--what=search", "--profile=x"], "--profile is of forward and train."),
         (["--what=train", "--profile=x", "--grow=size=1,2"], "--grow times one network."),
         (["--what=forward", "--profile=README.md"], "--profile "),
+        (["--what=program"], "--what=program writes to --output, and nothing else does."),
+        (
+            ["--what=train", "--output=x"],
+            "--what=program writes to --output, and nothing else does.",
+        ),
+        (["--what=program", "--output=README.md/x"], "--output must name a folder"),
+        (["--what=program", "--output=docs"], "--output names a folder to come. Received: 'docs'"),
+        (["--what=program", "--output=x", "--precisions=int8"], "--precisions must be some of"),
+        (["--what=program", "--output=x", "--passes="], "--passes must be some of"),
+        (["--what=program", "--output=x", "--batch_sizes=8,0"], "--batch_sizes must be numbers"),
     ],
 )
 def test_mistakes_are_one_line(arguments: list[str], words: str) -> None:

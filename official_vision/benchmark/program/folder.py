@@ -18,7 +18,7 @@ from official_vision.benchmark.program.passes import Check, forward_program, tra
 from official_vision.config import Config
 from official_vision.errors import UserError
 
-# Greatest difference from the expected result, as a share of it. In 10 steps roundings of 8 bits grow.
+# Greatest difference from the expected result, as a share of it.
 _TOLERANCES = {"float32": 1e-3, "tf32": 2e-2, "bfloat16": 5e-2}
 _FEW = 16  # different values that are listed one by one
 _LISTED = 4096  # values of a constant that are listed; variables are drawn anew

@@ -1,0 +1,154 @@
+"""Programs of functions and of training steps: the signature, and which result is which variable's next value."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from official_vision.benchmark.program.conversion import Program, to_program
+from official_vision.benchmark.program.folder import write_programs
+from official_vision.benchmark.program.passes import training_program
+from official_vision.errors import UserError
+from tests.training import runs
+from tools.run_program import Running, compare, drawn, read_folders
+
+
+def running(program: Program, folder: Path) -> Running:
+    """The program in JAX's runtime."""
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    (folder / "p.stablehlo").write_bytes(program.artifact)
+    signature = {"folder": folder, "file": "p.stablehlo"}
+    return Running(
+        jax.devices()[0],
+        {**signature, "results": [dataclasses.asdict(result) for result in program.results]},
+    )
+
+
+def test_variables_become_inputs_and_results(tmp_path: Path) -> None:
+    weights, momentum = tf.Variable([[1.0, 2.0]], name="m/w"), tf.Variable([[5.0, 5.0]], name="m/v")
+    rate, count = tf.Variable(0.5, name="m/rate"), tf.Variable(7, dtype=tf.int64, name="m/iter")
+    shift = tf.constant([[3.0, 4.0]])
+
+    def step(batch: dict[str, Any]) -> tf.Tensor:
+        momentum.assign(0.5 * momentum + batch["x"] + shift)
+        weights.assign_sub(rate * momentum)
+        count.assign_add(1)
+        return tf.reduce_sum(weights * tf.cast(count, tf.float32))
+
+    program = to_program(step, {"x": tf.constant([[1.0, -1.0]])}, "loss")
+    roles = {value.name: value.role for value in program.inputs}
+    assert roles.pop("x") == "batch"
+    assert {
+        "w": "variable",
+        "v": "variable",
+        "rate": "variable",
+        "iter": "step",
+    }.items() <= roles.items()
+    fed = {program.inputs[result.feeds].name for result in program.results[1:]}
+    assert fed == {"w", "v", "iter"}
+    run = running(program, tmp_path)
+    run.put(program.initial)
+    w, v, n = np.array([[1.0, 2.0]]), np.array([[5.0, 5.0]]), 7
+    for _ in range(3):
+        v = 0.5 * v + [[1.0, -1.0]] + np.array([[3.0, 4.0]])
+        w, n = w - 0.5 * v, n + 1
+        assert float(run.step()) == pytest.approx((w * n).sum())
+    assert weights.numpy().tolist() == [[1.0, 2.0]]  # TensorFlow's stay
+
+
+def test_float32_products_are_marked_exact() -> None:
+    square = tf.Variable(tf.ones([4, 4]))
+
+    def text(allowed: bool) -> bytes:
+        tf.config.experimental.enable_tensor_float_32_execution(allowed)
+        return to_program(lambda x: x @ square, tf.ones([4, 4]), "logits").artifact
+
+    try:
+        assert text(False) != text(True)
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(True)
+
+
+def test_inputs_are_drawn_like_the_recorded_ones() -> None:
+    random = np.random.default_rng(1)
+
+    def values(dtype: str, **initial: Any) -> np.ndarray:
+        return drawn({"initial": initial, "shape": [100, 100], "dtype": dtype}, random)
+
+    normal = values("float32", kind="normal", mean=3.0, deviation=0.5)
+    assert normal.dtype == np.float32
+    assert normal.mean() == pytest.approx(3.0, abs=0.03)
+    assert normal.std() == pytest.approx(0.5, rel=0.05)
+    choice = values("uint8", kind="choice", values=[3, 9], shares=[0.9, 0.1])
+    assert set(np.unique(choice)) == {3, 9}
+    assert (choice == 9).mean() == pytest.approx(0.1, abs=0.02)
+    whole = values("uint8", kind="integers", low=250, high=255)
+    assert (whole.min(), whole.max()) == (250, 255)
+    assert (values("int64", kind="constant", value=4) == 4).all()
+
+
+def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--output names a folder to come"):
+        write_programs(None, "small", tmp_path, ("train",), ("float32",), [], print)
+
+
+@pytest.mark.slow
+def test_bilevel_steps_with_two_optimizers_and_averages(tmp_path: Path) -> None:
+    config = runs.config(
+        tmp_path,
+        tmp_path / "run",
+        runs.save_small(tmp_path, streams=("rgb", "objects")),
+        batch_size=2,
+        size=16,
+        ema_decay=0.9,
+        rematerialise="norms",
+    )
+    adam = dataclasses.replace(config.optimizer, name="adam", learning_rate=0.01)
+    connectivity = dataclasses.replace(config.connectivity, updates="bilevel")
+    config = dataclasses.replace(config, connectivity=connectivity, architecture_optimizer=adam)
+    program, check = training_program(config, "float32")
+    batches = [value.name for value in program.inputs if value.role == "batch"]
+    assert batches == [
+        f"{n}/{name}" for n in (0, 1) for name in ("objects", "rgb", "labels", "mask")
+    ]
+    feeds = [result.feeds for result in program.results[1:]]
+    assert len(set(feeds)) == len(feeds)
+    assert sum(value.name.endswith("average") for value in program.inputs) > 20
+    run = running(program, tmp_path)
+    run.put(program.initial)
+    losses = [float(run.step()) for _ in check.expected]
+    np.testing.assert_allclose(losses, check.expected, rtol=1e-3)
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.slow
+def test_dropout_draws_the_recorded_masks(tmp_path: Path) -> None:
+    config = runs.config(
+        tmp_path,
+        tmp_path / "run",
+        runs.save_small(tmp_path, streams=("rgb",)),
+        batch_size=2,
+        size=16,
+    )
+    model = dataclasses.replace(config.model, dropout_rate=0.5)
+    config = dataclasses.replace(config, model=model)
+    write_programs(config, "small", tmp_path / "p", ("train",), ("float32",), [], print)
+    (signature,) = read_folders([str(tmp_path / "p")])
+    (seeds,) = (value for value in signature["inputs"] if value["role"] == "seed")
+    assert (seeds["name"], seeds["shape"], seeds["dtype"]) == ("dropout_seed", [2, 2], "int32")
+    import jax
+
+    jax.config.update("jax_enable_x64", True)
+    result = compare(Running(jax.devices()[0], signature), signature)
+    assert result["agrees"]
+    assert result["difference"] < 1e-4
+    content = (tmp_path / "p" / signature["file"]).read_bytes()
+    assert signature["sha256"] == hashlib.sha256(content).hexdigest()
