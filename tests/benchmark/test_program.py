@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,12 @@ import tensorflow as tf
 
 from official_vision.benchmark.program.conversion import Program, to_program
 from official_vision.benchmark.program.folder import write_programs
-from official_vision.benchmark.program.passes import training_program
+from official_vision.benchmark.program.passes import products
 from official_vision.errors import UserError
 from tests.training import runs
 from tools.run_program import Running, compare, drawn, read_folders
+
+ROLES = ("batch", "seed", "step", "variable")
 
 
 def running(program: Program, folder: Path) -> Running:
@@ -67,14 +68,12 @@ def test_variables_become_inputs_and_results(tmp_path: Path) -> None:
 def test_float32_products_are_marked_exact() -> None:
     square = tf.Variable(tf.ones([4, 4]))
 
-    def text(allowed: bool) -> bytes:
-        tf.config.experimental.enable_tensor_float_32_execution(allowed)
-        return to_program(lambda x: x @ square, tf.ones([4, 4]), "logits").artifact
+    def artifact(precision: str) -> bytes:
+        with products(precision):
+            return to_program(lambda x: x @ square, tf.ones([4, 4]), "logits").artifact
 
-    try:
-        assert text(False) != text(True)
-    finally:
-        tf.config.experimental.enable_tensor_float_32_execution(True)
+    assert artifact("float32") != artifact("tf32") == artifact("tf32")
+    assert tf.config.experimental.tensor_float_32_execution_enabled()
 
 
 def test_inputs_are_drawn_like_the_recorded_ones() -> None:
@@ -101,54 +100,32 @@ def test_a_folder_that_exists_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_bilevel_steps_with_two_optimizers_and_averages(tmp_path: Path) -> None:
-    config = runs.config(
-        tmp_path,
-        tmp_path / "run",
-        runs.save_small(tmp_path, streams=("rgb", "objects")),
-        batch_size=2,
-        size=16,
-        ema_decay=0.9,
-        rematerialise="norms",
-    )
-    adam = dataclasses.replace(config.optimizer, name="adam", learning_rate=0.01)
-    connectivity = dataclasses.replace(config.connectivity, updates="bilevel")
-    config = dataclasses.replace(config, connectivity=connectivity, architecture_optimizer=adam)
-    program, check = training_program(config, "float32")
-    batches = [value.name for value in program.inputs if value.role == "batch"]
-    assert batches == [
-        f"{n}/{name}" for n in (0, 1) for name in ("objects", "rgb", "labels", "mask")
-    ]
-    feeds = [result.feeds for result in program.results[1:]]
-    assert len(set(feeds)) == len(feeds)
-    assert sum(value.name.endswith("average") for value in program.inputs) > 20
-    run = running(program, tmp_path)
-    run.put(program.initial)
-    losses = [float(run.step()) for _ in check.expected]
-    np.testing.assert_allclose(losses, check.expected, rtol=1e-3)
-    assert losses[-1] < losses[0]
-
-
-@pytest.mark.slow
-def test_dropout_draws_the_recorded_masks(tmp_path: Path) -> None:
+def test_a_step_with_all_that_a_step_can_have(tmp_path: Path) -> None:
+    """Bilevel updates, two optimizers, averages, batch norms computed again and dropout, whose masks are recorded."""
     config = runs.config(
         tmp_path,
         tmp_path / "run",
         runs.save_small(tmp_path, streams=("rgb",)),
         batch_size=2,
         size=16,
+        ema_decay=0.9,
+        rematerialise="norms",
+        dropout_rate=0.5,
     )
-    model = dataclasses.replace(config.model, dropout_rate=0.5)
-    config = dataclasses.replace(config, model=model)
+    adam = dataclasses.replace(config.optimizer, name="adam", learning_rate=0.01)
+    connectivity = dataclasses.replace(config.connectivity, updates="bilevel")
+    config = dataclasses.replace(config, connectivity=connectivity, architecture_optimizer=adam)
     write_programs(config, "small", tmp_path / "p", ("train",), ("float32",), [], print)
     (signature,) = read_folders([str(tmp_path / "p")])
-    (seeds,) = (value for value in signature["inputs"] if value["role"] == "seed")
-    assert (seeds["name"], seeds["shape"], seeds["dtype"]) == ("dropout_seed", [2, 2], "int32")
+    names = {role: [v["name"] for v in signature["inputs"] if v["role"] == role] for role in ROLES}
+    assert names["batch"] == [f"{n}/{name}" for n in (0, 1) for name in ("rgb", "labels", "mask")]
+    assert names["seed"] == ["0/dropout_seed", "1/dropout_seed"]
+    assert names["step"] == ["iter", "iter"]  # of each optimizer
+    assert sum(name.endswith("average") for name in names["variable"]) > 20
+    feeds = [result["feeds"] for result in signature["results"][1:]]
+    assert len(set(feeds)) == len(feeds)
     import jax
 
     jax.config.update("jax_enable_x64", True)
     result = compare(Running(jax.devices()[0], signature), signature)
-    assert result["agrees"]
-    assert result["difference"] < 1e-4
-    content = (tmp_path / "p" / signature["file"]).read_bytes()
-    assert signature["sha256"] == hashlib.sha256(content).hexdigest()
+    assert result["difference"] < 1e-3

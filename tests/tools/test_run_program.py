@@ -49,7 +49,10 @@ except SystemExit as end:
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the command writes of a small network: train and forward, float32 and bfloat16."""
     folder = tmp_path_factory.mktemp("programs")
-    settings = {"ModelSpec.architecture": runs.save_small(folder), **SETTINGS}
+    settings = {
+        "ModelSpec.architecture": runs.save_small(folder, streams=("rgb", "objects")),
+        **SETTINGS,
+    }
     done = commands.run(
         "benchmark",
         "--what=program",

@@ -72,7 +72,7 @@ def training_program(config: Config, precision: str) -> tuple[Program, Check | N
     parts = training_parts(config, _arithmetic(precision), execution)
     _spread(parts[1])
     batch = training_batch(config, parts[1], data, _seeds(config, data, 0))
-    with _products(precision):
+    with products(precision):
         program = to_program(functools.partial(_loss_of, parts), batch, "loss", all_state(parts[2]))
     if not _is_small(program):
         return program, None
@@ -99,7 +99,7 @@ def forward_program(config: Config, precision: str) -> tuple[Program, Check | No
     def logits(streams: dict[str, tf.Tensor]) -> tf.Tensor:
         return tf.cast(network(streams, training=False)["logits"], tf.float32)
 
-    with _products(precision):
+    with products(precision):
         program = to_program(logits, clips, "logits")
     if not _is_small(program):
         return program, None
@@ -140,7 +140,7 @@ def _loss_of(parts: tuple[Any, ...], batch: Any) -> tf.Tensor:
 
 
 @contextlib.contextmanager
-def _products(precision: str) -> Iterator[None]:
+def products(precision: str) -> Iterator[None]:
     """Sets the precision that XLA's products of float32 are marked with: the highest, or the device's default."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(precision != "float32")
