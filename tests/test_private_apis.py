@@ -111,3 +111,13 @@ def test_addons_get_the_engine_of_tf_keras(monkeypatch):
     private_apis.alias_keras_engine()
     tensor = importlib.import_module("keras.src.engine.keras_tensor").KerasTensor
     assert isinstance(tf_keras.Input([2]), tensor)
+
+
+def test_stablehlo_is_written_in_its_oldest_portable_form():
+    text = """func.func @main(%arg0: tensor<2xf32>) -> tensor<2xf32> {
+      %0 = stablehlo.add %arg0, %arg0 : tensor<2xf32>
+      return %0 : tensor<2xf32>
+    }"""
+    assert b"StableHLO_v0.9.0" in private_apis.portable_artifact(text)
+    with pytest.raises(ValueError, match="serialize"):
+        private_apis.portable_artifact(text.replace("stablehlo.add", "mhlo.add"))
