@@ -88,8 +88,11 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         around.enter_context(in_precision(config.train.precision))
         stop = around.enter_context(stop_signals_noted())
-        if is_chief(strategy) and start.is_new:
-            folder.begin(model_dir, config, architecture, indexes)
+        stored = []
+        # The record of settings that changed, and clips cut by them, wait until something was trained with them.
+        if is_chief(strategy) and not start.changes:
+            write = folder.begin if start.is_new else folder.store_held_out_clips
+            stored = write(model_dir, config, architecture, indexes)
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
         job = Job(config, architecture, indexes, strategy, stop, records, sys.stdout)
         lines = [
@@ -97,6 +100,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
             *devices_lines(strategy, config.train),
             *notes_on_settings(config, model_spec, architecture, indexes),
             *first_lines(config),
+            *stored,
         ]
         figures = _until_done(job, lines, _recorder(model_dir, job, start))
         best = with_nan(formats.BEST_CHECKPOINT.read(records / BEST_FOLDER / INFO_FILE))

@@ -10,13 +10,12 @@ from pathlib import Path
 import tensorflow as tf
 
 from official_vision.architecture.formats import read_architecture
-from official_vision.config import CONFIG_JSON, read
+from official_vision.config import ARCHITECTURE_FILE, CONFIG_JSON, read
 from official_vision.errors import UserError
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.ops.batch_norm import LOADED_BATCHES
 from official_vision.training.checkpoints.checkpoint_files import READ_ERRORS
 
-ARCHITECTURE_FILE = "architecture.json"  # the graph, beside a run's configuration
 BEST_FOLDER = "best"
 EMA_FOLDER = "ema_checkpoints"  # Model Garden's name
 # Settings that change what weights of the same shapes compute.
