@@ -256,11 +256,13 @@ def _opened(times: Counter[str], path: str) -> TextIO:
         raise UserError(
             f"A gin file must be UTF-8 text. Received: {path} ({error}). Save it as UTF-8."
         ) from error
-    return io.StringIO("".join([text, *_paths_of_moved_run(Path(path))]), newline=None)
+    opened = io.StringIO("".join([text, *_paths_of_moved_run(Path(path))]), newline=None)
+    opened.name = path  # as a file has it: gin names the place of a mistake by it
+    return opened
 
 
 def _paths_of_moved_run(path: Path) -> Iterator[str]:
-    """Yields lines for the config.gin of a run whose folder was moved or copied: its paths are those of this folder."""
+    """Yields lines for the config.gin of a run whose folder was moved or copied: its paths are there."""
     folder = path.parent
     if path.name != CONFIG_GIN or not (folder / ARCHITECTURE_FILE).is_file():
         return

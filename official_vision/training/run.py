@@ -18,6 +18,7 @@ from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.execution import in_precision
+from official_vision.names import check_no_pattern
 from official_vision.progress import clock
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole
@@ -171,6 +172,7 @@ def _checked(config: Config) -> Config:
     train = config.train
     if not train.model_dir:
         raise UserError("TrainSpec.model_dir must be set. Received: ''. Name a folder for the run.")
+    check_no_pattern(train.model_dir, "TrainSpec.model_dir")
     check_patterns(train.frozen)
     # Built once for its checks: a misspelt optimizer is refused before anything is written.
     batch_size = config.train_data.batch_size

@@ -20,6 +20,7 @@ from official_vision.architecture.formats import to_json
 from official_vision.lock import folder_locked
 from official_vision.modeling.inference.inference_network import has_candidates, inference_network
 from official_vision.modeling.network import AssembleNet
+from official_vision.names import check_no_pattern
 from official_vision.serving.explain.gate_openings import gates_of, node_names
 from official_vision.serving.export import parity, tflite
 from official_vision.serving.export.description import (
@@ -123,6 +124,7 @@ def export(
         network, or a folder that can't be written or that another process exports to.
     """
     options = options or ExportOptions()
+    check_no_pattern(output, "--output")
     trained = load_trained(model_dir, checkpoint, data=data)
     source = clips_of_run(trained, 2 * options.clips, is_named=data is not None)
     with folder_locked(
