@@ -89,13 +89,9 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         around.enter_context(in_precision(config.train.precision))
         stop = around.enter_context(stop_signals_noted())
-        stored = []
-        # The record of settings that changed, and clips cut by them, wait until something was trained with them.
-        if is_chief(strategy) and not start.changes:
-            write = folder.begin if start.is_new else folder.store_held_out_clips
-            stored = write(model_dir, config, architecture, indexes)
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
         job = Job(config, architecture, indexes, strategy, stop, records, sys.stdout)
+        stored = _begun(model_dir, job, start)
         lines = [
             *start.lines,
             *devices_lines(strategy, config.train),
@@ -110,6 +106,15 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         if not (start.is_done and (records / folder.RESULT_FILE).is_file()):
             folder.write_result(records, result)
     return result
+
+
+def _begun(model_dir: Path, job: Job, start: folder.Start) -> list[str]:
+    """Writes what the folder lacks before training begins; returns lines for the user."""
+    # The record of settings that changed, and clips cut by them, wait until something was trained with them.
+    if start.changes or not is_chief(job.strategy):
+        return []
+    write = folder.begin if start.is_new else folder.store_held_out_clips
+    return write(model_dir, job.config, job.architecture, job.indexes)
 
 
 def _recorder(model_dir: Path, job: Job, start: folder.Start) -> Callable[[], None]:
