@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from official_vision import formats
@@ -22,6 +22,7 @@ from official_vision.progress import clock
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole
 from official_vision.training.checkpoints.restore import BEST_FOLDER
+from official_vision.training.devices.determinism import operations_deterministic
 from official_vision.training.devices.strategies import (
     devices_lines,
     is_chief,
@@ -30,8 +31,10 @@ from official_vision.training.devices.strategies import (
 )
 from official_vision.training.devices.threads import set_threads
 from official_vision.training.job import Job
+from official_vision.training.loggers.run_log import check_packages, run_log
 from official_vision.training.observation.first_lines import first_lines
 from official_vision.training.optimizers.build import make_optimizer
+from official_vision.training.resilience.early_stopping import check_figure
 from official_vision.training.resilience.nan_checks import Breakdown, NotFiniteError
 from official_vision.training.resilience.skipped_batches import (
     SkippedBatch,
@@ -45,7 +48,7 @@ from official_vision.training.run_folder.class_names import check_start_classes
 from official_vision.training.settings_from_data import notes_on_settings, read_splits, settled
 from official_vision.training.step.accumulation import check_parts
 from official_vision.training.step.frozen_weights import check_patterns
-from official_vision.training.training_loop import train_from_checkpoint
+from official_vision.training.training_loop import Ending, train_from_checkpoint
 
 
 def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResult:
@@ -76,6 +79,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
     parts = config.train.accumulation_steps
     check_parts(config.train_data.batch_size, strategy.num_replicas_in_sync, parts)
     with contextlib.ExitStack() as around:
+        around.enter_context(operations_deterministic(wanted=config.train.deterministic))
         if is_chief(strategy):
             around.enter_context(folder_locked(model_dir, "TrainSpec.model_dir", "training"))
         start = folder.start_of(
@@ -91,18 +95,20 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         if is_chief(strategy) and start.is_new:
             folder.begin(model_dir, config, architecture, indexes)
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
-        job = Job(config, architecture, indexes, strategy, stop, records, sys.stdout)
+        is_writing = is_chief(strategy) and not start.is_done
+        log = around.enter_context(run_log(config, records, _note, is_chief=is_writing))
+        job = Job(config, architecture, indexes, strategy, stop, log, records, sys.stdout)
         lines = [
             *start.lines,
             *devices_lines(strategy, config.train),
             *notes_on_settings(config, model_spec, architecture, indexes),
             *first_lines(config),
         ]
-        figures = _until_done(job, lines, _recorder(model_dir, job, start))
+        end = _until_done(job, lines, _recorder(model_dir, job, start))
         best = with_nan(formats.BEST_CHECKPOINT.read(records / BEST_FOLDER / INFO_FILE))
         seconds, metric = time.monotonic() - started, config.train.best_metric
-        result = folder.TrainingResult(config.train.steps, figures, best, seconds, metric)
-        if not (start.is_done and (records / folder.RESULT_FILE).is_file()):
+        result = folder.TrainingResult(end.step, end.figures, best, seconds, metric, end.reason)
+        if not (end.step == start.step and (records / folder.RESULT_FILE).is_file()):
             folder.write_result(records, result)
     return result
 
@@ -121,9 +127,7 @@ def _recorder(model_dir: Path, job: Job, start: folder.Start) -> Callable[[], No
     return record
 
 
-def _until_done(
-    job: Job, lines: Sequence[str], on_saved: Callable[[], None]
-) -> Mapping[str, float]:
+def _until_done(job: Job, lines: Sequence[str], on_saved: Callable[[], None]) -> Ending:
     """Trains to the end, and returns to the last checkpoint up to TrainSpec.rollbacks times."""
     model_dir = Path(job.config.train.model_dir)
     skipped = read_skipped(model_dir)
@@ -168,6 +172,7 @@ def _checked(config: Config) -> Config:
     if not train.model_dir:
         raise UserError("TrainSpec.model_dir must be set. Received: ''. Name a folder for the run.")
     check_patterns(train.frozen)
+    check_packages(train.loggers)
     # Built once for its checks: a misspelt optimizer is refused before anything is written.
     batch_size = config.train_data.batch_size
     make_optimizer(config.optimizer, train, batch_size, config.architecture_optimizer)
@@ -183,12 +188,18 @@ def _check_metric(config: Config, classes: Sequence[str]) -> None:
             f"TrainSpec.best_metric must be a figure of evaluation. Received: {metric!r}. "
             f"{nearest(metric, figures)}"
         )
+    check_figure(config.train, figures)
 
 
 def summary_line(result: folder.TrainingResult) -> str:
     """Describes in one line how a run ended."""
     metric = result.metric
-    return (
+    line = (
         f"trained to step {result.step} in {clock(result.seconds)}; best {metric} "
         f"{result.best[metric]:.4f} at step {result.best['best_ckpt_global_step']:.0f}"
     )
+    return line if result.reason == folder.ALL_STEPS else f"{line}; {result.reason}"
+
+
+def _note(line: str) -> None:
+    print(line, flush=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -43,3 +43,15 @@ class Stopwatch:
         taken[OTHER] = max(now - self._taken_at - sum(taken.values()), 0.0)
         self._taken_at = now
         return taken
+
+
+def now_in_steps(*, is_deterministic: bool) -> Callable[[], tf.Tensor]:
+    """Returns what reads the clock within a graph: seconds, a float64 scalar.
+
+    Args:
+      is_deterministic: TensorFlow refuses its clock, as it would any operation whose result varies; Python's takes
+        some 0.1 ms instead.
+    """
+    if not is_deterministic:
+        return tf.timestamp
+    return lambda: tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])

@@ -35,7 +35,15 @@ _WITHOUT_EFFECT = frozenset(
                 *("model_dir", "steps", "steps_per_loop", "pictures", "checkpoints_kept"),
                 *("validation_interval", "checkpoint_interval", "connections_interval"),
                 *("init_checkpoint", "init_classifier", "strategy", "num_gpus", "tpu"),
-                *("threads_per_operation", "rollbacks", "rematerialise"),
+                *(
+                    "threads_per_operation",
+                    "rollbacks",
+                    "rematerialise",
+                    "loggers",
+                    "norms_interval",
+                ),
+                *("early_stopping_patience", "early_stopping_figure"),
+                *("early_stopping_mode", "early_stopping_min_delta"),
             )
         ),
     )
