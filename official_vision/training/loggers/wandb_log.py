@@ -55,5 +55,5 @@ class WandbLogger:
         self._run.log({f"{kind}/{name}": value for name, value in values.items()}, step=step)
 
     def close(self, outcome: str) -> None:
-        """Waits until everything is sent or written, and ends the run: as failed if it did."""
+        """Ends the run, with exit code 1 if it was stopped or failed; wandb's process sends or writes the rest."""
         self._run.finish(exit_code=0 if outcome == FINISHED else 1)
