@@ -130,13 +130,13 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> Config:
     """
     gin.clear_config()
     try:
-        read = _parse(gin_files, gin_bindings)
+        parsed = _parse(gin_files, gin_bindings)
         _check_scopes()
         _check_macros()
         return Config(
             **{
                 section: _build(
-                    spec_class, scope, lambda setting: _where(setting, read, gin_bindings)
+                    spec_class, scope, lambda setting: _where(setting, parsed, gin_bindings)
                 )
                 for section, (spec_class, scope) in _SECTIONS.items()
             }

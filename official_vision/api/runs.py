@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from official_vision import config as configuration
 from official_vision.config import Config
-from official_vision.errors import UserError
+from official_vision.errors import check_names
 
 if TYPE_CHECKING:
     from official_vision.metrics.evaluation_report import Report
@@ -167,9 +167,5 @@ def export(
     from official_vision.serving.export.version_folder import ExportOptions
     from official_vision.serving.export.version_folder import export as export_run
 
-    known = [field.name for field in dataclasses.fields(ExportOptions)]
-    if unknown := [name for name in options if name not in known]:
-        raise UserError(
-            f"An export has the options {', '.join(known)}. Received: {unknown[0]}. Correct its name."
-        )
+    check_names(options, ExportOptions.__dataclass_fields__, "an export")
     return export_run(folder, output, checkpoint, ExportOptions(**options), data=data)
