@@ -1,4 +1,4 @@
-"""Reads files that wandb writes offline, with its own messages."""
+"""Reads files that wandb writes offline, in the form of its messages."""
 
 from __future__ import annotations
 
