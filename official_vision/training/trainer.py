@@ -85,12 +85,11 @@ class Trainer(base_trainer.Trainer):
 
     def next_train_inputs(self, iterator: Any) -> Any:
         """Fetches a batch and adds the time until it is there."""
-        now = activities.now_in_steps(is_deterministic=self.task.config.train.deterministic)
-        requested = now()
+        requested = self.stopwatch.now_in_steps()
         with tf.control_dependencies([requested]):
             inputs = super().next_train_inputs(iterator)
         with tf.control_dependencies(tf.nest.flatten(inputs, expand_composites=True)):
-            arrived = now()
+            arrived = self.stopwatch.now_in_steps()
         self.stopwatch.waited.assign_add(arrived - requested)
         return inputs
 

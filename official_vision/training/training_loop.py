@@ -117,7 +117,8 @@ class Runner:
             progress.note,
             self._monitor,
         )
-        stopwatch = Stopwatch()  # outside of the strategy's scope
+        # Outside of the strategy's scope.
+        stopwatch = Stopwatch(is_deterministic=job.config.train.deterministic)
         with job.strategy.scope():
             self._trainer = model_garden.make_trainer(
                 experiment, self._task, job.records, stopwatch

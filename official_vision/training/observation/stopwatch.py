@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -16,12 +16,26 @@ OTHER = "starting and records"
 class Stopwatch:
     """Adds up seconds by activity; the rest is OTHER."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_deterministic: bool = False):
+        """Args:
+        is_deterministic: of the run, see `now_in_steps`.
+        """
+        self._is_deterministic = is_deterministic
         self._taken_at = time.monotonic()
         self._seconds: dict[str, float] = {}
         # On the host and of no strategy: each process waits for its input.
         with tf.device("CPU:0"):
             self.waited = tf.Variable(0.0, trainable=False, dtype=tf.float64)
+
+    def now_in_steps(self) -> tf.Tensor:
+        """Reads the clock within a graph: seconds, a float64 scalar.
+
+        In a deterministic run TensorFlow refuses its clock, as every operation whose result varies; Python's takes some
+        0.1 ms instead.
+        """
+        if not self._is_deterministic:
+            return tf.timestamp()
+        return tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])
 
     def add(self, activity: str, seconds: float) -> None:
         """Adds seconds to an activity."""
@@ -43,15 +57,3 @@ class Stopwatch:
         taken[OTHER] = max(now - self._taken_at - sum(taken.values()), 0.0)
         self._taken_at = now
         return taken
-
-
-def now_in_steps(*, is_deterministic: bool) -> Callable[[], tf.Tensor]:
-    """Returns what reads the clock within a graph: seconds, a float64 scalar.
-
-    Args:
-      is_deterministic: TensorFlow refuses its clock, as it would any operation whose result varies; Python's takes
-        some 0.1 ms instead.
-    """
-    if not is_deterministic:
-        return tf.timestamp
-    return lambda: tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])

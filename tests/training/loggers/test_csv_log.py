@@ -48,6 +48,8 @@ def test_a_resumed_run_has_no_row_twice_and_no_half_row(tmp_path):
     with open(path, "a", encoding="utf-8") as file:
         file.write("8,1.0,0.2")
     assert len(read(path)) == 4
+    table(path, 8)
+    assert [row["step"] for row in read(path)] == ["2", "4", "6"]
     log = table(path, 4)
     assert [row["step"] for row in read(path)] == ["2", "4"]
     log.append(4, {"loss": 9.0, "rate": 0.5})  # an evaluation that is made again
