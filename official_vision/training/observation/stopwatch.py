@@ -30,8 +30,7 @@ class Stopwatch:
     def now_in_steps(self) -> tf.Tensor:
         """Reads the clock within a graph: seconds, a float64 scalar.
 
-        In a deterministic run TensorFlow refuses its clock, as every operation whose result varies; Python's takes some
-        0.1 ms instead.
+        In a deterministic run TensorFlow refuses its clock, as every operation whose result varies: Python's is read.
         """
         if not self._is_deterministic:
             return tf.timestamp()
