@@ -32,6 +32,7 @@ class Run:
       checkpoint: path prefix.
       step: at which the checkpoint was written.
       folder: of the run.
+      object_classes: names of the object ids; empty where they have none.
     """
 
     network: AssembleNet
@@ -41,6 +42,7 @@ class Run:
     checkpoint: str
     step: int
     folder: str
+    object_classes: tuple[str, ...] = ()
 
 
 def load_config(
@@ -106,6 +108,7 @@ def load_run(folder: str | os.PathLike, checkpoint: str = "best") -> Run:
         trained.checkpoint,
         trained.step,
         os.fspath(folder),
+        () if index is None else index.object_classes,
     )
 
 
@@ -154,7 +157,8 @@ def export(
       folder: of the run.
       output: folder of versions 1, 2, ...; the next one is written.
       checkpoint: as of `load_run`.
-      data: as of `evaluate`; clips of it are compared.
+      data: folder of a prepared split, clips of which are compared; None takes those in the run's folder, or the
+        run's validation data.
       **options: fields of `official_vision.serving.export.version_folder.ExportOptions`, e.g.
         tflite=("int8",), precision="bfloat16".
 
@@ -162,7 +166,7 @@ def export(
       The version's folder, how near each file's scores are to the network's, and notes.
 
     Raises:
-      UserError: no run, no data, or a file whose scores differ too much; then nothing is written.
+      UserError: no run, no clips, or a file whose scores differ too much; then nothing is written.
     """
     from official_vision.serving.export.version_folder import ExportOptions
     from official_vision.serving.export.version_folder import export as export_run
