@@ -32,6 +32,7 @@ _COPIES = "files"
 _LINK = re.compile(
     r"^```.*?^```|`[^`\n]+`|(?<=\]\()(?!\w+:|#)(?P<target>[^)\s#]+)", re.MULTILINE | re.DOTALL
 )
+_SETTING = re.compile(r"(?<=<code>)\w+Spec\.\w+(?=</code>)")
 _TITLE = re.compile(r"\A(# .+\n)")
 
 _FUNCTIONS = """# Functions and classes
@@ -68,13 +69,23 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     del config, files
     uri = page.file.src_uri
     text = fitted_links(markdown, uri)
-    # Marks examples for the tests that run them.
+    # Marks of tests, and a class of the style sheet, which are no languages.
     text = re.sub(r"^```python run$", "```python", text, flags=re.MULTILINE)
+    text = re.sub(r"^```message$", "``` { .text .message }", text, flags=re.MULTILINE)
     if uri.startswith("tutorials/"):
         name = posixpath.basename(uri).removesuffix(".md")
         link = f"[The same as a notebook]({name}.ipynb){{: .notebook download={name}.ipynb }}"
         text = _TITLE.sub(rf"\1\n{link}\n", text)
     return text
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Marks the page of settings for the style sheet, and lets names of settings break between their words."""
+    del config, files
+    if page.file.src_uri != "settings.md":
+        return html
+    broken = _SETTING.sub(lambda name: re.sub(r"([._])", r"\1<wbr>", name[0]), html)
+    return f'<div class="settings">{broken}</div>'
 
 
 def fitted_links(markdown: str, uri: str) -> str:
