@@ -1,4 +1,4 @@
-"""Runs the tutorials of docs/tutorials, and writes what their cells print and draw into them: python tools/tutorials.py.
+"""Runs the tutorials of docs/tutorials, and writes what their cells print and draw into them: `make tutorials`.
 
 A tutorial is Markdown as jupytext reads it: blocks of python and bash are the cells of a notebook. A block of
 `output` after a cell, and a picture after that, show a real run; in the notebook they are the cell's outputs.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -78,7 +77,9 @@ def notebook(text: str) -> NotebookNode:
     """Returns a tutorial's text as a notebook without outputs."""
     book = jupytext.reads(_HEADER + _without_outputs(text), fmt="md")
     book.metadata = {"kernelspec": _KERNEL}
-    for number, cell in enumerate(book.cells):  # random otherwise: each build would write other files
+    for number, cell in enumerate(
+        book.cells
+    ):  # random otherwise: each build would write other files
         cell.id = f"cell-{number}"
         if cell.cell_type == "markdown":
             cell.source = _LINK.sub(r"\1", cell.source)
@@ -129,7 +130,10 @@ def run(book: NotebookNode, folder: Path) -> list[tuple[str, bytes]]:
       nbclient.exceptions.CellExecutionError: a cell failed.
     """
     client = NotebookClient(
-        book, timeout=LIMIT_SEC, resources={"metadata": {"path": str(folder)}}, coalesce_streams=True
+        book,
+        timeout=LIMIT_SEC,
+        resources={"metadata": {"path": str(folder)}},
+        coalesce_streams=True,
     )
     client.execute()
     return [_results(cell.outputs) for cell in _code(book)]
@@ -167,7 +171,6 @@ def _results(outputs: list[NotebookNode]) -> tuple[str, bytes]:
 
 def main() -> None:
     """Runs every tutorial and writes its outputs."""
-
     with tempfile.TemporaryDirectory() as folder:
         prepare_folder(Path(folder))
         for name in NAMES:

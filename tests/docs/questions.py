@@ -57,7 +57,11 @@ def with_csv(folder: Path, text: str, classes: str = "") -> str:
 
 def prepared_by(annotations: str, *bindings: str) -> list[str]:
     """The flags of preparation."""
-    lines = (f"PrepareSpec.annotations = '{annotations}'", "PrepareSpec.output = 'my_data'", *bindings)
+    lines = (
+        f"PrepareSpec.annotations = '{annotations}'",
+        "PrepareSpec.output = 'my_data'",
+        *bindings,
+    )
     return [f"{BINDINGS}{line}" for line in lines]
 
 
@@ -117,7 +121,7 @@ def locked(folder: Path) -> str:
         return with_data(folder)
 
 
-def without_legacy_keras(folder: Path) -> str:
+def without_legacy_keras(_: Path) -> str:
     environment = {**os.environ, "TF_USE_LEGACY_KERAS": "0"}
     command = [sys.executable, "-c", "import official_vision"]
     done = subprocess.run(
@@ -157,14 +161,20 @@ MADE: dict[str, Callable[[Path], str]] = {
         folder, "TrainSpec.strategy = 'mirrored'", "TrainSpec.num_gpus = 1"
     ),
     "A setting's name is not known": lambda folder: training(folder, "TrainSpec.step = 500"),
-    "A setting's value is not possible": lambda folder: training(folder, "ModelSpec.gate = 'peers'"),
+    "A setting's value is not possible": lambda folder: training(
+        folder, "ModelSpec.gate = 'peers'"
+    ),
     "A text has no quotes": lambda folder: training(folder, "ModelSpec.gate = self"),
     "A gin file is not there": lambda folder: refused(folder, "train", "--gin_file=own_vidoes.gin"),
-    "A column is missing in the csv file": lambda folder: with_csv(folder, "file,labels\n1.mp4,run\n"),
+    "A column is missing in the csv file": lambda folder: with_csv(
+        folder, "file,labels\n1.mp4,run\n"
+    ),
     "A label is no class": lambda folder: with_csv(
         folder, "path,labels,split\n1.mp4,runn,train\n", "run\njump\n"
     ),
-    "There are too few videos to divide": lambda folder: with_csv(folder, "path,labels\n1.mp4,run\n"),
+    "There are too few videos to divide": lambda folder: with_csv(
+        folder, "path,labels\n1.mp4,run\n"
+    ),
     "The output folder has other shards": prepared_otherwise,
     "The data are not prepared": not_prepared,
     "The data lack a stream": lambda folder: with_data(folder, streams=("rgb", "flow")),

@@ -28,8 +28,9 @@ def test_each_question_has_a_reason_and_a_remedy() -> None:
         assert len(after.split()) > 12, section.splitlines()[0]
 
 
+@pytest.mark.usefixtures("footage")
 @pytest.mark.parametrize("heading", questions.MADE)
-def test_the_message_is_what_the_mistake_ends_with(heading: str, footage, tmp_path: Path) -> None:
+def test_the_message_is_what_the_mistake_ends_with(heading: str, tmp_path: Path) -> None:
     made = questions.MADE[heading](tmp_path)
     assert questions.comparable(made, tmp_path) == questions.shown()[heading]
 
