@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import nbformat
+import jupytext
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -41,7 +41,7 @@ _TITLE = re.compile(r"\A(# .+\n)")
 
 _FUNCTIONS = """# Functions and classes
 
-What `import official_vision as ov` offers, but for settings and layers, which have pages of their own.
+What `import official_vision as ov` offers, but for settings and layers, which have separate pages.
 """
 _SPECS = """# Settings as classes
 
@@ -60,7 +60,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for uri, text in reference_pages().items():
         files.append(File.generated(config, uri, content=text))
     for path in sorted((DOCS / "tutorials").glob("*.md")):
-        text = nbformat.writes(tutorials.notebook_with_outputs(path)) + "\n"
+        text = jupytext.writes(tutorials.notebook_with_outputs(path), fmt="ipynb") + "\n"
         files.append(File.generated(config, f"tutorials/{path.stem}.ipynb", content=text))
     for path in sorted(_linked_files(files)):
         name = path.relative_to(REPOSITORY).as_posix()
