@@ -28,7 +28,7 @@ DATA = ("train/DataSpec.path = 'my_data/train'", "validation/DataSpec.path = 'my
 
 def shown() -> dict[str, str]:
     """Heading -> message, of the page; line breaks are spaces."""
-    blocks = re.findall(r"^### (.+)\n+```message\n(.*?)```", PAGE.read_text(), re.M | re.S)
+    blocks = re.findall(r"^### ([^\n]+)\n+```message\n(.*?)```", PAGE.read_text(), re.M | re.S)
     return {heading: " ".join(message.split()) for heading, message in blocks}
 
 
