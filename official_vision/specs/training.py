@@ -40,6 +40,9 @@ class TrainSpec(Spec):
         False trains a new one.
       rollbacks: times that a run may go back to its last checkpoint and leave out a batch on which the
         loss or the gradients were not finite; 0 stops at the first.
+      held_out_clips: clips of the validation data that are stored in the run's folder, evenly spread over the videos:
+        exports are checked and int8 is calibrated on them, also where the data are gone; 0 stores none.
+      held_out_megabytes: most megabytes of them; where all are larger, fewer are stored.
       strategy: one_device, mirrored, multi_worker_mirrored or tpu (tf.distribute).
       num_gpus: GPUs for mirrored strategies; 0 uses the CPU.
       tpu: address of the TPU; read by strategy tpu only.
@@ -67,6 +70,8 @@ class TrainSpec(Spec):
     init_checkpoint: str = ""
     init_classifier: bool = True
     rollbacks: int = setting(0, low=0)
+    held_out_clips: int = setting(16, low=0)
+    held_out_megabytes: float = setting(50.0, above=0)
     strategy: str = setting(
         "one_device", choices=("one_device", "mirrored", "multi_worker_mirrored", "tpu")
     )

@@ -18,6 +18,7 @@ from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.execution import in_precision
+from official_vision.names import check_no_pattern
 from official_vision.progress import clock
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole
@@ -88,15 +89,15 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         around.enter_context(in_precision(config.train.precision))
         stop = around.enter_context(stop_signals_noted())
-        if is_chief(strategy) and start.is_new:
-            folder.begin(model_dir, config, architecture, indexes)
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
         job = Job(config, architecture, indexes, strategy, stop, records, sys.stdout)
+        stored = _begun(model_dir, job, start)
         lines = [
             *start.lines,
             *devices_lines(strategy, config.train),
             *notes_on_settings(config, model_spec, architecture, indexes),
             *first_lines(config),
+            *stored,
         ]
         figures = _until_done(job, lines, _recorder(model_dir, job, start))
         best = with_nan(formats.BEST_CHECKPOINT.read(records / BEST_FOLDER / INFO_FILE))
@@ -105,6 +106,15 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         if not (start.is_done and (records / folder.RESULT_FILE).is_file()):
             folder.write_result(records, result)
     return result
+
+
+def _begun(model_dir: Path, job: Job, start: folder.Start) -> list[str]:
+    """Writes what the folder lacks before training begins; returns lines for the user."""
+    # The record of settings that changed, and clips cut by them, wait until something was trained with them.
+    if start.changes or not is_chief(job.strategy):
+        return []
+    write = folder.begin if start.is_new else folder.store_held_out_clips
+    return write(model_dir, job.config, job.architecture, job.indexes)
 
 
 def _recorder(model_dir: Path, job: Job, start: folder.Start) -> Callable[[], None]:
@@ -167,6 +177,7 @@ def _checked(config: Config) -> Config:
     train = config.train
     if not train.model_dir:
         raise UserError("TrainSpec.model_dir must be set. Received: ''. Name a folder for the run.")
+    check_no_pattern(train.model_dir, "TrainSpec.model_dir")
     check_patterns(train.frozen)
     # Built once for its checks: a misspelt optimizer is refused before anything is written.
     batch_size = config.train_data.batch_size

@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "commands": _FACTS
     | _TOOLS
     | {"lock", "metrics", "modeling", "data", "config", "training", "search", "serving"}
-    | {"benchmark", "conversion", "cli", "__init__", "__version__"},
+    | {"benchmark", "conversion", "cli", "extras", "__init__", "__version__"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
 WITHOUT_TENSORFLOW = (

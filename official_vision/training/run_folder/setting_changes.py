@@ -36,6 +36,7 @@ _WITHOUT_EFFECT = frozenset(
                 *("validation_interval", "checkpoint_interval", "connections_interval"),
                 *("init_checkpoint", "init_classifier", "strategy", "num_gpus", "tpu"),
                 *("threads_per_operation", "rollbacks", "rematerialise"),
+                *("held_out_clips", "held_out_megabytes"),
             )
         ),
     )
