@@ -45,8 +45,11 @@ What `import official_vision as ov` offers, but for settings and layers, which h
 """
 _SPECS = """# Settings as classes
 
-Plain dataclasses that check themselves when they are made; `ov.ModelSpec(depth=26)` is one.
+Plain dataclasses that check themselves when they are made; `ov.ModelSpec(depth=26)` is one. Every field has a default:
+[settings](../settings.md) has them, with the values that are allowed.
 """
+# Theirs would show how a default is declared.
+_WITHOUT_SIGNATURE = "    options:\n      show_signature: false\n"
 _LAYERS = """# Layers
 
 The parts of the papers' networks as Keras layers, in `official_vision.layers`, for any tf_keras model.
@@ -126,13 +129,13 @@ def reference_pages() -> dict[str, str]:
     functions = [name for name in names if name not in specs]
     return {
         "reference/official_vision.md": _FUNCTIONS + _entries("official_vision", functions),
-        "reference/specs.md": _SPECS + _entries("official_vision", specs),
+        "reference/specs.md": _SPECS + _entries("official_vision", specs, _WITHOUT_SIGNATURE),
         "reference/layers.md": _LAYERS + _entries("official_vision.layers", layers),
     }
 
 
-def _entries(package: str, names: Iterable[str]) -> str:
-    return "".join(f"\n::: {package}.{name}\n" for name in names)
+def _entries(package: str, names: Iterable[str], options: str = "") -> str:
+    return "".join(f"\n::: {package}.{name}\n{options}" for name in names)
 
 
 def _public_names(path: Path) -> list[str]:
