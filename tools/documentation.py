@@ -45,8 +45,8 @@ What `import official_vision as ov` offers, but for settings and layers, which h
 """
 _SPECS = """# Settings as classes
 
-Plain dataclasses that check themselves when they are made; `ov.ModelSpec(depth=26)` is one. Every field has a default:
-[settings](../settings.md) has them, with the values that are allowed.
+Plain dataclasses that check themselves when they are made; `ov.ModelSpec(depth=26)` is one. Every field has a
+default: [settings](../settings.md) has them, with the values that are allowed.
 """
 # Theirs would show how a default is declared.
 _WITHOUT_SIGNATURE = "    options:\n      show_signature: false\n"
