@@ -17,11 +17,13 @@
 #   make build-files  the BUILD files anew from the imports
 #   make bazel-check  Debian's Bazel loads and analyses every target, and runs the quick tests
 #   make settings     docs/settings.md anew from the specs
+#   make tutorials    the tutorials' outputs anew, from a run of all of them: about four minutes
+#   make docs         the documentation as a site, in site/; open site/index.html
 #   make clean        removes what runs left
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution accelerator-programs accelerator test test-quick lint lock build-files bazel-check settings clean
+.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution accelerator-programs accelerator test test-quick lint lock build-files bazel-check settings tutorials docs clean
 
 VENV := .venv
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -199,6 +201,12 @@ bazel-check: $(INSTALLED)
 settings: $(INSTALLED)
 	$(BIN)/python tools/config.py show --output=docs/settings.md
 
+tutorials: $(FOOTAGE)
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tools/tutorials.py
+
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf accelerator demo results build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf accelerator demo results site build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +

@@ -74,10 +74,8 @@ _ASSETS = """filegroup(
 _EXPORTS = f'exports_files(["{TEST_MAIN.rpartition("/")[2]}"])\n'
 _DATA_OF_TESTS = ["//:gin_configs", "//:pyproject.toml"]
 _NOT_SOURCES = ["**/*.pyc"]
-_NOT_SOURCES_OF_ROOT = [
-    *_NOT_SOURCES,
-    *(f"{folder}/**" for folder in (".cache", ".git", ".venv", "bazel-*", "demo", "results")),
-]
+_FOLDERS_OF_RUNS = (".cache", ".git", ".venv", "bazel-*", "demo", "results", "site")
+_NOT_SOURCES_OF_ROOT = [*_NOT_SOURCES, *(f"{folder}/**" for folder in _FOLDERS_OF_RUNS)]
 
 
 def build_files(repository: Path) -> dict[str, str]:
@@ -338,7 +336,7 @@ def _test_fields(targets: Targets, target: str) -> dict[str, object]:
         "srcs": [f"{name}.py", runner],
         "args": [path],
         "main": runner,
-        "data": ["//:all_files"] if folder == "tests/repository" else _DATA_OF_TESTS,
+        "data": ["//:all_files"] if folder.endswith(("/docs", "/repository")) else _DATA_OF_TESTS,
         "tags": ["requires-network"] if sources.takes(path, "footage") else [],
         "deps": _labels(targets.dependencies[target] | sources.imported[TEST_MAIN], folder),
     }

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 def architectures() -> tuple[str, ...]:
     """Returns the names of the published networks and baselines that `load_architecture` knows.
 
-    >>> architectures()[0]
-    'assemblenet_plus_plus_50'
+    Examples:
+      >>> architectures()[0]
+      'assemblenet_plus_plus_50'
     """
     return tuple(zoo.ZOO)
 
@@ -34,9 +35,10 @@ def load_architecture(
 ) -> Architecture:
     """Returns a network's graph: its nodes, connections and channels.
 
-    >>> graph = load_architecture("assemblenet_plus_plus_50")
-    >>> len(graph.nodes), len(list(graph.connections()))
-    (15, 46)
+    Examples:
+      >>> graph = load_architecture("assemblenet_plus_plus_50")
+      >>> len(graph.nodes), len(list(graph.connections()))
+      (15, 46)
 
     Args:
       name_or_path: a name of `architectures`, or a .json file of an architecture.
@@ -62,9 +64,10 @@ def build_model(
     [batch, time, num_classes], float32. Batch, time, height and width are free. `compile` and `fit` take
     labels as for a model that returns the logits alone.
 
-    >>> model = build_model("assemblenet_50", num_classes=10, width_multiplier=0.125)
-    >>> model.streams
-    ('rgb', 'flow')
+    Examples:
+      >>> model = build_model("assemblenet_50", num_classes=10, width_multiplier=0.125)
+      >>> model.streams
+      ('rgb', 'flow')
 
     Args:
       architecture: a name of `architectures`, a .json file, or a graph.
@@ -93,9 +96,10 @@ def estimate_cost(
 ) -> network_cost.Cost:
     """Works out what a network costs on one clip, without building it.
 
-    >>> cost = estimate_cost("assemblenet_50", gate="none", frames=16, size=112, num_classes=400)
-    >>> cost.total.trainable
-    37398892
+    Examples:
+      >>> cost = estimate_cost("assemblenet_50", gate="none", frames=16, size=112, num_classes=400)
+      >>> cost.total.trainable
+      37398892
 
     Args:
       architecture: as of `build_model`.

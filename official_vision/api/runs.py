@@ -51,9 +51,10 @@ def load_config(
 ) -> Config:
     """Reads every setting of an experiment: data, network, training, evaluation and search.
 
-    >>> config = load_config(bindings=["TrainSpec.steps = 100", "ModelSpec.depth = 26"])
-    >>> config.train.steps, config.model.depth
-    (100, 26)
+    Examples:
+      >>> config = load_config(bindings=["TrainSpec.steps = 100", "ModelSpec.depth = 26"])
+      >>> config.train.steps, config.model.depth
+      (100, 26)
 
     Args:
       gin_files: one gin file or several, of which later ones win.

@@ -21,9 +21,10 @@ class WeightedFusion(ClipLayer):
     """
 
     def __init__(self, channels: int, strengths: Sequence[float] | None = None, **kwargs):
-        """Args:
-        channels: of the output.
-        strengths: sigmoid(w) to start from, one per input, in (0, 1); None starts near 0.5.
+        """
+        Args:
+          channels: of the output.
+          strengths: sigmoid(w) to start from, one per input, in (0, 1); None starts near 0.5.
         """
         super().__init__(**kwargs)
         self.channels = channels

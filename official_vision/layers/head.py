@@ -17,10 +17,11 @@ class ClassificationHead(ClipLayer):
     def __init__(
         self, num_classes: int, frame_pooling: str = "max", dropout_rate: float = 0.0, **kwargs
     ):
-        """Args:
-        num_classes: logits.
-        frame_pooling: max, the paper's choice, mean, softmax or softmax_logits.
-        dropout_rate: of the features, in training.
+        """
+        Args:
+          num_classes: logits.
+          frame_pooling: max, the paper's choice, mean, softmax or softmax_logits.
+          dropout_rate: of the features, in training.
         """
         super().__init__(**kwargs)
         self.num_classes = num_classes

@@ -38,11 +38,6 @@ class _Bottleneck(_Module):
     def __init__(
         self, channels: int, stride: int = 1, middle_channels: int | None = None, **kwargs
     ):
-        """Args:
-        channels: C of Table 1; the output has 4C channels.
-        stride: in height and width.
-        middle_channels: M, of the 3x3 convolution; None takes C.
-        """
         super().__init__(**kwargs)
         self.channels = channels
         self.stride = stride
@@ -55,7 +50,13 @@ class _Bottleneck(_Module):
 
 @register
 class Bottleneck2D(_Bottleneck):
-    """The 2-D residual module: 1x1 to C channels, 3x3 to M, 1x1 to 4C, each with batch norm."""
+    """The 2-D residual module: 1x1 to C channels, 3x3 to M, 1x1 to 4C, each with batch norm.
+
+    Args:
+      channels: C of Table 1; the output has 4C channels.
+      stride: in height and width.
+      middle_channels: M, of the 3x3 convolution; None takes C.
+    """
 
     def _make(self, projects: bool) -> residual.ResidualModule:
         return residual.ResidualModule2D(
@@ -75,11 +76,12 @@ class Bottleneck2Plus1D(_Bottleneck):
         temporal_dilation: int = 1,
         **kwargs,
     ):
-        """Args:
-        channels: C of Table 1; the output has 4C channels.
-        stride: in height and width.
-        middle_channels: M, of the 3x3 convolution; None takes C.
-        temporal_dilation: step between the three frames of the temporal convolution.
+        """
+        Args:
+          channels: C of Table 1; the output has 4C channels.
+          stride: in height and width.
+          middle_channels: M, of the 3x3 convolution; None takes C.
+          temporal_dilation: step between the three frames of the temporal convolution.
         """
         super().__init__(channels, stride, middle_channels, **kwargs)
         self.temporal_dilation = temporal_dilation
@@ -102,10 +104,11 @@ class InvertedBottleneck(_Module):
     def __init__(
         self, channels: Sequence[int], stride: int = 1, temporal_dilation: int = 1, **kwargs
     ):
-        """Args:
-        channels: of the three convolutions; the last is the output's.
-        stride: in height and width.
-        temporal_dilation: of the middle convolution.
+        """
+        Args:
+          channels: of the three convolutions; the last is the output's.
+          stride: in height and width.
+          temporal_dilation: of the middle convolution.
         """
         super().__init__(**kwargs)
         self.channels = tuple(channels)

@@ -32,9 +32,10 @@ class RgbStem(_ConvolutionalStem):
     """Frames through a 7x7 convolution / 2, a temporal convolution of 5 frames and a max pool / 2."""
 
     def __init__(self, channels: int = 32, temporal_dilation: int = 1, **kwargs):
-        """Args:
-        channels: of the output.
-        temporal_dilation: step between the five frames of the temporal convolution.
+        """
+        Args:
+          channels: of the output.
+          temporal_dilation: step between the five frames of the temporal convolution.
         """
         super().__init__(**kwargs)
         self.channels = channels
@@ -65,8 +66,9 @@ class FlowStem(_ConvolutionalStem):
     """Optical flow through a 7x7 convolution / 2 and a max pool / 2, frame by frame."""
 
     def __init__(self, channels: int = 32, **kwargs):
-        """Args:
-        channels: of the output.
+        """
+        Args:
+          channels: of the output.
         """
         super().__init__(**kwargs)
         self.channels = channels
@@ -86,8 +88,9 @@ class ObjectStem(ClipLayer):
     """Object ids as one channel per class, 1 where any pixel of a 4x4 window has the class."""
 
     def __init__(self, num_object_classes: int = 151, **kwargs):
-        """Args:
-        num_object_classes: channels; ids from this number on count for none of them.
+        """
+        Args:
+          num_object_classes: channels; ids from this number on count for none of them.
         """
         super().__init__(**kwargs)
         self.num_object_classes = num_object_classes
