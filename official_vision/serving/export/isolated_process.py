@@ -13,6 +13,7 @@ import numpy as np
 
 from official_vision.errors import UserError
 from official_vision.processes.start import run_script
+from official_vision.serving.export.description import STREAMS_SIGNATURE
 from official_vision.serving.export.held_out_clips import HeldOutClips
 from official_vision.serving.isolated import scoring
 
@@ -21,12 +22,15 @@ class IsolatedProcessError(Exception):
     """The process ended without a result; the text is the reason."""
 
 
-def saved_model_scores(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+def saved_model_scores(
+    folder: Path, clips: HeldOutClips, signature: str = STREAMS_SIGNATURE
+) -> tuple[dict[str, np.ndarray], float]:
     """Runs a SavedModel in a process that has only TensorFlow.
 
     Args:
       folder: of the SavedModel.
-      clips: fed one at a time.
+      clips: fed one at a time, with the streams that the signature takes.
+      signature: to call.
 
     Returns:
       scores [clips, classes] and frame_scores [clips, time, classes]; the median seconds of a clip.
@@ -35,7 +39,7 @@ def saved_model_scores(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np.
       UserError: it does not load or run.
     """
     try:
-        return _ask("saved_model", folder, clips)
+        return _ask(signature, folder, clips)
     except IsolatedProcessError as error:
         raise UserError(
             "An exported file must load with TensorFlow alone. "

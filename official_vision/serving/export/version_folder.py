@@ -24,6 +24,7 @@ from official_vision.names import check_no_pattern
 from official_vision.serving.explain.gate_openings import gates_of, node_names
 from official_vision.serving.export import parity, tflite
 from official_vision.serving.export.description import (
+    DEFAULT_SIGNATURE,
     LABELS_FILE,
     MODEL_FILE,
     feeding_to_dict,
@@ -41,7 +42,8 @@ from official_vision.serving.export.isolated_process import (
     saved_model_scores,
     tflite_scores,
 )
-from official_vision.serving.export.parity import Parity
+from official_vision.serving.export.parity import Parity, RgbAlone
+from official_vision.serving.export.serving_files import write_serving_files
 from official_vision.serving.export.signatures import ServingModule
 from official_vision.serving.export.warm_up_requests import write_warm_up
 from official_vision.training.clip_scoring import Trained, load_trained
@@ -91,11 +93,19 @@ class ExportOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """An exported version: its folder, each file's parity, and notes for the user."""
+    """An exported version.
+
+    Attributes:
+      path: its folder.
+      parities: of each file.
+      notes: for the user.
+      rgb_alone: what clients lose who send rgb alone; None where the network has no other stream, or no rgb.
+    """
 
     path: Path
     parities: Mapping[str, Parity]
     notes: tuple[str, ...]
+    rgb_alone: RgbAlone | None = None
 
 
 def export(
@@ -147,8 +157,14 @@ def _exported(
         for format_name in options.tflite:
             parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
         figures = {name: figures_of_file.to_dict() for name, figures_of_file in parities.items()}
-        formats.PARITY.write(partial / PARITY_FILE, {"files": figures, "notes": notes})
-    return Exported(path, parities, tuple(notes))
+        rgb_alone = work.rgb_alone(partial)
+        report = {"files": figures, "notes": notes}
+        if rgb_alone:
+            report["rgb_alone"] = dataclasses.asdict(rgb_alone)
+        formats.PARITY.write(partial / PARITY_FILE, report)
+        clip = trained.config.validation_data
+        write_serving_files(partial, output.absolute().name, path.name, clip)
+    return Exported(path, parities, tuple(notes), rgb_alone)
 
 
 def describe(trained: Trained, source: ClipsOfRun, network: AssembleNet) -> dict[str, Any]:
@@ -262,6 +278,13 @@ class _Export:
             return saved_model_scores(folder, clips)
 
         return self._checked(SAVED_MODEL, precision, scores_of, size)
+
+    def rgb_alone(self, folder: Path) -> RgbAlone | None:
+        """Measures what the default signature gives up; arguments and result as of `Exported`."""
+        if "rgb" not in self.clips.streams or len(self.clips.streams) == 1:
+            return None
+        actual, _ = saved_model_scores(folder, self.clips.only("rgb"), DEFAULT_SIGNATURE)
+        return parity.compare_rgb_alone(self.expected, actual, self.clips.labels)
 
     def _warm_up(self, folder: Path) -> None:
         if not write_warm_up(folder, self.clips.clip(0)):

@@ -1,6 +1,8 @@
 """Scores clips with an exported file, one at a time, as a program that runs without this package.
 
-    python scoring.py saved_model|xnnpack|plain FILE INPUTS.npz OUTPUTS.npz THREADS
+    python scoring.py KIND FILE INPUTS.npz OUTPUTS.npz THREADS
+
+KIND is xnnpack or plain for the kernels of a TFLite file, else the name of a SavedModel's signature.
 
 It is started by the path of this file: TensorFlow or ai-edge-litert and numpy must be enough. The
 inputs hold a batch of clips per stream; the outputs hold scores [clips, classes], frame_scores
@@ -19,10 +21,10 @@ Clip = dict[str, np.ndarray]
 _OUTPUTS = ("scores", "frame_scores")
 
 
-def _saved_model(folder: str) -> Callable[[Clip], Clip]:
+def _saved_model(folder: str, signature: str) -> Callable[[Clip], Clip]:
     import tensorflow as tf
 
-    serve = tf.saved_model.load(folder).signatures["streams"]
+    serve = tf.saved_model.load(folder).signatures[signature]
 
     def run(clip: Clip) -> Clip:
         scores = serve(**{name: tf.constant(x) for name, x in clip.items()})
@@ -65,7 +67,8 @@ def main() -> None:
     for name in ("tf_keras", "official_vision", "official"):
         sys.modules[name] = None  # importing them fails
     kind, path, inputs, outputs, threads = sys.argv[1:]
-    run = _saved_model(path) if kind == "saved_model" else _tflite(path, kind, int(threads))
+    is_lite = kind in ("xnnpack", "plain")
+    run = _tflite(path, kind, int(threads)) if is_lite else _saved_model(path, kind)
     _write_scores(run, inputs, outputs)
 
 

@@ -80,7 +80,7 @@ def test_a_version_has_its_labels_and_how_it_is_fed(exported, split):
     assert sorted(path.name for path in output.iterdir()) == ["1"]
     names = {path.name for path in version.path.iterdir()}
     model = {"assets", "assets.extra", "variables", "saved_model.pb", "fingerprint.pb"}
-    assert names <= model | {"parity.json"}
+    assert names <= model | {"parity.json", "README.md", "batching_parameters.txt"}
 
 
 def test_the_difference_that_is_reported_is_tiny_and_real(exported):
