@@ -110,7 +110,10 @@ SKIPPED_BATCHES = Format("official_vision.skipped_batches", 1, _TRAIN)  # skippe
 EVALUATED = Format("official_vision.evaluated", 1, _TRAIN)  # evaluated.json
 BEST_CHECKPOINT = Format("official_vision.best_checkpoint", 1, _TRAIN)  # best/info.json
 BEST_EVALUATION = Format("official_vision.best_evaluation", 1, _TRAIN)  # best_evaluation.json
-RESULT = Format("official_vision.result", 1, _TRAIN)  # result.json
+LOGGERS = Format(
+    "official_vision.loggers", 1, "Delete it: loggers then begin another run."
+)  # loggers.json
+RESULT = Format("official_vision.result", 2, _TRAIN)  # result.json
 LATENCIES = Format(  # connection_latency.json
     "official_vision.latencies", 1, "Delete the file to measure again."
 )

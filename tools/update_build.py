@@ -33,6 +33,7 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "gin": "gin-config",
     "grpc": "grpcio",
+    "mlflow": "mlflow-skinny",
     "official": "tf-models-official",
     "orbit": "tf-models-official",  # of the same wheel
     "PIL": "pillow",

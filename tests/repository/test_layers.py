@@ -81,7 +81,7 @@ WITHOUT_TENSORFLOW = (
 )
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
 # Packages that a plain installation may lack: nothing but the code that uses them may need them.
-EXTRAS = {"gradio", "grpc", "ray", "tensorflow_addons", "tensorflow_serving"}
+EXTRAS = {"gradio", "grpc", "mlflow", "ray", "wandb", "tensorflow_addons", "tensorflow_serving"}
 
 
 def package_files() -> list[Path]:

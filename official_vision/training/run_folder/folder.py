@@ -32,13 +32,21 @@ from official_vision.training.run_folder.setting_changes import changes_between
 LOG_FILE = "train.log"
 RESULT_FILE = "result.json"  # its presence shows that the run has ended
 CHANGES_FILE = "changes.json"  # settings that changed on the way, and from which step
+ALL_STEPS = "all steps were taken"
 _RESUMED = "resumed"
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """The end of a run: the step reached, the last evaluation's figures, the best one's, its wall time, and the
-    figure by which the best is the best.
+    """The end of a run.
+
+    Attributes:
+      step: reached.
+      figures: of the last evaluation.
+      best: of the best one.
+      seconds: of wall time.
+      metric: the figure by which the best is the best.
+      reason: why the run ended: ALL_STEPS, or what early stopping decided by.
     """
 
     step: int
@@ -46,6 +54,7 @@ class TrainingResult:
     best: Mapping[str, float]
     seconds: float
     metric: str
+    reason: str = ALL_STEPS
 
 
 @dataclasses.dataclass(frozen=True)

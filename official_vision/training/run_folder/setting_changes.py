@@ -36,7 +36,9 @@ _WITHOUT_EFFECT = frozenset(
                 *("validation_interval", "checkpoint_interval", "connections_interval"),
                 *("init_checkpoint", "init_classifier", "strategy", "num_gpus", "tpu"),
                 *("threads_per_operation", "rollbacks", "rematerialise"),
-                *("held_out_clips", "held_out_megabytes"),
+                *("held_out_clips", "held_out_megabytes", "loggers", "norms_interval"),
+                *("early_stopping_patience", "early_stopping_figure"),
+                *("early_stopping_mode", "early_stopping_min_delta"),
             )
         ),
     )
