@@ -55,10 +55,6 @@ class HeldOutClips:
         streams = {name: values[first::2] for name, values in self.streams.items()}
         return HeldOutClips(streams, self.labels[first::2])
 
-    def only(self, stream: str) -> HeldOutClips:
-        """Returns the clips with one stream alone."""
-        return dataclasses.replace(self, streams={stream: self.streams[stream]})
-
     def without(self, stream: str) -> HeldOutClips:
         """Returns the clips with one stream blanked."""
         blanked = blank_stream({k: tf.constant(v) for k, v in self.streams.items()}, stream)
