@@ -60,7 +60,7 @@ class KnownScores(tf.Module):
         return {
             "scores": frame_scores[:, -1],
             "frame_scores": frame_scores,
-            "labels": tf.constant(LABELS),
+            "labels": tf.tile(tf.constant([LABELS]), [tf.shape(rgb)[0], 1]),
         }
 
 

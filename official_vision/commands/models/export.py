@@ -101,5 +101,7 @@ def main() -> None:
     print(f"exported {exported.path}, each file run in an isolated process without our code:")
     for name, parity in exported.parities.items():
         print(f"  {name}: {parity.to_text()}")
+    if exported.rgb_alone:
+        print(f"  {exported.rgb_alone.to_text()}")
     for note in exported.notes:
         print(f"  note: {note}")

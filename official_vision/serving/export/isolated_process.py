@@ -7,35 +7,48 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from official_vision.errors import UserError
 from official_vision.processes.start import run_script
+from official_vision.serving.export.description import STREAMS_SIGNATURE
 from official_vision.serving.export.held_out_clips import HeldOutClips
 from official_vision.serving.isolated import scoring
+
+# scores [clips, classes] and frame_scores [clips, time, classes]; the median seconds of a clip.
+Scored = tuple[dict[str, np.ndarray], float]
 
 
 class IsolatedProcessError(Exception):
     """The process ended without a result; the text is the reason."""
 
 
-def saved_model_scores(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
-    """Runs a SavedModel in a process that has only TensorFlow.
+def saved_model_scores(folder: Path, clips: HeldOutClips) -> Scored:
+    """Runs a SavedModel on every stream; see `signature_scores`."""
+    return signature_scores(folder, clips, (STREAMS_SIGNATURE,))[STREAMS_SIGNATURE]
+
+
+def signature_scores(
+    folder: Path, clips: HeldOutClips, signatures: Sequence[str]
+) -> dict[str, Scored]:
+    """Runs signatures of a SavedModel in a process that has only TensorFlow.
 
     Args:
       folder: of the SavedModel.
-      clips: fed one at a time.
+      clips: fed one at a time, to each signature the streams that it takes.
+      signatures: to call.
 
     Returns:
-      scores [clips, classes] and frame_scores [clips, time, classes]; the median seconds of a clip.
+      By signature: scores [clips, classes] and frame_scores [clips, time, classes]; the median seconds of a clip.
 
     Raises:
       UserError: it does not load or run.
     """
     try:
-        return _ask("saved_model", folder, clips)
+        return _scores(signatures, folder, clips)
     except IsolatedProcessError as error:
         raise UserError(
             "An exported file must load with TensorFlow alone. "
@@ -43,10 +56,8 @@ def saved_model_scores(folder: Path, clips: HeldOutClips) -> tuple[dict[str, np.
         ) from error
 
 
-def tflite_scores(
-    path: Path, clips: HeldOutClips, *, xnnpack: bool, threads: int = 1
-) -> tuple[dict[str, np.ndarray], float]:
-    """Runs a TFLite file in a process that has only ai-edge-litert; arguments and result as above.
+def tflite_scores(path: Path, clips: HeldOutClips, *, xnnpack: bool, threads: int = 1) -> Scored:
+    """Runs a TFLite file in a process that has only ai-edge-litert.
 
     Args:
       path: of the file.
@@ -57,7 +68,8 @@ def tflite_scores(
     Raises:
       IsolatedProcessError: it does not load, or the runtime crashed.
     """
-    return _ask("xnnpack" if xnnpack else "plain", path, clips, threads)
+    kernels = "xnnpack" if xnnpack else "plain"
+    return _scores((kernels,), path, clips, threads)[kernels]
 
 
 def fastest_tflite_scores(
@@ -81,14 +93,20 @@ def fastest_tflite_scores(
         return *plain, str(error)
 
 
-def _ask(
-    kind: str, path: Path, clips: HeldOutClips, threads: int = 1
-) -> tuple[dict[str, np.ndarray], float]:
+def _scores(
+    kinds: Sequence[str], path: Path, clips: HeldOutClips, threads: int = 1
+) -> dict[str, Scored]:
     with tempfile.TemporaryDirectory() as folder:
         inputs, outputs = os.path.join(folder, "inputs.npz"), os.path.join(folder, "outputs.npz")
         np.savez(inputs, **clips.streams)
-        arguments = [kind, str(path.resolve()), inputs, outputs, str(threads)]
+        arguments = [",".join(kinds), str(path.resolve()), inputs, outputs, str(threads)]
         if failure := run_script(scoring.__file__, arguments):
             raise IsolatedProcessError(failure)
         arrays = dict(np.load(outputs, allow_pickle=False))
-    return arrays, float(arrays.pop("seconds"))
+    return {
+        kind: (
+            {name: arrays[f"{kind}.{name}"] for name in ("scores", "frame_scores")},
+            float(arrays[f"{kind}.seconds"]),
+        )
+        for kind in kinds
+    }

@@ -57,6 +57,54 @@ class Parity:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class RgbAlone:
+    """What serving_default gives up, which takes rgb alone, beside the signature that takes every stream.
+
+    Attributes:
+      map_of_all_streams, map_of_rgb_alone: mean average precision of each, on the same clips; None where no clip of
+        the sample has a label.
+      top_1_agreement: share of clips whose best class is the same.
+      clips: of the sample.
+    """
+
+    map_of_all_streams: float | None
+    map_of_rgb_alone: float | None
+    top_1_agreement: float
+    clips: int
+
+    def to_text(self) -> str:
+        """Returns one line for people."""
+        figures = ""
+        if self.map_of_all_streams is not None and self.map_of_rgb_alone is not None:
+            figures = (
+                f": mAP {self.map_of_rgb_alone:.4f}, with all streams {self.map_of_all_streams:.4f}"
+            )
+        return (
+            "serving_default takes rgb alone, computes flow and has no objects"
+            f"{figures}; best class the same in {self.top_1_agreement:.0%} of {self.clips} clips"
+        )
+
+
+def compare_rgb_alone(
+    expected: Mapping[str, np.ndarray], actual: Mapping[str, np.ndarray], labels: np.ndarray
+) -> RgbAlone:
+    """Compares scores of all streams with those of rgb alone, scores [clips, classes] each.
+
+    Args:
+      expected: of all streams.
+      actual: of rgb alone.
+      labels: float32 [clips, classes], multi-hot.
+    """
+    same = expected["scores"].argmax(axis=-1) == actual["scores"].argmax(axis=-1)
+    return RgbAlone(
+        _map_of(expected["scores"], labels),
+        _map_of(actual["scores"], labels),
+        float(same.mean()),
+        len(labels),
+    )
+
+
 def compare(
     expected: Mapping[str, np.ndarray],
     actual: Mapping[str, np.ndarray],
@@ -149,10 +197,12 @@ def _differences(
 
 
 def _map_difference(expected: np.ndarray, actual: np.ndarray, labels: np.ndarray) -> float | None:
-    if not (np.isfinite(actual).all() and (labels > 0).any()):
+    before, after = _map_of(expected, labels), _map_of(actual, labels)
+    return None if before is None or after is None else after - before
+
+
+def _map_of(scores: np.ndarray, labels: np.ndarray) -> float | None:
+    if not (np.isfinite(scores).all() and (labels > 0).any()):
         return None
     names = [str(number) for number in range(labels.shape[1])]
-    before, after = (
-        evaluate_scores(scores, labels, names).figures["mAP"] for scores in (expected, actual)
-    )
-    return after - before
+    return evaluate_scores(scores, labels, names).figures["mAP"]

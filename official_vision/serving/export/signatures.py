@@ -58,7 +58,7 @@ class ServingModule(tf.Module):
     A request that is empty, whose streams disagree, that has NaN or can't be decoded is refused by
     name.
     All but gates and frame_stems return scores [batch, classes], frame_scores [batch, time, classes] and
-    labels [classes].
+    labels, string [batch, classes]: servers that join requests in batches cut every result by its batch axis.
     """
 
     def __init__(
@@ -156,8 +156,11 @@ class ServingModule(tf.Module):
         return {
             "scores": scores_of(outputs["logits"], activation),
             "frame_scores": scores_of(outputs["frame_logits"], activation),
-            "labels": self.labels,
+            "labels": self._labels_of(outputs["logits"]),
         }
+
+    def _labels_of(self, logits: tf.Tensor) -> tf.Tensor:
+        return tf.broadcast_to(self.labels, tf.shape(logits))
 
     def _serve_gates(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         checked = checked_in_graph(streams)

@@ -24,8 +24,10 @@ from official_vision.names import check_no_pattern
 from official_vision.serving.explain.gate_openings import gates_of, node_names
 from official_vision.serving.export import parity, tflite
 from official_vision.serving.export.description import (
+    DEFAULT_SIGNATURE,
     LABELS_FILE,
     MODEL_FILE,
+    STREAMS_SIGNATURE,
     feeding_to_dict,
     gates_to_list,
     stem_name,
@@ -37,11 +39,13 @@ from official_vision.serving.export.held_out_clips import (
     network_scores,
 )
 from official_vision.serving.export.isolated_process import (
+    Scored,
     fastest_tflite_scores,
-    saved_model_scores,
+    signature_scores,
     tflite_scores,
 )
-from official_vision.serving.export.parity import Parity
+from official_vision.serving.export.parity import Parity, RgbAlone
+from official_vision.serving.export.serving_files import write_serving_files
 from official_vision.serving.export.signatures import ServingModule
 from official_vision.serving.export.warm_up_requests import write_warm_up
 from official_vision.training.clip_scoring import Trained, load_trained
@@ -91,11 +95,19 @@ class ExportOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Exported:
-    """An exported version: its folder, each file's parity, and notes for the user."""
+    """An exported version.
+
+    Attributes:
+      path: its folder.
+      parities: of each file.
+      notes: for the user.
+      rgb_alone: what clients lose who send rgb alone; None where the network has no other stream, or no rgb.
+    """
 
     path: Path
     parities: Mapping[str, Parity]
     notes: tuple[str, ...]
+    rgb_alone: RgbAlone | None = None
 
 
 def export(
@@ -143,12 +155,18 @@ def _exported(
     path = output / str(_next_version(output))
     with files.folder_written_aside(path) as partial:
         work = _Export(trained, source, clips, others, expected, options, network, discrete, notes)
-        parities = {SAVED_MODEL: work.saved_model(partial)}
+        parity_of_model, rgb_alone = work.saved_model(partial)
+        parities = {SAVED_MODEL: parity_of_model}
         for format_name in options.tflite:
             parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
         figures = {name: figures_of_file.to_dict() for name, figures_of_file in parities.items()}
-        formats.PARITY.write(partial / PARITY_FILE, {"files": figures, "notes": notes})
-    return Exported(path, parities, tuple(notes))
+        report = {"files": figures, "notes": notes}
+        if rgb_alone:
+            report["rgb_alone"] = dataclasses.asdict(rgb_alone)
+        formats.PARITY.write(partial / PARITY_FILE, report)
+        clip = trained.config.validation_data
+        write_serving_files(partial, output.absolute().name, path.name, clip)
+    return Exported(path, parities, tuple(notes), rgb_alone)
 
 
 def describe(trained: Trained, source: ClipsOfRun, network: AssembleNet) -> dict[str, Any]:
@@ -238,7 +256,7 @@ class _Export:
     discrete: bool
     notes: list[str]
 
-    def saved_model(self, folder: Path) -> Parity:
+    def saved_model(self, folder: Path) -> tuple[Parity, RgbAlone | None]:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
         formats.EXPORTED_MODEL.write(described, describe(self.trained, self.source, self.network))
         files.write_text(labels, "".join(f"{name}\n" for name in self.source.index.classes))
@@ -258,10 +276,17 @@ class _Export:
         labels.unlink()
         size = files.size_bytes(folder)
 
-        def scores_of(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
-            return saved_model_scores(folder, clips)
+        def scores_of(clips: HeldOutClips) -> Scored:
+            return signature_scores(folder, clips, (STREAMS_SIGNATURE,))[STREAMS_SIGNATURE]
 
-        return self._checked(SAVED_MODEL, precision, scores_of, size)
+        gives_up = "rgb" in self.clips.streams and len(self.clips.streams) > 1
+        signatures = (STREAMS_SIGNATURE, *((DEFAULT_SIGNATURE,) if gives_up else ()))
+        scored = signature_scores(folder, self.clips, signatures)
+        compared = self._checked(SAVED_MODEL, precision, scored[STREAMS_SIGNATURE], scores_of, size)
+        if not gives_up:
+            return compared, None
+        rgb_scores, _ = scored[DEFAULT_SIGNATURE]
+        return compared, parity.compare_rgb_alone(self.expected, rgb_scores, self.clips.labels)
 
     def _warm_up(self, folder: Path) -> None:
         if not write_warm_up(folder, self.clips.clip(0)):
@@ -276,13 +301,13 @@ class _Export:
         path.write_bytes(content)
         parts = (lambda: self._with_kinds_in_float(content)) if format_name == "int8" else None
 
-        def scores_of(clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+        def scores_of(clips: HeldOutClips) -> Scored:
             return self._lite_scores(path, clips)
 
         name, size = f"TFLite {format_name}", path.stat().st_size
-        return self._checked(name, format_name, scores_of, size, parts)
+        return self._checked(name, format_name, scores_of(self.clips), scores_of, size, parts)
 
-    def _lite_scores(self, path: Path, clips: HeldOutClips) -> tuple[dict[str, np.ndarray], float]:
+    def _lite_scores(self, path: Path, clips: HeldOutClips) -> Scored:
         scores, seconds, reason = fastest_tflite_scores(path, clips, self.options.threads)
         note = f"{path.name} runs without XNNPACK only, slower: with it, {reason}"
         if reason and note not in self.notes:
@@ -302,11 +327,12 @@ class _Export:
         self,
         name: str,
         format_name: str,
+        scored: Scored,
         scores_of: parity.Scorer,
         size_bytes: int,
         parts: parity.Parts = None,
     ) -> Parity:
-        actual, seconds = scores_of(self.clips)
+        actual, seconds = scored
         compared = parity.compare(
             self.expected, actual, self.clips, size_bytes=size_bytes, seconds_per_clip=seconds
         )

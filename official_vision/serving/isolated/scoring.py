@@ -1,10 +1,13 @@
 """Scores clips with an exported file, one at a time, as a program that runs without this package.
 
-    python scoring.py saved_model|xnnpack|plain FILE INPUTS.npz OUTPUTS.npz THREADS
+    python scoring.py KINDS FILE INPUTS.npz OUTPUTS.npz THREADS
+
+KINDS is xnnpack or plain for the kernels of a TFLite file, else names of a SavedModel's signatures, with commas
+between; each is fed the streams that it takes.
 
 It is started by the path of this file: TensorFlow or ai-edge-litert and numpy must be enough. The
-inputs hold a batch of clips per stream; the outputs hold scores [clips, classes], frame_scores
-[clips, time, classes] and the median seconds per clip.
+inputs hold a batch of clips per stream; the outputs hold KIND.scores [clips, classes], KIND.frame_scores
+[clips, time, classes] and KIND.seconds, the median per clip.
 """
 
 from __future__ import annotations
@@ -19,16 +22,22 @@ Clip = dict[str, np.ndarray]
 _OUTPUTS = ("scores", "frame_scores")
 
 
-def _saved_model(folder: str) -> Callable[[Clip], Clip]:
+def _saved_model(folder: str, signatures: list[str]) -> dict[str, Callable[[Clip], Clip]]:
     import tensorflow as tf
 
-    serve = tf.saved_model.load(folder).signatures["streams"]
+    loaded = tf.saved_model.load(folder)
 
-    def run(clip: Clip) -> Clip:
-        scores = serve(**{name: tf.constant(x) for name, x in clip.items()})
-        return {name: scores[name].numpy() for name in _OUTPUTS}
+    def runner(signature: str) -> Callable[[Clip], Clip]:
+        serve = loaded.signatures[signature]
+        taken = serve.structured_input_signature[1]
 
-    return run
+        def run(clip: Clip) -> Clip:
+            scores = serve(**{name: tf.constant(x) for name, x in clip.items() if name in taken})
+            return {name: scores[name].numpy() for name in _OUTPUTS}
+
+        return run
+
+    return {signature: runner(signature) for signature in signatures}
 
 
 def _tflite(path: str, kernels: str, threads: int) -> Callable[[Clip], Clip]:
@@ -45,8 +54,7 @@ def _tflite(path: str, kernels: str, threads: int) -> Callable[[Clip], Clip]:
     return lambda clip: runner(**clip)
 
 
-def _write_scores(run: Callable[[Clip], Clip], inputs: str, outputs: str) -> None:
-    clips = dict(np.load(inputs, allow_pickle=False))
+def _scores(run: Callable[[Clip], Clip], clips: Clip) -> dict[str, np.ndarray]:
     scores, seconds = {name: [] for name in _OUTPUTS}, []
     for number in range(-1, len(next(iter(clips.values())))):  # the first call warms up
         clip = {name: x[[max(number, 0)]] for name, x in clips.items()}
@@ -57,16 +65,23 @@ def _write_scores(run: Callable[[Clip], Clip], inputs: str, outputs: str) -> Non
             for name in _OUTPUTS:
                 scores[name].append(result[name])
     joined = {name: np.concatenate(parts) for name, parts in scores.items()}
-    np.savez(outputs, seconds=np.median(seconds[1:]), **joined)
+    return {**joined, "seconds": np.median(seconds[1:])}
 
 
 def main() -> None:
     """Reads the arguments, with this package and Keras blocked."""
     for name in ("tf_keras", "official_vision", "official"):
         sys.modules[name] = None  # importing them fails
-    kind, path, inputs, outputs, threads = sys.argv[1:]
-    run = _saved_model(path) if kind == "saved_model" else _tflite(path, kind, int(threads))
-    _write_scores(run, inputs, outputs)
+    kinds, path, inputs, outputs, threads = sys.argv[1:]
+    if kinds in ("xnnpack", "plain"):
+        runs = {kinds: _tflite(path, kinds, int(threads))}
+    else:
+        runs = _saved_model(path, kinds.split(","))
+    clips = dict(np.load(inputs, allow_pickle=False))
+    results = {kind: _scores(run, clips) for kind, run in runs.items()}
+    np.savez(
+        outputs, **{f"{kind}.{n}": x for kind, arrays in results.items() for n, x in arrays.items()}
+    )
 
 
 if __name__ == "__main__":

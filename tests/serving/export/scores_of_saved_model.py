@@ -34,7 +34,7 @@ def main():
                 "size": size,
                 "scores": outputs["scores"].numpy().tolist(),
                 "frame_scores": outputs["frame_scores"].numpy().tolist(),
-                "labels": [label.decode() for label in outputs["labels"].numpy()],
+                "labels": [label.decode() for label in outputs["labels"].numpy()[0]],
             }
         )
     print(json.dumps(results))

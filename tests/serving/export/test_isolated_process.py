@@ -86,9 +86,8 @@ def test_saved_model_cli_gets_the_networks_numbers(exported, clip, expected, tmp
     )  # fmt: skip
     for name, value in expected.items():
         np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), value, atol=1e-5)
-    assert [label.decode() for label in np.load(tmp_path / "labels.npy", allow_pickle=True)] == [
-        *exports.LABELS
-    ]
+    (labels,) = np.load(tmp_path / "labels.npy", allow_pickle=True)
+    assert [label.decode() for label in labels] == [*exports.LABELS]
 
 
 def test_a_session_as_servers_run_it_reads_records_and_refuses_damaged_ones(exported, split):

@@ -47,7 +47,9 @@ def signatures(exported):
 
 def network_scores_of(model):
     """Replaces a file by one that scores exactly as the network."""
-    return lambda _, clips: (network_scores(model, clips), 0.01)
+    return lambda _, clips, signatures: dict.fromkeys(
+        signatures, (network_scores(model, clips), 0.01)
+    )
 
 
 def sigmoid(x):
@@ -80,7 +82,7 @@ def test_a_version_has_its_labels_and_how_it_is_fed(exported, split):
     assert sorted(path.name for path in output.iterdir()) == ["1"]
     names = {path.name for path in version.path.iterdir()}
     model = {"assets", "assets.extra", "variables", "saved_model.pb", "fingerprint.pb"}
-    assert names <= model | {"parity.json"}
+    assert names <= model | {"parity.json", "README.md", "batching_parameters.txt"}
 
 
 def test_the_difference_that_is_reported_is_tiny_and_real(exported):
@@ -95,7 +97,7 @@ def test_the_difference_that_is_reported_is_tiny_and_real(exported):
 
 @pytest.mark.slow
 def test_versions_count_on_and_a_checkpoint_can_be_named(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(exporting, "saved_model_scores", network_scores_of(run[1]))
+    monkeypatch.setattr(exporting, "signature_scores", network_scores_of(run[1]))
     for name in ("1", "9", "notes"):
         (tmp_path / name).mkdir()
     path = tf.train.latest_checkpoint(str(run[0] / "best"))
@@ -151,13 +153,13 @@ def test_predictions_are_the_networks(exported, run, brightening):
 
 @pytest.mark.slow
 def test_a_file_that_scores_otherwise_is_not_kept(run, tmp_path, monkeypatch):
-    def wrong(folder, clips):
-        scores, seconds = network_scores_of(run[1])(folder, clips)
+    def wrong(folder, clips, signatures):
+        scored = network_scores_of(run[1])(folder, clips, signatures)
         if clips.streams["rgb"].std() > 0:  # rgb is what this file gets wrong
-            scores["frame_scores"].flat[-1] += 1e-3
-        return scores, seconds
+            scored["streams"][0]["frame_scores"].flat[-1] += 1e-3
+        return scored
 
-    monkeypatch.setattr(exporting, "saved_model_scores", wrong)
+    monkeypatch.setattr(exporting, "signature_scores", wrong)
     with pytest.raises(UserError, match="must agree with the model") as caught:
         export(run[0], tmp_path / "export", options=WHATEVER_PEERS)
     assert "Without the stream rgb the difference would be 0.0e+00" in str(caught.value)
@@ -275,7 +277,7 @@ def test_an_interruption_leaves_nothing(run, tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    for name in ("saved_model_scores", "ServingModule"):
+    for name in ("signature_scores", "ServingModule"):
         with monkeypatch.context() as patched:
             patched.setattr(exporting, name, interrupted)
             with pytest.raises(KeyboardInterrupt):
