@@ -17,13 +17,14 @@
 #   make build-files  the BUILD files anew from the imports
 #   make bazel-check  Debian's Bazel loads and analyses every target, and runs the quick tests
 #   make settings     docs/settings.md anew from the specs
+#   make model-zoo    every network is timed, and docs/model_zoo.md written: about ten minutes
 #   make tutorials    the tutorials' outputs anew, from a run of all of them: about four minutes
 #   make docs         the documentation as a site, in site/; open site/index.html
 #   make clean        removes what runs left
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution accelerator-programs accelerator test test-quick lint lock build-files bazel-check settings tutorials docs clean
+.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution accelerator-programs accelerator test test-quick lint lock build-files bazel-check settings model-zoo tutorials docs clean
 
 VENV := .venv
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -200,6 +201,16 @@ bazel-check: $(INSTALLED)
 
 settings: $(INSTALLED)
 	$(BIN)/python tools/config.py show --output=docs/settings.md
+
+ZOO := $(wildcard gin_configs/models/*.gin)
+
+model-zoo: $(INSTALLED)
+	$(BIN)/python tools/benchmark.py --what=forward --rounds=5 --json=docs/model_zoo.json \
+		--gin_file=$(firstword $(ZOO)) $(patsubst %,--compare=%,$(wordlist 2,$(words $(ZOO)),$(ZOO))) \
+		--gin_bindings='validation/DataSpec.frames = 32' --gin_bindings='validation/DataSpec.size = 224' \
+		--gin_bindings='validation/DataSpec.batch_size = 1' --gin_bindings='ModelSpec.num_classes = 157' \
+		--gin_bindings='ModelSpec.num_object_classes = 151'
+	$(BIN)/python tools/model_zoo.py
 
 tutorials: $(FOOTAGE)
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python tools/tutorials.py
