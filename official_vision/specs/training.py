@@ -40,8 +40,12 @@ class TrainSpec(Spec):
         False trains a new one.
       rollbacks: times that a run may go back to its last checkpoint and leave out a batch on which the
         loss or the gradients were not finite; 0 stops at the first.
-      strategy: one_device, mirrored, multi_worker_mirrored or tpu (tf.distribute).
-      num_gpus: GPUs for mirrored strategies; 0 uses the CPU.
+      devices: auto (all GPUs that TensorFlow sees, else the CPU), cpu, or a number of GPUs. Several share each
+        batch.
+      strategy: of tf.distribute: auto (one_device, of several GPUs mirrored), one_device, mirrored (of GPUs, or of
+        the logical devices of a CPU), multi_worker_mirrored or tpu.
+      compiled: whether XLA compiles the training step as a whole, which takes tens of seconds at the start and
+        is quicker on GPUs. None is True on a TPU, which can do nothing else, and False elsewhere.
       tpu: address of the TPU; read by strategy tpu only.
       precision: float32, mixed_bfloat16 or mixed_float16 (with loss scaling).
       threads_per_operation: threads that share an operation; 0 is one where a machine without GPU has no
@@ -67,10 +71,11 @@ class TrainSpec(Spec):
     init_checkpoint: str = ""
     init_classifier: bool = True
     rollbacks: int = setting(0, low=0)
+    devices: int | str = setting("auto", low=1, choices=("auto", "cpu"))
     strategy: str = setting(
-        "one_device", choices=("one_device", "mirrored", "multi_worker_mirrored", "tpu")
+        "auto", choices=("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")
     )
-    num_gpus: int = setting(0, low=0)
+    compiled: bool | None = None
     tpu: str = ""
     precision: str = setting("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
     threads_per_operation: int = setting(0, low=0, high=1024)

@@ -22,13 +22,13 @@ from official_vision.progress import clock
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole
 from official_vision.training.checkpoints.restore import BEST_FOLDER
+from official_vision.training.devices.description import devices_lines
 from official_vision.training.devices.strategies import (
-    devices_lines,
     is_chief,
     lost_workers_named,
     make_strategy,
 )
-from official_vision.training.devices.threads import set_threads
+from official_vision.training.devices.visible import set_up
 from official_vision.training.job import Job
 from official_vision.training.observation.first_lines import first_lines
 from official_vision.training.optimizers.build import make_optimizer
@@ -64,9 +64,10 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         another process trains in; a loss that is not a number.
     """
     started = time.monotonic()
-    # First: threads can only be set, and workers joined, before any operation ran.
-    set_threads(config.train)
-    strategy = make_strategy(config)
+    # First: devices and threads can only be set, and workers joined, before any operation ran.
+    set_up(config.train)
+    strategy = make_strategy(config.train)
+    about_devices = devices_lines(strategy, config.train)
     model_dir = Path(_checked(config).train.model_dir)
     architecture = resolve_architecture(config.model)
     indexes = read_splits(config, architecture)
@@ -93,8 +94,8 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
         job = Job(config, architecture, indexes, strategy, stop, records, sys.stdout)
         lines = [
+            *about_devices,
             *start.lines,
-            *devices_lines(strategy, config.train),
             *notes_on_settings(config, model_spec, architecture, indexes),
             *first_lines(config),
         ]

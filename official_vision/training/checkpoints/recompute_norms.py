@@ -16,7 +16,12 @@ from official_vision.metrics.figures import without_nan
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, rewrite
 from official_vision.training.checkpoints.restore import BEST_FOLDER, COUNT_KEY, statistics_of
-from official_vision.training.clip_scoring import Trained, load_trained, score_clips
+from official_vision.training.clip_scoring import (
+    Trained,
+    devices_of_run,
+    load_trained,
+    score_clips,
+)
 from official_vision.training.run_folder.folder import RESULT_FILE
 from official_vision.training.step.frozen_weights import freeze
 from official_vision.training.step.losses import clip_losses
@@ -61,10 +66,10 @@ def repair(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
 
 
 def _repaired(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
-    trained = load_trained(model_dir, which)
+    trained = load_trained(model_dir, which, devices_of_run(model_dir))
     freeze(trained.model, trained.config.train.frozen)
     before = _figures(trained)
-    recompute_on_training_data(trained.model, trained.config, batches)
+    recompute_on_training_data(trained.model, trained.config, batches, trained.strategy)
     after = _figures(trained)
     changed = {key: value.numpy() for key, value in statistics_of(trained.model).items()}
     changed[COUNT_KEY] = np.float32(batches)
