@@ -1,0 +1,47 @@
+"""The memory of a training step's operations in a process: their trace, their graph and their kernels.
+
+Measured with clips of 4 x 32 x 32, of which next to nothing is activations: growth of a process from before the
+network is built to the end of its first step, over the number of operations in the step's graph. For seven graphs of
+8886 to 28807 operations (with and without gates, each TrainSpec.rematerialise, float32 and bfloat16) the line
+below is off by 7 % at most.
+"""
+
+from __future__ import annotations
+
+from official_vision.architecture.cost.network_cost import Cost
+
+_START = 80 * 2**20  # TensorFlow's when it first computes
+_OF_OPERATION = 24 * 2**10
+# Operations of one step, forward and backward and the update of weights.
+_CONVOLUTION = 60  # with its batch norm and activation
+_CONNECTION = 20
+_CANDIDATE = 16  # that a gate reads
+_NORM_AGAIN = 14  # more for each convolution with TrainSpec.rematerialise = 'norms'
+_ALL_AGAIN = 1.56  # times as many with 'everything'
+_HALF = 1.14  # times as many in half precision, by conversions
+
+
+def program_bytes(cost: Cost, rematerialise: str, precision: str) -> int:
+    """Estimates the memory of a step's operations.
+
+    Args:
+      cost: of the network.
+      rematerialise: as TrainSpec.rematerialise.
+      precision: as TrainSpec.precision.
+    """
+    convolutions = connections = candidates = 0
+    for node in (cost.plan[index] for index in cost.alive):
+        if node.stem is not None:
+            sizes = (node.stem.kernel_size, node.stem.temporal_kernel_size)
+            convolutions += sum(map(bool, sizes))
+            continue
+        convolutions += len(node.fusion.convolved_widths)
+        convolutions += sum(len(m.convolutions) + m.projects for m in node.modules)
+        connections += len(node.fusion.inputs)
+        for source in node.gate_sources(cost.setting.gate):
+            candidates += len(source.nodes) if isinstance(source.nodes, tuple) else 1
+    each = _CONVOLUTION + (_NORM_AGAIN if rematerialise == "norms" else 0)
+    operations = each * convolutions + _CONNECTION * connections + _CANDIDATE * candidates
+    operations *= _ALL_AGAIN if rematerialise == "everything" else 1
+    operations *= _HALF if precision != "float32" else 1
+    return round(_START + _OF_OPERATION * operations)
