@@ -29,9 +29,7 @@ class Trainer(base_trainer.Trainer):
     time in which it idles, and still near zero when input keeps up.
     """
 
-    def __init__(
-        self, *settings: Any, stopwatch: Stopwatch, compiled: bool = False, **others: Any
-    ):
+    def __init__(self, *settings: Any, stopwatch: Stopwatch, compiled: bool = False, **others: Any):
         """Args:
         settings: of Model Garden's trainer.
         stopwatch: gets the seconds of loops and evaluations.

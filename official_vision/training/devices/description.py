@@ -53,7 +53,9 @@ def _named(kinds: list[str]) -> str:
         return f"{kinds.count('GPU')} x {' and '.join(names)}"
     threads = threads_in_force()
     of_each = f"{threads} {'thread' if threads == 1 else 'threads'} per operation"
-    return f"{'the CPU' if len(kinds) == 1 else f'{len(kinds)} logical devices of the CPU'}, {of_each}"
+    return (
+        f"{'the CPU' if len(kinds) == 1 else f'{len(kinds)} logical devices of the CPU'}, {of_each}"
+    )
 
 
 def _gpu_name(device: tf.config.PhysicalDevice) -> str:

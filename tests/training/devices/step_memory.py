@@ -25,7 +25,10 @@ _NETWORK = (
 
 def main() -> None:
     rematerialise, precision = sys.argv[1:]
-    settings = [f"TrainSpec.rematerialise = '{rematerialise}'", f"TrainSpec.precision = '{precision}'"]
+    settings = [
+        f"TrainSpec.rematerialise = '{rematerialise}'",
+        f"TrainSpec.precision = '{precision}'",
+    ]
     model = "gin_configs/models/assemblenet_plus_plus_50.gin"
     chosen = config.load([model], [*_NETWORK, *settings])
     tf.ones(1).numpy()
