@@ -22,7 +22,8 @@ def setting(
 ) -> Any:
     """Makes a field with a default and its rule: low <= value <= high, value > above, or one of `choices`.
 
-    A field of type int | str may have both: bounds for its numbers, choices for its texts. A choice written `kind:WHAT` allows every value that begins with `kind:` and has more text.
+    A field of type int | str may have both: bounds for its numbers and choices for its texts. A choice written
+    `kind:WHAT` allows every value that begins with `kind:` and has more text.
     """
     rule = {"low": low, "high": high, "above": above, "choices": choices}
     return dataclasses.field(default=default, metadata=rule)

@@ -1,4 +1,4 @@
-"""Scores a run's clips, and recomputes its norms, on one processor and on two that TensorFlow makes of it: RUN OUTPUT."""
+"""Scores clips and recomputes norms, on one processor and on two that TensorFlow makes of it: RUN OUTPUT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps of training and evaluation have static shapes, and operations that XLA compiles: what a TPU asks for.
+"""Steps of training and evaluation have static shapes, and operations that XLA compiles: what a TPU needs.
 
 No TPU is needed: TensorFlow registers a kernel of XLA for each operation that its bridge translates.
 """

@@ -13,7 +13,7 @@ from official_vision.training.devices.strategies import make_strategy
 
 
 def see(monkeypatch, gpus):
-    """Lets TensorFlow say that it sees so many GPUs, and strategies say what they are made of."""
+    """Shows TensorFlow so many GPUs; a strategy is a tuple of its kind and its devices."""
     visible = [
         tf.config.PhysicalDevice(f"/physical_device:GPU:{number}", "GPU") for number in range(gpus)
     ]

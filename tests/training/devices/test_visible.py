@@ -11,7 +11,7 @@ from official_vision.training.devices.visible import see_devices
 
 @pytest.fixture
 def machine(monkeypatch):
-    """Three GPUs, of which TensorFlow is told what to see; returns what it was told."""
+    """Three GPUs; returns which of them TensorFlow sees, and on which memory grows."""
     state = {"seen": ["GPU:0", "GPU:1", "GPU:2"], "growing": []}
 
     def see(devices, kind):
