@@ -115,14 +115,18 @@ def available(on_cpu: bool) -> tuple[int, str] | None:
     return 1024 * int(rows["MemAvailable"].split()[0]), "this machine"
 
 
-def memory_line(config: Config, architecture: Architecture) -> str:
-    """Returns the memory that a run needs on each device of the current strategy as a line.
+def memory_line(
+    config: Config, architecture: Architecture, strategy: tf.distribute.Strategy
+) -> str:
+    """Returns the memory that a run needs on each of its devices as a line.
 
     Args:
       config: every setting.
       architecture: as it will be built.
+      strategy: of the run; not the current one, outside of whose replicas no optimizer is tried.
     """
-    kinds, replicas = computing_kinds(), tf.distribute.get_strategy().num_replicas_in_sync
+    with strategy.scope():
+        kinds, replicas = computing_kinds(), strategy.num_replicas_in_sync
     if "TPU" in kinds:
         return describe_need(need_of(config, architecture, replicas, on_cpu=False), None)
     on_cpu = kinds == {"CPU"}
