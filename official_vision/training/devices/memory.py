@@ -81,7 +81,7 @@ def need_of(config: Config, architecture: Architecture, replicas: int, on_cpu: b
         gradients=trainable * (1 if train.accumulation_steps == 1 else 2),
         slots=trainable * _slots(config) + average,
         inputs=2 * clips * pixels * sum(_STREAM_BYTES[name] for name in architecture.streams),
-        program=program_bytes(cost, way, train.precision) if on_cpu else 0,
+        program=program_bytes(cost, way, train) if on_cpu else 0,
     )
 
 

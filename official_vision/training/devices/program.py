@@ -9,6 +9,7 @@ below is off by 7 % at most.
 from __future__ import annotations
 
 from official_vision.architecture.cost.network_cost import Cost
+from official_vision.specs import TrainSpec
 
 _START = 80 * 2**20  # TensorFlow's when it first computes
 _OF_OPERATION = 24 * 2**10
@@ -19,15 +20,16 @@ _CANDIDATE = 16  # that a gate reads
 _NORM_AGAIN = 14  # more for each convolution with TrainSpec.rematerialise = 'norms'
 _ALL_AGAIN = 1.56  # times as many with 'everything'
 _HALF = 1.14  # times as many in half precision, by conversions
+_IN_PARTS = 1.37  # times as many where parts of a batch are summed in a loop, of whose body there are two copies
 
 
-def program_bytes(cost: Cost, rematerialise: str, precision: str) -> int:
+def program_bytes(cost: Cost, rematerialise: str, train: TrainSpec) -> int:
     """Estimates the memory of a step's operations.
 
     Args:
       cost: of the network.
-      rematerialise: as TrainSpec.rematerialise.
-      precision: as TrainSpec.precision.
+      rematerialise: what is computed again indeed, as TrainSpec.rematerialise.
+      train: its precision and parts are read.
     """
     convolutions = connections = candidates = 0
     for node in (cost.plan[index] for index in cost.alive):
@@ -43,5 +45,6 @@ def program_bytes(cost: Cost, rematerialise: str, precision: str) -> int:
     each = _CONVOLUTION + (_NORM_AGAIN if rematerialise == "norms" else 0)
     operations = each * convolutions + _CONNECTION * connections + _CANDIDATE * candidates
     operations *= _ALL_AGAIN if rematerialise == "everything" else 1
-    operations *= _HALF if precision != "float32" else 1
+    operations *= _HALF if train.precision != "float32" else 1
+    operations *= _IN_PARTS if train.accumulation_steps > 1 else 1
     return round(_START + _OF_OPERATION * operations)

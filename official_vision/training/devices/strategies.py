@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -42,8 +43,18 @@ def make_strategy(train: TrainSpec) -> tf.distribute.Strategy:
         return distribute_utils.get_distribution_strategy(train.strategy)
     if train.strategy == "mirrored" or (train.strategy == "auto" and gpus > 1):
         named = tf.config.list_logical_devices("GPU" if gpus else "CPU")
-        return tf.distribute.MirroredStrategy([device.name for device in named[: gpus or None]])
+        return _mirrored(tuple(device.name for device in named[: gpus or None]))
     return tf.distribute.OneDeviceStrategy("device:GPU:0" if gpus else "device:CPU:0")
+
+
+@functools.cache
+def _mirrored(names: tuple[str, ...]) -> tf.distribute.Strategy:
+    """Returns the one strategy of this process over some devices.
+
+    Each numbers its sums over devices from the same number on: with a second one, sums of two networks, as of a
+    search and what is derived of it, would meet.
+    """
+    return tf.distribute.MirroredStrategy(list(names))
 
 
 def _gpus(train: TrainSpec) -> int:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from official_vision.errors import UserError
 from official_vision.specs import TrainSpec
+from official_vision.training.devices import strategies
 from official_vision.training.devices.strategies import make_strategy
 
 
@@ -24,7 +25,7 @@ def see(monkeypatch, gpus):
         tf.config, "list_logical_devices", lambda kind: logical if kind == "GPU" else cpus
     )
     monkeypatch.setattr(tf.distribute, "OneDeviceStrategy", lambda name: ("one", name))
-    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda names: ("mirrored", *names))
+    monkeypatch.setattr(strategies, "_mirrored", lambda names: ("mirrored", *names))
 
 
 GPU, CPU = "/device:GPU:%d", "/device:CPU:%d"
@@ -69,6 +70,11 @@ def test_devices_that_are_not_there_are_one_line(gpus, settings, words, monkeypa
         make_strategy(TrainSpec(**settings))
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_process_has_one_mirrored_strategy():
+    first, second = (make_strategy(TrainSpec(strategy="mirrored")) for _ in range(2))
+    assert first is second
 
 
 @pytest.mark.parametrize("devices", [0, -1, "gpu", True, 1.0])
