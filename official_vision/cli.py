@@ -53,7 +53,9 @@ def define_gin_flags() -> None:
     )
 
 
-def run(main: Callable[..., int | None], *, arguments: str = "", module: str = "") -> None:
+def run(
+    main: Callable[..., int | None], *, arguments: str = "", module: str = "", extra: str = ""
+) -> None:
     """Runs a command, whose `main` returns its exit status (None is 0).
 
     A `UserError` becomes one line on standard error and status 1, and so does a full disk or a file that the
@@ -64,6 +66,7 @@ def run(main: Callable[..., int | None], *, arguments: str = "", module: str = "
       main: of the command; with `arguments` it takes a list of them.
       arguments: what may be named without a flag, e.g. "videos"; empty where nothing may.
       module: whose docstring and flags --help prints; empty for the program itself.
+      extra: of pyproject.toml, with all that the command needs; see `extras.missing`.
     """
     gc.set_threshold(*_GARBAGE_THRESHOLDS)
     logging.set_verbosity(logging.WARNING)
@@ -79,7 +82,7 @@ def run(main: Callable[..., int | None], *, arguments: str = "", module: str = "
         _print_help(module, whole="full" in help_flags[0])
         sys.exit(0)
     flags.FLAGS.set_gnu_getopt(True)  # flags may follow arguments
-    app.run(lambda argv: _guarded(main, argv, arguments))
+    app.run(lambda argv: _guarded(main, argv, arguments, extra))
 
 
 def _print_help(module: str, *, whole: bool) -> None:
@@ -97,7 +100,9 @@ def reported(error: UserError) -> int:
     return 1
 
 
-def _guarded(main: Callable[..., int | None], argv: Sequence[str], arguments: str) -> None:
+def _guarded(
+    main: Callable[..., int | None], argv: Sequence[str], arguments: str, extra: str
+) -> None:
     try:
         with interruption.interruptible():
             status = _begun(main, argv, arguments)
@@ -114,7 +119,7 @@ def _guarded(main: Callable[..., int | None], argv: Sequence[str], arguments: st
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = PIPE_CLOSED
     except ModuleNotFoundError as error:
-        if not (line := extras.missing(error)):
+        if not (line := extras.missing(error, extra)):
             raise
         status = reported(UserError(line))
     except Exception as error:

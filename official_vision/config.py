@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.metadata
+import io
 import logging
 import os
 import re
@@ -23,6 +24,7 @@ from official_vision.specs import mistakes
 
 CONFIG_JSON = "config.json"
 CONFIG_GIN = "config.gin"
+ARCHITECTURE_FILE = "architecture.json"  # the graph, beside a run's configuration
 _PACKAGES = (
     "official-vision",
     "tensorflow",
@@ -130,13 +132,13 @@ def load(gin_files: Sequence[str], gin_bindings: Sequence[str] = ()) -> Config:
     """
     gin.clear_config()
     try:
-        read = _parse(gin_files, gin_bindings)
+        parsed = _parse(gin_files, gin_bindings)
         _check_scopes()
         _check_macros()
         return Config(
             **{
                 section: _build(
-                    spec_class, scope, lambda setting: _where(setting, read, gin_bindings)
+                    spec_class, scope, lambda setting: _where(setting, parsed, gin_bindings)
                 )
                 for section, (spec_class, scope) in _SECTIONS.items()
             }
@@ -249,12 +251,34 @@ def _opened(times: Counter[str], path: str) -> TextIO:
             f"Gin files must not include themselves. Received: {path}. Remove the include."
         )
     try:
-        Path(path).read_text(encoding="utf-8-sig")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
             f"A gin file must be UTF-8 text. Received: {path} ({error}). Save it as UTF-8."
         ) from error
-    return open(path, encoding="utf-8-sig")
+    opened = io.StringIO("".join([text, *_paths_of_moved_run(Path(path))]), newline=None)
+    opened.name = path  # as a file has it: gin names the place of a mistake by it
+    return opened
+
+
+def _paths_of_moved_run(path: Path) -> Iterator[str]:
+    """Yields lines for the config.gin of a run whose folder was moved or copied: its paths are there."""
+    folder = path.parent
+    if path.name != CONFIG_GIN or not (folder / ARCHITECTURE_FILE).is_file():
+        return
+    try:
+        settings = read(folder)
+    except UserError:  # without a whole record the file is as any other
+        return
+    recorded = Path(settings.train.model_dir)
+    if not settings.train.model_dir or (recorded.is_dir() and recorded.samefile(folder)):
+        return
+    yield f"\nTrainSpec.model_dir = {os.path.abspath(folder)!r}\n"
+    if settings.model.architecture.endswith(
+        ".json"
+    ):  # a file that may be left behind; else one of the zoo
+        graph = os.path.abspath(folder / ARCHITECTURE_FILE)
+        yield f"ModelSpec.architecture = {graph!r}\n"
 
 
 def _one_line(error: Exception) -> str:

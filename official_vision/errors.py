@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class UserError(ValueError):
@@ -35,3 +35,21 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"Did you mean {close[0]!r}?"
     return f"Known names: {', '.join(known)}."
+
+
+def check_names(names: Iterable[str], known: Collection[str], what: str) -> None:
+    """Checks that every setting that a caller names exists.
+
+    Args:
+      names: that the caller uses.
+      known: names that exist.
+      what: has these settings, e.g. "ModelSpec".
+
+    Raises:
+      UserError: a name is not among the known ones.
+    """
+    for name in names:
+        if name not in known:
+            raise UserError(
+                f"A setting must be one that {what} has. Received: {name!r}. {nearest(name, known)}"
+            )

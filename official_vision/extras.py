@@ -23,12 +23,23 @@ EXTRA_OF = {
 }
 
 
-def missing(error: ModuleNotFoundError) -> str:
-    """Returns one line on which extra a missing package belongs to; empty for packages of no extra."""
+# Part of the extras prepare, export, onnx, serving and demo.
+_PART = "video"
+
+
+def missing(error: ModuleNotFoundError, job: str = "") -> str:
+    """Returns one line on which extra a missing package belongs to; empty for packages of no extra.
+
+    Args:
+      error: of the import.
+      job: extra that has all the packages of what the user does; it is named in place of its part.
+    """
     module = (error.name or "").split(".")[0]
     if module not in EXTRA_OF:
         return ""
     extra = EXTRA_OF[module]
+    if extra == _PART and job:
+        extra = job
     return (
         f"This needs the package {module}. Received: it is not installed. "
         f"Install it: pip install 'official-vision[{extra}]'."

@@ -44,8 +44,13 @@ def written_aside(path: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def folder_written_aside(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary folder as `written_aside` does, for a folder that does not exist yet."""
+def folder_written_aside(path: str | os.PathLike, *, replace: bool = False) -> Iterator[Path]:
+    """Yields a temporary folder as `written_aside` does, for a folder that does not exist yet.
+
+    Args:
+      path: of the folder.
+      replace: whether a folder that is there makes room; if the process is killed just then, neither is left.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=PARTIAL))
@@ -53,7 +58,12 @@ def folder_written_aside(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield partial
         interruption.check()
-        os.replace(partial, path)
+        if replace and os.path.lexists(path):
+            with scratch_folder(path.parent) as old:
+                os.replace(path, old / path.name)
+                os.replace(partial, path)
+        else:
+            os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -100,12 +100,20 @@ SHARD_REPORT = Format("official_vision.shard_report", 1, _PREPARE)  # beside eac
 PREPARATION = Format("official_vision.preparation", 1, _PREPARE)  # plan.json
 RUN = Format("official_vision.run", 1, _TRAIN)  # config.json
 RUN_DATA = Format("official_vision.run_data", 1, _TRAIN)  # data.json
+HELD_OUT_CLIPS = Format(  # held_out_clips/source.json
+    "official_vision.held_out_clips",
+    1,
+    "Run official-vision train on the run's folder again, where its data are.",
+)
 CHANGES = Format("official_vision.changes", 1, _TRAIN)  # changes.json
 SKIPPED_BATCHES = Format("official_vision.skipped_batches", 1, _TRAIN)  # skipped.json
 EVALUATED = Format("official_vision.evaluated", 1, _TRAIN)  # evaluated.json
 BEST_CHECKPOINT = Format("official_vision.best_checkpoint", 1, _TRAIN)  # best/info.json
 BEST_EVALUATION = Format("official_vision.best_evaluation", 1, _TRAIN)  # best_evaluation.json
-RESULT = Format("official_vision.result", 1, _TRAIN)  # result.json
+LOGGERS = Format(
+    "official_vision.loggers", 1, "Delete it: loggers then begin another run."
+)  # loggers.json
+RESULT = Format("official_vision.result", 2, _TRAIN)  # result.json
 LATENCIES = Format(  # connection_latency.json
     "official_vision.latencies", 1, "Delete the file to measure again."
 )

@@ -28,6 +28,23 @@ def shown(text: str | os.PathLike) -> str:
     )
 
 
+def check_no_pattern(path: str | os.PathLike, what: str) -> None:
+    r"""Refuses a path of weights that TensorFlow would take for a pattern, and so not find: one with [ or \.
+
+    Args:
+      path: as TensorFlow gets it.
+      what: names it, for the error: a flag or a setting.
+
+    Raises:
+      UserError: the path has such a character.
+    """
+    if any(character in os.fspath(path) for character in "[\\"):
+        raise UserError(
+            f"{what} must have no [ and no \\, which TensorFlow reads as a pattern. Received: {shown(path)}. "
+            "Rename the folder, or name a link to it."
+        )
+
+
 def one_spelling(text: str) -> str:
     """Returns the text without surrounding blanks, composed (Unicode NFC): equal names look and are equal."""
     return unicodedata.normalize("NFC", text.strip())

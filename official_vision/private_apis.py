@@ -66,6 +66,19 @@ def create_slots(optimizer: Any, variables: Sequence[Any]) -> None:
     optimizer._create_all_weights(variables)
 
 
+def determinism_switch() -> tuple[Callable[[], None], Callable[[], None], Callable[[], bool]]:
+    """Returns functions that turn TensorFlow's deterministic operations on, off, and report whether they are.
+
+    The public function turns them on for all of a process, where runs that are to be fast may follow.
+    """
+    config = importlib.import_module("tensorflow.python.framework.config")
+    return (
+        config.enable_op_determinism,
+        config.disable_op_determinism,
+        config.is_op_determinism_enabled,
+    )
+
+
 class MovingAverageHook:
     """A base in front of Keras's BatchNormalization whose moving statistics a method `update_average` updates.
 

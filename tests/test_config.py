@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +57,53 @@ def test_a_saved_run_reads_back_and_its_gin_file_gives_it_again(gin_file, tmp_pa
     record = json.loads((tmp_path / "run" / config.CONFIG_JSON).read_text())
     assert record["data_fingerprints"] == {"train": "abc"}
     assert record["versions"]["tensorflow"].startswith("2.20")
+
+
+def save_run(folder, architecture):
+    """Writes the settings of a run into its folder; returns the path of its gin file."""
+    names = [
+        f"ModelSpec.architecture = {architecture!r}",
+        f"TrainSpec.model_dir = {str(folder)!r}",
+        "TrainSpec.steps = 7",
+    ]
+    config.load([], names).save(folder)
+    (folder / config.ARCHITECTURE_FILE).write_text("{}")
+    return folder / config.CONFIG_GIN
+
+
+@pytest.mark.parametrize("name", ["moved", 'it\'s [1] ü "x" {y} %s'])
+def test_a_moved_runs_gin_file_names_the_folder_where_it_lies(tmp_path, monkeypatch, name):
+    gin_file = save_run(tmp_path / "run", str(tmp_path / "gone" / "graph.json"))
+    there = config.load([str(gin_file)])
+    assert there.model.architecture == str(tmp_path / "gone" / "graph.json")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    assert config.load([str(tmp_path / "link" / gin_file.name)]) == there
+    shutil.copytree(tmp_path / "run", tmp_path / name)
+    for run_is_there in (True, False):
+        assert (tmp_path / "run").exists() == run_is_there
+        here = config.load([str(tmp_path / name / gin_file.name)])
+        assert here.train.model_dir == str(tmp_path / name)
+        assert here.model.architecture == str(tmp_path / name / "architecture.json")
+        assert here.train.steps == 7
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+    monkeypatch.chdir(tmp_path / name)
+    assert config.load([gin_file.name]) == here
+    (tmp_path / "later.gin").write_text("TrainSpec.model_dir = 'mine'\n")
+    assert config.load([gin_file.name, str(tmp_path / "later.gin")]).train.model_dir == "mine"
+    bound = config.load([gin_file.name], ["ModelSpec.architecture = 'assemblenet_50'"])
+    assert (bound.model.architecture, bound.train.model_dir) == ("assemblenet_50", str(Path.cwd()))
+
+
+def test_a_moved_run_of_a_known_network_still_names_it(tmp_path):
+    save_run(tmp_path / "run", "assemblenet_50")
+    (tmp_path / "run").rename(tmp_path / "moved")
+    moved = config.load([str(tmp_path / "moved" / config.CONFIG_GIN)])
+    assert moved.model.architecture == "assemblenet_50"
+    assert moved.train.model_dir == str(tmp_path / "moved")
+    # Without the record beside it, it is a file of settings like any other.
+    (tmp_path / "moved" / config.CONFIG_JSON).unlink()
+    alone = config.load([str(tmp_path / "moved" / config.CONFIG_GIN)])
+    assert alone.train.model_dir == str(tmp_path / "run")
 
 
 @pytest.mark.parametrize(

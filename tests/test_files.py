@@ -39,6 +39,17 @@ def test_a_folder_appears_with_its_content(tmp_path):
     assert (tmp_path / "out" / "x").read_text() == "whole"
 
 
+def test_a_folder_makes_room_once_the_new_one_is_whole(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        _write_half(files.folder_written_aside(tmp_path / "out", replace=True), KeyboardInterrupt())
+    assert (tmp_path / "out" / "old").read_text() == "old"
+    with files.folder_written_aside(tmp_path / "out", replace=True) as partial:
+        (partial / "x").write_text("new")
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "x"]
+
+
 def test_results_are_as_readable_as_any_file(tmp_path):
     (tmp_path / "usual").write_text("")
     files.write_text(tmp_path / "ours", "")

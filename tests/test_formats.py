@@ -43,9 +43,9 @@ def test_what_is_written_is_read_and_another_version_refused(tmp_path, item):
         ('{"format": "x", "version": 1}', "which has format x, version 1"),
         ('{"format": "official_vision.result"}', "result, version None"),
         ('{"format": "official_vision.result", "version": [1]}', r"version \[1\]"),
-        ('{"format": "official_vision.result", "version": 1}', "form .* Received: .* \\(no 'step'"),
-        ('{"format": "official_vision.result", "version": 1, "step": "3"}', "'step' is '3'"),
-        ('{"format": "official_vision.result", "version": 1, "step": null}', "'step' is None"),
+        ('{"format": "official_vision.result", "version": 2}', "form .* Received: .* \\(no 'step'"),
+        ('{"format": "official_vision.result", "version": 2, "step": "3"}', "'step' is '3'"),
+        ('{"format": "official_vision.result", "version": 2, "step": null}', "'step' is None"),
     ],
 )
 def test_another_file_is_one_line(tmp_path, content, words):

@@ -33,6 +33,7 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "gin": "gin-config",
     "grpc": "grpcio",
+    "mlflow": "mlflow-skinny",
     "official": "tf-models-official",
     "orbit": "tf-models-official",  # of the same wheel
     "PIL": "pillow",
@@ -329,14 +330,14 @@ def _rule(targets: Targets, target: str) -> str:
 
 def _test_fields(targets: Targets, target: str) -> dict[str, object]:
     folder, name = target.split(":")
-    main = _labels({TEST_MAIN.replace("/", ":")}, folder)[0].lstrip(":")
+    runner = _labels({TEST_MAIN.replace("/", ":")}, folder)[0].lstrip(":")
     sources, path = targets.sources, targets.members[target][0]
     return {
         "testonly": False,  # as every test is
         "size": "large" if sources.marks(path, "slow") else "medium",
-        "srcs": [f"{name}.py", main],
+        "srcs": [f"{name}.py", runner],
         "args": [path],
-        "main": main,
+        "main": runner,
         "data": ["//:all_files"] if folder == "tests/repository" else _DATA_OF_TESTS,
         "tags": ["requires-network"] if sources.takes(path, "footage") else [],
         "deps": _labels(targets.dependencies[target] | sources.imported[TEST_MAIN], folder),

@@ -10,7 +10,7 @@ from official_vision.architecture import zoo
 from official_vision.architecture.cost import network_cost
 from official_vision.architecture.drawing.draw import draw as draw_architecture
 from official_vision.architecture.graph import Architecture
-from official_vision.errors import UserError, nearest
+from official_vision.errors import check_names
 from official_vision.specs import ModelSpec
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def build_model(
     """
     from official_vision.modeling.builder import build_model as build
 
-    _check_names(settings, ModelSpec)
+    check_names(settings, ModelSpec.__dataclass_fields__, "ModelSpec")
     graph = None
     if isinstance(architecture, Architecture):
         graph = architecture
@@ -109,7 +109,7 @@ def estimate_cost(
     Raises:
       UserError: as of `load_architecture`, an unknown setting, or a value that is out of range.
     """
-    _check_names(settings, network_cost.Setting)
+    check_names(settings, network_cost.Setting.__dataclass_fields__, "Setting")
     return network_cost.estimate(_graph(architecture), network_cost.Setting(**settings))
 
 
@@ -138,12 +138,3 @@ def _graph(architecture: str | os.PathLike | Architecture) -> Architecture:
     if isinstance(architecture, Architecture):
         return architecture
     return load_architecture(architecture)
-
-
-def _check_names(settings: Mapping[str, Any], settings_class: type) -> None:
-    names = [field for field in settings_class.__dataclass_fields__ if field != "architecture"]
-    for name in settings:
-        if name not in names:
-            raise UserError(
-                f"A setting must be a field of {settings_class.__name__}. Received: {name!r}. {nearest(name, names)}"
-            )

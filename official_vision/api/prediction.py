@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from official_vision.data.video import FrameSequence, VideoError
-from official_vision.errors import UserError
+from official_vision.errors import check_names
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.predictor import Prediction
 from official_vision.serving.predict.predictor import Predictor as VideoPredictor
@@ -41,11 +41,7 @@ class Predictor:
         Raises:
           UserError: no exported model lies there, or options that it can't follow.
         """
-        known = PredictOptions.__dataclass_fields__
-        if unknown := [name for name in options if name not in known]:
-            raise UserError(
-                f"A prediction has the options {', '.join(known)}. Received: {unknown[0]}. Correct its name."
-            )
+        check_names(options, PredictOptions.__dataclass_fields__, "a prediction")
         self._predictor = VideoPredictor(model, PredictOptions(**options))
 
     @property

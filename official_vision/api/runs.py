@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from official_vision import config as configuration
 from official_vision.config import Config
-from official_vision.errors import UserError
+from official_vision.errors import check_names
 
 if TYPE_CHECKING:
     from official_vision.metrics.evaluation_report import Report
@@ -32,6 +32,7 @@ class Run:
       checkpoint: path prefix.
       step: at which the checkpoint was written.
       folder: of the run.
+      object_classes: names of the object ids; empty where they have none.
     """
 
     network: AssembleNet
@@ -41,6 +42,7 @@ class Run:
     checkpoint: str
     step: int
     folder: str
+    object_classes: tuple[str, ...] = ()
 
 
 def load_config(
@@ -106,6 +108,7 @@ def load_run(folder: str | os.PathLike, checkpoint: str = "best") -> Run:
         trained.checkpoint,
         trained.step,
         os.fspath(folder),
+        () if index is None else index.object_classes,
     )
 
 
@@ -159,7 +162,8 @@ def export(
       folder: of the run.
       output: folder of versions 1, 2, ...; the next one is written.
       checkpoint: as of `load_run`.
-      data: as of `evaluate`; clips of it are compared.
+      data: folder of a prepared split, clips of which are compared; None takes those in the run's folder, or the
+        run's validation data.
       **options: fields of `official_vision.serving.export.version_folder.ExportOptions`, e.g.
         tflite=("int8",), precision="bfloat16".
 
@@ -167,14 +171,10 @@ def export(
       The version's folder, how near each file's scores are to the network's, and notes.
 
     Raises:
-      UserError: no run, no data, or a file whose scores differ too much; then nothing is written.
+      UserError: no run, no clips, or a file whose scores differ too much; then nothing is written.
     """
     from official_vision.serving.export.version_folder import ExportOptions
     from official_vision.serving.export.version_folder import export as export_run
 
-    known = [field.name for field in dataclasses.fields(ExportOptions)]
-    if unknown := [name for name in options if name not in known]:
-        raise UserError(
-            f"An export has the options {', '.join(known)}. Received: {unknown[0]}. Correct its name."
-        )
+    check_names(options, ExportOptions.__dataclass_fields__, "an export")
     return export_run(folder, output, checkpoint, ExportOptions(**options), data=data)

@@ -233,7 +233,7 @@ def input_text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _shown(spread: dict[str, float] | None) -> str:
-    if spread is None:
+def _shown(numbers: dict[str, float] | None) -> str:
+    if numbers is None:
         return ""
-    return f"{spread['median']:.2f} ({spread['least']:.2f}-{spread['most']:.2f})"
+    return f"{numbers['median']:.2f} ({numbers['least']:.2f}-{numbers['most']:.2f})"

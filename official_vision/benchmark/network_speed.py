@@ -226,18 +226,18 @@ def in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
     return seconds
 
 
-def row_of(contender: Contender, seconds: Sequence[float], data: DataSpec) -> dict[str, Any]:
+def row_of(network: Contender, seconds: Sequence[float], data: DataSpec) -> dict[str, Any]:
     """Returns a contender's row of `measure_networks`, as far as its seconds determine it."""
     return {
-        "name": contender.name,
-        "precision": contender.precision,
+        "name": network.name,
+        "precision": network.precision,
         "frames": data.frames,
         "size": data.size,
-        "batch_size": contender.clips,
-        "gflop": contender.flops / 1e9,
+        "batch_size": network.clips,
+        "gflop": network.flops / 1e9,
         "seconds": spread(seconds),
-        "clips_per_second": spread([contender.clips / s for s in seconds]),
-        "gflops": spread([contender.flops / s / 1e9 for s in seconds]),
+        "clips_per_second": spread([network.clips / s for s in seconds]),
+        "gflops": spread([network.flops / s / 1e9 for s in seconds]),
     }
 
 
@@ -282,10 +282,10 @@ def network_text(result: Mapping[str, Any]) -> str:
         seconds = row["seconds"]
         ratio = base.setdefault(row["precision"], seconds["median"]) / seconds["median"]
         clip = f"{row['batch_size']} x {row['frames']} x {row['size']}²"
-        spread = f"{seconds['median']:.3f} ({seconds['least']:.3f}-{seconds['most']:.3f})"
+        range_text = f"{seconds['median']:.3f} ({seconds['least']:.3f}-{seconds['most']:.3f})"
         peak, start = row.get("peak_mebibytes"), row.get("start_to_first_step_seconds")
         lines.append(
-            f"{row['name']:<{width}} {row['precision']:<9} {clip:>15} {spread:>21} "
+            f"{row['name']:<{width}} {row['precision']:<9} {clip:>15} {range_text:>21} "
             f"{row['clips_per_second']['median']:8.2f} {row['gflops']['median']:8.1f} "
             f"{row['share_of_gemm']:8.1%} {ratio:8.2f} {row['first_call_seconds']:9.1f} s "
             f"{'' if peak is None else format(peak, '.0f'):>9} "

@@ -3,6 +3,7 @@
     config list                            gin files that come with the package, and networks by name
     config show [NAME ...]                 every setting with its default, choices and meaning
     config show --gin_file=FILE            every setting as gin files and bindings resolve it, as a gin file
+    config show RUN                        every setting that a run's folder records, as a gin file
     config diff A B                        what differs between two gin files or runs' folders
 
 A NAME is a spec, a setting or a part of one: `config show DataSpec`, `config show learning_rate`.
@@ -63,6 +64,9 @@ def _show(names: Sequence[str]) -> None:
     if _OUTPUT.value:
         files.check_writable(_OUTPUT.value, "--output")
         files.write_text(_OUTPUT.value, reference.to_markdown(ALL))
+        return
+    if len(names) == 1 and (Path(names[0]) / config.CONFIG_JSON).is_file():
+        print(config.read(names[0]).to_gin(), end="")
         return
     text = reference.to_text(ALL, names)
     if not text:

@@ -34,12 +34,28 @@ class TrainSpec(Spec):
       precise_batch_norm_batches: training batches over which batch norm's means and variances are recomputed
         with the current weights before each evaluation, so before the best checkpoint is chosen, and at the end;
         0 leaves it at moving averages.
+      loggers: where losses, learning rates and figures are written, by the first worker alone. csv: training.csv and
+        evaluations.csv in model_dir. tensorboard: summaries in model_dir/train and model_dir/validation. mlflow: a
+        run of MLflow, in the store MLFLOW_TRACKING_URI or the folder model_dir/mlruns. wandb: a run of Weights &
+        Biases, which WANDB_MODE=offline writes into model_dir/wandb.
+      norms_interval: progress reports between measurements of the gradient's norm and of each step's share
+        of the weights, by group of weights (stem_rgb, level_1, strengths); 0 measures none. The step that is
+        measured takes a copy of the weights, and its graph is traced once more.
+      early_stopping_patience: evaluations in a row without improvement after which a run ends; 0 never ends it early.
+      early_stopping_figure: evaluation figure that is to improve; empty takes best_metric.
+      early_stopping_mode: max or min of the figure is the better; auto takes min for a loss.
+      early_stopping_min_delta: least change of the figure that counts as an improvement.
+      deterministic: whether TensorFlow's operations give the same bits in every run on the same machine, as
+        slow as that may be on a GPU; for all of the process. Some operations are refused then.
       label_smoothing: share of each target that is spread evenly over all classes.
       init_checkpoint: checkpoint or model folder to start from; empty starts afresh.
       init_classifier: whether the classifier begins with init_checkpoint's too, where it has the same classes;
         False trains a new one.
       rollbacks: times that a run may go back to its last checkpoint and leave out a batch on which the
         loss or the gradients were not finite; 0 stops at the first.
+      held_out_clips: clips of the validation data that are stored in the run's folder, evenly spread over the videos:
+        exports are checked and int8 is calibrated on them, also where the data are gone; 0 stores none.
+      held_out_megabytes: most megabytes of them; where all are larger, fewer are stored.
       devices: auto (all GPUs that TensorFlow sees, else the CPU), cpu, or a number of GPUs. Several share each
         batch.
       strategy: of tf.distribute: auto (one_device, of several GPUs mirrored), one_device, mirrored (of GPUs, or of
@@ -67,10 +83,21 @@ class TrainSpec(Spec):
     rematerialise: str = setting("nothing", choices=("nothing", "norms", "everything"))
     frozen: tuple[str, ...] = ()
     precise_batch_norm_batches: int = setting(10, low=0)
+    loggers: tuple[str, ...] = setting(
+        ("csv", "tensorboard"), choices=("csv", "tensorboard", "mlflow", "wandb")
+    )
+    norms_interval: int = setting(0, low=0)
+    early_stopping_patience: int = setting(0, low=0)
+    early_stopping_figure: str = ""
+    early_stopping_mode: str = setting("auto", choices=("auto", "max", "min"))
+    early_stopping_min_delta: float = setting(0.0, low=0)
+    deterministic: bool = False
     label_smoothing: float = setting(0.0, low=0, high=0.99)
     init_checkpoint: str = ""
     init_classifier: bool = True
     rollbacks: int = setting(0, low=0)
+    held_out_clips: int = setting(16, low=0)
+    held_out_megabytes: float = setting(50.0, above=0)
     devices: int | str = setting("auto", low=1, choices=("auto", "cpu"))
     strategy: str = setting(
         "auto", choices=("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")

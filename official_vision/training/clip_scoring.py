@@ -25,6 +25,7 @@ from official_vision.metrics.scores import ClipScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.inputs import blank_stream
 from official_vision.modeling.network import AssembleNet
+from official_vision.specs import DataSpec
 from official_vision.training.checkpoints.restore import (
     ARCHITECTURE_FILE,
     find_checkpoint,
@@ -94,6 +95,7 @@ def load_trained(
     which: str = "best",
     strategy: tf.distribute.Strategy | None = None,
     data: str | os.PathLike | None = None,
+    train_data: str | os.PathLike | None = None,
 ) -> Trained:
     """Builds a run's network and restores a checkpoint of it.
 
@@ -103,12 +105,13 @@ def load_trained(
       strategy: of the devices to put it on, e.g. of `devices_of_run`; None for the one that is current.
       data: folder of a prepared split in place of the run's validation data; None looks for those at their
         path from here, else where they lay when the run began.
+      train_data: likewise, in place of the run's training data.
 
     Raises:
       UserError: the folder has no run, or no such checkpoint.
     """
     recorded = read_run_data(model_dir)
-    config = _at_hand(configuration.read(model_dir), recorded, data)
+    config = _at_hand(configuration.read(model_dir), recorded, data, train_data)
     checkpoint = find_checkpoint(model_dir, which)
     architecture = read_architecture(Path(model_dir) / ARCHITECTURE_FILE)
     see_devices(config.train)
@@ -122,15 +125,21 @@ def load_trained(
 
 
 def _at_hand(
-    config: Config, recorded: Mapping[str, RunData], data: str | os.PathLike | None
+    config: Config,
+    recorded: Mapping[str, RunData],
+    data: str | os.PathLike | None,
+    train_data: str | os.PathLike | None,
 ) -> Config:
     """Returns the settings with the paths of the splits as they are reached from this directory."""
-    train, validation = config.train_data, config.validation_data
-    path = str(Path(data)) if data else located(validation.path, recorded.get("validation"))
+
+    def at(spec: DataSpec, split: str, named: str | os.PathLike | None) -> DataSpec:
+        path = str(Path(named)) if named else located(spec.path, recorded.get(split))
+        return dataclasses.replace(spec, path=path)
+
     return dataclasses.replace(
         config,
-        train_data=dataclasses.replace(train, path=located(train.path, recorded.get("train"))),
-        validation_data=dataclasses.replace(validation, path=path),
+        train_data=at(config.train_data, "train", train_data),
+        validation_data=at(config.validation_data, "validation", data),
     )
 
 

@@ -35,6 +35,7 @@ class Controller(orbit.Controller):
         trainer_config: config_definitions.TrainerConfig,
         stop: StopRequest,
         on_saved: Callable[[], None] = lambda: None,
+        is_over: Callable[[], bool] = lambda: False,
         **settings: object,
     ):
         """Args:
@@ -43,9 +44,10 @@ class Controller(orbit.Controller):
         trainer_config: steps and intervals.
         stop: ends the run after a loop, once all processes know of it.
         on_saved: called when a checkpoint was saved.
+        is_over: called after each evaluation, and where a run resumes at one: whether training ends here.
         settings: of orbit.Controller.
         """
-        self._on_saved = on_saved
+        self._on_saved, self._is_over = on_saved, is_over
         self._resume_from = resume_from
         self._records = records
         self._config = trainer_config
@@ -78,7 +80,7 @@ class Controller(orbit.Controller):
     def train_and_evaluate(
         self, train_steps: int, eval_steps: int = -1, eval_interval: int | None = None
     ) -> Mapping[str, float]:
-        """Trains to `train_steps`; evaluates at every multiple of `eval_interval` and at the end.
+        """Trains to `train_steps` or until it is over; evaluates at every multiple of `eval_interval` and at the end.
 
         Returns:
           The last evaluation's figures.
@@ -88,11 +90,19 @@ class Controller(orbit.Controller):
         while True:
             now = self._step()
             if now != step and now and self._is_evaluated(now):
-                step, figures = now, scalars(self.evaluate(eval_steps))
-                self._note_evaluated(step, figures)
+                step, figures = now, self._evaluate_and_note(now, eval_steps)
             if now >= train_steps:
                 return figures
+            if now == step and self._is_over():
+                self.save_checkpoint()
+                return figures or self._evaluate_and_note(step, eval_steps)
             self.train(min(train_steps, now - now % interval + interval), False)
+
+    def _evaluate_and_note(self, step: int, eval_steps: int) -> Mapping[str, float]:
+        """Evaluates the weights of this step, and records it with their figures."""
+        figures = scalars(self.evaluate(eval_steps))
+        self._note_evaluated(step, figures)
+        return figures
 
     def evaluate(self, steps: int = -1) -> Mapping:
         """Evaluates; if the run is stopped meanwhile, saves the weights as training left them."""

@@ -12,6 +12,7 @@ import tensorflow as tf
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.storage.index import Index
+from official_vision.training.loggers.run_log import RunLog
 from official_vision.training.resilience.stop_signals import StopRequest
 
 
@@ -25,6 +26,7 @@ class Job:
       indexes: of the train and validation data.
       strategy: of tf.distribute.
       stop: asks the run to end.
+      log: its loggers.
       records: folder that this process writes to: the run's, or a passing one of a worker.
       stream: progress is shown here.
     """
@@ -34,5 +36,6 @@ class Job:
     indexes: Mapping[str, Index]
     strategy: tf.distribute.Strategy
     stop: StopRequest
+    log: RunLog
     records: Path
     stream: TextIO

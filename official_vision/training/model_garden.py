@@ -14,6 +14,7 @@ from official_vision.training.checkpoints.best import BestExporter
 from official_vision.training.checkpoints.restore import BEST_FOLDER
 from official_vision.training.devices.compilation import wraps_step
 from official_vision.training.observation.stopwatch import Stopwatch
+from official_vision.training.resilience.early_stopping import is_lower_better
 from official_vision.training.task import VideoTask
 from official_vision.training.trainer import Trainer
 
@@ -37,7 +38,7 @@ def make_experiment(config: Config) -> config_definitions.ExperimentConfig:
         recovery_max_trials=-1,  # Model Garden's guard knows neither the step nor the batch
         best_checkpoint_export_subdir=BEST_FOLDER,
         best_checkpoint_eval_metric=train.best_metric,
-        best_checkpoint_metric_comp="lower" if "loss" in train.best_metric else "higher",
+        best_checkpoint_metric_comp="lower" if is_lower_better(train.best_metric) else "higher",
     )
     return config_definitions.ExperimentConfig(task=task, trainer=trainer)
 

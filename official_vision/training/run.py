@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from official_vision import formats
+from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.data.storage.damaged_segments import damage_named
+from official_vision.data.storage.index import Index
 from official_vision.errors import UserError, nearest
 from official_vision.lock import folder_locked
 from official_vision.metrics.charades_map import is_charades
@@ -18,11 +20,13 @@ from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
 from official_vision.modeling.execution import in_precision
+from official_vision.names import check_no_pattern
 from official_vision.progress import clock
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole
 from official_vision.training.checkpoints.restore import BEST_FOLDER
 from official_vision.training.devices.description import devices_lines
+from official_vision.training.devices.determinism import operations_deterministic
 from official_vision.training.devices.strategies import (
     is_chief,
     lost_workers_named,
@@ -30,8 +34,10 @@ from official_vision.training.devices.strategies import (
 )
 from official_vision.training.devices.visible import set_up
 from official_vision.training.job import Job
+from official_vision.training.loggers.run_log import check_packages, run_log
 from official_vision.training.observation.first_lines import first_lines
 from official_vision.training.optimizers.build import make_optimizer
+from official_vision.training.resilience.early_stopping import check_figure
 from official_vision.training.resilience.nan_checks import Breakdown, NotFiniteError
 from official_vision.training.resilience.skipped_batches import (
     SkippedBatch,
@@ -45,7 +51,7 @@ from official_vision.training.run_folder.class_names import check_start_classes
 from official_vision.training.settings_from_data import notes_on_settings, read_splits, settled
 from official_vision.training.step.accumulation import check_parts
 from official_vision.training.step.frozen_weights import check_patterns
-from official_vision.training.training_loop import train_from_checkpoint
+from official_vision.training.training_loop import Ending, train_from_checkpoint
 
 
 def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResult:
@@ -77,6 +83,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
     parts = config.train.accumulation_steps
     check_parts(config.train_data.batch_size, strategy.num_replicas_in_sync, parts)
     with contextlib.ExitStack() as around:
+        around.enter_context(operations_deterministic(wanted=config.train.deterministic))
         if is_chief(strategy):
             around.enter_context(folder_locked(model_dir, "TrainSpec.model_dir", "training"))
         start = folder.start_of(
@@ -89,23 +96,41 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
         around.enter_context(in_precision(config.train.precision))
         stop = around.enter_context(stop_signals_noted())
-        if is_chief(strategy) and start.is_new:
-            folder.begin(model_dir, config, architecture, indexes)
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
-        job = Job(config, architecture, indexes, strategy, stop, records, sys.stdout)
+        facts = (config, architecture, indexes)
+        stored = _begun(model_dir, start, *facts) if is_chief(strategy) else []
+        is_writing = is_chief(strategy) and not start.is_done
+        log = around.enter_context(run_log(config, records, _note, is_chief=is_writing))
+        job = Job(*facts, strategy, stop, log, records, sys.stdout)
         lines = [
             *about_devices,
             *start.lines,
             *notes_on_settings(config, model_spec, architecture, indexes),
             *first_lines(config),
+            *stored,
         ]
-        figures = _until_done(job, lines, _recorder(model_dir, job, start))
+        end = _until_done(job, lines, _recorder(model_dir, job, start))
         best = with_nan(formats.BEST_CHECKPOINT.read(records / BEST_FOLDER / INFO_FILE))
         seconds, metric = time.monotonic() - started, config.train.best_metric
-        result = folder.TrainingResult(config.train.steps, figures, best, seconds, metric)
-        if not (start.is_done and (records / folder.RESULT_FILE).is_file()):
+        result = folder.TrainingResult(end.step, end.figures, best, seconds, metric, end.reason)
+        if not (end.step == start.step and (records / folder.RESULT_FILE).is_file()):
             folder.write_result(records, result)
     return result
+
+
+def _begun(
+    model_dir: Path,
+    start: folder.Start,
+    config: Config,
+    architecture: Architecture,
+    indexes: Mapping[str, Index],
+) -> list[str]:
+    """Writes what the folder lacks before training begins; returns lines for the user."""
+    # The record of settings that changed, and clips cut by them, wait until something was trained with them.
+    if start.changes:
+        return []
+    write = folder.begin if start.is_new else folder.store_held_out_clips
+    return write(model_dir, config, architecture, indexes)
 
 
 def _recorder(model_dir: Path, job: Job, start: folder.Start) -> Callable[[], None]:
@@ -122,9 +147,7 @@ def _recorder(model_dir: Path, job: Job, start: folder.Start) -> Callable[[], No
     return record
 
 
-def _until_done(
-    job: Job, lines: Sequence[str], on_saved: Callable[[], None]
-) -> Mapping[str, float]:
+def _until_done(job: Job, lines: Sequence[str], on_saved: Callable[[], None]) -> Ending:
     """Trains to the end, and returns to the last checkpoint up to TrainSpec.rollbacks times."""
     model_dir = Path(job.config.train.model_dir)
     skipped = read_skipped(model_dir)
@@ -142,17 +165,17 @@ def _with_broken_batch(
     job: Job, skipped: list[SkippedBatch], broken: Breakdown
 ) -> list[SkippedBatch]:
     """Adds the batch that broke the run, or ends the run when no rollbacks are left."""
-    train = job.config.train
+    settings = job.config.train
     videos = tuple(job.indexes["train"].videos[row] for row in broken.videos)
     where = f"at step {broken.step}, on videos {', '.join(videos)}" if videos else "after a loop"
-    newest = newest_whole(train.model_dir)
+    newest = newest_whole(settings.model_dir)
     newest_text = (
         f"the last checkpoint is {newest}" if newest else "no checkpoint has been written yet"
     )
-    if not videos or len(skipped) >= train.rollbacks:
+    if not videos or len(skipped) >= settings.rollbacks:
         raise UserError(
             f"The loss, gradients and weights must be finite. Received: {broken.cause}, not so {where}; "
-            f"{newest_text}; {len(skipped)} of TrainSpec.rollbacks = {train.rollbacks} are used. "
+            f"{newest_text}; {len(skipped)} of TrainSpec.rollbacks = {settings.rollbacks} are used. "
             "Lower OptimizerSpec.learning_rate, clip gradients, look at the videos, or allow a roll-back."
         )
     print(
@@ -168,7 +191,9 @@ def _checked(config: Config) -> Config:
     train = config.train
     if not train.model_dir:
         raise UserError("TrainSpec.model_dir must be set. Received: ''. Name a folder for the run.")
+    check_no_pattern(train.model_dir, "TrainSpec.model_dir")
     check_patterns(train.frozen)
+    check_packages(train.loggers)
     # Built once for its checks: a misspelt optimizer is refused before anything is written.
     batch_size = config.train_data.batch_size
     make_optimizer(config.optimizer, train, batch_size, config.architecture_optimizer)
@@ -184,12 +209,18 @@ def _check_metric(config: Config, classes: Sequence[str]) -> None:
             f"TrainSpec.best_metric must be a figure of evaluation. Received: {metric!r}. "
             f"{nearest(metric, figures)}"
         )
+    check_figure(config.train, figures)
 
 
 def summary_line(result: folder.TrainingResult) -> str:
     """Describes in one line how a run ended."""
     metric = result.metric
-    return (
+    line = (
         f"trained to step {result.step} in {clock(result.seconds)}; best {metric} "
         f"{result.best[metric]:.4f} at step {result.best['best_ckpt_global_step']:.0f}"
     )
+    return line if result.reason == folder.ALL_STEPS else f"{line}; {result.reason}"
+
+
+def _note(line: str) -> None:
+    print(line, flush=True)

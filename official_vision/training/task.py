@@ -38,6 +38,7 @@ from official_vision.training.step.losses import (
     l2_penalty,
     with_decay,
 )
+from official_vision.training.step.update_norms import UpdateNorms
 
 GATHERED = ("logits", "labels", "mask", "video")  # what scores are made of
 
@@ -78,6 +79,7 @@ class VideoTask(base_task.Task):
         self.trained: list[tf.Variable] = []  # the variables that are updated
         self.terms: ConnectionTerms | None = None  # what a search adds to the loss
         self._kernels: list[tf.Variable] = []
+        self.norms: UpdateNorms | None = None  # measures some steps
 
     def build_model(self) -> tf_keras.Model:
         """Builds the network, frozen as TrainSpec says, and the terms that a search adds to its loss."""
@@ -95,6 +97,9 @@ class VideoTask(base_task.Task):
         self.trained = freeze(model, train.frozen)
         if connectivity.updates == "bilevel":
             check_sides(self.trained)
+        if train.norms_interval:
+            period = train.norms_interval * train.steps_per_loop
+            self.norms = UpdateNorms(self.trained, self.architecture, period)
         moving = {variable.ref() for variable in self.trained}
         self._kernels = [kernel for kernel in model.kernels() if kernel.ref() in moving]
         if connectivity.has_terms:
@@ -214,7 +219,10 @@ class VideoTask(base_task.Task):
             is_scaled = self.config.train.precision == "mixed_float16"
             gradients = () if is_scaled else [gradient for gradient, _ in pairs]
             self._monitor.observe(tf.add_n(losses), gradients, seen(sides))
-        optimizer.apply_gradients(pairs)
+        if self.norms and self.norms.is_measuring:
+            self.norms.apply(optimizer, pairs)
+        else:
+            optimizer.apply_gradients(pairs)
         return {self.loss: losses[0]}
 
     def _gradients(

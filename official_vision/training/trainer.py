@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -39,6 +40,7 @@ class Trainer(base_trainer.Trainer):
         self.stopwatch = stopwatch
         self._compiled = compiled
         self._began = 0.0
+        self._is_measured = False  # the last step of the newest loop was
         self._precise_at = -1  # the step of the weights that statistics were recomputed with
         super().__init__(*settings, **others)
         if self.optimizer is not None:
@@ -48,6 +50,24 @@ class Trainer(base_trainer.Trainer):
         """Takes steps; see Model Garden's trainer."""
         with graph_passes.left_out():
             return super().train(num_steps)
+
+    def create_train_loop_fn(self) -> Callable[[Any, tf.Tensor], None]:
+        """Returns what takes the steps of a loop, the last of which may be measured (step/update_norms.py)."""
+        take_steps, norms = super().create_train_loop_fn(), self.task.norms
+        if norms is None:
+            return take_steps
+        measured_step = tf.function(self.train_step, autograph=False)
+
+        def take_steps_and_measure(iterator: Any, steps: tf.Tensor) -> None:
+            begin = int(self.global_step.numpy())
+            self._is_measured = norms.is_due(begin, begin + int(steps))
+            if unmeasured := int(steps) - self._is_measured:
+                take_steps(iterator, tf.constant(unmeasured, steps.dtype))
+            if self._is_measured:
+                with norms.measuring():
+                    measured_step(iterator)
+
+        return take_steps_and_measure
 
     # AutoGraph would read the source of all that a step calls: nothing there is a Python condition on a tensor.
     @tf.autograph.experimental.do_not_convert
@@ -84,11 +104,11 @@ class Trainer(base_trainer.Trainer):
 
     def next_train_inputs(self, iterator: Any) -> Any:
         """Fetches a batch and adds the time until it is there."""
-        requested = tf.timestamp()
+        requested = self.stopwatch.now_in_steps()
         with tf.control_dependencies([requested]):
             inputs = super().next_train_inputs(iterator)
         with tf.control_dependencies(tf.nest.flatten(inputs, expand_composites=True)):
-            arrived = tf.timestamp()
+            arrived = self.stopwatch.now_in_steps()
         self.stopwatch.waited.assign_add(arrived - requested)
         return inputs
 
@@ -98,7 +118,8 @@ class Trainer(base_trainer.Trainer):
         Returns:
           training_loss (of clips alone), weight_decay and search_terms (what is minimised besides, at the loop's
           end, where it is), learning_rate, architecture_learning_rate where the architecture variables
-          have a separate rate, seconds (of the loop, tracing included) and input_wait_share (0..1).
+          have a separate rate, gradient_norm/GROUP and update_ratio/GROUP of the last step where it was measured,
+          seconds (of the loop, tracing included) and input_wait_share (0..1).
         """
         logs = super().train_loop_end()
         # Steps on an accelerator may still run: reading the loss waits for them.
@@ -115,6 +136,7 @@ class Trainer(base_trainer.Trainer):
             **logs,
             self.train_loss.name: loss,
             **self.task.added_losses(int(self.global_step.numpy())),
+            **(self.task.norms.figures() if self._is_measured else {}),
             "seconds": seconds,
             "input_wait_share": waited / max(seconds, 1e-9),
         }

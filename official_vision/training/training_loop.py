@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import orbit
@@ -11,6 +12,7 @@ import tf_keras
 from official.core import actions, config_definitions
 
 from official_vision.errors import UserError
+from official_vision.metrics.figures import scalars
 from official_vision.training import model_garden
 from official_vision.training.checkpoints.checkpoint_files import forget_damaged, newest_whole
 from official_vision.training.checkpoints.restore import step_of
@@ -21,6 +23,7 @@ from official_vision.training.job import Job
 from official_vision.training.observation.observer import Observer
 from official_vision.training.observation.stopwatch import Stopwatch
 from official_vision.training.observation.training_progress import TrainingProgress
+from official_vision.training.resilience.early_stopping import EarlyStopping
 from official_vision.training.resilience.nan_checks import NotFiniteError
 from official_vision.training.resilience.skipped_batches import SkippedBatch, batch_after
 from official_vision.training.resilience.step_monitor import StepMonitor
@@ -29,12 +32,21 @@ from official_vision.training.task import VideoTask
 from official_vision.training.trainer import CheckpointManager
 
 
+@dataclasses.dataclass(frozen=True)
+class Ending:
+    """How training ended: the step reached, the last evaluation's figures, and why there."""
+
+    step: int
+    figures: Mapping[str, float]
+    reason: str
+
+
 def train_from_checkpoint(
     job: Job,
     skipped: Sequence[SkippedBatch],
     first_lines: Sequence[str],
     on_saved: Callable[[], None],
-) -> Mapping[str, float]:
+) -> Ending:
     """Trains and evaluates from the newest whole checkpoint on.
 
     Args:
@@ -44,7 +56,7 @@ def train_from_checkpoint(
       on_saved: called when a checkpoint was saved.
 
     Returns:
-      The last evaluation's figures.
+      The end, which may be before the last step: early stopping.
 
     Raises:
       NotFiniteError: the loss, the gradients or the weights broke; nothing of that loop is kept.
@@ -63,6 +75,7 @@ def train_from_checkpoint(
     with contextlib.closing(progress):
         for line in lines:
             progress.note(line)
+        job.log.resume(start_step, progress.note)
         tf_keras.utils.set_random_seed(train.seed)
         with model_garden.orbit_lines_in(job.records / folder.LOG_FILE):
             return Runner(job, newest, skipped, progress, on_saved).train()
@@ -103,20 +116,22 @@ class Runner:
             progress.note,
             self._monitor,
         )
-        stopwatch = Stopwatch()  # outside of the strategy's scope
+        # Outside of the strategy's scope.
+        stopwatch = Stopwatch(is_deterministic=job.config.train.deterministic)
         with job.strategy.scope():
             self._trainer = model_garden.make_trainer(
                 experiment, self._task, job.records, stopwatch
             )
         summaries = {split: self._summaries(split) for split in ("train", "validation")}
+        self._early_stopping = EarlyStopping(job.config.train, start_step)
         self._observer = Observer(job, start_step, progress, self._trainer, summaries)
         self._controller = self._make_controller(experiment, newest, summaries, on_saved)
 
-    def train(self) -> Mapping[str, float]:
+    def train(self) -> Ending:
         """Trains and evaluates to the end.
 
         Returns:
-          The last evaluation's figures.
+          It, which may be before the last step: early stopping.
 
         Raises:
           NotFiniteError: the loss, the gradients or the weights broke; nothing of that loop is kept.
@@ -126,15 +141,26 @@ class Runner:
         try:
             self._observer.begin()
             with self._job.strategy.scope():
-                return self._controller.train_and_evaluate(
+                figures = self._controller.train_and_evaluate(
                     train.steps, eval_interval=train.validation_interval
                 )
+            return self._ending(figures)
         finally:
             self._task.tell_skipped()
             self._observer.close()
 
+    def _ending(self, figures: Mapping[str, float]) -> Ending:
+        step = int(self._trainer.global_step.numpy())
+        if step >= self._job.config.train.steps:
+            return Ending(step, figures, folder.ALL_STEPS)
+        self._observer.end_early()
+        return Ending(step, figures, self._early_stopping.reason())
+
     def _summaries(self, split: str) -> orbit.utils.SummaryManager:
-        folder, step = str(self._job.records / split), self._trainer.global_step
+        """Returns what writes summaries, which does nothing without a folder."""
+        is_shown = "tensorboard" in self._job.config.train.loggers
+        folder = str(self._job.records / split) if is_shown else None
+        step = self._trainer.global_step
         return orbit.utils.SummaryManager(folder, tf.summary.scalar, global_step=step)
 
     def _make_controller(
@@ -157,6 +183,7 @@ class Runner:
             trainer_config=experiment.trainer,
             stop=job.stop,
             on_saved=on_saved,
+            is_over=lambda: bool(self._early_stopping.reason()),
             strategy=job.strategy,
             trainer=trainer,
             evaluator=trainer,
@@ -170,11 +197,15 @@ class Runner:
             eval_summary_dir=str(job.records / "validation"),
             train_actions=[self._after_loop],
             eval_actions=[
-                self._observer.after_evaluation,
+                self._after_evaluation,
                 lambda _: self._task.tell_skipped(),
                 *actions.get_eval_actions(experiment, trainer, str(job.records)),
             ],
         )
+
+    def _after_evaluation(self, output: Mapping) -> None:
+        self._observer.after_evaluation(output)
+        self._early_stopping.observe(int(self._trainer.global_step.numpy()), scalars(output))
 
     def _after_loop(self, output: Mapping) -> None:
         step = int(self._trainer.global_step.numpy())

@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "commands": _FACTS
     | _TOOLS
     | {"lock", "metrics", "modeling", "data", "config", "training", "search", "serving"}
-    | {"benchmark", "conversion", "cli", "__init__", "__version__"},
+    | {"benchmark", "conversion", "cli", "extras", "__init__", "__version__"},
     "benchmark": _FACTS | _TOOLS | {"modeling", "data", "config", "training", "search", "serving"},
 }
 WITHOUT_TENSORFLOW = (
@@ -81,7 +81,7 @@ WITHOUT_TENSORFLOW = (
 )
 TENSORFLOW = {"tensorflow", "tf_keras", "official", "tensorflow_addons", "keras"}
 # Packages that a plain installation may lack: nothing but the code that uses them may need them.
-EXTRAS = {"gradio", "grpc", "ray", "tensorflow_addons", "tensorflow_serving"}
+EXTRAS = {"gradio", "grpc", "mlflow", "ray", "wandb", "tensorflow_addons", "tensorflow_serving"}
 
 
 def package_files() -> list[Path]:

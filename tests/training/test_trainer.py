@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 from official.core import base_task, config_definitions
 
+from official_vision.training.devices.determinism import operations_deterministic
 from official_vision.training.observation import stopwatch as activities
 from official_vision.training.observation.stopwatch import Stopwatch
 from official_vision.training.trainer import Trainer
@@ -31,6 +32,7 @@ class SlowTask(base_task.Task):
         super().__init__(config_definitions.TaskConfig())
         self.pause = sleep(seconds)
         self.trained = []
+        self.norms = None
 
     def train_step(self, inputs, model, optimizer, metrics=None):
         del model, optimizer, metrics
@@ -48,8 +50,8 @@ class TwoRates(tf_keras.optimizers.legacy.SGD):
     architecture_learning_rate = 0.25
 
 
-def loop_of(dataset, step_seconds, optimizer=None):
-    stopwatch = Stopwatch()
+def loop_of(dataset, step_seconds, optimizer=None, *, is_deterministic=False):
+    stopwatch = Stopwatch(is_deterministic=is_deterministic)
     config = config_definitions.ExperimentConfig(task=config_definitions.TaskConfig())
     optimizer = optimizer or tf_keras.optimizers.legacy.SGD(0.5)
     trainer = Trainer(
@@ -100,6 +102,16 @@ def test_input_that_is_made_ready_meanwhile_costs_nothing():
     assert output["input_wait_share"] < 0.2
     alone, _ = loop_of(slow_input(0.02), 0.08)
     assert output["input_wait_share"] < 0.6 * alone["input_wait_share"]
+
+
+def test_waiting_is_measured_in_deterministic_runs_too():
+    """TensorFlow's clock is refused in them."""
+    with operations_deterministic(wanted=True):
+        with pytest.raises(tf.errors.FailedPreconditionError, match="determinism"):
+            loop_of(NUMBERS, 0.0)
+        output, seconds = loop_of(slow_input(0.04), 0.0, is_deterministic=True)
+    assert 0.95 * STEPS * 0.04 <= seconds[activities.INPUT] <= output["seconds"]
+    loop_of(NUMBERS, 0.0)  # not refused any more
 
 
 def test_a_second_learning_rate_is_reported_through_wrappers():

@@ -2,7 +2,8 @@
 
 Writes the next version below --output: a SavedModel for TF Serving, model_<format>.tflite for each
 --tflite, and parity.json, which compares each file's scores with the network's on clips of
-the validation split. A file whose scores differ too much is not exported.
+the validation data that training has stored in the run's folder: the data themselves may be gone. A file whose
+scores differ too much is not exported.
 """
 
 from absl import flags
@@ -20,7 +21,7 @@ _CHECKPOINT = flags.DEFINE_string(
 _DATA = flags.DEFINE_string(
     "data",
     None,
-    "Folder of a prepared split to take clips from, in place of the run's validation data.",
+    "Folder of a prepared split to take clips from, in place of those in the run's folder.",
 )
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "bfloat16"], "Of the SavedModel."
@@ -48,7 +49,7 @@ _TFLITE = flags.DEFINE_multi_enum(
 _CLIPS = flags.DEFINE_integer(
     "clips",
     8,
-    "Clips of the validation split that files are checked and timed on; int8 is calibrated on as many others.",
+    "Clips of the validation data that files are checked and timed on; int8 is calibrated on as many others.",
     lower_bound=1,
 )
 _LIMIT = flags.DEFINE_float(

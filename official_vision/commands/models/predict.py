@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
@@ -21,7 +21,9 @@ from official_vision.names import shown
 from official_vision.progress import Progress
 from official_vision.serving.export.description import version_folder
 from official_vision.serving.predict.options import MERGES, POOLINGS, PredictOptions
-from official_vision.serving.predict.video_list import Outputs, find_videos, outputs_of, write_all
+
+if TYPE_CHECKING:
+    from official_vision.serving.predict.video_list import Outputs
 
 _USUAL = PredictOptions()
 
@@ -111,6 +113,9 @@ ARGUMENTS = "videos"
 
 def main(named: Sequence[str]) -> int:
     """Predicts on every video that is not done and writes its files."""
+    # Imported late: --help does without the packages that decode videos.
+    from official_vision.serving.predict.video_list import find_videos, outputs_of, write_all
+
     named = [*_VIDEO.value, *named]
     if not _MODEL.value or not (named or _VIDEOS.value):
         raise UserError(

@@ -5,7 +5,8 @@
 For runs whose moving averages lag behind their weights: of few steps, or trained with
 TrainSpec.precise_batch_norm_batches = 0. The checkpoint and the figures beside it are changed in place, nothing
 else is; figures are printed before and after. Without --checkpoint the best and the latest are repaired. Export
-again afterwards.
+again afterwards. Statistics need the training data, and figures the validation data: where they have been moved,
+--train_data and --data name them.
 """
 
 from __future__ import annotations
@@ -31,6 +32,14 @@ _CHECKPOINT = flags.DEFINE_string(
 _BATCHES = flags.DEFINE_integer(
     "batches", 10, "Batches of the run's training data to take statistics of.", lower_bound=1
 )
+_DATA = flags.DEFINE_string(
+    "data",
+    None,
+    "Folder of the prepared split to evaluate on, in place of the run's validation data.",
+)
+_TRAIN_DATA = flags.DEFINE_string(
+    "train_data", None, "Folder of the run's training data, if it has been moved."
+)
 
 
 def main() -> None:
@@ -42,7 +51,14 @@ def main() -> None:
     from official_vision.training.checkpoints.recompute_norms import repair
 
     for which in (_CHECKPOINT.value,) if _CHECKPOINT.value else ("best", "latest"):
-        print(_lines(repair(_MODEL_DIR.value, which, _BATCHES.value)))
+        repaired = repair(
+            _MODEL_DIR.value,
+            which,
+            _BATCHES.value,
+            data=_DATA.value,
+            train_data=_TRAIN_DATA.value,
+        )
+        print(_lines(repaired))
 
 
 def _lines(repaired: Repaired) -> str:

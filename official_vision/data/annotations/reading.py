@@ -18,8 +18,8 @@ _FORMATS = {".csv": "csv", ".jsonl": "json_lines", ".ndjson": "json_lines", ".js
 
 def with_videos_folder(spec: PrepareSpec) -> PrepareSpec:
     """Returns the settings with `videos` set: by default the folder of the annotations."""
-    annotations = Path(spec.annotations)
-    folder = annotations if annotations.is_dir() else annotations.parent
+    path = Path(spec.annotations)
+    folder = path if path.is_dir() else path.parent
     return spec if spec.videos else dataclasses.replace(spec, videos=str(folder))
 
 

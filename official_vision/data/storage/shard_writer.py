@@ -55,7 +55,7 @@ class ShardWriter(contextlib.AbstractContextManager):
         segment_frames: frames of a segment.
         """
         self._path = path
-        self._segment_frames = segment_frames
+        self.segment_frames = segment_frames
         self._writer = tf.io.TFRecordWriter(str(path))
         self._end = 0
         self._offsets: list[int] = []
@@ -67,7 +67,7 @@ class ShardWriter(contextlib.AbstractContextManager):
     def append(self, video: StoredVideo) -> None:
         """Writes a video's segments."""
         frames, count = iter(video.frames), 0
-        while segment := list(itertools.islice(frames, self._segment_frames)):
+        while segment := list(itertools.islice(frames, self.segment_frames)):
             content = _segment_example(video, count, segment).SerializeToString(deterministic=True)
             self._writer.write(content)
             self._offsets.append(self._end)

@@ -294,8 +294,8 @@ def _is_of_last_level(layer: Convolution, x: tf.Tensor) -> bool:
     rows, height, width, channels = x.shape
     if None in (rows, height, width) or rows % 2:
         return False
-    over_time = isinstance(layer, TemporalConvolution)  # [batch, time, pixels, channels]
-    pixels = width if over_time else height * width // layer.strides[0] ** 2
+    is_temporal = isinstance(layer, TemporalConvolution)  # [batch, time, pixels, channels]
+    pixels = width if is_temporal else height * width // layer.strides[0] ** 2
     return pixels <= thresholds.FEW_PIXELS and max(channels, layer.filters) >= thresholds.WIDE
 
 

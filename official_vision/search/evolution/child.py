@@ -132,11 +132,14 @@ def child_config(config: Config, candidate: Candidate) -> Config:
     start = config.train.init_checkpoint
     if candidate.parent is not None:
         start = str(folder / _INHERITED)
-    return dataclasses.replace(
-        config,
-        model=dataclasses.replace(config.model, architecture=str(folder / _GRAPH_FILE)),
-        train=dataclasses.replace(config.train, model_dir=str(folder), init_checkpoint=start),
+    train = dataclasses.replace(
+        config.train,
+        model_dir=str(folder),
+        init_checkpoint=start,
+        held_out_clips=0,  # no graph of thousands is exported from there
     )
+    model = dataclasses.replace(config.model, architecture=str(folder / _GRAPH_FILE))
+    return dataclasses.replace(config, model=model, train=train)
 
 
 def forget_weights(output: str | os.PathLike, number: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from official_vision import files, formats
 from official_vision.errors import UserError
+from official_vision.names import check_no_pattern
 from official_vision.specs import DataSpec, PrepareSpec
 
 ASSETS_FOLDER = "assets"  # TensorFlow's name
@@ -110,7 +111,7 @@ def version_folder(path: str | os.PathLike) -> Path:
     """Returns the folder of an exported version: `path` itself, or the greatest version in it.
 
     Raises:
-      UserError: no exported file lies there.
+      UserError: no exported file lies there, or TensorFlow can't read the path.
     """
     path = Path(path)
     versions = [p for p in path.glob("*") if p.name.isdecimal()] if path.is_dir() else []
@@ -120,6 +121,7 @@ def version_folder(path: str | os.PathLike) -> Path:
             f"--model names a folder that official-vision export has written. Received: {path}, which is none. "
             "Export first."
         )
+    check_no_pattern(folder, "--model")
     return folder
 
 

@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from official_vision import config as configuration
 from official_vision import files, formats
 from official_vision.architecture.cost.network_cost import estimate, total
 from official_vision.architecture.formats import to_json
-from official_vision.data.storage.index import Index
-from official_vision.errors import UserError
 from official_vision.lock import folder_locked
 from official_vision.modeling.inference.inference_network import has_candidates, inference_network
 from official_vision.modeling.network import AssembleNet
+from official_vision.names import check_no_pattern
 from official_vision.serving.explain.gate_openings import gates_of, node_names
 from official_vision.serving.export import parity, tflite
 from official_vision.serving.export.description import (
@@ -32,7 +30,12 @@ from official_vision.serving.export.description import (
     gates_to_list,
     stem_name,
 )
-from official_vision.serving.export.held_out_clips import HeldOutClips, network_scores, read_clips
+from official_vision.serving.export.held_out_clips import (
+    ClipsOfRun,
+    HeldOutClips,
+    clips_of_run,
+    network_scores,
+)
 from official_vision.serving.export.isolated_process import (
     fastest_tflite_scores,
     saved_model_scores,
@@ -63,8 +66,8 @@ class ExportOptions:
         discrete where that leaves all scores within the limit.
       threshold: connections of a discrete network that are weaker go, in [0, 1].
       tflite: formats of serving.tflite.FORMATS to write beside it.
-      clips: of the validation split, on which the files must agree with the network; int8 takes its
-        ranges from as many others.
+      clips: of the validation data, on which the files must agree with the network; int8 takes its
+        ranges from as many others. They are those in the run's folder where it has as many.
       limit: largest difference of a score, of int8 in a typical clip; None takes the format's entry of
         LIMITS.
       threads: of TFLite's interpreter when it is timed.
@@ -113,32 +116,33 @@ def export(
       output: folder of versions 1, 2, ...; TF Serving loads the greatest.
       checkpoint: best, latest or a path prefix.
       options: what to write; None for a SavedModel in float32.
-      data: folder of a prepared split to take clips from; None takes the run's validation data.
+      data: folder of a prepared split to take clips from; None takes those in the run's folder, or its validation
+        data.
 
     Raises:
-      UserError: no run, no checkpoint, no data or of other classes, a file that does not agree with the
+      UserError: no run, no checkpoint, no clips or of other classes, a file that does not agree with the
         network, or a folder that can't be written or that another process exports to.
     """
     options = options or ExportOptions()
+    check_no_pattern(output, "--output")
     trained = load_trained(model_dir, checkpoint, data=data)
-    index, unlike = _index_of_run(model_dir, trained)
+    source = clips_of_run(trained, 2 * options.clips, is_named=data is not None)
     with folder_locked(
         output, "--output", "exporting"
     ):  # a minute's work would end there otherwise
-        return _exported(trained, index, Path(output), options, unlike)
+        return _exported(trained, source, Path(output), options)
 
 
 def _exported(
-    trained: Trained, index: Index, output: Path, options: ExportOptions, unlike: list[str]
+    trained: Trained, source: ClipsOfRun, output: Path, options: ExportOptions
 ) -> Exported:
-    spec = trained.config.validation_data
-    clips, others = read_clips(spec, index, trained.model.streams, 2 * options.clips).halves()
+    clips, others = source.read(trained.model.streams, 2 * options.clips).halves()
     expected = network_scores(trained.model, clips)
     network, discrete, notes = _network(trained.model, clips, expected, options)
-    notes = [*unlike, *notes]
+    notes = [*source.notes, *notes]
     path = output / str(_next_version(output))
     with files.folder_written_aside(path) as partial:
-        work = _Export(trained, index, clips, others, expected, options, network, discrete, notes)
+        work = _Export(trained, source, clips, others, expected, options, network, discrete, notes)
         parities = {SAVED_MODEL: work.saved_model(partial)}
         for format_name in options.tflite:
             parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
@@ -147,14 +151,15 @@ def _exported(
     return Exported(path, parities, tuple(notes))
 
 
-def describe(trained: Trained, index: Index, network: AssembleNet) -> dict[str, Any]:
+def describe(trained: Trained, source: ClipsOfRun, network: AssembleNet) -> dict[str, Any]:
     """Returns the description of the file: streams, preparation, clip, classes, provenance.
 
     Args:
       trained: the run.
-      index: of the split that names the classes.
+      source: of the clips that the file is checked on; its index names the classes.
       network: that is exported: its gates are described.
     """
+    index = source.index
     return {
         "architecture": json.loads(to_json(trained.model.architecture)),
         "model": trained.config.model.to_dict(),
@@ -167,7 +172,7 @@ def describe(trained: Trained, index: Index, network: AssembleNet) -> dict[str, 
         "stem_share": _stem_share(trained, network),
         "shared_stems": [stem_name(index) for index in network.framewise_stems()],
         "checkpoint": {"path": trained.checkpoint, "step": trained.step},
-        "data_fingerprint": index.fingerprint,
+        "data_fingerprint": source.fingerprint,
     }
 
 
@@ -178,29 +183,6 @@ def _stem_share(trained: Trained, network: AssembleNet) -> float:
     shared = {int(index) for index in network.framewise_stems()}
     unshared = total(p.count for p in cost.parts if p.role == "stem" and p.node not in shared)
     return round(unshared.arithmetic / cost.total.arithmetic, 4)
-
-
-def _index_of_run(model_dir: str | os.PathLike, trained: Trained) -> tuple[Index, list[str]]:
-    """Returns the index of the clips, with classes, object ids and preparation as in training, and notes on it."""
-    index, path = trained.validation_index(), trained.config.validation_data.path
-    unlike = [
-        f"clips come from {path}, prepared otherwise than the training data: {line}"
-        for line in trained.unlike(index)
-    ]
-    training_index = trained.described_index()
-    if training_index is not None:
-        described = {
-            "settings": training_index.settings,
-            "object_classes": training_index.object_classes,
-        }
-        return dataclasses.replace(index, **described), unlike
-    expected = configuration.read_record(model_dir)["data_fingerprints"].get("validation")
-    if trained.labels is None and expected not in (None, index.fingerprint):
-        raise UserError(
-            "Class names come from the data that a run was evaluated on, since its folder has none. Received: "
-            f"{path}, which has been prepared anew since {model_dir} was trained. Bring the old data back."
-        )
-    return index, unlike
 
 
 def _next_version(output: Path) -> int:
@@ -247,7 +229,7 @@ class _Export:
     """The common inputs of a version's files; `network` is in float32, `others` are for calibration."""
 
     trained: Trained
-    index: Index
+    source: ClipsOfRun
     clips: HeldOutClips
     others: HeldOutClips
     expected: Mapping[str, np.ndarray]
@@ -258,15 +240,15 @@ class _Export:
 
     def saved_model(self, folder: Path) -> Parity:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
-        formats.EXPORTED_MODEL.write(described, describe(self.trained, self.index, self.network))
-        files.write_text(labels, "".join(f"{name}\n" for name in self.index.classes))
+        formats.EXPORTED_MODEL.write(described, describe(self.trained, self.source, self.network))
+        files.write_text(labels, "".join(f"{name}\n" for name in self.source.index.classes))
         network, precision = self.network, self.options.precision
         if precision != "float32":
             network = _inference_network(self.trained.model, self.options, self.discrete, precision)
         clip = self.trained.config.validation_data
         module = ServingModule(
             network,
-            self.index.classes,
+            self.source.index.classes,
             [str(described), str(labels)],
             clip,
         )

@@ -175,6 +175,6 @@ def outputs_of(
             number += 1
             name = f"{stem}-{number}"
         taken.add(name.casefold())
-        json, timeline, annotated = (folder / f"{name}.{ending}" for ending in _ENDINGS)
-        named[video] = Outputs(json, timeline, annotated if overlay else None)
+        json_file, timeline, annotated = (folder / f"{name}.{ending}" for ending in _ENDINGS)
+        named[video] = Outputs(json_file, timeline, annotated if overlay else None)
     return named

@@ -23,6 +23,7 @@ from official_vision.training.clip_scoring import (
     score_clips,
 )
 from official_vision.training.run_folder.folder import RESULT_FILE
+from official_vision.training.run_folder.recorded_data import check_located
 from official_vision.training.step.frozen_weights import freeze
 from official_vision.training.step.losses import clip_losses
 from official_vision.training.step.precise_batch_norm import recompute_on_training_data
@@ -45,7 +46,14 @@ class Repaired:
     after: Mapping[str, float]
 
 
-def repair(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
+def repair(
+    model_dir: str | os.PathLike,
+    which: str,
+    batches: int,
+    *,
+    data: str | os.PathLike | None = None,
+    train_data: str | os.PathLike | None = None,
+) -> Repaired:
     """Recomputes the statistics of a checkpoint with its weights, and writes them in place of the old ones.
 
     Nothing else of the checkpoint changes. The figures that the run's folder keeps of it become those of the
@@ -55,6 +63,7 @@ def repair(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
       model_dir: the run's folder.
       which: best, latest, or a checkpoint's path prefix.
       batches: of training data, of the run's batch size.
+      data, train_data: folders of the validation and training data; None takes the run's.
 
     Raises:
       UserError: no run, no such checkpoint, data that don't serve it, a run that another process trains, or
@@ -62,11 +71,14 @@ def repair(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
     """
     configuration.read_record(model_dir)  # before a lock is made where there is no run
     with folder_locked(model_dir, "--model_dir", "repairing"):
-        return _repaired(model_dir, which, batches)
+        devices = devices_of_run(model_dir)
+        trained = load_trained(model_dir, which, devices, data, train_data=train_data)
+        return _repaired(trained, which, batches)
 
 
-def _repaired(model_dir: str | os.PathLike, which: str, batches: int) -> Repaired:
-    trained = load_trained(model_dir, which, devices_of_run(model_dir))
+def _repaired(trained: Trained, which: str, batches: int) -> Repaired:
+    model_dir, path = trained.model_dir, trained.config.train_data.path
+    check_located(path, trained.data.get("train"), model_dir, "train", "--train_data")
     freeze(trained.model, trained.config.train.frozen)
     before = _figures(trained)
     recompute_on_training_data(trained.model, trained.config, batches, trained.strategy)

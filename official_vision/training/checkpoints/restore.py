@@ -10,13 +10,13 @@ from pathlib import Path
 import tensorflow as tf
 
 from official_vision.architecture.formats import read_architecture
-from official_vision.config import CONFIG_JSON, read
+from official_vision.config import ARCHITECTURE_FILE, CONFIG_JSON, read
 from official_vision.errors import UserError
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.ops.batch_norm import LOADED_BATCHES
+from official_vision.names import check_no_pattern
 from official_vision.training.checkpoints.checkpoint_files import READ_ERRORS
 
-ARCHITECTURE_FILE = "architecture.json"  # the graph, beside a run's configuration
 BEST_FOLDER = "best"
 EMA_FOLDER = "ema_checkpoints"  # Model Garden's name
 # Settings that change what weights of the same shapes compute.
@@ -45,17 +45,17 @@ def find_checkpoint(model_dir: str | os.PathLike, which: str) -> str:
         averaged weights: those are what was evaluated.
 
     Raises:
-      UserError: there is none.
+      UserError: there is none, or its path is one that TensorFlow can't read.
     """
     folders = {
         "best": [Path(model_dir) / BEST_FOLDER],
         "latest": [Path(model_dir) / EMA_FOLDER, Path(model_dir)],
     }.get(which, [])
-    for folder in folders:
-        if newest := _newest_in(folder):
-            return newest
-    if Path(f"{which}.index").is_file():
-        return which
+    prefixes = [newest for folder in folders if (newest := _newest_in(folder))]
+    prefixes += [which] if Path(f"{which}.index").is_file() else []
+    if prefixes:
+        check_no_pattern(prefixes[0], "A checkpoint's path")
+        return prefixes[0]
     raise UserError(
         f"A checkpoint is best, latest or a path prefix. Received: {which!r}, and {model_dir} has none of these. "
         "Train first, or name another."

@@ -12,6 +12,7 @@ import tensorflow as tf
 from official_vision.architecture.connections.connectivity import Learned
 from official_vision.metrics.figures import scalars
 from official_vision.training.job import Job
+from official_vision.training.loggers.logger import EVALUATION, TRAINING
 from official_vision.training.observation import summaries
 from official_vision.training.observation import training_pictures as pictures
 from official_vision.training.observation.connection_log import ConnectionLog, connections_of
@@ -42,7 +43,8 @@ class Observer:
         """
         train = job.config.train
         self._config, self._indexes = job.config, job.indexes
-        self._folder = job.records
+        self._folder, self._log = job.records, job.log
+        self._has_pictures = train.pictures and "tensorboard" in train.loggers
         self._step = start_step
         self._progress = progress
         self._trainer, self._summary_managers = trainer, summary_managers
@@ -51,11 +53,12 @@ class Observer:
         self._validation: tuple[pictures.Sample, ...] = ()
 
     def begin(self) -> None:
-        """Records the connections, the graph and training clips of a new run."""
+        """Records the settings, and the connections, the graph and training clips of a new run."""
+        summaries.write_settings(self._train_writer(), self._config.to_gin(), self._step)
         if self._step:
             return
         learned = self._keep_connections()
-        if self._config.train.pictures:
+        if self._has_pictures:
             summaries.write_search_pictures(self._train_writer(), learned)
             self._write_samples("train", self._samples("train"), {})
 
@@ -66,6 +69,7 @@ class Observer:
         self._step = step
         self._progress(loop)
         self._history.loop(loop)
+        self._log.log(TRAINING, step, scalars(output))
         if self._connections.is_due(step, self._config.train.steps):
             self._keep_connections()
 
@@ -75,7 +79,8 @@ class Observer:
         self._progress.note(_evaluation_line(figures))
         scores, evaluation = self._trainer.task.evaluated
         self._history.evaluation(evaluation, figures)
-        if not self._config.train.pictures:
+        self._log.log(EVALUATION, self._step, figures)
+        if not self._has_pictures:
             return
         if not self._validation:
             self._validation = self._samples("validation")
@@ -83,6 +88,11 @@ class Observer:
         self._write_samples("validation", self._validation, by_id)
         learned = connections_of(self._trainer.model, self._step)
         summaries.write_search_pictures(self._train_writer(), learned)
+
+    def end_early(self) -> None:
+        """Records the connections of a run that ends before its last step."""
+        if self._connections.is_due(self._step, self._step):
+            self._keep_connections()
 
     def close(self) -> None:
         """Ends the records, also of a run that is stopped."""

@@ -8,6 +8,7 @@ from it too, in the folder validation/average_precision. Here, beside the traini
     peers/mean                    the mean of these
     search/peers, search/graph    pictures: the distributions, and the current graph
     samples/...                   pictures: clips as they are fed to the network
+    settings                      text: every setting, as a gin file
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ def write_search_pictures(writer: tf.summary.SummaryWriter, learned: Learned) ->
     write_picture(writer, "search/graph", draw_graph(learned), step)
     if learned.peer_distributions:
         write_picture(writer, "search/peers", draw_peers(learned), step)
+
+
+def write_settings(writer: tf.summary.SummaryWriter, gin: str, step: int) -> None:
+    """Writes the settings of a run from `step` on, a gin file's text, as preformatted text."""
+    with writer.as_default(step):
+        tf.summary.text("settings", "\n".join(f"    {line}" for line in gin.splitlines()))
 
 
 def write_picture(

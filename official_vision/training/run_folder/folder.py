@@ -19,24 +19,34 @@ from official_vision.data.storage.index import Index
 from official_vision.data.storage.split_comparison import class_difference
 from official_vision.errors import UserError
 from official_vision.metrics.figures import without_nan
+from official_vision.modeling.inputs import streams_of
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import newest_whole
 from official_vision.training.checkpoints.restore import ARCHITECTURE_FILE, BEST_FOLDER, step_of
 from official_vision.training.controller import EVALUATED_FILE
 from official_vision.training.run_folder.class_names import labels_of_run, write_labels
+from official_vision.training.run_folder.held_out_clips import store_clips
 from official_vision.training.run_folder.recorded_data import write_run_data
 from official_vision.training.run_folder.setting_changes import changes_between
 
 LOG_FILE = "train.log"
 RESULT_FILE = "result.json"  # its presence shows that the run has ended
 CHANGES_FILE = "changes.json"  # settings that changed on the way, and from which step
+ALL_STEPS = "all steps were taken"
 _RESUMED = "resumed"
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingResult:
-    """The end of a run: the step reached, the last evaluation's figures, the best one's, its wall time, and the
-    figure by which the best is the best.
+    """The end of a run.
+
+    Attributes:
+      step: reached.
+      figures: of the last evaluation.
+      best: of the best one.
+      seconds: of wall time.
+      metric: the figure by which the best is the best.
+      reason: why the run ended: ALL_STEPS, or what early stopping decided by.
     """
 
     step: int
@@ -44,6 +54,7 @@ class TrainingResult:
     best: Mapping[str, float]
     seconds: float
     metric: str
+    reason: str = ALL_STEPS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +64,8 @@ class Start:
     Attributes:
       config: the settings with which it does: the recorded ones where nothing is left to train.
       lines: what the user should know of it.
-      changes: that are recorded, with the step, once something was trained with them.
+      changes: that are recorded, with the step, once something was trained with them; where nothing is left to
+        train, those that are not used.
       is_new: nothing was trained in the folder yet.
       step: that the run has reached.
       is_done: nothing is left to train.
@@ -108,7 +120,7 @@ def start_of(
     if step >= config.train.steps:
         lines = (f"{model_dir} is at step {step}: nothing is left to train", *_unused(notes))
         recorded = _as_trained(configuration.read(model_dir), config, step)
-        return Start(recorded, lines, is_new=False, step=step, is_done=True)
+        return Start(recorded, lines, notes, is_new=False, step=step, is_done=True)
     line = f"resuming {model_dir} at step {step} of {config.train.steps}"
     lines = tuple(f"changed: {change}" for change in notes)
     return Start(config, (line, *lines), notes, is_new=False, step=step)
@@ -116,12 +128,25 @@ def start_of(
 
 def begin(
     model_dir: Path, config: Config, architecture: Architecture, indexes: Mapping[str, Index]
-) -> None:
-    """Writes the run's settings, graph and classes into its folder, and the description of its data."""
+) -> list[str]:
+    """Writes the run's settings, graph and classes into its folder, the description of its data and clips of them.
+
+    Returns:
+      Lines for the user, as of `store_held_out_clips`.
+    """
     config.save(model_dir, {name: index.fingerprint for name, index in indexes.items()})
     save_architecture(architecture, model_dir / ARCHITECTURE_FILE)
     write_labels(model_dir, indexes["train"].classes)
     write_run_data(model_dir, config, indexes)
+    return store_held_out_clips(model_dir, config, architecture, indexes)
+
+
+def store_held_out_clips(
+    model_dir: Path, config: Config, architecture: Architecture, indexes: Mapping[str, Index]
+) -> list[str]:
+    """Stores clips of the validation data, as `store_clips`, unless they lie in the folder whole."""
+    streams = streams_of(architecture, config.model)
+    return store_clips(model_dir, config, indexes["validation"], streams)
 
 
 def note_changes(model_dir: Path, start: Start) -> None:

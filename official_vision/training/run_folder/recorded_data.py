@@ -63,13 +63,21 @@ def located(path: str, data: RunData | None) -> str:
     return data.path if (Path(data.path) / INDEX_FILE).is_file() else path
 
 
-def check_located(path: str, data: RunData | None, model_dir: str | os.PathLike) -> None:
+def check_located(
+    path: str,
+    data: RunData | None,
+    model_dir: str | os.PathLike,
+    split: str = "validation",
+    flag: str = "--data",
+) -> None:
     """Refuses a path at which there is nothing, and names the paths that were tried.
 
     Args:
       path: as `located` returned it.
       data: what the run recorded.
       model_dir: the run's folder.
+      split: train or validation, for the error.
+      flag: that names the split's folder, for the error.
 
     Raises:
       UserError: there is none.
@@ -78,6 +86,6 @@ def check_located(path: str, data: RunData | None, model_dir: str | os.PathLike)
         return  # errors of what is there are reported by its reader
     places = dict.fromkeys([os.path.abspath(path), *([data.path] if data else [])])
     raise UserError(
-        f"Clips come from a prepared split. Received: {model_dir}, whose validation data are not at "
-        f"{' nor at '.join(places)}. Name their folder by --data."
+        f"Clips come from a prepared split. Received: {model_dir}, whose {split} data are not at "
+        f"{' nor at '.join(places)}. Name their folder by {flag}."
     )

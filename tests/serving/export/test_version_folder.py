@@ -11,7 +11,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from official_vision import config as configuration
 from official_vision import files
+from official_vision.data.storage.index import Index
 from official_vision.errors import UserError
 from official_vision.modeling.flow import RepresentationFlow
 from official_vision.serving.export import isolated_process
@@ -73,7 +75,7 @@ def test_a_version_has_its_labels_and_how_it_is_fed(exported, split):
     assert described["model"]["num_classes"] == 4
     assert described["architecture"]["name"] == "tiny"
     assert described["checkpoint"]["step"] == 7
-    assert described["data_fingerprint"] == exporting.Index.read(split).fingerprint
+    assert described["data_fingerprint"] == Index.read(split).fingerprint
     # Nothing else is left in the version's folder or beside it.
     assert sorted(path.name for path in output.iterdir()) == ["1"]
     names = {path.name for path in version.path.iterdir()}
@@ -217,8 +219,8 @@ def test_rgb_alone_gets_its_flow_computed_and_no_objects(signatures, run):
 
 def test_a_record_of_a_shard_is_cut_as_in_evaluation(signatures, run, split):
     (record,) = tf.data.TFRecordDataset(str(next(split.glob("*.tfrecord"))))
-    index = exporting.Index.read(split)
-    spec = exporting.configuration.read(run[0]).validation_data
+    index = Index.read(split)
+    spec = configuration.read(run[0]).validation_data
     clips = read_clips(spec, index, run[1].streams, 1)
     actual = signatures["sequence_example"](records=record[tf.newaxis])["scores"]
     np.testing.assert_allclose(actual, network_scores(run[1], clips)["scores"], atol=1e-5)
@@ -297,7 +299,7 @@ def test_data_prepared_anew_is_refused(tmp_path, brightening, split):
     """Its classes may be in another order: labels would be wrong without a sign of it."""
     anew = tmp_path / "anew"
     exports.write_split(anew, [brightening], PrepareSpec(short_side=32), exports.LABELS[::-1])
-    exports.write_run(tmp_path / "run", anew, exporting.Index.read(split).fingerprint)
+    exports.write_run(tmp_path / "run", anew, Index.read(split).fingerprint)
     with pytest.raises(UserError, match="prepared anew"):
         export(tmp_path / "run", tmp_path / "export")
     assert not (tmp_path / "export").exists()

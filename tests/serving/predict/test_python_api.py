@@ -76,7 +76,7 @@ def test_what_is_no_video_is_named(source, fps, rule, predictor) -> None:
 
 
 def test_unknown_options_are_named(known_scores) -> None:
-    with pytest.raises(ov.UserError, match="Received: strid"):
+    with pytest.raises(ov.UserError, match=r"Received: 'strid'\. Did you mean 'stride'"):
         ov.Predictor(known_scores, strid=2)
 
 

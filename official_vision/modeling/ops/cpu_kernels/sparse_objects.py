@@ -110,11 +110,11 @@ def _windows(padded: tf.Tensor) -> tf.Tensor:
 
 def _appearing(pairs: tf.Tensor, num_classes: int) -> tf.Tensor:
     """Returns whether each class appears in pairs of ids (as whole numbers), bool [num_classes]."""
-    counted = tf.raw_ops.DenseBincount(
+    counts = tf.raw_ops.DenseBincount(
         input=tf.reshape(pairs, [1, -1]), size=_IDS**2, weights=tf.zeros([0]), binary_output=True
     )
-    counted = tf.reshape(counted, [_IDS, _IDS])
-    shown = tf.maximum(tf.reduce_max(counted, axis=0), tf.reduce_max(counted, axis=1))
+    counts = tf.reshape(counts, [_IDS, _IDS])
+    shown = tf.maximum(tf.reduce_max(counts, axis=0), tf.reduce_max(counts, axis=1))
     return shown[:num_classes] > 0
 
 

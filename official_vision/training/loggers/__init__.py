@@ -1,0 +1,1 @@
+"""Loggers of a run: CSV files, MLflow and Weights & Biases; TensorBoard gets Orbit's summaries."""
