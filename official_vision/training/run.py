@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import tensorflow as tf
 
 from official_vision import formats
 from official_vision.architecture.graph import Architecture
@@ -80,8 +82,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
     model_spec, config = config.model, settled(config, architecture, indexes)
     _check_metric(config, indexes["train"].classes)
     check_start_classes(config.train, indexes["train"].classes)
-    parts = config.train.accumulation_steps
-    check_parts(config.train_data.batch_size, strategy.num_replicas_in_sync, parts)
+    _check_shares(config, strategy)
     with contextlib.ExitStack() as around:
         around.enter_context(operations_deterministic(wanted=config.train.deterministic))
         if is_chief(strategy):
@@ -92,8 +93,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         config = start.config
         around.enter_context(lost_workers_named(strategy, config.train.model_dir))
         around.enter_context(full_disk_named(model_dir))
-        around.enter_context(damage_named(config.train_data.path, indexes["train"]))
-        around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
+        around.enter_context(_damage_named(config, indexes))
         around.enter_context(in_precision(config.train.precision))
         stop = around.enter_context(stop_signals_noted())
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
@@ -198,6 +198,18 @@ def _checked(config: Config) -> Config:
     batch_size = config.train_data.batch_size
     make_optimizer(config.optimizer, train, batch_size, config.architecture_optimizer)
     return config
+
+
+@contextlib.contextmanager
+def _damage_named(config: Config, indexes: Mapping[str, Index]) -> Iterator[None]:
+    train, validation = config.train_data.path, config.validation_data.path
+    with damage_named(train, indexes["train"]), damage_named(validation, indexes["validation"]):
+        yield
+
+
+def _check_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
+    replicas, parts = strategy.num_replicas_in_sync, config.train.accumulation_steps
+    check_parts(config.train_data.batch_size, replicas, parts)
 
 
 def _check_metric(config: Config, classes: Sequence[str]) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from official_vision.errors import UserError
+from official_vision.files import read_json
 from official_vision.modeling.execution import in_precision
 from official_vision.specs import ConnectivitySpec, TrainSpec
 from official_vision.training.devices.compilation import is_compiled
+from official_vision.training.run import train
 from official_vision.training.task import VideoTask
-from tests.training import steps
+from tests.training import runs, steps
+from tests.training.test_run import losses_of
 
 STEPS = 20
 
@@ -77,6 +81,26 @@ def test_a_bilevel_step_compiles_with_xla_in_bfloat16() -> None:
     assert losses[-1] < 0.9 * losses[0]
     assert any("strength" in name for name in moved)
     np.testing.assert_allclose(compiled, losses, atol=0.02 * losses[0])
+
+
+@pytest.mark.slow
+def test_a_compiled_run_trains_evaluates_and_records_as_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Waiting for input, its clock, summaries and the search for NaN are around what XLA compiles."""
+    data, graph = runs.write_data(tmp_path / "data"), runs.save_small(tmp_path, streams=("rgb",))
+    results, losses = {}, {}
+    for compiled in (None, True):
+        folder, settings = tmp_path / str(compiled), {"steps": 6, "precise_batch_norm_batches": 2}
+        results[compiled] = train(runs.config(data, folder, graph, compiled=compiled, **settings))
+        losses[compiled] = losses_of(folder)
+        first = capsys.readouterr().out.splitlines()[0]
+        assert first.startswith("devices: the CPU, ")
+        assert first.endswith(", float32, XLA" if compiled else ", float32")
+        assert read_json(folder / "summary.json")["seconds"]["waiting for input"] > 0
+    assert list(losses[True]) == [2, 4, 6]
+    np.testing.assert_allclose(list(losses[True].values()), list(losses[None].values()), rtol=1e-4)
+    assert results[True].figures == pytest.approx(results[None].figures, rel=1e-3)
 
 
 def test_what_is_compiled_has_no_operations_for_cpus() -> None:

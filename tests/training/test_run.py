@@ -14,7 +14,6 @@ import tensorflow as tf
 import tf_keras
 
 from official_vision.errors import UserError
-from official_vision.files import read_json
 from official_vision.lock import folder_locked
 from official_vision.training import clip_scoring as evaluation
 from official_vision.training.checkpoints.restore import COUNT_KEY
@@ -209,25 +208,6 @@ def test_resumed_equals_undisturbed(data, rgb_graph, tmp_path, capsys):
     recompute_on_training_data(latest.model, latest.config, 2, latest.strategy)
     for variable, value in zip(latest.model.non_trainable_variables, expected, strict=True):
         np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6, err_msg=variable.name)
-
-
-@pytest.mark.slow
-def test_a_compiled_run_trains_evaluates_and_records_as_another(data, rgb_graph, tmp_path, capsys):
-    """Waiting for input, its clock, summaries and the search for NaN are around what XLA compiles."""
-    results, losses = {}, {}
-    for compiled in (None, True):
-        folder, settings = tmp_path / str(compiled), {"steps": 6, "precise_batch_norm_batches": 2}
-        results[compiled] = train(
-            runs.config(data, folder, rgb_graph, compiled=compiled, **settings)
-        )
-        losses[compiled] = losses_of(folder)
-        first = capsys.readouterr().out.splitlines()[0]
-        assert first.startswith("devices: the CPU, ")
-        assert first.endswith(", float32, XLA" if compiled else ", float32")
-        assert read_json(folder / "summary.json")["seconds"]["waiting for input"] > 0
-    assert list(losses[True]) == [2, 4, 6]
-    np.testing.assert_allclose(list(losses[True].values()), list(losses[None].values()), rtol=1e-4)
-    assert results[True].figures == pytest.approx(results[None].figures, rel=1e-3)
 
 
 def test_another_model_or_data_is_refused(trained, data, graph, tmp_path):
