@@ -9,7 +9,8 @@ import pytest
 from official_vision import config
 from official_vision.data.annotations.formats import READERS
 from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES
-from official_vision.modeling.builder import build_model
+from official_vision.modeling.builder import build_model, resolve_architecture
+from official_vision.training.devices.memory import need_of
 from tests.data.annotations.formats import official_files
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -21,7 +22,11 @@ OFFICIAL = [
 ]
 # One recipe of each network: building takes seconds.
 NETWORKS = {config.load([str(path)]).model: path for path in OFFICIAL}
-HEADER = ("Prepare:", "Train:", "Test:", "Needs:", "Expect:", "Run here:")
+HEADER = ("Prepare:", "Train:", "Test:", "Needs:", "Memory:", "Expect:", "Run here:")
+MEMORY = (
+    r"# Memory:   on (\d+) GPUs of (\d+) GB (\d+) GiB of each, (\d+) GiB with TrainSpec\.precision =\n"
+    r"#           'mixed_bfloat16': estimates\."
+)
 
 
 def name_of(path):
@@ -73,6 +78,25 @@ def test_the_header_has_what_a_reader_needs(path):
     assert f"--model_dir={settings.train.model_dir} " in comments
     prepared = re.search(r"tools/prepare_data\.py --gin_file=(\S+)", comments)[1]
     assert config.load([str(REPOSITORY / prepared)]).prepare == settings.prepare
+
+
+def gibibytes(settings, gpus, precision):
+    """What a GPU needs by the estimate that a run prints."""
+    train = dataclasses.replace(settings.train, precision=precision)
+    settings = dataclasses.replace(settings, train=train)
+    architecture = resolve_architecture(settings.model)
+    return need_of(settings, architecture, gpus, on_cpu=False).total / 2**30
+
+
+@pytest.mark.parametrize("path", OFFICIAL, ids=name_of)
+def test_the_header_names_hardware_and_its_memory(path):
+    """On GPUs whose memory is a tenth more at least: convolutions' work space is not in the estimate."""
+    settings = config.load([str(path)])
+    gpus, card, whole, half = map(int, re.search(MEMORY, path.read_text()).groups())
+    assert whole == round(gibibytes(settings, gpus, "float32"))
+    assert half == round(gibibytes(settings, gpus, "mixed_bfloat16"))
+    assert 1.1 * whole * 2**30 < card * 10**9
+    assert settings.train_data.batch_size % gpus == 0
 
 
 @pytest.mark.slow

@@ -135,10 +135,15 @@ def evaluate(
     Raises:
       UserError: no run or no data, or of other classes or streams.
     """
-    from official_vision.training.clip_scoring import evaluate_without, load_trained, score_clips
+    from official_vision.training.clip_scoring import (
+        devices_of_run,
+        evaluate_without,
+        load_trained,
+        score_clips,
+    )
     from official_vision.training.evaluation_of_run import report_of
 
-    trained = load_trained(folder, checkpoint, data=data)
+    trained = load_trained(folder, checkpoint, devices_of_run(folder), data)
     clips = score_clips(trained)
     scored = clips.pooled(trained.config.evaluation)
     return report_of(trained, clips, scored, evaluate_without(trained) if blank_streams else {})

@@ -32,7 +32,9 @@ from official_vision.processes.pool import Workers
 from official_vision.specs import DataSpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices import graph_passes
-from official_vision.training.devices.threads import set_threads, threads_in_force, usable_cores
+from official_vision.training.devices.compilation import wraps_step
+from official_vision.training.devices.threads import threads_in_force, usable_cores
+from official_vision.training.devices.visible import set_up
 from official_vision.training.optimizers.optimizer_state import make_state
 from official_vision.training.task import VideoTask
 
@@ -152,11 +154,13 @@ def _forward_pass(config: Config, precision: str, data: DataSpec) -> Callable[[]
 
 
 def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[], Any]:
-    set_threads(config.train)  # as a run does; of several networks, the first one's number stays
+    set_up(config.train)  # as a run does; of several networks, the first one's number stays
     task, model, optimizer = training_parts(config, precision)
-    batch = training_batch(config, model, data)
+    train, batch = task.config.train, training_batch(config, model, data)
     # Partial, not a lambda: all lambdas of this line would count as one that is traced again and again.
     replica_step = functools.partial(task.train_step, model=model, optimizer=optimizer)
+    if wraps_step(train):
+        replica_step = tf.function(replica_step, jit_compile=True, autograph=False)
     strategy = tf.distribute.get_strategy()  # of the caller of this function
     step = tf.function(functools.partial(strategy.run, replica_step))
 

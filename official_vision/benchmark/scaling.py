@@ -26,7 +26,7 @@ from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.processes.pool import Workers
 from official_vision.training.devices.strategies import make_strategy
-from official_vision.training.devices.threads import set_threads
+from official_vision.training.devices.visible import set_up
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,8 +165,8 @@ def _work(part: _Part) -> _Done:
         cluster = {"worker": part.addresses}
         task = {"type": "worker", "index": part.index}
         os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
-    set_threads(part.config.train)
-    with make_strategy(part.config).scope():
+    set_up(part.config.train)
+    with make_strategy(part.config.train).scope():
         step = contender("own", part.config, TRAIN, part.precision)
     first = seconds_of(step.run)
     product = matrix_product(part.precision)

@@ -65,17 +65,20 @@ class Execution:
 PLAIN = Execution()
 
 
-def training_execution(spec: ModelSpec, recomputes: str = "nothing") -> Execution:
-    """Returns how this machine trains and evaluates a network.
+def training_execution(
+    spec: ModelSpec, recomputes: str = "nothing", compiled: bool = False
+) -> Execution:
+    """Returns how the devices of the current strategy train and evaluate a network.
 
     Args:
       spec: of the network; its plain_tensorflow and flow_compiled are read.
       recomputes: as TrainSpec.rematerialise.
+      compiled: XLA compiles the whole step, so that operations for CPUs would only be in its way.
     """
     return Execution(
         TRAIN,
         recomputes,
-        _has_cpu_kernels(spec),
+        _has_cpu_kernels(spec) and not compiled,
         spec.flow_compiled and not spec.plain_tensorflow,
         tf.config.threading.get_intra_op_parallelism_threads() == 1,
         tuple(name for name in _DTYPES if _differentiates_dilation(name)),
@@ -101,10 +104,16 @@ def inference_execution(spec: ModelSpec, compiles_flow: bool = False) -> Executi
 
 
 def _has_cpu_kernels(spec: ModelSpec) -> bool:
-    """Returns whether to use CPU kernels: not with a GPU or TPU, nor where the user wants TensorFlow's operations."""
-    on_tpu = isinstance(tf.distribute.get_strategy(), tf.distribute.TPUStrategy)
-    accelerated = on_tpu or bool(tf.config.get_visible_devices("GPU"))
-    return not (spec.plain_tensorflow or accelerated)
+    """Returns whether to use CPU kernels: not on a GPU or TPU, nor where the user wants TensorFlow's operations."""
+    return not spec.plain_tensorflow and computing_kinds() == {"CPU"}
+
+
+def computing_kinds() -> set[str]:
+    """Returns the kinds of devices, of CPU, GPU and TPU, on which the current strategy computes."""
+    if tf.distribute.has_strategy():
+        names = tf.distribute.get_strategy().extended.worker_devices
+        return {tf.DeviceSpec.from_string(name).device_type for name in names}
+    return {"GPU" if tf.config.get_visible_devices("GPU") else "CPU"}
 
 
 @functools.cache

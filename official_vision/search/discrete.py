@@ -60,7 +60,8 @@ def make_discrete(one_shot: Trained, spec: SearchSpec, provenance: dict[str, Any
     )
     check_learned(learned)
     threshold = threshold_of(learned, spec)
-    discrete = to_discrete(model, threshold)
+    with one_shot.strategy.scope():
+        discrete = to_discrete(model, threshold)
     recompute_norms(discrete, one_shot)
     return Discrete(learned.derive(threshold).architecture, discrete, learned, threshold)
 
@@ -111,7 +112,7 @@ def threshold_of(learned: Learned, spec: SearchSpec) -> float:
 def recompute_norms(model: AssembleNet, trained: Trained) -> None:
     """Gives batch norms the statistics of the smaller network, where TrainSpec sets precise ones."""
     if count := trained.config.train.precise_batch_norm_batches:
-        recompute_on_training_data(model, trained.config, count)
+        recompute_on_training_data(model, trained.config, count, trained.strategy)
 
 
 def emptied_blocks(learned: Learned, threshold: float) -> Sequence[int]:

@@ -32,9 +32,9 @@ from official_vision.search.stage_figures import (
 )
 from official_vision.specs import ConnectivitySpec
 from official_vision.training.checkpoints.restore import ARCHITECTURE_FILE, find_checkpoint
-from official_vision.training.clip_scoring import Trained, load_trained, score_clips
+from official_vision.training.clip_scoring import Trained, devices_of_run, load_trained, score_clips
 from official_vision.training.cost_setting import setting_of
-from official_vision.training.devices.threads import set_threads
+from official_vision.training.devices.visible import set_up
 from official_vision.training.run import train
 from official_vision.training.run_folder.folder import RESULT_FILE
 from official_vision.training.settings_from_data import settle
@@ -69,7 +69,7 @@ def one_shot(config: Config, stage: str = ALL, note: Callable[[str], None] = pri
             "SearchSpec.output must be set. Received: ''. Name a folder for the search."
         )
     # Before all stages: one that evaluates may come before one that trains.
-    set_threads(config.train)
+    set_up(config.train)
     output = Path(config.search.output)
     if stage in _AFTER:
         _check_done(output, _AFTER[stage], stage)
@@ -119,10 +119,11 @@ def _search(config: Config, output: Path, note: Callable[[str], None]) -> dict[s
 def _derive(config: Config, output: Path, note: Callable[[str], None]) -> dict[str, Any]:
     """Makes the network discrete, and evaluates both with the weights that they share."""
     metric, spec = config.train.best_metric, config.search
-    trained = load_trained(output / layout.SEARCH_FOLDER, spec.checkpoint)
+    folder = output / layout.SEARCH_FOLDER
+    trained = load_trained(folder, spec.checkpoint, devices_of_run(folder))
     recompute_norms(trained.model, trained)  # as the run's evaluations do
     before = _figures(trained)
-    fingerprints = configuration.read_record(output / layout.SEARCH_FOLDER)["data_fingerprints"]
+    fingerprints = configuration.read_record(folder)["data_fingerprints"]
     discrete = make_discrete(
         trained,
         spec,

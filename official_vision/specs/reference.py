@@ -118,6 +118,7 @@ def _values(hint: Any, rule: Mapping[str, Any]) -> str:
     )
     if rule.get("choices"):
         words = ", ".join(f"'{choice}'" for choice in rule["choices"])
+        words += f", or {_KINDS[int]}" if int in options else ""
     bounds = [
         f"{text} {rule[key]:g}"
         for key, text in (("low", "at least"), ("above", "more than"), ("high", "at most"))

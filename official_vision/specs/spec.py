@@ -22,7 +22,8 @@ def setting(
 ) -> Any:
     """Makes a field with a default and its rule: low <= value <= high, value > above, or one of `choices`.
 
-    A choice written `kind:WHAT` allows every value that begins with `kind:` and has more text.
+    A field of type int | str may have both: bounds for its numbers and choices for its texts. A choice written
+    `kind:WHAT` allows every value that begins with `kind:` and has more text.
     """
     rule = {"low": low, "high": high, "above": above, "choices": choices}
     return dataclasses.field(default=default, metadata=rule)
@@ -94,7 +95,9 @@ def _chosen(value: Any, choice: str) -> bool:
 def _check_rule(where: str, value: Any, rule: Mapping[str, Any]) -> None:
     if value is None or not rule:
         return
-    if rule["choices"] and not any(_chosen(value, choice) for choice in rule["choices"]):
+    is_number = isinstance(value, int | float)
+    is_choice = any(_chosen(value, choice) for choice in rule["choices"] or () if not is_number)
+    if rule["choices"] and not is_number and not is_choice:
         raise UserError(
             f"{where} must be one of {', '.join(rule['choices'])}. Received: {value!r}."
         )
@@ -105,5 +108,5 @@ def _check_rule(where: str, value: Any, rule: Mapping[str, Any]) -> None:
         ("high", "at most", lambda bound: value <= bound),
         ("above", "greater than", lambda bound: value > bound),
     ):
-        if rule[key] is not None and not holds(rule[key]):
+        if rule[key] is not None and is_number and not holds(rule[key]):
             raise UserError(f"{where} must be {words} {rule[key]:g}. Received: {value!r}.")

@@ -56,8 +56,12 @@ class TrainSpec(Spec):
       held_out_clips: clips of the validation data that are stored in the run's folder, evenly spread over the videos:
         exports are checked and int8 is calibrated on them, also where the data are gone; 0 stores none.
       held_out_megabytes: most megabytes of them; where all are larger, fewer are stored.
-      strategy: one_device, mirrored, multi_worker_mirrored or tpu (tf.distribute).
-      num_gpus: GPUs for mirrored strategies; 0 uses the CPU.
+      devices: auto (all GPUs that TensorFlow sees, else the CPU), cpu, or a number of GPUs. Several share each
+        batch.
+      strategy: of tf.distribute: auto (one_device, of several GPUs mirrored), one_device, mirrored (of GPUs, or of
+        the logical devices of a CPU), multi_worker_mirrored or tpu.
+      compiled: whether XLA compiles the training step as a whole, which takes tens of seconds at the start and
+        is quicker on GPUs. None is True on a TPU, which can do nothing else, and False elsewhere.
       tpu: address of the TPU; read by strategy tpu only.
       precision: float32, mixed_bfloat16 or mixed_float16 (with loss scaling).
       threads_per_operation: threads that share an operation; 0 is one where a machine without GPU has no
@@ -94,10 +98,11 @@ class TrainSpec(Spec):
     rollbacks: int = setting(0, low=0)
     held_out_clips: int = setting(16, low=0)
     held_out_megabytes: float = setting(50.0, above=0)
+    devices: int | str = setting("auto", low=1, choices=("auto", "cpu"))
     strategy: str = setting(
-        "one_device", choices=("one_device", "mirrored", "multi_worker_mirrored", "tpu")
+        "auto", choices=("auto", "one_device", "mirrored", "multi_worker_mirrored", "tpu")
     )
-    num_gpus: int = setting(0, low=0)
+    compiled: bool | None = None
     tpu: str = ""
     precision: str = setting("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
     threads_per_operation: int = setting(0, low=0, high=1024)

@@ -32,6 +32,8 @@ from official_vision.training.checkpoints.restore import (
     restore_model,
     step_of,
 )
+from official_vision.training.devices.strategies import make_strategy
+from official_vision.training.devices.visible import see_devices
 from official_vision.training.run_folder.class_names import check_same_classes, labels_of_run
 from official_vision.training.run_folder.recorded_data import (
     RunData,
@@ -100,7 +102,7 @@ def load_trained(
     Args:
       model_dir: the run's folder.
       which: best, latest, or a checkpoint's path prefix.
-      strategy: of the devices to put it on; None for the one that is current.
+      strategy: of the devices to put it on, e.g. of `devices_of_run`; None for the one that is current.
       data: folder of a prepared split in place of the run's validation data; None looks for those at their
         path from here, else where they lay when the run began.
       train_data: likewise, in place of the run's training data.
@@ -112,6 +114,7 @@ def load_trained(
     config = _at_hand(configuration.read(model_dir), recorded, data, train_data)
     checkpoint = find_checkpoint(model_dir, which)
     architecture = read_architecture(Path(model_dir) / ARCHITECTURE_FILE)
+    see_devices(config.train)
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
         model = build_model(config.model, architecture)
@@ -140,10 +143,26 @@ def _at_hand(
     )
 
 
-def all_devices() -> tf.distribute.Strategy:
-    """Returns a strategy over all GPUs of this machine; without any, over its logical CPU devices."""
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
+def devices_of_run(
+    model_dir: str | os.PathLike, devices: int | str | None = None
+) -> tf.distribute.Strategy:
+    """Returns a strategy over the devices of this machine that a run's settings name, all in this process.
+
+    Args:
+      model_dir: the run's folder.
+      devices: as TrainSpec.devices, in place of the run's. Of the run's GPUs those that are here are taken.
+
+    Raises:
+      UserError: the folder has no run, or `devices` are not here.
+    """
+    train = configuration.read(model_dir).train
+    wanted = train.devices if devices is None else devices
+    train = dataclasses.replace(train, devices=wanted, strategy="auto", tpu="")
+    see_devices(train)
+    there = len(tf.config.get_visible_devices("GPU"))
+    if devices is None and isinstance(wanted, int) and wanted > there:
+        train = dataclasses.replace(train, devices="auto")
+    return make_strategy(train)
 
 
 def _silently(batches: Iterable, count: int) -> Iterable:

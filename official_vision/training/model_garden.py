@@ -12,6 +12,7 @@ from official.core import config_definitions, train_utils
 from official_vision.config import Config
 from official_vision.training.checkpoints.best import BestExporter
 from official_vision.training.checkpoints.restore import BEST_FOLDER
+from official_vision.training.devices.compilation import wraps_step
 from official_vision.training.observation.stopwatch import Stopwatch
 from official_vision.training.resilience.early_stopping import is_lower_better
 from official_vision.training.task import VideoTask
@@ -68,7 +69,9 @@ def make_trainer(
         train=True,
         evaluate=True,
         checkpoint_exporter=exporter,
-        trainer_cls=functools.partial(Trainer, stopwatch=stopwatch),
+        trainer_cls=functools.partial(
+            Trainer, stopwatch=stopwatch, compiled=wraps_step(task.config.train)
+        ),
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+import tensorflow as tf
 
 from official_vision import formats
 from official_vision.architecture.graph import Architecture
@@ -25,14 +27,14 @@ from official_vision.progress import clock
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, newest_whole
 from official_vision.training.checkpoints.restore import BEST_FOLDER
+from official_vision.training.devices.description import devices_lines
 from official_vision.training.devices.determinism import operations_deterministic
 from official_vision.training.devices.strategies import (
-    devices_lines,
     is_chief,
     lost_workers_named,
     make_strategy,
 )
-from official_vision.training.devices.threads import set_threads
+from official_vision.training.devices.visible import set_up
 from official_vision.training.job import Job
 from official_vision.training.loggers.run_log import check_packages, run_log
 from official_vision.training.observation.first_lines import first_lines
@@ -70,17 +72,17 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         another process trains in; a loss that is not a number.
     """
     started = time.monotonic()
-    # First: threads can only be set, and workers joined, before any operation ran.
-    set_threads(config.train)
-    strategy = make_strategy(config)
+    # First: devices and threads can only be set, and workers joined, before any operation ran.
+    set_up(config.train)
+    strategy = make_strategy(config.train)
+    about_devices = devices_lines(strategy, config.train)
     model_dir = Path(_checked(config).train.model_dir)
     architecture = resolve_architecture(config.model)
     indexes = read_splits(config, architecture)
     model_spec, config = config.model, settled(config, architecture, indexes)
     _check_metric(config, indexes["train"].classes)
     check_start_classes(config.train, indexes["train"].classes)
-    parts = config.train.accumulation_steps
-    check_parts(config.train_data.batch_size, strategy.num_replicas_in_sync, parts)
+    _check_shares(config, strategy)
     with contextlib.ExitStack() as around:
         around.enter_context(operations_deterministic(wanted=config.train.deterministic))
         if is_chief(strategy):
@@ -91,8 +93,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         config = start.config
         around.enter_context(lost_workers_named(strategy, config.train.model_dir))
         around.enter_context(full_disk_named(model_dir))
-        around.enter_context(damage_named(config.train_data.path, indexes["train"]))
-        around.enter_context(damage_named(config.validation_data.path, indexes["validation"]))
+        around.enter_context(_damage_named(config, indexes))
         around.enter_context(in_precision(config.train.precision))
         stop = around.enter_context(stop_signals_noted())
         records = around.enter_context(folder.records_of(model_dir, is_chief(strategy)))
@@ -102,8 +103,8 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
         log = around.enter_context(run_log(config, records, _note, is_chief=is_writing))
         job = Job(*facts, strategy, stop, log, records, sys.stdout)
         lines = [
+            *about_devices,
             *start.lines,
-            *devices_lines(strategy, config.train),
             *notes_on_settings(config, model_spec, architecture, indexes),
             *first_lines(config),
             *stored,
@@ -197,6 +198,18 @@ def _checked(config: Config) -> Config:
     batch_size = config.train_data.batch_size
     make_optimizer(config.optimizer, train, batch_size, config.architecture_optimizer)
     return config
+
+
+@contextlib.contextmanager
+def _damage_named(config: Config, indexes: Mapping[str, Index]) -> Iterator[None]:
+    train, validation = config.train_data.path, config.validation_data.path
+    with damage_named(train, indexes["train"]), damage_named(validation, indexes["validation"]):
+        yield
+
+
+def _check_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
+    replicas, parts = strategy.num_replicas_in_sync, config.train.accumulation_steps
+    check_parts(config.train_data.batch_size, replicas, parts)
 
 
 def _check_metric(config: Config, classes: Sequence[str]) -> None:

@@ -24,6 +24,7 @@ from official_vision.modeling.builder import build_model
 from official_vision.modeling.execution import Execution, training_execution
 from official_vision.training.checkpoints.restore import load_weights
 from official_vision.training.cost_setting import setting_of
+from official_vision.training.devices.compilation import is_compiled
 from official_vision.training.optimizers.build import make_optimizer
 from official_vision.training.resilience.step_monitor import StepMonitor
 from official_vision.training.step.accumulation import Gradients, accumulate
@@ -90,7 +91,9 @@ class VideoTask(base_task.Task):
             replicas = tf.distribute.get_strategy().num_replicas_in_sync
             batches = 2 if connectivity.updates == "bilevel" else 1  # that a step sees
             self._monitor.begin(batches * self.config.train_data.batch_size // replicas)
-        execution = self._execution or training_execution(self.config.model, train.rematerialise)
+        execution = self._execution or training_execution(
+            self.config.model, train.rematerialise, is_compiled(self.config.train)
+        )
         model = build_model(self.config.model, self.architecture, execution)
         self._streams = model.streams
         # Found by name, which inside a replica is another one.

@@ -69,8 +69,7 @@ def train_from_checkpoint(
         forget_damaged(train.model_dir, newest)
     start_step = step_of(newest) if newest else 0
     _check_common_start(job.strategy, start_step)
-    replicas = job.strategy.num_replicas_in_sync
-    lines.append(memory_line(job.config, job.architecture, replicas))
+    lines.append(memory_line(job.config, job.architecture, job.strategy))
     batch_size = job.config.train_data.batch_size
     progress = TrainingProgress(start_step, train.steps, batch_size, job.stream)
     with contextlib.closing(progress):

@@ -63,7 +63,7 @@ def test_a_training_step_of_the_benchmark_trains(config):
 
 def test_training_alone_has_the_threads_of_training(config, monkeypatch):
     numbers = []
-    monkeypatch.setattr(network, "set_threads", numbers.append)
+    monkeypatch.setattr(network, "set_up", numbers.append)
     network.contender("small", config, "forward", "float32")
     assert not numbers
     monkeypatch.setattr(network, "VideoTask", None)  # all computation comes later

@@ -45,7 +45,7 @@ def test_workers_that_cannot_share_are_refused(config, monkeypatch, counts, rule
 def test_a_process_sets_its_threads_between_cores_and_strategy(config, monkeypatch):
     order = []
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: order.append(cores))
-    monkeypatch.setattr(scaling, "set_threads", order.append)
+    monkeypatch.setattr(scaling, "set_up", order.append)
     monkeypatch.setattr(scaling, "make_strategy", None)
     (part,) = scaling._parts(config, "float32", 1, [(0,)])
     with pytest.raises(TypeError, match="NoneType"):

@@ -158,7 +158,7 @@ MADE: dict[str, Callable[[Path], str]] = {
     "A package is missing": lambda _: missing(ModuleNotFoundError(name="av")),
     "tf.keras is Keras 3": without_legacy_keras,
     "TensorFlow sees no GPU": lambda folder: with_data(
-        folder, "TrainSpec.strategy = 'mirrored'", "TrainSpec.num_gpus = 1"
+        folder, "TrainSpec.strategy = 'mirrored'", "TrainSpec.devices = 1"
     ),
     "A setting's name is not known": lambda folder: training(folder, "TrainSpec.step = 500"),
     "A setting's value is not possible": lambda folder: training(

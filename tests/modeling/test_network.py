@@ -267,7 +267,7 @@ def test_a_model_is_saved_and_loaded_whole(tmp_path) -> None:
 
 @pytest.mark.slow
 def test_forward_pass_compiles_with_xla() -> None:
-    """Every kind of layer at static shapes, with computed flow; training/test_whole_step.py compiles training."""
+    """Every kind of layer at static shapes, with computed flow; training/test_compiled_step.py compiles training."""
     model = small.network(small.architecture(), flow_source="computed")
     features = small.clips(1, 2, streams=model.streams)
     compiled = tf.function(model, jit_compile=True)(features, training=False)

@@ -1,4 +1,4 @@
-"""Scores a run's clips on one processor and on two that TensorFlow makes of it: RUN OUTPUT."""
+"""Scores clips and recomputes norms, on one processor and on two that TensorFlow makes of it: RUN OUTPUT."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from official_vision.errors import UserError
 from official_vision.metrics.dump import write_dump
-from official_vision.specs import EvaluationSpec
+from official_vision.specs import EvaluationSpec, TrainSpec
 from official_vision.training import clip_scoring
+from official_vision.training.devices.strategies import make_strategy
+from official_vision.training.step.precise_batch_norm import recompute_on_training_data
 
 
 def main():
@@ -19,7 +22,8 @@ def main():
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 
     folder = Path(sys.argv[1])
-    for name, strategy in (("one", None), ("two", clip_scoring.all_devices())):
+    both = make_strategy(TrainSpec(strategy="mirrored"))
+    for name, strategy in (("one", clip_scoring.devices_of_run(folder)), ("two", both)):
         trained = clip_scoring.load_trained(folder, "latest", strategy)
         print(name, trained.strategy.num_replicas_in_sync)
         # 36 clips in batches of 10: the last one is filled up on either replica.
@@ -27,6 +31,9 @@ def main():
         config = dataclasses.replace(trained.config, validation_data=data)
         scores = clip_scoring.score_clips(dataclasses.replace(trained, config=config))
         write_dump(sys.argv[2] + f"/{name}.npz", scores, EvaluationSpec())
+        recompute_on_training_data(trained.model, config, 2, strategy)
+        moving = [v.numpy() for v in trained.model.variables if "/moving_" in v.name]
+        np.savez(sys.argv[2] + f"/{name}_norms.npz", *moving)
     data = dataclasses.replace(data, batch_size=9)
     config = dataclasses.replace(trained.config, validation_data=data)
     try:

@@ -11,6 +11,7 @@ import tensorflow as tf
 import tf_keras
 from official.core import config_definitions
 
+from official_vision.training.devices.compilation import wraps_step
 from official_vision.training.optimizers.optimizer_state import make_state
 from official_vision.training.step.frozen_weights import name_of
 from official_vision.training.task import VideoTask
@@ -59,14 +60,18 @@ def start(task: VideoTask, seed: int = 0) -> tuple[tf_keras.Model, Any]:
 def after(
     task: VideoTask, steps: int = 1, inputs: Any = None
 ) -> tuple[list[float], dict[str, np.ndarray]]:
-    """Takes steps, several of them as one graph; returns the losses, and every weight by name."""
+    """Takes steps, several of them as one graph, which XLA compiles where TrainSpec.compiled is set.
+
+    Returns the losses, and every weight by name.
+    """
     model, optimizer = start(task)
     inputs = inputs or batch()
 
     def step(batch: Any) -> tf.Tensor:
         return task.train_step(batch, model, optimizer)[task.loss]
 
-    call = step if steps == 1 else tf.function(step)
+    compiled = wraps_step(task.config.train)
+    call = tf.function(step, jit_compile=compiled) if steps > 1 or compiled else step
     losses = [float(call(inputs)) for _ in range(steps)]
     return losses, weights(model)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -207,3 +209,18 @@ def test_two_devices_score_as_one(run, tmp_path):
     spec = EvaluationSpec()
     figures = [scores.pooled(spec).evaluation().figures for scores in (one, two)]
     assert figures[1] == pytest.approx(figures[0], abs=1e-6)
+    # Statistics are those of the global batch. Synchronised norms take its variance as it is, others the unbiased one
+    # of at least 4 clips of 4 frames of 2 x 2 pixels.
+    norms, of_two = (np.load(tmp_path / f"{name}_norms.npz").values() for name in ("one", "two"))
+    for expected, actual in zip(norms, of_two, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0.03, atol=1e-3)
+
+
+def test_a_run_of_more_gpus_is_evaluated_where_there_are_fewer(run, tmp_path):
+    folder = shutil.copytree(run, tmp_path / "run")
+    record = json.loads((folder / "config.json").read_text())
+    record["config"]["train"]["devices"] = 8
+    (folder / "config.json").write_text(json.dumps(record))
+    assert evaluation.devices_of_run(folder).num_replicas_in_sync == 1
+    with pytest.raises(UserError, match="Received: 8, and it sees no GPU"):
+        evaluation.devices_of_run(folder, 8)

@@ -205,7 +205,7 @@ def test_resumed_equals_undisturbed(data, rgb_graph, tmp_path, capsys):
     # The last checkpoint's statistics are precise already, and of the averaged weights.
     latest = evaluation.load_trained(tmp_path / "parts", "latest")
     expected = [v.numpy() for v in latest.model.non_trainable_variables]
-    recompute_on_training_data(latest.model, latest.config, 2)
+    recompute_on_training_data(latest.model, latest.config, 2, latest.strategy)
     for variable, value in zip(latest.model.non_trainable_variables, expected, strict=True):
         np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6, err_msg=variable.name)
 

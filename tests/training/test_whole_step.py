@@ -1,4 +1,4 @@
-"""The whole step of a small network: compiled by XLA, overflowing in float16, moved by addons' optimizers."""
+"""The whole step of a small network: its loss, overflowing in float16, moved by addons' optimizers."""
 
 import sys
 
@@ -8,14 +8,6 @@ import tensorflow as tf
 
 from official_vision.modeling.execution import in_precision
 from tests.training import steps
-
-EVERYTHING = {
-    "learning_rate": 0.01,
-    "gradient_clip_norm": 1.0,
-    "accumulation_steps": 2,
-    "ema_decay": 0.9,
-    "weight_decay": 1e-2,
-}
 
 
 def test_the_reported_loss_is_of_clips_and_the_decay_is_reported_beside_it():
@@ -29,36 +21,6 @@ def test_the_reported_loss_is_of_clips_and_the_decay_is_reported_beside_it():
     kernels = [kernel.numpy().astype(np.float64) for kernel in model.kernels()]
     penalty = 3.0 / 2 * sum((kernel**2).sum() for kernel in kernels)
     assert task.added_losses(1) == {"weight_decay": pytest.approx(penalty, rel=1e-5)}
-
-
-@pytest.mark.slow
-def test_the_whole_step_compiles_with_xla():
-    """Two optimizers, parts, clipping, decay and the moving average: two steps equal to uncompiled ones.
-
-    Measured: 1.5e-6 of the greatest. In a third step one activation falls on the other side of a ReLU or max
-    pool, whose gradient jumps: weights then differ by 1e-3.
-    """
-    runs = []
-    for jit in (False, True):
-        task = steps.make_task({"name": "adam", "learning_rate": 0.05}, **EVERYTHING)
-        model, optimizer = steps.start(task)
-        before = steps.weights(model)
-        step = tf.function(
-            lambda batch, task=task, model=model, optimizer=optimizer: task.train_step(
-                batch, model, optimizer
-            )[task.loss],
-            jit_compile=jit,
-        )
-        losses = [float(step(steps.batch())) for _ in range(2)]
-        assert losses[1] < losses[0]
-        assert len(steps.moved(before, steps.weights(model))) > 20
-        runs.append((losses, steps.weights(model)))
-    (losses, weights), (compiled_losses, compiled) = runs
-    np.testing.assert_allclose(compiled_losses, losses, rtol=1e-5)
-    for name, value in weights.items():
-        np.testing.assert_allclose(
-            compiled[name], value, atol=2e-5 * np.abs(value).max() + 1e-9, err_msg=name
-        )
 
 
 @pytest.mark.slow

@@ -41,8 +41,8 @@ _CROPS = flags.DEFINE_integer("crops", None, "Crops per clip.", lower_bound=1, u
 _FRAMES = flags.DEFINE_integer("frames", None, "Frames per clip.", lower_bound=1)
 _SIZE = flags.DEFINE_integer("size", None, "Height and width of a clip.", lower_bound=16)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Clips at a time.", lower_bound=1)
-_ALL_DEVICES = flags.DEFINE_bool(
-    "all_devices", False, "Share the clips of a batch among all GPUs of this machine."
+_DEVICES = flags.DEFINE_string(
+    "devices", None, "auto, cpu or a number of GPUs that share a batch, in place of the run's."
 )
 _DUMP = flags.DEFINE_string(
     "dump", None, "File (.npz) to keep every clip's and video's scores in, for --scores."
@@ -70,7 +70,7 @@ _SUBMISSION = flags.DEFINE_string(
 )
 # Fields of DataSpec; with those below them they only make sense beside a model.
 _OF_CLIPS = (_VIEWS, _CROPS, _FRAMES, _SIZE, _BATCH_SIZE)
-_OF_MODEL = (_DATA, _DUMP, *_OF_CLIPS)
+_OF_MODEL = (_DATA, _DUMP, _DEVICES, *_OF_CLIPS)
 
 
 def main() -> None:
@@ -171,7 +171,7 @@ def _trained() -> Trained:
     """Returns the run's network, with the settings that flags change."""
     from official_vision.training import clip_scoring as evaluate
 
-    strategy = evaluate.all_devices() if _ALL_DEVICES.value else None
+    strategy = evaluate.devices_of_run(_MODEL_DIR.value, _devices())
     trained = evaluate.load_trained(_MODEL_DIR.value, _CHECKPOINT.value, strategy, _DATA.value)
     of_flags = {flag.name: flag.value for flag in _OF_CLIPS}
     data = dataclasses.replace(
@@ -181,6 +181,16 @@ def _trained() -> Trained:
     evaluation = _changed(trained.config.evaluation)
     changed = dataclasses.replace(trained.config, validation_data=data, evaluation=evaluation)
     return dataclasses.replace(trained, config=changed)
+
+
+def _devices() -> int | str | None:
+    text = _DEVICES.value
+    devices = int(text) if text is not None and text.isdecimal() else text
+    if devices is None or devices in ("auto", "cpu") or (isinstance(devices, int) and devices > 0):
+        return devices
+    raise UserError(
+        f"--devices must be auto, cpu or a number of GPUs. Received: {text}. Write e.g. --devices=1."
+    )
 
 
 def _bar(batches: Iterable, count: int) -> Iterable:

@@ -48,12 +48,12 @@ def evaluate(config: Config, candidate: Candidate) -> Outcome:
     from official_vision.training.checkpoints.learned_connectivity import learned_connectivity
     from official_vision.training.checkpoints.restore import find_checkpoint
     from official_vision.training.cost_setting import setting_of
-    from official_vision.training.devices.threads import set_threads
+    from official_vision.training.devices.visible import set_up
     from official_vision.training.run import train
     from official_vision.training.run_folder.folder import RESULT_FILE
 
     began = time.monotonic()
-    set_threads(config.train)  # before a parent's weights are read
+    set_up(config.train)  # before a parent's weights are read
     tf.get_logger().setLevel("ERROR")  # one process trains many graphs, of which TensorFlow warns
     folder = _prepared(config, candidate)
     inherits = candidate.parent is not None

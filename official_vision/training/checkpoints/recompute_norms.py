@@ -16,7 +16,12 @@ from official_vision.metrics.figures import without_nan
 from official_vision.training.checkpoints.best import INFO_FILE
 from official_vision.training.checkpoints.checkpoint_files import full_disk_named, rewrite
 from official_vision.training.checkpoints.restore import BEST_FOLDER, COUNT_KEY, statistics_of
-from official_vision.training.clip_scoring import Trained, load_trained, score_clips
+from official_vision.training.clip_scoring import (
+    Trained,
+    devices_of_run,
+    load_trained,
+    score_clips,
+)
 from official_vision.training.run_folder.folder import RESULT_FILE
 from official_vision.training.run_folder.recorded_data import check_located
 from official_vision.training.step.frozen_weights import freeze
@@ -66,7 +71,8 @@ def repair(
     """
     configuration.read_record(model_dir)  # before a lock is made where there is no run
     with folder_locked(model_dir, "--model_dir", "repairing"):
-        trained = load_trained(model_dir, which, data=data, train_data=train_data)
+        devices = devices_of_run(model_dir)
+        trained = load_trained(model_dir, which, devices, data, train_data=train_data)
         return _repaired(trained, which, batches)
 
 
@@ -75,7 +81,7 @@ def _repaired(trained: Trained, which: str, batches: int) -> Repaired:
     check_located(path, trained.data.get("train"), model_dir, "train", "--train_data")
     freeze(trained.model, trained.config.train.frozen)
     before = _figures(trained)
-    recompute_on_training_data(trained.model, trained.config, batches)
+    recompute_on_training_data(trained.model, trained.config, batches, trained.strategy)
     after = _figures(trained)
     changed = {key: value.numpy() for key, value in statistics_of(trained.model).items()}
     changed[COUNT_KEY] = np.float32(batches)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -11,10 +12,8 @@ from collections.abc import Iterator
 import tensorflow as tf
 from official.common import distribute_utils
 
-from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.specs import TrainSpec
-from official_vision.training.devices.threads import threads_in_force
 
 # What waiting for another process ends with, and how TensorFlow begins to speak of it in other errors.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
@@ -23,41 +22,60 @@ _LOST_WORDS = "Collective ops is aborted"
 _REMOTE = re.compile(r"/job:(\w+)/replica:\d+/task:(\d+)")
 
 
-def make_strategy(config: Config) -> tf.distribute.Strategy:
-    """Returns the tf.distribute strategy that TrainSpec names.
+def make_strategy(train: TrainSpec) -> tf.distribute.Strategy:
+    """Returns the tf.distribute strategy over the devices that TrainSpec names.
 
-    With num_gpus = 0, mirrored takes all logical CPU devices.
+    auto takes one_device for one GPU or the CPU, and mirrored for several GPUs. Without a GPU, mirrored takes all
+    logical CPU devices.
+
+    Args:
+      train: its devices, strategy and tpu are read.
 
     Raises:
       UserError: more GPUs than there are or than the strategy uses, a TPU without a name or out of reach, or
         several workers whose TF_CONFIG can't be read.
     """
-    train = config.train
     if train.strategy == "tpu":
-        return _tpu_strategy(train.tpu)
-    _check_gpus(train)
+        return _tpu_strategy(train)
+    gpus = _gpus(train)
     if train.strategy == "multi_worker_mirrored":
         _check_workers()
-    if train.strategy == "mirrored" and not train.num_gpus:
-        return tf.distribute.MirroredStrategy(
-            [d.name for d in tf.config.list_logical_devices("CPU")]
-        )
-    return distribute_utils.get_distribution_strategy(train.strategy, num_gpus=train.num_gpus)
+        return distribute_utils.get_distribution_strategy(train.strategy)
+    if train.strategy == "mirrored" or (train.strategy == "auto" and gpus > 1):
+        named = tf.config.list_logical_devices("GPU" if gpus else "CPU")
+        return _mirrored(tuple(device.name for device in named[: gpus or None]))
+    return tf.distribute.OneDeviceStrategy("device:GPU:0" if gpus else "device:CPU:0")
 
 
-def _check_gpus(train: TrainSpec) -> None:
+@functools.cache
+def _mirrored(names: tuple[str, ...]) -> tf.distribute.Strategy:
+    """Returns the one strategy of this process over some devices.
+
+    Each numbers its sums over devices from the same number on: with a second one, sums of two networks, as of a
+    search and what is derived of it, would meet.
+    """
+    return tf.distribute.MirroredStrategy(list(names))
+
+
+def _gpus(train: TrainSpec) -> int:
+    """Returns how many GPUs are used."""
     visible = len(tf.config.get_visible_devices("GPU"))
-    if train.num_gpus > visible:
+    if train.devices == "cpu":
+        return 0
+    if train.devices == "auto":
+        return visible
+    if train.devices > visible:
         there = f"{visible} GPUs" if visible > 1 else ("1 GPU" if visible else "no GPU")
         raise UserError(
-            f"TrainSpec.num_gpus must be no more than TensorFlow sees. Received: {train.num_gpus}, and it sees "
-            f"{there}. Lower it, or look at the driver, at CUDA_VISIBLE_DEVICES and for tensorflow[and-cuda]."
+            f"TrainSpec.devices must be no more GPUs than TensorFlow sees. Received: {train.devices}, and it sees "
+            f"{there}. Set 'auto', or look at the driver, at CUDA_VISIBLE_DEVICES and for official-vision[gpu]."
         )
-    if train.strategy == "one_device" and train.num_gpus > 1:
+    if train.strategy == "one_device" and train.devices > 1:
         raise UserError(
-            "TrainSpec.strategy = 'one_device' uses one GPU. Received: TrainSpec.num_gpus = "
-            f"{train.num_gpus}. Set TrainSpec.strategy = 'mirrored', or num_gpus = 1."
+            "TrainSpec.strategy = 'one_device' uses one GPU. Received: TrainSpec.devices = "
+            f"{train.devices}. Set TrainSpec.strategy = 'auto', or devices = 1."
         )
+    return train.devices
 
 
 def _check_workers() -> None:
@@ -74,7 +92,14 @@ def _check_workers() -> None:
         ) from error
 
 
-def _tpu_strategy(name: str) -> tf.distribute.Strategy:
+def _tpu_strategy(train: TrainSpec) -> tf.distribute.Strategy:
+    if train.devices != "auto":
+        raise UserError(
+            "TrainSpec.devices is of GPUs and the CPU. Received: "
+            f"{train.devices!r} with TrainSpec.strategy = 'tpu', which uses all cores of TrainSpec.tpu. Leave it "
+            "at 'auto'."
+        )
+    name = train.tpu
     if not name:
         raise UserError(
             "TrainSpec.tpu must name a TPU for TrainSpec.strategy = 'tpu'. Received: ''. Name it or its address, or "
@@ -88,35 +113,6 @@ def _tpu_strategy(name: str) -> tf.distribute.Strategy:
             f"TrainSpec.tpu must name a TPU that can be reached. Received: {name!r} ({reason}). "
             "Name another, or choose another TrainSpec.strategy."
         ) from error
-
-
-def devices_lines(strategy: tf.distribute.Strategy, train: TrainSpec) -> list[str]:
-    """Describes a run's devices, the GPUs of this machine that it leaves idle, and a precision that is slow here."""
-    gpus = tf.config.list_logical_devices("GPU")
-    kinds = [
-        tf.DeviceSpec.from_string(device).device_type for device in strategy.extended.worker_devices
-    ]
-    if "TPU" in kinds:
-        what = f"{kinds.count('TPU')} TPU cores"
-    elif "GPU" in kinds:
-        names = ", ".join(dict.fromkeys(map(_gpu_name, tf.config.get_visible_devices("GPU"))))
-        what = f"{kinds.count('GPU')} of {len(gpus)} GPUs ({names})"
-    else:
-        what = "the CPU" if len(kinds) == 1 else f"{len(kinds)} logical devices of the CPU"
-        what += f", threads per operation: {threads_in_force()}"
-        what += "" if gpus else "; TensorFlow sees no GPU"
-    line = f"devices: {what}" + (", on each worker" if is_one_of_many(strategy) else "")
-    on_cpu = not {"GPU", "TPU"} & {*kinds}
-    if gpus and on_cpu:
-        line = f"warning: {line}; {len(gpus)} GPUs are idle: set TrainSpec.num_gpus = {len(gpus)}"
-    if on_cpu and train.precision == "mixed_float16":
-        slow = "warning: TrainSpec.precision = 'mixed_float16' is made for GPUs, and slower than float32 on a CPU"
-        return [line, slow]
-    return [line]
-
-
-def _gpu_name(device: tf.config.PhysicalDevice) -> str:
-    return tf.config.experimental.get_device_details(device).get("device_name", device.name)
 
 
 def is_one_of_many(strategy: tf.distribute.Strategy) -> bool:

@@ -109,5 +109,6 @@ def _settings(config: Config) -> dict[str, str]:
         "clips": f"{data.frames} frames of {data.size} x {data.size}, {data.batch_size} a step",
         "optimizer": f"{optimizer.name}, {rate_line(optimizer, data.batch_size)}, "
         f"weight decay {optimizer.weight_decay:g}",
-        "devices": f"{train.strategy}, {train.precision}, seed {train.seed}",
+        "devices": f"{train.devices}, strategy {train.strategy}, {train.precision}, "
+        f"XLA {'by the devices' if train.compiled is None else train.compiled}, seed {train.seed}",
     }

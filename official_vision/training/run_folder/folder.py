@@ -165,7 +165,7 @@ def _unused(changes: Sequence[str]) -> list[str]:
 
 def _as_trained(recorded: Config, now: Config, step: int) -> Config:
     """Returns the recorded settings, here and on these devices, ended at the step that was reached."""
-    devices = ("model_dir", "strategy", "num_gpus", "tpu", "threads_per_operation")
+    devices = ("model_dir", "strategy", "devices", "compiled", "tpu", "threads_per_operation")
     train = dataclasses.replace(
         recorded.train, steps=step, **{name: getattr(now.train, name) for name in devices}
     )

@@ -34,8 +34,8 @@ _WITHOUT_EFFECT = frozenset(
             for name in (
                 *("model_dir", "steps", "steps_per_loop", "pictures", "checkpoints_kept"),
                 *("validation_interval", "checkpoint_interval", "connections_interval"),
-                *("init_checkpoint", "init_classifier", "strategy", "num_gpus", "tpu"),
-                *("threads_per_operation", "rollbacks", "rematerialise"),
+                *("init_checkpoint", "init_classifier", "strategy", "devices", "tpu"),
+                *("threads_per_operation", "rollbacks", "rematerialise", "compiled"),
                 *("held_out_clips", "held_out_megabytes", "loggers", "norms_interval"),
                 *("early_stopping_patience", "early_stopping_figure"),
                 *("early_stopping_mode", "early_stopping_min_delta"),

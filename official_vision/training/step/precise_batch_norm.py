@@ -59,19 +59,30 @@ def trained_norms(model: AssembleNet) -> list[BatchNormalization]:
     ]
 
 
-def recompute_on_training_data(model: AssembleNet, config: Config, count: int) -> None:
+def recompute_on_training_data(
+    model: AssembleNet, config: Config, count: int, strategy: tf.distribute.Strategy
+) -> None:
     """Recomputes the statistics of a network outside of training, on the batches that training would read.
 
     Args:
-      model: the network, on one device.
+      model: the network, made within the strategy's scope.
       config: of the run; its training data are read.
       count: of batches.
+      strategy: of the devices that share a batch.
 
     Raises:
       UserError: data that don't serve the network.
     """
     data = config.train_data
     index = read_index(data, model.streams, config.model.num_classes, "train")
-    batches = build_dataset(data, index, model.streams, training=True)
-    forward = tf.function(lambda features: model(features, training=True), autograph=False)
-    recompute_statistics(model, itertools.islice(batches, count), lambda b: forward(b[0]))
+    batches = strategy.distribute_datasets_from_function(
+        lambda context: build_dataset(
+            data, index, model.streams, training=True, input_context=context
+        )
+    )
+
+    @tf.function(autograph=False)
+    def forward(batch: Any) -> None:
+        strategy.run(lambda inputs: model(inputs[0], training=True), args=(batch,))
+
+    recompute_statistics(model, itertools.islice(batches, count), forward)

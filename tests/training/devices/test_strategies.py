@@ -1,46 +1,86 @@
-"""Devices that a run is set to use, but that do not exist."""
+"""The strategy that TrainSpec's devices and strategy give, also on machines with GPUs, which are played here."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from official_vision.errors import UserError
-from official_vision.training.devices.strategies import devices_lines, make_strategy
-from tests.training import runs
+from official_vision.specs import TrainSpec
+from official_vision.training.devices import strategies
+from official_vision.training.devices.strategies import make_strategy
 
 
-def with_train(**settings):
-    config = runs.config(Path("data"), "run", "small.json")
-    return dataclasses.replace(config, train=dataclasses.replace(config.train, **settings))
+def see(monkeypatch, gpus):
+    """Shows TensorFlow so many GPUs; a strategy is a tuple of its kind and its devices."""
+    visible = [
+        tf.config.PhysicalDevice(f"/physical_device:GPU:{number}", "GPU") for number in range(gpus)
+    ]
+    logical = [tf.config.LogicalDevice(f"/device:GPU:{number}", "GPU") for number in range(gpus)]
+    cpus = [tf.config.LogicalDevice(f"/device:CPU:{number}", "CPU") for number in range(2)]
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: visible)
+    monkeypatch.setattr(
+        tf.config, "list_logical_devices", lambda kind: logical if kind == "GPU" else cpus
+    )
+    monkeypatch.setattr(tf.distribute, "OneDeviceStrategy", lambda name: ("one", name))
+    monkeypatch.setattr(strategies, "_mirrored", lambda names: ("mirrored", *names))
+
+
+GPU, CPU = "/device:GPU:%d", "/device:CPU:%d"
+ONE_CPU, ONE_GPU = ("one", "device:CPU:0"), ("one", "device:GPU:0")
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("gpus", "settings", "expected"),
     [
-        ({"num_gpus": 1}, "Received: 1, and it sees no GPU"),
-        ({"strategy": "mirrored", "num_gpus": 2}, "Received: 2, and it sees no GPU"),
-        ({"strategy": "multi_worker_mirrored", "num_gpus": 8}, "sees no GPU"),
-        ({"strategy": "tpu"}, "set 'local' on a machine that has one"),
+        (0, {}, ONE_CPU),
+        (1, {}, ONE_GPU),
+        (3, {}, ("mirrored", GPU % 0, GPU % 1, GPU % 2)),
+        (3, {"devices": "cpu"}, ONE_CPU),
+        (3, {"devices": 1}, ONE_GPU),
+        (3, {"devices": 2}, ("mirrored", GPU % 0, GPU % 1)),
+        (3, {"strategy": "one_device"}, ONE_GPU),
+        (1, {"strategy": "mirrored"}, ("mirrored", GPU % 0)),
+        (3, {"devices": "cpu", "strategy": "mirrored"}, ("mirrored", CPU % 0, CPU % 1)),
+        (0, {"strategy": "mirrored"}, ("mirrored", CPU % 0, CPU % 1)),
     ],
 )
-def test_devices_that_are_not_there_are_one_line(settings, words):
+def test_the_devices_decide_the_strategy(gpus, settings, expected, monkeypatch):
+    see(monkeypatch, gpus)
+    assert make_strategy(TrainSpec(**settings)) == expected
+
+
+@pytest.mark.parametrize(
+    ("gpus", "settings", "words"),
+    [
+        (0, {"devices": 1}, "Received: 1, and it sees no GPU"),
+        (1, {"devices": 2}, "Received: 2, and it sees 1 GPU. Set 'auto'"),
+        (0, {"strategy": "multi_worker_mirrored", "devices": 8}, "sees no GPU"),
+        (2, {"strategy": "one_device", "devices": 3}, "it sees 2 GPUs"),
+        (2, {"strategy": "one_device", "devices": 2}, "Set TrainSpec.strategy = 'auto'"),
+        (0, {"strategy": "tpu"}, "set 'local' on a machine that has one"),
+        (0, {"strategy": "tpu", "devices": "cpu"}, "Leave it at 'auto'"),
+    ],
+)
+def test_devices_that_are_not_there_are_one_line(gpus, settings, words, monkeypatch):
+    see(monkeypatch, gpus)
     with pytest.raises(UserError) as raised:
-        make_strategy(with_train(**settings))
+        make_strategy(TrainSpec(**settings))
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize(("strategy", "number"), [("one_device", 3), ("one_device", 2)])
-def test_one_device_uses_one_gpu(strategy, number, monkeypatch):
-    monkeypatch.setattr(tf.config, "get_visible_devices", lambda _: ["GPU:0", "GPU:1"])
-    words = {3: "it sees 2 GPUs", 2: "Set TrainSpec.strategy = 'mirrored'"}[number]
-    with pytest.raises(UserError, match=words):
-        make_strategy(with_train(strategy=strategy, num_gpus=number))
+def test_a_process_has_one_mirrored_strategy():
+    first, second = (make_strategy(TrainSpec(strategy="mirrored")) for _ in range(2))
+    assert first is second
+
+
+@pytest.mark.parametrize("devices", [0, -1, "gpu", True, 1.0])
+def test_devices_are_auto_cpu_or_a_number(devices):
+    with pytest.raises(UserError, match=r"TrainSpec\.devices must be"):
+        TrainSpec(devices=devices)
 
 
 @pytest.mark.parametrize(
@@ -56,21 +96,4 @@ def test_one_device_uses_one_gpu(strategy, number, monkeypatch):
 def test_workers_that_cannot_be_read_are_one_line(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match="TF_CONFIG must be JSON with a cluster"):
-        make_strategy(with_train(strategy="multi_worker_mirrored"))
-
-
-def test_the_first_line_names_the_devices():
-    strategy = make_strategy(with_train())
-    (line,) = devices_lines(strategy, with_train().train)
-    assert line.startswith("devices: the CPU, threads per operation: ")
-    assert line.endswith("TensorFlow sees no GPU")
-    lines = devices_lines(strategy, with_train(precision="mixed_float16").train)
-    assert [line.split("'")[1] for line in lines[1:]] == ["mixed_float16"]
-
-
-def test_idle_gpus_are_reported(monkeypatch):
-    strategy = make_strategy(with_train())
-    monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["GPU:0", "GPU:1"])
-    (line,) = devices_lines(strategy, with_train().train)
-    assert line.startswith("warning: devices: the CPU")
-    assert line.endswith("2 GPUs are idle: set TrainSpec.num_gpus = 2")
+        make_strategy(TrainSpec(strategy="multi_worker_mirrored"))

@@ -37,7 +37,7 @@ def changed(config, section, **settings):
         ("optimizer", {"learning_rate": 0.5}, "plain"),
         ("train_data", {"batch_size": 9}, "plain"),
         ("evaluation", {"pooling": "max"}, "plain"),
-        ("train", {"steps": 99, "model_dir": "elsewhere", "num_gpus": 1}, ""),
+        ("train", {"steps": 99, "model_dir": "elsewhere", "devices": 1, "compiled": True}, ""),
         ("validation_data", {"path": "moved"}, ""),
         ("model", {"architecture": "moved.json"}, ""),
         ("prepare", {"short_side": 99}, ""),

@@ -74,7 +74,7 @@ def test_a_repaired_run_has_the_statistics_of_its_weights_and_nothing_else_is_ch
     moving = [v for v in trained.model.variables if "/moving_" in v.name]
     expected = [v.numpy() for v in moving]
     trained.model.node_layers["0"].trainable = False
-    recompute_on_training_data(trained.model, trained.config, 2)
+    recompute_on_training_data(trained.model, trained.config, 2, trained.strategy)
     for variable, value in zip(moving, expected, strict=True):
         np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6, err_msg=variable.name)
     written = formats.RESULT.read(folder / "result.json")
