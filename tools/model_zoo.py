@@ -84,7 +84,7 @@ def _memory(path: Path) -> Iterator[float]:
     for precision in ("float32", "mixed_bfloat16"):
         settings = config.load([str(path)], [*CLIP, f"TrainSpec.precision = '{precision}'"])
         graph = load_architecture(settings.model.architecture)
-        yield need_of(settings, graph, 1).total / 2**30
+        yield need_of(settings, graph, 1, on_cpu=False).total / 2**30
 
 
 def _seconds(name: str, measured: Mapping[str, Any]) -> dict[str, str]:
