@@ -74,7 +74,7 @@ _ASSETS = """filegroup(
 _EXPORTS = f'exports_files(["{TEST_MAIN.rpartition("/")[2]}"])\n'
 _DATA_OF_TESTS = ["//:gin_configs", "//:pyproject.toml"]
 _NOT_SOURCES = ["**/*.pyc"]
-_FOLDERS_OF_RUNS = (".cache", ".git", ".venv", "bazel-*", "demo", "results", "site")
+_FOLDERS_OF_RUNS = (".cache", ".git", ".venv*", "bazel-*", "demo", "results", "site")
 _NOT_SOURCES_OF_ROOT = [*_NOT_SOURCES, *(f"{folder}/**" for folder in _FOLDERS_OF_RUNS)]
 
 
