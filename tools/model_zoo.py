@@ -54,11 +54,12 @@ def page(measured: Mapping[str, Any]) -> str:
       measured: JSON of `benchmark --what=forward`, whose rows have the names of gin files.
     """
     rows = [
-        "| network | streams | depth | parameters | GFLOPs | GiB of a step | float32 | bfloat16 | gin file, source |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| network | streams | depth | parameters | GFLOPs | GiB of a step | float32 | bfloat16 |",
+        "|---|---|---|---|---|---|---|---|",
         *(_row(path, measured) for path in gin_files()),
     ]
-    return "\n".join([_HEAD, *rows, "", _note(measured), ""])
+    sources = [_source(path) for path in gin_files()]
+    return "\n".join([_HEAD, *rows, "", _note(measured), "", *sources, ""])
 
 
 def gin_files() -> list[Path]:
@@ -72,12 +73,17 @@ def _row(path: Path, measured: Mapping[str, Any]) -> str:
     cost = estimate(graph, setting_of(settings.model, settings.train_data)).total
     memory = " / ".join(f"{gibibytes:.0f}" for gibibytes in _memory(path))
     seconds = _seconds(path.stem, measured)
-    gate = "" if settings.model.gate == "none" else f", {settings.model.gate} gates"
     return (
-        f"| {graph.name}{gate} | {', '.join(graph.streams)} | {graph.depth} | {cost.parameters / 1e6:.1f} M "
-        f"| {cost.flops / 1e9:.0f} | {memory} | {seconds['float32']} | {seconds['bfloat16']} "
-        f"| `models/{path.name}`: {graph.provenance['source']} |"
+        f"| {graph.name} | {', '.join(graph.streams)} | {graph.depth} | {cost.parameters / 1e6:.1f} M "
+        f"| {cost.flops / 1e9:.0f} | {memory} | {seconds['float32']} | {seconds['bfloat16']} |"
     )
+
+
+def _source(path: Path) -> str:
+    model = config.load([str(path)], CLIP).model
+    graph = load_architecture(model.architecture)
+    gates = "no gates" if model.gate == "none" else f"{model.gate} gates"
+    return f"- `--gin_file=models/{path.name}` ({gates}): {graph.provenance['source']}"
 
 
 def _memory(path: Path) -> Iterator[float]:
