@@ -205,11 +205,13 @@ def _parse(gin_files: Sequence[str], gin_bindings: Sequence[str]) -> list[str]:
             )
     # Gin logs an error for each folder in which an included file isn't.
     logging.disable(logging.ERROR)
-    # Included files may be named from the folder that has gin_configs, or from beside the file that includes them.
+    # Included files lie beside the file that includes them, or come with the package.
     beside = [os.path.dirname(os.path.abspath(file)) for file in gin_files]
     reader = (functools.partial(_opened, Counter()), os.path.isfile)
     try:
-        with gin_reads_with(gin.config, reader, [str(packaged.ROOT), *beside]):
+        with gin_reads_with(
+            gin.config, reader, [*beside, str(packaged.ROOT), str(packaged.gin_folder())]
+        ):
             parsed = gin.parse_config_files_and_bindings(
                 list(gin_files), list(gin_bindings), finalize_config=False
             )
@@ -353,7 +355,8 @@ def _where(setting: str, gin_files: Sequence[str], gin_bindings: Sequence[str]) 
 def _path_of(file: str, gin_files: Sequence[str]) -> Path:
     """Returns the path of a file that gin reads by its search path."""
     beside = (Path(including).parent / file for including in gin_files)
-    return next(path for path in (Path(packaged.located(file)), *beside) if path.is_file())
+    candidates = (Path(file), *beside, Path(packaged.located(file)))
+    return next(path for path in candidates if path.is_file())
 
 
 def versions() -> dict[str, str]:

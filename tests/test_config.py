@@ -175,6 +175,17 @@ def test_a_damaged_record_is_refused(tmp_path):
             config.read(tmp_path)
 
 
+def test_included_files_of_the_package_are_named_as_on_the_command_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine" / "mine.gin"
+    mine.parent.mkdir()
+    mine.write_text("include 'demo.gin'\n")
+    assert config.load([str(mine)]) == config.load(["demo.gin"])
+    # A file beside the one that includes it comes first.
+    (mine.parent / "demo.gin").write_text("TrainSpec.steps = 3\n")
+    assert config.load([str(mine)]).train.steps == 3
+
+
 def test_a_file_that_includes_itself_is_refused(tmp_path):
     (tmp_path / "a.gin").write_text(f"include '{tmp_path / 'a.gin'}'\n")
     with pytest.raises(UserError, match=r"must not include themselves\. Received: \S*a\.gin"):

@@ -36,7 +36,7 @@ from official_vision.training.clip_scoring import Trained, devices_of_run, load_
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices.visible import set_up
 from official_vision.training.run import train
-from official_vision.training.run_folder.folder import RESULT_FILE
+from official_vision.training.run_folder.folder import ALL_STEPS, RESULT_FILE
 from official_vision.training.settings_from_data import settle
 
 ALL = "all"
@@ -275,10 +275,10 @@ def _trained(config: Config) -> Mapping[str, Any]:
 
 def _is_finished(config: Config, result: Path) -> bool:
     """Returns whether a run came to its end with exactly these settings; `train` reports what doesn't fit."""
-    if (
-        not result.is_file()
-        or formats.RESULT.read(result, {"step": int})["step"] != config.train.steps
-    ):
+    if not result.is_file():
+        return False
+    ended = formats.RESULT.read(result, {"step": int, "reason": str})
+    if ended["step"] != config.train.steps and ended["reason"] == ALL_STEPS:
         return False
     before, now = configuration.read(result.parent).to_dict(), config.to_dict()
     return all(before[name] == now[name] for name in now if name not in _ELSEWHERE)

@@ -51,7 +51,8 @@ MAY_IMPORT = {
     "metrics": _BASE | {"specs"},
     "modeling": _FACTS,
     "data": _FACTS | {"lock", "presentation", "processes"},
-    "training": _FACTS | {"lock", "presentation", "metrics", "modeling", "data", "config"},
+    "training": _FACTS
+    | {"extras", "lock", "presentation", "metrics", "modeling", "data", "config"},
     "conversion": _FACTS | {"modeling", "training", "config", "data"},
     "serving": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},
     "search": _FACTS | _TOOLS | {"lock", "metrics", "modeling", "data", "config", "training"},

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from official_vision import extras
 from official_vision.config import Config
 from official_vision.errors import StoppedError, UserError
 from official_vision.training.loggers.csv_log import CsvLogger
@@ -105,11 +106,13 @@ def check_packages(names: Sequence[str]) -> None:
       names: of TrainSpec.loggers.
 
     Raises:
-      ModuleNotFoundError: a package is not installed.
+      UserError: a package is not installed; the message names its extra.
     """
-    for name in names:
-        if name in _PACKAGES:
+    for name in sorted({*names} & {*_PACKAGES}):
+        try:
             importlib.import_module(_PACKAGES[name])
+        except ModuleNotFoundError as error:
+            raise UserError(extras.missing(error)) from error
 
 
 def settings_of(config: Config) -> dict[str, Any]:
