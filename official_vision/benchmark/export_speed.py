@@ -21,7 +21,8 @@ from official_vision.errors import UserError
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.network import AssembleNet
-from official_vision.serving.export import parity, tflite
+from official_vision.serving.export import parity
+from official_vision.serving.export.converters import tflite
 from official_vision.serving.export.held_out_clips import HeldOutClips, network_scores
 from official_vision.serving.export.isolated_process import (
     IsolatedProcessError,

@@ -16,12 +16,12 @@ from absl import flags
 
 from official_vision import interruption
 from official_vision.errors import UserError
-from official_vision.serving.export.description import version_folder
+from official_vision.serving.export.description import SINGLE_FILES, version_folder
 
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "Folder that official-vision export wrote (the newest version is taken), or a .tflite file in it.",
+    "Folder that official-vision export wrote (the newest version is taken), or a .tflite or .onnx file in it.",
 )
 _PORT = flags.DEFINE_integer(
     "port",
@@ -48,7 +48,7 @@ def main() -> None:
         raise UserError(
             f"--model must be set. Received: {_MODEL.value!r}. Name an exported folder."
         )
-    if not _MODEL.value.endswith(".tflite"):
+    if not _MODEL.value.endswith(SINGLE_FILES):
         version_folder(_MODEL.value)
     _check_port(_PORT.value)
     # Imported late: --help and mistakes get their message before TensorFlow starts.

@@ -125,9 +125,10 @@ def test_a_run_is_exported_and_predicts(run, footage, tmp_path):
     done = commands.run("export", f"--model_dir={run}", f"--output={output}", fresh=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    first, file, note = done.stdout.splitlines()
+    first, file, rgb_alone, note = done.stdout.splitlines()
     assert first.startswith(f"exported {output / '1'}, ")
     assert float(re.search(r"SavedModel: scores within (\S+) \(", file)[1]) <= 1e-5
+    assert rgb_alone.startswith("  serving_default takes rgb alone")
     assert "peers are not decided" in note
     flags = [f"--model={output}", footage["bikes"]]
     done = commands.run("predict", *flags, cwd=tmp_path, fresh=True)

@@ -1,10 +1,12 @@
-"""Exports a run for serving: export --model_dir=DIR --output=DIR [--tflite=int8] [--precision=bfloat16].
+"""Exports a run for serving: export --model_dir=DIR --output=DIR [--tflite=int8] [--onnx].
 
 Writes the next version below --output: a SavedModel for TF Serving, model_<format>.tflite for each
---tflite, and parity.json, which compares each file's scores with the network's on clips of
+--tflite, model.onnx for --onnx, and parity.json, which compares each file's scores with the network's on clips of
 the validation data that training has stored in the run's folder: the data themselves may be gone. A file whose
 scores differ too much is not exported.
 """
+
+import importlib
 
 from absl import flags
 
@@ -46,6 +48,7 @@ _TFLITE = flags.DEFINE_multi_enum(
     ["float32", "float16", "dynamic", "int8"],
     "TFLite file to write as well; can be repeated.",
 )
+_ONNX = flags.DEFINE_bool("onnx", False, "Write an ONNX file as well, of clips of any batch size.")
 _CLIPS = flags.DEFINE_integer(
     "clips",
     8,
@@ -80,6 +83,9 @@ def main() -> None:
             f"Received: {_MODEL_DIR.value!r} and {_OUTPUT.value!r}. Name a run's folder and one to write."
         )
     config.read(_MODEL_DIR.value)
+    if _ONNX.value:
+        importlib.import_module("onnxruntime")  # missing packages are named before the work
+        importlib.import_module("tf2onnx")
     files.check_folder_writable(_OUTPUT.value, "--output")
     # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.serving.export.version_folder import ExportOptions, export
@@ -89,6 +95,7 @@ def main() -> None:
         peers=_PEERS.value,
         threshold=_THRESHOLD.value,
         tflite=tuple(dict.fromkeys(_TFLITE.value)),
+        onnx=_ONNX.value,
         clips=_CLIPS.value,
         limit=_LIMIT.value,
         threads=_THREADS.value,

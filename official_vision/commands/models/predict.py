@@ -19,7 +19,7 @@ from official_vision import cli, files
 from official_vision.errors import UserError
 from official_vision.names import shown
 from official_vision.progress import Progress
-from official_vision.serving.export.description import version_folder
+from official_vision.serving.export.description import SINGLE_FILES, version_folder
 from official_vision.serving.predict.options import MERGES, POOLINGS, PredictOptions
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _USUAL = PredictOptions()
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "Folder that official-vision export wrote (the newest version is taken), or a .tflite file in it.",
+    "Folder that official-vision export wrote (the newest version is taken), or a .tflite or .onnx file in it.",
 )
 _VIDEO = flags.DEFINE_multi_string(
     "video",
@@ -157,7 +157,7 @@ def _check_json(outputs: dict[str, Outputs]) -> None:
 def _model() -> str:
     """Returns the model's path, fixed at the start: a newer version must not replace it in the middle."""
     path = Path(_MODEL.value)
-    return str(path if path.suffix == ".tflite" else version_folder(path))
+    return str(path if path.suffix in SINGLE_FILES else version_folder(path))
 
 
 def _request(model: str, video: str, options: PredictOptions) -> dict[str, Any]:

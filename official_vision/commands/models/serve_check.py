@@ -9,7 +9,7 @@ from __future__ import annotations
 from absl import flags
 
 from official_vision.errors import UserError
-from official_vision.serving.export.description import version_folder
+from official_vision.serving.export.description import SINGLE_FILES, version_folder
 
 _ADDRESS = flags.DEFINE_string(
     "address", None, "http://HOST:PORT/v1/models/NAME, or grpc://HOST:PORT with --model_name."
@@ -31,7 +31,7 @@ def main() -> None:
             "--address, --model and --video must be set. Received: "
             f"{_ADDRESS.value!r}, {_MODEL.value!r} and {_VIDEO.value!r}. Name a server, its export and a video."
         )
-    if not _MODEL.value.endswith(".tflite"):
+    if not _MODEL.value.endswith(SINGLE_FILES):
         version_folder(_MODEL.value)
     # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.serving.export.exported_model import load_exported_model

@@ -107,6 +107,10 @@ def feeding_to_dict(preparation: Mapping[str, Any], clip: DataSpec) -> dict[str,
     }
 
 
+# Endings of exported files that are named by themselves, of clips of one size.
+SINGLE_FILES = (".tflite", ".onnx")
+
+
 def version_folder(path: str | os.PathLike) -> Path:
     """Returns the folder of an exported version: `path` itself, or the greatest version in it.
 

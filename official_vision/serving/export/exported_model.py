@@ -15,6 +15,7 @@ from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.modeling.inputs import input_signature
 from official_vision.serving.explain.gate_openings import GateValues, with_values
+from official_vision.serving.export.converters import onnx_file
 from official_vision.serving.export.description import (
     DEFAULT_SIGNATURE,
     STREAMS_SIGNATURE,
@@ -36,9 +37,9 @@ class ExportedModel:
     """An exported file, loaded.
 
     Attributes:
-      path: of the version's folder or the .tflite file.
+      path: of the version's folder, or the .tflite or .onnx file.
       description: the content of its model.json.
-      frames: number per clip, where it is fixed (TFLite); else None.
+      frames: number per clip, where it is fixed (TFLite, ONNX); else None.
       infer: features -> scores [batch, classes] and frame_scores [batch, time, classes].
       infer_gates: features -> each gate's multipliers by its name; None where the file lacks them.
       infer_stems: flow -> what its stems make of each frame, by the description's names; None where the file
@@ -130,10 +131,10 @@ class ExportedModel:
 
 
 def load_exported_model(path: str | os.PathLike) -> ExportedModel:
-    """Loads an exported version's SavedModel or one of the .tflite files beside it.
+    """Loads an exported version's SavedModel, or one of the .tflite and .onnx files beside it.
 
     Args:
-      path: a .tflite file in a version's folder, a version's folder, or the folder of versions,
+      path: a .tflite or .onnx file in a version's folder, a version's folder, or the folder of versions,
         whose greatest is taken.
 
     Raises:
@@ -142,6 +143,8 @@ def load_exported_model(path: str | os.PathLike) -> ExportedModel:
     path = Path(path)
     if path.suffix == ".tflite":
         return _tflite(path)
+    if path.suffix == ".onnx":
+        return _onnx(path)
     folder = version_folder(path)
     description = read_description(folder)
     try:
@@ -174,13 +177,31 @@ def _signature_function(loaded: Any, signature: str, names: Sequence[str]) -> In
     return infer
 
 
-def _tflite(path: Path) -> ExportedModel:
+def _onnx(path: Path) -> ExportedModel:
+    description = _described(path)
+    try:
+        run, shapes = onnx_file.load(path)
+    except ValueError as error:
+        raise _not_whole(path, error) from error
+
+    def infer(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        _check_shapes(path, streams, shapes)
+        return run({name: streams[name] for name in shapes})
+
+    return ExportedModel(path, description, int(next(iter(shapes.values()))[1]), infer, None)
+
+
+def _described(path: Path) -> Description:
     if not path.is_file():
         raise UserError(
             f"--model names a file that official-vision export has written. Received: {path}, where there is "
-            "none. Export with --tflite first."
+            f"none. Export with {'--onnx' if path.suffix == '.onnx' else '--tflite'} first."
         )
-    description = read_description(version_folder(path.parent))
+    return read_description(version_folder(path.parent))
+
+
+def _tflite(path: Path) -> ExportedModel:
+    description = _described(path)
     # Imported here: the SavedModel needs no TFLite.
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -208,7 +229,7 @@ def _tflite(path: Path) -> ExportedModel:
 def _check_shapes(
     path: Path, streams: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """Refuses clips of another size than the file's: TFLite would read beyond its buffers or report less."""
+    """Refuses clips of another size than the file's: TFLite would read beyond its memory or report less."""
     for name, shape in shapes.items():
         if streams[name].shape[1:] != shape[1:]:
             raise UserError(

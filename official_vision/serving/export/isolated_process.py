@@ -72,6 +72,21 @@ def tflite_scores(path: Path, clips: HeldOutClips, *, xnnpack: bool, threads: in
     return _scores((kernels,), path, clips, threads)[kernels]
 
 
+def onnx_scores(path: Path, clips: HeldOutClips, threads: int = 1) -> Scored:
+    """Runs an ONNX file in a process that has only onnxruntime; arguments as of `tflite_scores`.
+
+    Raises:
+      UserError: it does not load, or does not run.
+    """
+    try:
+        return _scores(("onnx",), path, clips, threads)["onnx"]
+    except IsolatedProcessError as error:
+        raise UserError(
+            "An exported file must load with onnxruntime alone. "
+            f"Received: {error}. Nothing was exported."
+        ) from error
+
+
 def fastest_tflite_scores(
     path: Path, clips: HeldOutClips, threads: int = 1
 ) -> tuple[dict[str, np.ndarray], float, str]:

@@ -22,7 +22,8 @@ from official_vision.modeling.inference.inference_network import has_candidates,
 from official_vision.modeling.network import AssembleNet
 from official_vision.names import check_no_pattern
 from official_vision.serving.explain.gate_openings import gates_of, node_names
-from official_vision.serving.export import parity, tflite
+from official_vision.serving.export import parity
+from official_vision.serving.export.converters import onnx_file, tflite
 from official_vision.serving.export.description import (
     DEFAULT_SIGNATURE,
     LABELS_FILE,
@@ -41,6 +42,7 @@ from official_vision.serving.export.held_out_clips import (
 from official_vision.serving.export.isolated_process import (
     Scored,
     fastest_tflite_scores,
+    onnx_scores,
     signature_scores,
     tflite_scores,
 )
@@ -53,7 +55,14 @@ from official_vision.training.cost_setting import setting_of
 
 # Largest difference of a score from the network's, of a SavedModel by its precision and of TFLite files.
 # Of int8 it is a typical clip's: activations far out of the ranges' middle make single clips differ more.
-LIMITS = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02, "dynamic": 0.1, "int8": 0.2}
+LIMITS = {
+    "float32": 1e-4,
+    "onnx": 1e-4,
+    "bfloat16": 0.1,
+    "float16": 0.02,
+    "dynamic": 0.1,
+    "int8": 0.2,
+}
 _MEASURES = {"int8": "typical_difference"}
 PARITY_FILE = "parity.json"
 PEERS = ("auto", "discrete", "all")
@@ -70,6 +79,7 @@ class ExportOptions:
         discrete where that leaves all scores within the limit.
       threshold: connections of a discrete network that are weaker go, in [0, 1].
       tflite: formats of serving.tflite.FORMATS to write beside it.
+      onnx: writes an ONNX file in float32 beside it.
       clips: of the validation data, on which the files must agree with the network; int8 takes its
         ranges from as many others. They are those in the run's folder where it has as many.
       limit: largest difference of a score, of int8 in a typical clip; None takes the format's entry of
@@ -83,6 +93,7 @@ class ExportOptions:
     peers: str = "auto"
     threshold: float = 0.0
     tflite: tuple[str, ...] = ()
+    onnx: bool = False
     clips: int = 8
     limit: float | None = None
     threads: int = 1
@@ -121,7 +132,7 @@ def export(
 
     Batch norms are folded into convolutions, and gates are made discrete where their peers are
     decided. Signatures are those of serving.module. A version's folder holds the SavedModel,
-    model_<format>.tflite for each requested format, and parity.json.
+    model_<format>.tflite for each requested format, model.onnx if requested, and parity.json.
 
     Args:
       model_dir: the run's folder.
@@ -159,6 +170,8 @@ def _exported(
         parities = {SAVED_MODEL: parity_of_model}
         for format_name in options.tflite:
             parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
+        if options.onnx:
+            parities["ONNX"] = work.onnx(partial)
         figures = {name: figures_of_file.to_dict() for name, figures_of_file in parities.items()}
         report = {"files": figures, "notes": notes}
         if rgb_alone:
@@ -306,6 +319,16 @@ class _Export:
 
         name, size = f"TFLite {format_name}", path.stat().st_size
         return self._checked(name, format_name, scores_of(self.clips), scores_of, size, parts)
+
+    def onnx(self, folder: Path) -> Parity:
+        path = folder / onnx_file.ONNX_FILE
+        path.write_bytes(onnx_file.convert(self.network, self.clips))
+
+        def scores_of(clips: HeldOutClips) -> Scored:
+            return onnx_scores(path, clips, self.options.threads)
+
+        size = path.stat().st_size
+        return self._checked("ONNX", "onnx", scores_of(self.clips), scores_of, size)
 
     def _lite_scores(self, path: Path, clips: HeldOutClips) -> Scored:
         scores, seconds, reason = fastest_tflite_scores(path, clips, self.options.threads)

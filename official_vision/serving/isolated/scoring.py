@@ -2,10 +2,10 @@
 
     python scoring.py KINDS FILE INPUTS.npz OUTPUTS.npz THREADS
 
-KINDS is xnnpack or plain for the kernels of a TFLite file, else names of a SavedModel's signatures, with commas
-between; each is fed the streams that it takes.
+KINDS is onnx, or xnnpack or plain for the kernels of a TFLite file, else names of a SavedModel's signatures, with
+commas between; each is fed the streams that it takes.
 
-It is started by the path of this file: TensorFlow or ai-edge-litert and numpy must be enough. The
+It is started by the path of this file: numpy and TensorFlow, ai-edge-litert or onnxruntime must be enough. The
 inputs hold a batch of clips per stream; the outputs hold KIND.scores [clips, classes], KIND.frame_scores
 [clips, time, classes] and KIND.seconds, the median per clip.
 """
@@ -54,6 +54,15 @@ def _tflite(path: str, kernels: str, threads: int) -> Callable[[Clip], Clip]:
     return lambda clip: runner(**clip)
 
 
+def _onnx(path: str, threads: int) -> Callable[[Clip], Clip]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda clip: dict(zip(_OUTPUTS, session.run(_OUTPUTS, clip), strict=True))
+
+
 def _scores(run: Callable[[Clip], Clip], clips: Clip) -> dict[str, np.ndarray]:
     scores, seconds = {name: [] for name in _OUTPUTS}, []
     for number in range(-1, len(next(iter(clips.values())))):  # the first call warms up
@@ -75,6 +84,8 @@ def main() -> None:
     kinds, path, inputs, outputs, threads = sys.argv[1:]
     if kinds in ("xnnpack", "plain"):
         runs = {kinds: _tflite(path, kinds, int(threads))}
+    elif kinds == "onnx":
+        runs = {kinds: _onnx(path, int(threads))}
     else:
         runs = _saved_model(path, kinds.split(","))
     clips = dict(np.load(inputs, allow_pickle=False))

@@ -197,7 +197,7 @@ class Predictor:
         clip, window, fixed = self.description.clip, self.options.window, self._serve.frames
         if fixed is not None and window not in (None, fixed):
             raise UserError(
-                f"A TFLite file's window is fixed: {fixed} frames. Received: --window={window}. "
+                f"A TFLite or ONNX file's window is fixed: {fixed} frames. Received: --window={window}. "
                 "Leave it out, or take the SavedModel."
             )
         frames = window or fixed

@@ -9,7 +9,7 @@ from official_vision.errors import UserError
 from official_vision.modeling.inference.folding import for_tflite
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.network import AssembleNet
-from official_vision.serving.export import tflite
+from official_vision.serving.export.converters import tflite
 from tests.modeling import small
 
 

@@ -16,8 +16,8 @@ import tensorflow as tf
 from official_vision.errors import UserError
 from official_vision.modeling.inference.folding import for_tflite
 from official_vision.modeling.network import AssembleNet
+from official_vision.serving.export.converters.clip_function import ClipFunction
 from official_vision.serving.export.held_out_clips import HeldOutClips
-from official_vision.training.task import scores_of
 
 FORMATS = ("float32", "float16", "dynamic", "int8")
 _SIGNATURE = "serving_default"
@@ -26,29 +26,6 @@ _MOVES = (
     *("QUANTIZE", "RESHAPE", "TRANSPOSE", "STRIDED_SLICE", "CONCATENATION", "PAD"),
     *("MAX_POOL_2D", "REDUCE_MAX"),
 )
-
-
-class _OneClip(tf.Module):
-    """The network for a single clip of a fixed size."""
-
-    def __init__(self, model: AssembleNet, clips: HeldOutClips):
-        super().__init__()
-        self.weights = model.variables
-        activation = model.spec.activation
-
-        def serve(**streams: tf.Tensor) -> dict[str, tf.Tensor]:
-            outputs = model(streams, training=False)
-            return {
-                "scores": scores_of(outputs["logits"], activation),
-                "frame_scores": scores_of(outputs["frame_logits"], activation),
-            }
-
-        shapes = {
-            name: tf.TensorSpec(values.shape, values.dtype, name)
-            for name, values in clips.clip(0).items()
-        }
-        self.serve = tf.function(serve, autograph=False)
-        self.concrete = self.serve.get_concrete_function(**shapes)
 
 
 def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
@@ -124,7 +101,7 @@ def _converter(
     model: AssembleNet, format_name: str, clips: HeldOutClips
 ) -> Iterator[tf.lite.TFLiteConverter]:
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        module = _OneClip(for_tflite(model), clips)
+        module = ClipFunction(for_tflite(model), clips)
         tf.saved_model.save(module, folder, signatures={_SIGNATURE: module.concrete})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
         _configure(converter, format_name, clips)

@@ -11,7 +11,7 @@ from official_vision.modeling.execution import PLAIN, Execution
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.ops.elementwise import sum_of
 from official_vision.modeling.stems import ObjectStem
-from official_vision.serving.export import tflite
+from official_vision.serving.export.converters import tflite
 from official_vision.serving.export.held_out_clips import network_scores
 from tests.modeling import small
 from tests.modeling.inference.test_inference_network import Clips

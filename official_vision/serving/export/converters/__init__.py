@@ -1,0 +1,1 @@
+"""Converters of a network to TFLite and ONNX files."""
