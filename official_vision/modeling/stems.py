@@ -171,13 +171,12 @@ class ObjectStem(Layer):
             return present_map(_padded(ids), self.num_object_classes, self.compute_dtype)
 
     def _largest(self, padded: tf.Tensor) -> tf.Tensor:
-        pooled, classes = None, tf.range(self.num_object_classes)
+        pooled = None
         for row in range(OBJECT_POOL):
             for column in range(OBJECT_POOL):
                 corner = tf.cast(padded[:, row::OBJECT_POOL, column::OBJECT_POOL], tf.int32)
                 # Whole numbers: TFLite's ONE_HOT of 8-bit quantised floats gives 0.5 where 1 belongs.
-                # And a comparison is in ONNX for maps of any rank, which its OneHot of whole numbers is not.
-                lit = tf.cast(tf.equal(corner[..., tf.newaxis], classes), tf.int32)
+                lit = tf.one_hot(corner, self.num_object_classes, dtype=tf.int32)
                 pooled = lit if pooled is None else tf.maximum(pooled, lit)
         return pooled
 

@@ -135,7 +135,8 @@ def test_training_goes_on_with_the_data_elsewhere_and_others_start_from_it(moved
         for split in ("train", "validation")
     ]
     resumed = [f"--gin_file={copy}/config.gin", *paths, "--gin_bindings=TrainSpec.steps = 5"]
-    first, *lines = done("train", *resumed).splitlines()
+    devices, first, *lines = done("train", *resumed).splitlines()
+    assert devices.startswith("devices: ")
     assert first == f"resuming {copy} at step 4 of 5"
     assert not [line for line in lines if line.startswith("changed")]
     assert lines[-1].startswith("trained to step 5")

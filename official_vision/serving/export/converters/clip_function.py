@@ -37,7 +37,7 @@ class ClipFunction(tf.Module):
 
         self.specs = [
             tf.TensorSpec([batch, *values.shape[1:]], values.dtype, name)
-            for name, values in clips.streams.items()
+            for name, values in clips.clip(0).items()
         ]
         names = [spec.name for spec in self.specs]
         self.serve = tf.function(serve, autograph=False)

@@ -35,13 +35,17 @@ def convert(model: AssembleNet, clips: HeldOutClips) -> bytes:
     Raises:
       UserError: the converter can't express the network.
     """
+    # Imported here: an extra.
     import tf2onnx
 
     function = ClipFunction(for_tflite(model), clips, batch=None)
     with _quiet():
         try:
             proto, _ = tf2onnx.convert.from_function(
-                function.of_arguments, input_signature=function.specs, opset=OPSET
+                function.of_arguments,
+                input_signature=function.specs,
+                opset=OPSET,
+                custom_op_handlers={"OneHot": (_one_hot, [])},
             )
         except Exception as error:  # of any class, by the operation
             reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
@@ -81,6 +85,36 @@ def load(path: str | os.PathLike) -> tuple[Any, dict[str, tuple[int, ...]]]:
         for value in session.get_inputs()
     }
     return run, shapes
+
+
+def _one_hot(context: Any, node: Any, name: str, _arguments: Any) -> None:
+    """Writes one_hot as a comparison with each class; tf2onnx has it for vectors of ids alone.
+
+    Args:
+      context: tf2onnx's graph.
+      node: the operation.
+      name: of the operation.
+    """
+    from tf2onnx import utils
+
+    depth = int(node.inputs[1].get_tensor_value())
+    dtype, shape = context.get_dtype(node.output[0]), context.get_shape(node.output[0])
+    ids_dtype = utils.map_onnx_to_numpy_type(context.get_dtype(node.input[0]))
+    last = context.make_const(f"{name}/axis", np.array([-1], np.int64))
+    classes = context.make_const(f"{name}/classes", np.arange(depth, dtype=ids_dtype))
+    ids = context.make_node("Unsqueeze", [node.input[0], last.output[0]])
+    equal = context.make_node("Equal", [ids.output[0], classes.output[0]])
+    (output,) = node.output
+    context.remove_node(node.name)
+    context.make_node(
+        "Cast",
+        equal.output,
+        {"to": dtype},
+        outputs=[output],
+        name=name,
+        shapes=[shape],
+        dtypes=[dtype],
+    )
 
 
 @contextlib.contextmanager
