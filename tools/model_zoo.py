@@ -39,7 +39,7 @@ _HEAD = """# Model zoo
 
 Every network that the package has by name. `official-vision inspect --gin_file=FILE` draws one and lists its
 blocks; `ov.build_model("NAME", num_classes=...)` builds it. **Weights: none are published** for any of them, by the
-authors or here; [weights](weights.md) says what can be converted.
+authors or here; [weights](weights.md) lists what can be converted.
 
 Costs are of one clip of 32 frames of 224 x 224 pixels and 157 classes (Charades), counted from the graph and equal
 to those of the built model: a multiply-add is two FLOPs. Memory is the estimate of a training step of 8 such clips

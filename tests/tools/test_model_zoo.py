@@ -1,4 +1,4 @@
-"""docs/model_zoo.md: what the code says of every network, beside figures that were measured."""
+"""docs/model_zoo.md: the costs that the code computes, beside seconds that were measured."""
 
 from __future__ import annotations
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow as tf
-from tensorflow.core.framework import tensor_shape_pb2
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from official_vision import files
 from official_vision.serving.export.description import DEFAULT_SIGNATURE, STREAMS_SIGNATURE
@@ -126,35 +124,41 @@ class Signature(NamedTuple):
     outputs: tuple[str, ...]
 
 
-def read_signatures(folder: Path) -> list[Signature]:
-    """Reads the signatures of a SavedModel from its file, in the order of their names.
+def signatures_of(
+    functions: Mapping[str, tf.types.experimental.GenericFunction],
+) -> list[Signature]:
+    """Describes the signatures of a SavedModel.
 
     Args:
-      folder: of the SavedModel.
+      functions: by the names of signatures, each of one argument: a tensor, or tensors by name.
+
+    Returns:
+      The signatures, in the order of their names.
     """
-    message = saved_model_pb2.SavedModel()
-    message.ParseFromString((folder / "saved_model.pb").read_bytes())
-    return [
-        Signature(name, _tensors(signature.inputs), _tensors(signature.outputs))
-        for name, signature in sorted(message.meta_graphs[0].signature_def.items())
-        if name in _PURPOSES
-    ]
+    signatures = []
+    for name, function in sorted(functions.items()):
+        traced = function.get_concrete_function()
+        ((argument,), _) = traced.structured_input_signature
+        inputs = argument if isinstance(argument, dict) else {argument.name: argument}
+        signatures.append(Signature(name, _tensors(inputs), _tensors(traced.structured_outputs)))
+    return signatures
 
 
-def write_serving_files(folder: Path, name: str, version: str, clip: DataSpec) -> None:
+def write_serving_files(
+    folder: Path, target: Path, clip: DataSpec, signatures: Sequence[Signature]
+) -> None:
     """Writes README.md and batching_parameters.txt into an exported version's folder.
 
     Args:
-      folder: of the SavedModel.
-      name: of the model on a server.
-      version: of the model: the name of its folder once it is whole.
+      folder: to write to.
+      target: the folder's path once it is whole: the model's name on a server, and its version.
       clip: frames and size, in pixels, of evaluation's clips.
+      signatures: of the SavedModel.
     """
-    signatures = read_signatures(folder)
     default = next(s for s in signatures if s.name == DEFAULT_SIGNATURE)
     text = _README.format(
-        name=name,
-        version=version,
+        name=target.absolute().parent.name,
+        version=target.name,
         frames=clip.frames,
         size=clip.size,
         signature=DEFAULT_SIGNATURE,
@@ -165,15 +169,11 @@ def write_serving_files(folder: Path, name: str, version: str, clip: DataSpec) -
     files.write_text(folder / BATCHING_FILE, _BATCHING)
 
 
-def _tensors(infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> tuple[str, ...]:
+def _tensors(specs: Mapping[str, tf.TensorSpec]) -> tuple[str, ...]:
     return tuple(
-        f"{name} {tf.as_dtype(info.dtype).name} {_shape(info.tensor_shape)}"
-        for name, info in sorted(infos.items())
+        f"{name} {spec.dtype.name} [{', '.join('?' if n is None else str(n) for n in spec.shape)}]"
+        for name, spec in sorted(specs.items())
     )
-
-
-def _shape(shape: tensor_shape_pb2.TensorShapeProto) -> str:
-    return f"[{', '.join('?' if axis.size < 0 else str(axis.size) for axis in shape.dim)}]"
 
 
 def _table(signatures: Iterable[Signature]) -> Iterator[str]:

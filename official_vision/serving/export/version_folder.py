@@ -47,7 +47,7 @@ from official_vision.serving.export.isolated_process import (
     tflite_scores,
 )
 from official_vision.serving.export.parity import Parity, RgbAlone
-from official_vision.serving.export.serving_files import write_serving_files
+from official_vision.serving.export.serving_files import signatures_of, write_serving_files
 from official_vision.serving.export.signatures import ServingModule
 from official_vision.serving.export.warm_up_requests import write_warm_up
 from official_vision.training.clip_scoring import Trained, load_trained
@@ -165,7 +165,9 @@ def _exported(
     notes = [*source.notes, *notes]
     path = output / str(_next_version(output))
     with files.folder_written_aside(path) as partial:
-        work = _Export(trained, source, clips, others, expected, options, network, discrete, notes)
+        work = _Export(
+            path, trained, source, clips, others, expected, options, network, discrete, notes
+        )
         parity_of_model, rgb_alone = work.saved_model(partial)
         parities = {SAVED_MODEL: parity_of_model}
         for format_name in options.tflite:
@@ -177,8 +179,6 @@ def _exported(
         if rgb_alone:
             report["rgb_alone"] = dataclasses.asdict(rgb_alone)
         formats.PARITY.write(partial / PARITY_FILE, report)
-        clip = trained.config.validation_data
-        write_serving_files(partial, output.absolute().name, path.name, clip)
     return Exported(path, parities, tuple(notes), rgb_alone)
 
 
@@ -259,6 +259,7 @@ def _inference_network(
 class _Export:
     """The common inputs of a version's files; `network` is in float32, `others` are for calibration."""
 
+    target: Path
     trained: Trained
     source: ClipsOfRun
     clips: HeldOutClips
@@ -283,7 +284,9 @@ class _Export:
             [str(described), str(labels)],
             clip,
         )
-        tf.saved_model.save(module, str(folder), signatures=module.signatures())
+        signatures = module.signatures()
+        tf.saved_model.save(module, str(folder), signatures=signatures)
+        write_serving_files(folder, self.target, clip, signatures_of(signatures))
         self._warm_up(folder)
         described.unlink()  # copied into assets/ by now
         labels.unlink()
@@ -293,8 +296,8 @@ class _Export:
             return signature_scores(folder, clips, (STREAMS_SIGNATURE,))[STREAMS_SIGNATURE]
 
         gives_up = "rgb" in self.clips.streams and len(self.clips.streams) > 1
-        signatures = (STREAMS_SIGNATURE, *((DEFAULT_SIGNATURE,) if gives_up else ()))
-        scored = signature_scores(folder, self.clips, signatures)
+        names = (STREAMS_SIGNATURE, *((DEFAULT_SIGNATURE,) if gives_up else ()))
+        scored = signature_scores(folder, self.clips, names)
         compared = self._checked(SAVED_MODEL, precision, scored[STREAMS_SIGNATURE], scores_of, size)
         if not gives_up:
             return compared, None
