@@ -25,6 +25,8 @@ def records_of(path: Path) -> Iterator[Any]:
             place += left
             continue
         _, length, kind = struct.unpack("<IHB", data[place : place + _HEADER])
+        if place + _HEADER + length > len(data):  # wandb's process is still writing it
+            return
         whole += data[place + _HEADER : place + _HEADER + length]
         place += _HEADER + length
         if kind in (1, 4):  # a record in one piece, or its last
