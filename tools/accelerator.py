@@ -25,6 +25,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+# Started by its path, a script is searched for imports beside itself, not in the folder above.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
 from tools.run_program import HEADER, MistakeError, in_order, read_folders, row_text, write_json
 
 TOOLS = pathlib.Path(__file__).resolve().parent

@@ -8,10 +8,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import pathlib
 import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
+
+# Started by its path, a script is searched for imports beside itself, not in the folder above.
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from tools.run_program import (
     GEMM_ROWS,
