@@ -83,21 +83,6 @@ def test_it_learns(trained):
 
 
 @pytest.mark.slow
-def test_intervals_need_not_divide_each_other(data, rgb_graph, tmp_path):
-    """Loops of 3 steps, checkpoints at 4 and the end, evaluations at 5 and the end."""
-    settings = {"steps": 7, "steps_per_loop": 3, "validation_interval": 5, "checkpoint_interval": 4}
-    result = train(runs.config(data, tmp_path, rgb_graph, **settings))
-    assert result.step == 7
-    assert {path.stem for path in tmp_path.glob("ckpt-*.index")} == {"ckpt-4", "ckpt-7"}
-    events = [
-        tf.compat.v1.Event.FromString(record.numpy())
-        for file in sorted(tmp_path.glob("validation/events*"))
-        for record in tf.data.TFRecordDataset(str(file))
-    ]
-    assert {event.step for event in events if event.summary.value} == {5, 7}
-
-
-@pytest.mark.slow
 def test_evaluation_reads_what_training_kept(trained):
     config, result = trained
     best = evaluation.load_trained(config.train.model_dir, "best")
@@ -321,24 +306,38 @@ def test_a_batch_that_breaks_the_loss_is_named(poisoned, flow_graph, tmp_path):
 
 
 @pytest.mark.slow
-def test_half_precision_trains_and_reads_back(data, rgb_graph, tmp_path):
-    """bfloat16; test_whole_step.py takes steps in float16, whose loss is scaled."""
+def test_half_precision_trains_and_intervals_need_not_divide_each_other(data, rgb_graph, tmp_path):
+    """bfloat16; test_whole_step.py takes steps in float16, whose loss is scaled.
+
+    Loops of 6 steps, checkpoints at 9, 18 and the end, evaluations at 10, 20 and the end.
+    """
     config = runs.config(
         data,
         tmp_path,
         rgb_graph,
-        steps=24,
+        steps=25,
         steps_per_loop=6,
-        validation_interval=24,
+        validation_interval=10,
         precision="mixed_bfloat16",
-        checkpoint_interval=24,
+        checkpoint_interval=9,
     )
     result = train(config)
     losses = losses_of(tmp_path)
-    assert losses[24] < 0.8 * losses[6]
+    assert losses[25] < 0.8 * losses[6]
+    assert {path.stem for path in tmp_path.glob("ckpt-*.index")} == {"ckpt-9", "ckpt-18", "ckpt-25"}
+    assert evaluated_steps(tmp_path) == {10, 20, 25}
     assert tf_keras.mixed_precision.global_policy().name == "float32"
     whole = evaluated(evaluation.load_trained(tmp_path))
     assert whole.figures["mAP"] == pytest.approx(result.best["mAP"], abs=0.2)
+
+
+def evaluated_steps(folder):
+    events = [
+        tf.compat.v1.Event.FromString(record.numpy())
+        for file in sorted(folder.glob("validation/events*"))
+        for record in tf.data.TFRecordDataset(str(file))
+    ]
+    return {event.step for event in events if event.summary.value}
 
 
 @pytest.mark.parametrize(
