@@ -51,7 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if sys.version_info >= (3, 12):
         reason = "tensorflow-addons has no wheel for this Python"
         for item in items:
-            if "tfa:" in item.name or "[addon]" in item.name:
+            parameters = str(item.callspec.params) if hasattr(item, "callspec") else ""
+            if "tfa:" in item.name + parameters or "[addon]" in item.name:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
