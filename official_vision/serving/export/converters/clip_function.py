@@ -14,8 +14,8 @@ class ClipFunction(tf.Module):
 
     Attributes:
       specs: of the streams, in order.
-      concrete: every stream by name -> scores [batch, classes] and frame_scores [batch, time, classes].
-      of_arguments: the same, of the streams in the order of `specs`; not traced yet.
+      serve: every stream by name -> scores [batch, classes] and frame_scores [batch, time, classes].
+      of_arguments: the same, of the streams in the order of `specs`. Neither is traced yet: a converter needs one.
     """
 
     def __init__(self, model: AssembleNet, clips: HeldOutClips, batch: int | None = 1):
@@ -41,9 +41,6 @@ class ClipFunction(tf.Module):
         ]
         names = [spec.name for spec in self.specs]
         self.serve = tf.function(serve, autograph=False)
-        self.concrete = self.serve.get_concrete_function(
-            **dict(zip(names, self.specs, strict=True))
-        )
         self.of_arguments = tf.function(
             lambda *streams: serve(**dict(zip(names, streams, strict=True))), autograph=False
         )

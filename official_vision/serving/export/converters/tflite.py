@@ -102,7 +102,8 @@ def _converter(
 ) -> Iterator[tf.lite.TFLiteConverter]:
     with tempfile.TemporaryDirectory() as folder, _quiet():
         module = ClipFunction(for_tflite(model), clips)
-        tf.saved_model.save(module, folder, signatures={_SIGNATURE: module.concrete})
+        traced = module.serve.get_concrete_function(**{spec.name: spec for spec in module.specs})
+        tf.saved_model.save(module, folder, signatures={_SIGNATURE: traced})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
         _configure(converter, format_name, clips)
         yield converter
