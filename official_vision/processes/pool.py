@@ -93,6 +93,9 @@ class Workers(Generic[Item, Result]):
         for process in tuple(self._working):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGTERM)
+        # Python joins them when it ends as well, but prints a traceback where a pool is closing just then.
+        for thread in self._threads:
+            thread.join()
 
     def _tend(self) -> None:
         """Keeps one process of the pool busy, and replaces it when it ends."""
@@ -112,7 +115,7 @@ class Workers(Generic[Item, Result]):
         except BrokenProcessPool:
             taken[1].set_exception(WorkerCrashedError("the worker's process crashed."))
         finally:
-            pool.shutdown(wait=False)
+            pool.shutdown()
 
     def _do(self, pool: ProcessPoolExecutor, item: Item, future: Future[Result]) -> None:
         process = 0

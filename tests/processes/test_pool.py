@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def wait_long(path):
 
 COMMAND = """
 import sys
+import threading
 from official_vision import cli
 from official_vision.processes.pool import spread
 from tests.processes.test_pool import wait_long
@@ -90,3 +92,9 @@ def test_an_interrupt_ends_all_workers_in_one_line(tmp_path):
 def test_a_defect_of_ours_is_raised(workers):
     with pytest.raises(ZeroDivisionError, match="a defect"):
         list(spread(work, ["defect"], workers))
+
+
+def test_no_thread_is_left_for_python_to_end():
+    before = set(threading.enumerate())
+    assert len(dict(spread(work, ["a", "b", "c"], 2))) == 3
+    assert set(threading.enumerate()) <= before
