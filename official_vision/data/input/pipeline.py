@@ -35,6 +35,7 @@ from official_vision.specs import DataSpec
 
 Record = dict[str, tf.Tensor]
 Example = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]
+_BATCHES_AHEAD = 2
 _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 
 
@@ -143,9 +144,20 @@ def build_dataset(
     reader = _Reader(spec, index, streams, skipped)
     if training:
         numbered = _numbered(spec, index, context, start_step, half)
-        return _training_batches(reader, numbered, batch).prefetch(tf.data.AUTOTUNE)
+        return _ahead(_training_batches(reader, numbered, batch))
     examples = _evaluation_examples(reader, context, batch)
-    return examples.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    return _ahead(examples.batch(batch, drop_remainder=True))
+
+
+def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Has batches ready before they are asked for, and ends as soon as nobody reads them any more.
+
+    TensorFlow's tuning of pipelines would wait on its thread when an iterator is freed: up to as long as it was read,
+    and up to a minute, at the end of each evaluation and of a run. There is nothing else for it to tune here.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
 def _numbered(
