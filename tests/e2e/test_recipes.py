@@ -16,6 +16,7 @@ SMALL_RUN = {
     "TrainSpec.steps_per_loop": 1,
     "TrainSpec.validation_interval": 2,
     "TrainSpec.checkpoint_interval": 2,
+    "TrainSpec.precise_batch_norm_batches": 0,
 }
 
 
