@@ -1,8 +1,8 @@
 """Makes training batches for runs on other machines: serve-input [--host=NAME] [--port=5050].
 
 A run names servers in TrainSpec.input_servers; they must see its train/DataSpec.path under the same name, and have
-the same version of TensorFlow. Batches and their order are those that the run would make by itself. Every program that
-reaches the port can have this machine read its files: use it within a network that you trust. Ctrl-C ends it.
+the same version of TensorFlow. Batches and their order are those that the run would make by itself. Every program
+that reaches the port can have this machine read its files: use it within a network that you trust. Ctrl-C ends it.
 """
 
 from __future__ import annotations
