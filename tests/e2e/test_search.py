@@ -23,6 +23,7 @@ TrainSpec.steps_per_loop = 1
 TrainSpec.checkpoint_interval = 2
 TrainSpec.validation_interval = 6
 TrainSpec.pictures = False
+TrainSpec.precise_batch_norm_batches = 0
 OptimizerSpec.learning_rate = 0.05
 architecture/OptimizerSpec.name = 'adam'
 architecture/OptimizerSpec.learning_rate = 0.3
