@@ -145,26 +145,28 @@ def build_dataset(
             "Raise it, or set DataSpec.mixup_alpha and cutmix_alpha to 0."
         )
     reader = _Reader(spec, index, streams, skipped)
-    if training:
-        numbered = _numbered(spec, index, context, start_step, half)
-        numbered = numbered.batch(batch, drop_remainder=True)
-        if servers:
-            _check_servers_suit(spec)
-            batches = from_servers(
-                lambda number, count: _training_batches(
-                    reader, numbered.shard(count, number), batch
-                ),
-                servers,
-            )
-        else:
-            batches = _training_batches(reader, numbered, batch)
-        return _ahead(batches)
-    examples = _evaluation_examples(reader, context, batch)
-    return _ahead(examples.batch(batch, drop_remainder=True))
+    if not training:
+        examples = _evaluation_examples(reader, context, batch)
+        return _ahead(examples.batch(batch, drop_remainder=True))
+    numbered = _numbered(spec, index, context, start_step, half)
+    return _ahead(_training(reader, numbered.batch(batch, drop_remainder=True), batch, servers))
+
+
+def _training(
+    reader: _Reader, numbered: tf.data.Dataset, batch: int, servers: Sequence[str]
+) -> tf.data.Dataset:
+    """Builds training batches here, or on servers where there are some."""
+    if not servers:
+        return _training_batches(reader, numbered, batch)
+    _check_servers_suit(reader.spec)
+    return from_servers(
+        lambda number, count: _training_batches(reader, numbered.shard(count, number), batch),
+        servers,
+    )
 
 
 def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Has batches ready before they are asked for, and ends as soon as nobody reads them any more.
+    """Makes batches ready before they are requested, and ends at once when its iterator is freed.
 
     TensorFlow's tuning of pipelines would wait on its thread when an iterator is freed: up to as long as it was read,
     and up to a minute, at the end of each evaluation and of a run. There is nothing else for it to tune here.

@@ -299,7 +299,7 @@ def test_label_rules_reach_the_clips(make_split, encoded_frames, plain):
 
 @pytest.mark.parametrize("training", [False, True])
 def test_shapes_are_static_and_freeing_waits_for_no_tuning(split, plain, training):
-    """A thread of TensorFlow's that tunes a pipeline may sleep for a minute, and whoever frees an iterator waits."""
+    """A thread of TensorFlow's that tunes a pipeline may sleep for a minute, and freeing an iterator waits."""
     folder, index = split
     spec = dataclasses.replace(plain, path=str(folder))
     dataset = build_dataset(spec, index, STREAMS, training=training)
