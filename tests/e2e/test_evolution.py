@@ -1,6 +1,7 @@
 """tools/search.py with method evolution as a user runs it: killed and gone on with, drawn, its mistakes."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -28,10 +29,10 @@ DataSpec.size = 32
 DataSpec.batch_size = 4
 train/DataSpec.path = '{folder}/data/train'
 validation/DataSpec.path = '{folder}/data/validation'
-TrainSpec.steps = 4
+TrainSpec.steps = 20
 TrainSpec.steps_per_loop = 1
 TrainSpec.checkpoint_interval = 2
-TrainSpec.validation_interval = 4
+TrainSpec.validation_interval = 20
 TrainSpec.pictures = False
 TrainSpec.precise_batch_norm_batches = 0
 OptimizerSpec.learning_rate = 0.05
@@ -79,10 +80,12 @@ def test_killed_it_goes_on_to_the_same_population(folder):
     shutil.copytree(output, folder / "whole")
     # Killed in the child's training: the first population need not be trained a second time.
     set_back(output, [2])
-    kill_when(start("search", *flags), output / "children" / "00002" / "ckpt-2.index")
+    # TensorFlow writes this file once a checkpoint is whole.
+    kill_when(start("search", *flags), output / "children" / "00002" / "checkpoint")
     assert not (output / "best.json").exists()
     assert finish(folder) == best
-    assert "at step 2 of 4" in (output / "children" / "00002" / "output.log").read_text()
+    log = (output / "children" / "00002" / "output.log").read_text()
+    assert int(re.search(r"resuming .* at step (\d+) of 20", log)[1]) in range(2, 20, 2)
     whole = records(folder / "whole")
     assert records(output) == whole
     assert [record["status"] for record in whole] == ["evaluated"] * 3
@@ -100,15 +103,15 @@ def test_killed_it_goes_on_to_the_same_population(folder):
     assert read_architecture(folder / "whole" / "best.json").live_nodes(gated_by_peers=False)
     # The same weights too: training is repeated to the bit.
     last = [
-        tf.train.load_checkpoint(str(evolved / "children" / "00002" / "ckpt-4"))
+        tf.train.load_checkpoint(str(evolved / "children" / "00002" / "ckpt-20"))
         for evolved in (folder / "whole", output)
     ]
     for key in last[0].get_variable_to_shape_map():
         if key.startswith("model/"):
             assert (last[0].get_tensor(key) == last[1].get_tensor(key)).all()
 
-    longer = "--gin_bindings=TrainSpec.steps = 5"
-    assert "train.steps: 4 then, 5 now" in refusal("search", *flags, longer)
+    longer = "--gin_bindings=TrainSpec.steps = 21"
+    assert "train.steps: 20 then, 21 now" in refusal("search", *flags, longer)
 
     status, stdout, stderr = command("search", f"--report={folder}/whole")
     assert (status, stderr) == (0, "")
