@@ -37,6 +37,17 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"Known names: {', '.join(known)}."
 
 
+def reason_of(error: BaseException, most: int = 300) -> str:
+    """Returns what a library's error says, as one line to put into a message.
+
+    Args:
+      error: of any library; its text may have many lines, or none.
+      most: characters.
+    """
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)[:most]
+
+
 def check_names(names: Iterable[str], known: Collection[str], what: str) -> None:
     """Checks that every setting that a caller names exists.
 

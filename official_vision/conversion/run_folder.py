@@ -13,7 +13,7 @@ from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
 from official_vision.conversion.coverage import Coverage
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.ops.batch_norm import LOADED_BATCHES
 from official_vision.training.checkpoints.restore import ARCHITECTURE_FILE, BEST_FOLDER
@@ -67,7 +67,7 @@ def write_run(
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
             f"--output must be a folder that can be written. Received: {output} "
-            f"({str(error).splitlines()[0]}). Name another, or free space."
+            f"({reason_of(error)}). Name another, or free space."
         ) from error
 
 

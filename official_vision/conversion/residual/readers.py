@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 import safetensors
 
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 
 SUFFIXES = (".h5", ".hdf5", ".keras", ".safetensors")
 _PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".pyth", ".tar")
@@ -67,7 +67,7 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
         raise
     # h5py and safetensors raise many kinds of error on damaged files.
     except Exception as error:
-        flaw = (str(error).splitlines() or [type(error).__name__])[0][:150]
+        flaw = reason_of(error, 150)
         raise _refused(path, f"which cannot be read ({flaw})") from error
     for name, tensor in tensors.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 
 _CONNECT_SEC = 10
 _FORGET_MS = 60_000  # after which a server forgets the batches of a run that has ended
@@ -83,7 +83,7 @@ class InputServer:
             self._dispatcher = service.DispatchServer(settings)
         except tf.errors.OpError as error:
             raise UserError(
-                f"--port must be free. Received: {port} ({str(error).splitlines()[0][:200]}). "
+                f"--port must be free. Received: {port} ({reason_of(error)}). "
                 "Name another, or leave it out."
             ) from error
         port = int(self._dispatcher.target.rpartition(":")[2])

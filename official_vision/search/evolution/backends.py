@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from types import ModuleType
 
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.processes.pool import Workers
 from official_vision.search.evolution.evolve import Candidate, Evaluator, Outcome
 from official_vision.specs import EvolutionSpec, TrainSpec
@@ -97,5 +97,5 @@ def _join(ray: ModuleType, address: str) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"A Ray cluster must be reachable. Received: EvolutionSpec.ray_address = {address!r} "
-            f"({str(error).splitlines()[0]}). Start it with ray start --head, or leave the address empty."
+            f"({reason_of(error)}). Start it with ray start --head, or leave the address empty."
         ) from error

@@ -20,7 +20,7 @@ import numpy as np
 
 from official_vision.architecture.formats import from_json, save_architecture, to_json
 from official_vision.architecture.graph import Architecture
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.files import write_json
 from official_vision.search.evolution.history import append, keep_settings, read_history
 from official_vision.search.evolution.mutation import mutate
@@ -216,7 +216,7 @@ def _record(
         if not math.isfinite(outcome.figure):
             reason = f"{metric} is {outcome.figure}"
     except Exception as error:  # the search goes on after any failure of a graph's training
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        reason = f"{type(error).__name__}: {reason_of(error)}"
     good = outcome if not reason else None
     return {
         "id": candidate.id,

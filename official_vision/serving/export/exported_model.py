@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision import formats
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.modeling.inputs import input_signature
 from official_vision.serving.explain.gate_openings import GateValues, with_values
 from official_vision.serving.export.converters import onnx_file
@@ -126,7 +126,7 @@ class ExportedModel:
             shapes = {name: tuple(values[name].shape) for name in values}
             raise UserError(
                 f"{self.path} must be fed clips that it can compute. Received: {shapes} "
-                f"({_first_line(error)}). Feed the size that it was exported for."
+                f"({reason_of(error)}). Feed the size that it was exported for."
             ) from error
 
 
@@ -247,10 +247,5 @@ def _refuses_xnnpack(path: Path) -> bool:
 
 def _not_whole(path: Path, error: Exception) -> UserError:
     return UserError(
-        f"An exported file must be whole. Received: {path} ({_first_line(error)}). Export again."
+        f"An exported file must be whole. Received: {path} ({reason_of(error)}). Export again."
     )
-
-
-def _first_line(error: Exception) -> str:
-    """Returns an error's message without TensorFlow's stack of graph nodes."""
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

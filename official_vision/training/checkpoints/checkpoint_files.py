@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.files import full_disk_reason, write_text
 
 # What TensorFlow raises for damaged checkpoints; a cut-off data file is an IndexError.
@@ -35,7 +35,7 @@ def flaw_in(checkpoint: str) -> str:
         for name in reader.get_variable_to_shape_map():
             reader.get_tensor(name)
     except READ_ERRORS as error:
-        return str(error).splitlines()[0] or type(error).__name__
+        return reason_of(error)
     return ""
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from official_vision.architecture.formats import read_architecture
 from official_vision.config import ARCHITECTURE_FILE, CONFIG_JSON, read
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.ops.batch_norm import LOADED_BATCHES
 from official_vision.names import check_no_pattern
@@ -95,7 +95,7 @@ def restore_model(model: AssembleNet, checkpoint: str) -> None:
     except (*READ_ERRORS, KeyError) as error:
         raise UserError(
             f"A checkpoint must hold the model's weights. Received: {checkpoint} "
-            f"({str(error).splitlines()[0]}). Is it another architecture's?"
+            f"({reason_of(error)}). Is it another architecture's?"
         ) from error
 
 

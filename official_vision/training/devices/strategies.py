@@ -13,7 +13,7 @@ from typing import Any
 import tensorflow as tf
 from official.common import distribute_utils
 
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.specs import TrainSpec
 
 # What waiting for another process ends with, and how TensorFlow begins to speak of it in other errors.
@@ -132,9 +132,8 @@ def _tpu_strategy(train: TrainSpec) -> tf.distribute.Strategy:
     try:
         return distribute_utils.get_distribution_strategy("tpu", tpu_address=name)
     except (ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise UserError(
-            f"TrainSpec.tpu must name a TPU that can be reached. Received: {name!r} ({reason}). "
+            f"TrainSpec.tpu must name a TPU that can be reached. Received: {name!r} ({reason_of(error)}). "
             "Name another, or choose another TrainSpec.strategy."
         ) from error
 

@@ -9,7 +9,7 @@ import tf_keras
 from official.modeling import optimization, performance
 from official.modeling.optimization.configs.optimization_config import OptimizerConfig
 
-from official_vision.errors import UserError, nearest
+from official_vision.errors import UserError, nearest, reason_of
 from official_vision.specs import OptimizerSpec, TrainSpec
 from official_vision.training.optimizers import addons
 from official_vision.training.optimizers.gradient_exchange import exchange_in_half_precision
@@ -110,7 +110,7 @@ def _built(
     except (TypeError, ValueError) as error:  # some of those it lists do not fit this TensorFlow
         raise UserError(
             f"OptimizerSpec.name must be an optimizer that Model Garden can make. Received: {spec.name!r} "
-            f"({str(error).splitlines()[0]}). Choose another, e.g. sgd or adamw."
+            f"({reason_of(error)}). Choose another, e.g. sgd or adamw."
         ) from error
     if spec.ema_decay is None:
         return optimizer

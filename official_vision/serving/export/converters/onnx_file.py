@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.modeling.inference.folding import for_tflite
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving.export.converters.clip_function import ClipFunction
@@ -48,7 +48,7 @@ def convert(model: AssembleNet, clips: HeldOutClips) -> bytes:
                 custom_op_handlers={"OneHot": (_one_hot, [])},
             )
         except Exception as error:  # of any class, by the operation
-            reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+            reason = reason_of(error)
             raise UserError(
                 f"The network must be expressible in ONNX. Received: {reason}. Nothing was exported."
             ) from error

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.modeling.inference.folding import for_tflite
 from official_vision.modeling.network import AssembleNet
 from official_vision.serving.export.converters.clip_function import ClipFunction
@@ -53,7 +53,7 @@ def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
         try:
             return converter.convert()
         except Exception as error:  # the converter's classes are not public
-            reason = next((line for line in str(error).splitlines() if line.strip()), repr(error))
+            reason = reason_of(error)
             raise UserError(
                 f"The network must be expressible in TFLite. Received, for {format_name}: {reason}. "
                 "Nothing was exported."
