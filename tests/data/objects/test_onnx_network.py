@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
+import signal
+import threading
+import time
 
 import cv2
 import hypothesis
@@ -263,13 +267,21 @@ def test_hostile_files_cost_a_process_and_not_the_callers(broken_files, files, t
             worker.network_sha256(spec_of(broken_files / "cut.onnx"))
         spec = spec_of(files / "nchw_1.onnx")
         assert worker.network_sha256(spec) == network_sha256(spec)
-        hostile = dataclasses.replace(
-            spec_of(endless(tmp_path / "endless.onnx")), video_timeout_sec=0.5
-        )
-        with pytest.raises(
-            UserError, match=r"endless\.onnx \(no sign of life within 0\.5 s\)"
-        ) as caught:
+        hostile = spec_of(endless(tmp_path / "endless.onnx"), video_timeout_sec=0.5)
+        with pytest.raises(UserError, match=r"\(no sign of life within 0\.5 s\)") as caught:
             worker.network_sha256(hostile)
         assert "\n" not in str(caught.value)
+        crash = threading.Thread(target=crash_once_started, args=(worker.child,))
+        crash.start()
+        patient = dataclasses.replace(hostile, video_timeout_sec=60)
+        with pytest.raises(UserError, match=r"\(it ended its process with exit status -11\)"):
+            worker.network_sha256(patient)
+        crash.join()
     finally:
         worker.close()
+
+
+def crash_once_started(child):
+    while child.process is None:
+        time.sleep(0.01)
+    os.kill(child.process.pid, signal.SIGSEGV)
