@@ -99,8 +99,8 @@ def _with_objects(
         ids = [None] * len(frames)
     else:
         ids = objects.many(frames) if len(frames) > 1 else [objects(frames[0])]
-    for (frame, flow), found in zip(pairs, ids, strict=True):
-        yield FrameStreams(frame.rgb, flow, found, frame.time_sec, frame.duration_sec)
+    for (frame, flow), frame_ids in zip(pairs, ids, strict=True):
+        yield FrameStreams(frame.rgb, flow, frame_ids, frame.time_sec, frame.duration_sec)
 
 
 def _flow_solver(method: str) -> FlowSolver | None:

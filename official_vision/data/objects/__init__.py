@@ -86,11 +86,13 @@ class NetworkSource:
         due = [
             number % self._interval == 0 for number in range(self._count, self._count + len(frames))
         ]
-        found = iter(self._network.many([f.rgb for f, now in zip(frames, due, strict=True) if now]))
+        new_ids = iter(
+            self._network.many([f.rgb for f, now in zip(frames, due, strict=True) if now])
+        )
         self._count += len(frames)
         ids = []
         for now in due:
-            self._ids = next(found) if now else self._ids
+            self._ids = next(new_ids) if now else self._ids
             ids.append(self._ids)
         return ids
 

@@ -87,8 +87,10 @@ def _surest(
     if overlap >= 1 or not len(scores):
         return np.arange(len(scores))
     sizes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxesBatched(sizes.tolist(), scores.tolist(), numbers.tolist(), 0.0, overlap)
-    return np.sort(np.asarray(kept, int))
+    remaining = cv2.dnn.NMSBoxesBatched(
+        sizes.tolist(), scores.tolist(), numbers.tolist(), 0.0, overlap
+    )
+    return np.sort(np.asarray(remaining, int))
 
 
 def _yolo(outputs: Mapping[str, np.ndarray], spec: PrepareSpec) -> Boxes:

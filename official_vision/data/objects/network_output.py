@@ -85,9 +85,9 @@ def _only(outputs: Mapping[str, np.ndarray]) -> str:
 def _result(values: np.ndarray, name: str, spec: PrepareSpec) -> str:
     """Returns scores, ids or mask: by the shape where the settings leave it open."""
     single = values.ndim == 4 and 1 in (values.shape[1], values.shape[3])
-    found = "scores" if values.ndim == 4 and not single else "ids"
-    chosen = found if spec.object_result == "auto" else spec.object_result
-    if values.ndim not in (3, 4) or (chosen == "scores") != (found == "scores"):
+    by_shape = "scores" if values.ndim == 4 and not single else "ids"
+    chosen = by_shape if spec.object_result == "auto" else spec.object_result
+    if values.ndim not in (3, 4) or (chosen == "scores") != (by_shape == "scores"):
         raise UserError(
             "A segmentation network gives scores [batch, classes, height, width] or [batch, height, width, classes], "
             "or ids or a mask [batch, height, width]. "

@@ -138,9 +138,11 @@ def _inputs(
 
 def _network_input(picture: onnxruntime.NodeArg, path: str, spec: PrepareSpec) -> NetworkInput:
     sizes = [size if isinstance(size, int) and size > 0 else None for size in picture.shape]
-    found = {"nchw": sizes[1] == 3, "nhwc": sizes[3] == 3}
+    has_three = {"nchw": sizes[1] == 3, "nhwc": sizes[3] == 3}
     layouts = (
-        [spec.object_layout] if spec.object_layout != "auto" else [k for k in found if found[k]]
+        [spec.object_layout]
+        if spec.object_layout != "auto"
+        else [k for k in has_three if has_three[k]]
     )
     if len(layouts) != 1 or sizes[1 if layouts == ["nchw"] else 3] not in (3, None):
         raise UserError(

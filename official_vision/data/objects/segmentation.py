@@ -124,14 +124,14 @@ def _saved_model(path: str) -> tuple[Runner, np.dtype]:
 
     loaded = tf.saved_model.load(path)
     signature = loaded.signatures[_SIGNATURE]
-    (name, given), *others = signature.structured_input_signature[1].items()
+    (name, declared), *others = signature.structured_input_signature[1].items()
     _refuse_further_inputs(path, others)
 
     def run(frame: np.ndarray, _loaded: object = loaded) -> Mapping[str, np.ndarray]:
         outputs = signature(**{name: tf.constant(frame)})
         return {key: value.numpy() for key, value in outputs.items()}
 
-    return run, given.dtype.as_numpy_dtype
+    return run, declared.dtype.as_numpy_dtype
 
 
 def _tflite(path: str) -> tuple[Runner, np.dtype]:
@@ -140,27 +140,27 @@ def _tflite(path: str) -> tuple[Runner, np.dtype]:
     if not Path(path).is_file():
         raise ValueError("there is no such file")
     interpreter = Interpreter(model_path=path, num_threads=1)
-    given, *others = interpreter.get_input_details()
+    declared, *others = interpreter.get_input_details()
     _refuse_further_inputs(path, others)
 
-    scale, zero = given["quantization"]
-    quantised = given["dtype"] == np.int8
+    scale, zero = declared["quantization"]
+    quantised = declared["dtype"] == np.int8
 
     def run(frame: np.ndarray) -> Mapping[str, np.ndarray]:
         if quantised:
             # Fully quantised networks name the scale and the zero point of their integers.
             frame = np.clip(np.rint(frame / scale) + zero, -128, 127).astype(np.int8)
         if tuple(interpreter.get_input_details()[0]["shape"]) != frame.shape:
-            interpreter.resize_tensor_input(given["index"], frame.shape)
+            interpreter.resize_tensor_input(declared["index"], frame.shape)
         interpreter.allocate_tensors()
-        interpreter.set_tensor(given["index"], frame)
+        interpreter.set_tensor(declared["index"], frame)
         interpreter.invoke()
         return {
             detail["name"]: interpreter.get_tensor(detail["index"])
             for detail in interpreter.get_output_details()
         }
 
-    return run, np.float32 if quantised else given["dtype"]
+    return run, np.float32 if quantised else declared["dtype"]
 
 
 def _refuse_further_inputs(path: str, others: list) -> None:

@@ -115,7 +115,7 @@ def _settings(spec: PrepareSpec) -> dict[str, Any]:
 
 
 def _network_sha256(spec: PrepareSpec) -> str | None:
-    """Tries the network of the object ids in a process of its own, before any video; None where there is none."""
+    """Tries the network of the object ids in a separate process, before any video; None where there is none."""
     if not uses_network(spec):
         return None
     worker = DecodingWorker()

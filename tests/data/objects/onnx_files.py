@@ -70,7 +70,7 @@ def pixelwise(path, weights, biases, *, batch="batch", size=("height", "width"),
 def by_brightness(path, outputs, *, shape=("batch", 3, "height", "width"), names=("images",)):
     """Gives start + slope * mean of the picture for each output name: (start, slope), arrays [1, ...].
 
-    A second name adds DETR's mask of pixels, which multiplies the mean by its own.
+    A second name adds DETR's mask of pixels, whose mean multiplies the picture's.
     """
     float32 = TensorProto.FLOAT
     nodes = [helper.make_node("ReduceMean", [names[0]], ["mean"], axes=[1, 2, 3], keepdims=0)]

@@ -81,8 +81,8 @@ def test_ids_of_every_shape_and_type(shape, dtype):
     ids = np.random.default_rng(0).integers(0, 9, (6, 8))
     spec = PrepareSpec(objects="onnx:any", object_id_offset=-1, object_unlabelled_id=4)
     expected = np.where((ids == 0) | (ids == 4), 255, ids - 1)
-    found = ids_of({"ids": ids.reshape(shape).astype(dtype)}, whole(6, 8), spec, True)
-    np.testing.assert_array_equal(found, expected)
+    ids_found = ids_of({"ids": ids.reshape(shape).astype(dtype)}, whole(6, 8), spec, True)
+    np.testing.assert_array_equal(ids_found, expected)
 
 
 def test_a_mask_is_the_object_where_its_score_reaches_the_threshold():
@@ -107,8 +107,8 @@ def test_the_border_of_a_letterbox_is_left_out_of_maps():
     place = placed((8, 16), NetworkInput(np.dtype(np.float32)), spec)
     assert (place.corner, place.part) == ((8, 0), (16, 32))
     ids = np.random.default_rng(0).integers(0, 9, (8, 8))
-    found = ids_of({"ids": ids[np.newaxis]}, place, spec, True)
-    np.testing.assert_array_equal(found, ids[2:6].repeat(2, axis=0).repeat(2, axis=1))
+    ids_found = ids_of({"ids": ids[np.newaxis]}, place, spec, True)
+    np.testing.assert_array_equal(ids_found, ids[2:6].repeat(2, axis=0).repeat(2, axis=1))
     pixels = fed([np.zeros((8, 16, 3), np.uint8)], place, NetworkInput(np.dtype(np.uint8)), spec)
     assert (pixels == 114).all(axis=(0, 2, 3)).tolist() == [True] * 8 + [False] * 16 + [True] * 8
 
@@ -124,16 +124,16 @@ def union_share(one, other):
 
 def painted_by_hand(boxes, scores, numbers, shape, threshold, overlap):
     """Boxes in pixels of the frame, painted one by one."""
-    kept = []
+    painted_boxes = []
     for index in np.argsort(-scores):
         repeats = (
             numbers[index] == numbers[k] and union_share(boxes[index], boxes[k]) > overlap
-            for k in kept
+            for k in painted_boxes
         )
         if scores[index] >= threshold and not any(repeats):
-            kept.append(index)
+            painted_boxes.append(index)
     ids = np.zeros(shape, int)
-    for index in reversed(kept):
+    for index in reversed(painted_boxes):
         for row in range(shape[0]):
             for column in range(shape[1]):
                 left, top, right, bottom = np.rint(boxes[index])
@@ -189,11 +189,11 @@ def test_boxes_are_painted_in_rising_score_wherever_they_come_from(seed, count):
             "pred_boxes": (centred / [width, height, width, height])[np.newaxis],
         }
         outputs.append(("detr_sigmoid", "xyxy_pixels", queries))
-    for result, box_format, given in outputs:
+    for result, box_format, values in outputs:
         spec = PrepareSpec(
             objects="onnx:any", object_result=result, object_box_format=box_format, **usual
         )
-        ids = painted(boxes_of(given, place, spec), place, spec)
+        ids = painted(boxes_of(values, place, spec), place, spec)
         np.testing.assert_array_equal(ids, expected, err_msg=result)
 
 

@@ -42,9 +42,12 @@ def grey(*levels):
 def test_every_recipe_is_tried_here_and_names_a_file_to_put_there():
     assert RECIPES == ["deeplab_ade20k", "detr_coco", "segformer_ade20k_512", "yolo_coco"]
     for recipe in RECIPES:
-        spec = config.load([f"objects/{recipe}.gin"]).prepare
-        assert spec.objects == f"onnx:networks/{recipe}.onnx"
-        assert object_classes(spec)[0] == "none"
+        # Below an experiment it takes the place of that experiment's objects.
+        settings = config.load(["charades.gin", f"objects/{recipe}.gin"])
+        assert settings.prepare.objects == f"onnx:networks/{recipe}.onnx"
+        names = object_classes(settings.prepare)
+        assert settings.model.num_object_classes == len(names) == len(set(names))
+        assert names[0] == "none"
 
 
 @pytest.mark.parametrize("size", [("height", "width"), (512, 512)])

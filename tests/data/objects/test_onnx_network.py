@@ -33,7 +33,7 @@ NEAREST = (NEAREST_WEIGHTS, NEAREST_BIASES)
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """The nearest of four colours, by every layout and kind of batch axis; names say which."""
+    """The nearest of four colours, by every layout and kind of batch axis."""
     folder = tmp_path_factory.mktemp("onnx")
     for layout, batch in itertools.product(("nchw", "nhwc"), ("batch", 1, 3)):
         path = folder / f"{layout}_{batch}.onnx"
@@ -80,12 +80,12 @@ def test_as_many_frames_go_through_at_once_as_the_file_takes(files, monkeypatch)
 
     monkeypatch.setattr(onnxruntime.InferenceSession, "run", counted)
     _, frames = pictures(5, 6, 6)
-    found = {}
+    batches = {}
     for name in ("nchw_batch", "nchw_1", "nchw_3"):
         counts.clear()
         network(spec_of(files / f"{name}.onnx", object_batch=4)).many(frames)
-        found[name] = list(counts)
-    assert found == {"nchw_batch": [4, 1], "nchw_1": [1] * 5, "nchw_3": [3, 3]}
+        batches[name] = list(counts)
+    assert batches == {"nchw_batch": [4, 1], "nchw_1": [1] * 5, "nchw_3": [3, 3]}
 
 
 def test_a_source_gives_the_same_ids_in_any_division_and_repeats_them(files):
@@ -112,7 +112,7 @@ def test_threads_are_limited(files, monkeypatch):
         return session(path, options, **rest)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", noted)
-    # A setting of its own: the process keeps networks.
+    # A setting that no other test has: the process keeps networks.
     network(spec_of(files / "nchw_1.onnx", object_padding=1))
     assert [(o.intra_op_num_threads, o.inter_op_num_threads) for o in made] == [(1, 1)]
     assert network(spec_of(files / "nchw_1.onnx", object_padding=1)) is not None
