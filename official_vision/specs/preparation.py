@@ -108,7 +108,7 @@ class PrepareSpec(Spec):
     object_fit: str = setting("stretch", choices=("stretch", "letterbox"))
     object_padding: int = setting(114, low=0, high=255)
     object_layout: str = setting("auto", choices=("auto", "nchw", "nhwc"))
-    object_batch: int = setting(8, low=1)
+    object_batch: int = setting(4, low=1)
     object_scale: float = setting(255.0, above=0)
     object_mean: tuple[float, ...] = (0.0,)
     object_deviation: tuple[float, ...] = setting((1.0,), above=0)

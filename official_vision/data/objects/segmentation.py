@@ -7,12 +7,19 @@ boxes.py). SavedModels and TFLite files take one frame, [1, height, width, 3].
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from official_vision.data.objects.network_input import NetworkInput, check_settings, fed, placed
+from official_vision.data.objects.network_input import (
+    NetworkInput,
+    Placement,
+    check_settings,
+    fed,
+    placed,
+)
 from official_vision.data.objects.network_output import class_count, ids_of
 from official_vision.data.objects.onnx_network import load_onnx
 from official_vision.errors import UserError
@@ -49,7 +56,7 @@ class SegmentationNetwork:
         """Finds the ids of frames, as many at once as the network takes.
 
         Args:
-          frames: uint8 rgb [height, width, 3], all of one size unless the network has one.
+          frames: uint8 rgb [height, width, 3].
 
         Returns:
           uint8 ids [height, width] of each.
@@ -58,22 +65,26 @@ class SegmentationNetwork:
           UserError: the network fails, or gives what the settings don't name.
         """
         ids = []
-        for start in range(0, len(frames), self.batch):
-            part = frames[start : start + self.batch]
-            place = placed(part[0].shape[:2], self._input, self._spec)
-            for outputs in self._outputs(part):
-                ids.append(ids_of(outputs, place, self._spec, self._input.channels_first))
+        # A video's size may change within it.
+        for size, alike in itertools.groupby(frames, key=lambda rgb: rgb.shape[:2]):
+            place = placed(size, self._input, self._spec)
+            while part := list(itertools.islice(alike, self.batch)):
+                ids += [
+                    ids_of(outputs, place, self._spec, self._input.channels_first)
+                    for outputs in self._outputs(part, place)
+                ]
         return ids
 
     def class_count(self, rgb: np.ndarray) -> int | None:
         """Returns the number of classes that it scores; None where it names ids alone. Errors as of `many`."""
         place = placed(rgb.shape[:2], self._input, self._spec)
-        (outputs,) = self._outputs([rgb])
+        (outputs,) = self._outputs([rgb], place)
         return class_count(outputs, place, self._spec, self._input.channels_first)
 
-    def _outputs(self, frames: Sequence[np.ndarray]) -> list[Mapping[str, np.ndarray]]:
-        """Returns the outputs of each frame, with a batch axis of one."""
-        place = placed(frames[0].shape[:2], self._input, self._spec)
+    def _outputs(
+        self, frames: Sequence[np.ndarray], place: Placement
+    ) -> list[Mapping[str, np.ndarray]]:
+        """Returns the outputs of each frame of one size, with a batch axis of one."""
         # Where the file fixes how many, the last one fills up.
         missing = (self._input.batch or len(frames)) - len(frames)
         outputs = self._run(fed([*frames, *[frames[-1]] * missing], place, self._input, self._spec))

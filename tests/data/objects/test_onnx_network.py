@@ -88,6 +88,14 @@ def test_as_many_frames_go_through_at_once_as_the_file_takes(files, monkeypatch)
     assert batches == {"nchw_batch": [4, 1], "nchw_1": [1] * 5, "nchw_3": [3, 3]}
 
 
+def test_the_size_may_change_within_a_video(files):
+    sizes = [(6, 6), (6, 6), (8, 5), (6, 6)]
+    made = [pictures(1, *size, seed=n) for n, size in enumerate(sizes)]
+    ids = network(spec_of(files / "nhwc_batch.onnx")).many([frames[0] for _, frames in made])
+    for (classes, _), frame_ids in zip(made, ids, strict=True):
+        np.testing.assert_array_equal(frame_ids, classes[0])
+
+
 def test_a_source_gives_the_same_ids_in_any_division_and_repeats_them(files):
     classes, frames = pictures(7, 6, 6)
     spec = spec_of(files / "nchw_batch.onnx", object_interval=3, object_batch=2)
