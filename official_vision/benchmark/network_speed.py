@@ -154,6 +154,27 @@ def _forward_pass(config: Config, precision: str, data: DataSpec) -> Callable[[]
 
 
 def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[], Any]:
+    step, batch, loss = whole_step(config, precision, data)
+    strategy = tf.distribute.get_strategy()  # of the caller of this function
+
+    def run() -> Any:
+        with graph_passes.left_out():  # as our trainer does
+            return strategy.experimental_local_results(step((batch,))[loss])[0].numpy()
+
+    return run
+
+
+def whole_step(config: Config, precision: str, data: DataSpec) -> tuple[Any, Any, str]:
+    """Makes the training step of the current strategy, not yet traced.
+
+    Args:
+      config: every setting.
+      precision: one of PRECISIONS.
+      data: sizes of the clips.
+
+    Returns:
+      A tf.function that takes (batch,), a batch of noise, and the name of the loss in what it returns.
+    """
     set_up(config.train)  # as a run does; of several networks, the first one's number stays
     task, model, optimizer = training_parts(config, precision)
     train, batch = task.config.train, training_batch(config, model, data)
@@ -161,14 +182,8 @@ def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[
     replica_step = functools.partial(task.train_step, model=model, optimizer=optimizer)
     if wraps_step(train):
         replica_step = tf.function(replica_step, jit_compile=True, autograph=False)
-    strategy = tf.distribute.get_strategy()  # of the caller of this function
-    step = tf.function(functools.partial(strategy.run, replica_step))
-
-    def run() -> Any:
-        with graph_passes.left_out():  # as our trainer does
-            return strategy.experimental_local_results(step((batch,))[task.loss])[0].numpy()
-
-    return run
+    strategy = tf.distribute.get_strategy()
+    return tf.function(functools.partial(strategy.run, replica_step)), batch, task.loss
 
 
 def training_parts(

@@ -12,19 +12,25 @@ from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
 
+import tensorflow as tf
+
+from official_vision.benchmark.communication import Exchange, exchanges_of, make_exchange
 from official_vision.benchmark.network_speed import (
     PRECISIONS,
     TRAIN,
     Contender,
-    contender,
     in_turn,
     matrix_product,
     row_of,
     seconds_of,
+    whole_step,
+    work_of,
 )
+from official_vision.benchmark.spread import spread
 from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.processes.pool import Workers
+from official_vision.training.devices import graph_passes
 from official_vision.training.devices.strategies import make_strategy
 from official_vision.training.devices.visible import set_up
 
@@ -67,7 +73,9 @@ def measure_scaling(
 
     Returns:
       As `measure_networks`; rows are named "workers N", share_of_gemm is of the products of all their processes
-      together, and gemm_gflops is that of one process.
+      together, and gemm_gflops is that of one process. Rows also have workers; efficiency, their clips per second
+      over those of the first row, both per worker; exchanges, exchanged_megabytes and communication_seconds, of
+      what a step sums over its processes, timed by itself.
 
     Raises:
       UserError: a batch that can't be shared out, more processes than cores, or no Linux.
@@ -78,9 +86,15 @@ def measure_scaling(
         for count in counts:
             parts = _parts(config, precision, rounds, cores[:count])
             row, products = _measured(config, parts)
+            first = next((r for r in rows if r["precision"] == precision), row)
+            row["efficiency"] = _clips_per_worker(row) / _clips_per_worker(first)
             rows.append(row)
             gemm.setdefault(precision, products / count)
     return {"what": TRAIN, "rounds": rounds, "gemm_gflops": gemm, "rows": rows}
+
+
+def _clips_per_worker(row: dict[str, Any]) -> float:
+    return row["clips_per_second"]["median"] / row["workers"]
 
 
 def _cores(config: Config, counts: Sequence[int]) -> list[tuple[int, ...]]:
@@ -145,17 +159,37 @@ def _measured(config: Config, parts: Sequence[_Part]) -> tuple[dict[str, Any], f
     step = Contender(f"workers {len(parts)}", parts[0].precision, clips, flops, lambda: None)
     row = row_of(step, seconds, config.train_data)
     row["share_of_gemm"] = row["gflops"]["median"] / products
-    return row | {"first_call_seconds": max(part.first_seconds for part in done)}, products
+    exchanged = done[0].exchanges
+    communication = [max(times) for times in zip(*(p.communication for p in done), strict=True)]
+    row |= {
+        "first_call_seconds": max(part.first_seconds for part in done),
+        "workers": len(parts),
+        "exchanges": len(exchanged),
+        "exchanged_megabytes": sum(e.values * e.dtype.size for e in exchanged) / 1e6,
+        "communication_seconds": spread(communication),
+    }
+    return row, products
 
 
 @dataclasses.dataclass(frozen=True)
 class _Done:
-    """The figures of one process: seconds of the steps and of the first one, FLOPs of a step, its matrix products."""
+    """The figures of one process.
+
+    Attributes:
+      seconds: of the steps.
+      communication: seconds of their exchanges alone.
+      first_seconds: of the first step, tracing included.
+      flops: of a step.
+      gemm_gflops: of its matrix products.
+      exchanges: of a step.
+    """
 
     seconds: list[float]
+    communication: list[float]
     first_seconds: float
     flops: float
     gemm_gflops: float
+    exchanges: list[Exchange]
 
 
 def _work(part: _Part) -> _Done:
@@ -167,9 +201,22 @@ def _work(part: _Part) -> _Done:
         os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
     set_up(part.config.train)
     with make_strategy(part.config.train).scope():
-        step = contender("own", part.config, TRAIN, part.precision)
-    first = seconds_of(step.run)
-    product = matrix_product(part.precision)
-    products, seconds = in_turn([product, step], part.rounds)
-    gflops = product.flops / statistics.median(products) / 1e9
-    return _Done(seconds, first, step.flops, gflops)
+        clips, flops = work_of(part.config, TRAIN)
+        step, batch, loss = whole_step(part.config, part.precision, part.config.train_data)
+        local = tf.distribute.get_strategy().experimental_local_results
+
+        def take_step() -> None:
+            with graph_passes.left_out():  # as our trainer does
+                local(step((batch,))[loss])[0].numpy()
+
+        first = seconds_of(take_step)
+        exchanges = exchanges_of(step, (batch,))
+        contenders = [
+            matrix_product(part.precision),
+            Contender("step", part.precision, clips, flops, take_step),
+            Contender("exchanges", part.precision, 0, 0.0, make_exchange(exchanges)),
+        ]
+        contenders[-1].run()  # traced
+        products, seconds, communication = in_turn(contenders, part.rounds)
+    gflops = contenders[0].flops / statistics.median(products) / 1e9
+    return _Done(seconds, communication, first, flops, gflops, exchanges)

@@ -130,7 +130,7 @@ def _growth(settings: config.Config) -> tuple[dict, str]:
         raise UserError(
             f"Workers train together. Received: --what={_WHAT.value} --grow={_GROW.value}. Write --what=train."
         )
-    from official_vision.benchmark import scaling
+    from official_vision.benchmark import communication, scaling
     from official_vision.benchmark.network_speed import measure_networks, network_text
 
     if name == growth.WORKERS:
@@ -141,7 +141,12 @@ def _growth(settings: config.Config) -> tuple[dict, str]:
     if _PICTURE.value:
         growth.draw_growth(result, _PICTURE.value)
     result["exponents"] = growth.exponents(result)
-    return result, f"{network_text(result)}\n{growth.growth_text(result)}"
+    texts = (
+        network_text(result),
+        communication.communication_text(result),
+        growth.growth_text(result),
+    )
+    return result, "\n".join(filter(None, texts))
 
 
 def _profile(configs: dict[str, config.Config]) -> tuple[dict, str]:

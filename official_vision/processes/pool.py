@@ -21,8 +21,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+_place = (0, 1)
+
+
 class WorkerCrashedError(UserError):
     """A worker process ended without a result, killed by a signal or by a library."""
+
+
+def worker_place() -> tuple[int, int]:
+    """Returns the number of this process among the workers of its pool, and how many they are.
+
+    (0, 1) in a process that is no worker. A replaced process has the number of the one before it.
+    """
+    return _place
 
 
 def spread(
@@ -73,7 +84,10 @@ class Workers(Generic[Item, Result]):
         self._waiting: queue.SimpleQueue[tuple[Item, Future[Result]] | None] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._working: set[int] = set()  # process ids
-        self._threads = [threading.Thread(target=self._tend, daemon=True) for _ in range(count)]
+        self._threads = [
+            threading.Thread(target=self._tend, args=((number, count),), daemon=True)
+            for number in range(count)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -97,14 +111,14 @@ class Workers(Generic[Item, Result]):
         for thread in self._threads:
             thread.join()
 
-    def _tend(self) -> None:
+    def _tend(self, place: tuple[int, int]) -> None:
         """Keeps one process of the pool busy, and replaces it when it ends."""
         while not self._stopped.is_set() and (taken := self._waiting.get()) is not None:
-            self._live(taken)
+            self._live(place, taken)
 
-    def _live(self, taken: tuple[Item, Future[Result]] | None) -> None:
+    def _live(self, place: tuple[int, int], taken: tuple[Item, Future[Result]] | None) -> None:
         """Begins a process, and gives it items until it has done its share, crashes or is stopped."""
-        pool, done = ProcessPoolExecutor(1, SPAWN, _begin_process), 0
+        pool, done = ProcessPoolExecutor(1, SPAWN, _begin_process, (place,)), 0
         try:
             while taken is not None:
                 self._do(pool, *taken)
@@ -137,8 +151,10 @@ class Workers(Generic[Item, Result]):
             self._working.discard(process)
 
 
-def _begin_process() -> None:
+def _begin_process(place: tuple[int, int]) -> None:
     """Begins a process that cleans up when it is ended and doesn't outlive its caller."""
+    global _place
+    _place = place
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_quietly)
     threading.Thread(target=_end_with_caller, daemon=True).start()

@@ -22,7 +22,8 @@ class EvolutionSpec(Spec):
       guided: keep each connection with its learned strength as the probability; False for random mutation,
         which drops as many at random.
       seed: seed of all random choices; child number n draws from (seed, n).
-      at_once: children evaluated at the same time; parents are drawn from the population before them.
+      at_once: children evaluated at the same time, which share the GPUs; parents are drawn from the population before
+        them.
       backend: where children are trained: processes (on this machine) or ray (on a Ray cluster; each
         node must see SearchSpec.output and the data under the same paths).
       ray_address: address of the cluster, as for ray.init; empty begins one on this machine.

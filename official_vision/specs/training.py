@@ -64,6 +64,8 @@ class TrainSpec(Spec):
         is quicker on GPUs. None is True on a TPU, which can do nothing else, and False elsewhere.
       tpu: address of the TPU; read by strategy tpu only.
       precision: float32, mixed_bfloat16 or mixed_float16 (with loss scaling).
+      exchange_precision: float32, or bfloat16: in which several devices exchange their gradients, half the bytes
+        between machines for sums that are rounded.
       threads_per_operation: threads that share an operation; 0 is one where a machine without GPU has no
         more than two cores (of more, TensorFlow's choice) and TF_NUM_INTRAOP_THREADS is not set. Not
         read with strategy tpu.
@@ -105,5 +107,6 @@ class TrainSpec(Spec):
     compiled: bool | None = None
     tpu: str = ""
     precision: str = setting("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
+    exchange_precision: str = setting("float32", choices=("float32", "bfloat16"))
     threads_per_operation: int = setting(0, low=0, high=1024)
     seed: int = setting(0, low=0, high=2**32 - 1)

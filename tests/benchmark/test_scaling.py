@@ -5,8 +5,11 @@ import os
 import pytest
 
 from official_vision.benchmark import scaling
+from official_vision.benchmark.communication import communication_text
 from official_vision.benchmark.scaling import measure_scaling
 from official_vision.errors import UserError
+from official_vision.modeling.builder import build_model
+from official_vision.modeling.ops.batch_norm import BatchNormalization
 from tests import commands
 from tests.training import runs
 
@@ -71,3 +74,18 @@ def test_two_processes_take_one_step_together(config):
         products = row["gflops"]["median"] / row["share_of_gemm"]
         # Of so many processes: one's is not exactly the other's.
         assert products == pytest.approx(count * result["gemm_gflops"]["float32"], rel=0.8)
+        assert row["workers"] == count
+        assert row["efficiency"] == pytest.approx(
+            one["seconds"]["median"] / row["seconds"]["median"] / count
+        )
+    assert (one["exchanges"], one["exchanged_megabytes"]) == (0, 0)
+    network = build_model(config.model)
+    norms = [layer for layer in network.submodules if isinstance(layer, BatchNormalization)]
+    channels = sum(norm.gamma.shape[0] for norm in norms)
+    weights = sum(variable.shape.num_elements() for variable in network.trainable_variables)
+    # Of each norm two, of all gradients one pack.
+    assert two["exchanges"] == 2 * len(norms) + 1
+    values = 4 * channels + len(norms) + weights
+    assert two["exchanged_megabytes"] == pytest.approx(4e-6 * values)
+    assert 0 < two["communication_seconds"]["median"] < two["seconds"]["median"] * 5
+    assert "workers 2, float32: efficiency" in communication_text(result)

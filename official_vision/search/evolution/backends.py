@@ -12,7 +12,8 @@ from types import ModuleType
 from official_vision.errors import UserError
 from official_vision.processes.pool import Workers
 from official_vision.search.evolution.evolve import Candidate, Evaluator, Outcome
-from official_vision.specs import EvolutionSpec
+from official_vision.specs import EvolutionSpec, TrainSpec
+from official_vision.training.devices.gpu_shares import gpus_per_ray_task
 
 Evaluate = Callable[[Candidate], Outcome]
 # TensorFlow keeps some memory of every network: a process is replaced after so many.
@@ -22,18 +23,19 @@ _RETRIES = 5  # of a graph whose Ray node is lost
 
 
 @contextlib.contextmanager
-def evaluator_of(spec: EvolutionSpec, evaluate: Evaluate) -> Iterator[Evaluator]:
+def evaluator_of(spec: EvolutionSpec, train: TrainSpec, evaluate: Evaluate) -> Iterator[Evaluator]:
     """Opens the backend that `spec.backend` names.
 
     Args:
       spec: backend, address and how many graphs are evaluated at once.
+      train: its devices and strategy are read: graphs that are evaluated at once share the GPUs.
       evaluate: pickled and called there.
 
     Raises:
       UserError: Ray is not installed, or its cluster can't be reached.
     """
     if spec.backend == "ray":
-        with contextlib.closing(_Ray(spec, evaluate)) as cluster:
+        with contextlib.closing(_Ray(spec, train, evaluate)) as cluster:
             yield cluster
         return
     # Read by TensorFlow when a process imports it.
@@ -45,7 +47,7 @@ def evaluator_of(spec: EvolutionSpec, evaluate: Evaluate) -> Iterator[Evaluator]
 class _Ray:
     """Evaluates graphs as tasks of a Ray cluster; a graph whose node is lost is evaluated again on another."""
 
-    def __init__(self, spec: EvolutionSpec, evaluate: Evaluate):
+    def __init__(self, spec: EvolutionSpec, train: TrainSpec, evaluate: Evaluate):
         try:
             import ray
         except ImportError:
@@ -58,7 +60,8 @@ class _Ray:
         if self._begun:
             _join(ray, spec.ray_address)
         # Ray's log lines would interleave with ours; those of a graph are in its folder.
-        self._task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_call)
+        gpus = gpus_per_ray_task(train, ray.cluster_resources().get("GPU", 0), spec.at_once)
+        self._task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=_RETRIES)(_call)
         self._evaluate = ray.put(evaluate)
 
     def submit(self, candidate: Candidate) -> Future[Outcome]:

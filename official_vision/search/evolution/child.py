@@ -14,6 +14,7 @@ from official_vision import files, formats
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.architecture.graph import Architecture
 from official_vision.config import Config
+from official_vision.processes.pool import worker_place
 from official_vision.search.evolution.evolve import Candidate, Outcome
 from official_vision.search.training_process import LOG_FILE
 
@@ -53,7 +54,7 @@ def evaluate(config: Config, candidate: Candidate) -> Outcome:
     from official_vision.training.run_folder.folder import RESULT_FILE
 
     began = time.monotonic()
-    set_up(config.train)  # before a parent's weights are read
+    set_up(config.train, worker_place())  # before a parent's weights are read
     tf.get_logger().setLevel("ERROR")  # one process trains many graphs, of which TensorFlow warns
     folder = _prepared(config, candidate)
     inherits = candidate.parent is not None

@@ -65,7 +65,7 @@ def _evolve(config: Config, note: Callable[[str], None]) -> Path:
             forget_weights(output, number)
 
     seed_graph = resolve_architecture(config.model)
-    with evaluator_of(spec, functools.partial(evaluate, config)) as evaluator:
+    with evaluator_of(spec, config.train, functools.partial(evaluate, config)) as evaluator:
         best = evolve_with(
             evaluator,
             seed_graph,

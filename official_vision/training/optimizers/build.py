@@ -12,6 +12,7 @@ from official.modeling.optimization.configs.optimization_config import Optimizer
 from official_vision.errors import UserError, nearest
 from official_vision.specs import OptimizerSpec, TrainSpec
 from official_vision.training.optimizers import addons
+from official_vision.training.optimizers.gradient_exchange import exchange_in_half_precision
 from official_vision.training.optimizers.split_optimizer import SplitOptimizer
 from official_vision.training.optimizers.weight_averages import ExactMovingAverage
 
@@ -59,6 +60,8 @@ def make_optimizer(
         optimizer = _one_optimizer(spec, train, batch_size)
     else:
         optimizer = _two_optimizers(spec, architecture, train, batch_size)
+    if train.exchange_precision == "bfloat16":
+        exchange_in_half_precision(getattr(optimizer, "inner_optimizer", optimizer))
     use_float16 = train.precision == "mixed_float16"
     return performance.configure_optimizer(
         optimizer, use_float16=use_float16, loss_scale="dynamic" if use_float16 else None

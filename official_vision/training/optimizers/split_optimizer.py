@@ -59,10 +59,9 @@ class SplitOptimizer(tf_keras.optimizers.legacy.Optimizer):
           An operation, since loss scaling puts this call beside one in the branches of a condition.
         """
         pairs = [(gradient, v) for gradient, v in grads_and_vars if gradient is not None]
-        gradients, variables = zip(*pairs, strict=True)
         if experimental_aggregate_gradients:
-            replica = tf.distribute.get_replica_context()
-            gradients = replica.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            pairs = self.gradient_aggregator(pairs)
+        gradients, variables = zip(*pairs, strict=True)
         if self._clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._clip_norm)
         groups: dict[bool, list[_GradientAndVariable]] = {False: [], True: []}

@@ -11,9 +11,10 @@ import time
 import pytest
 
 from official_vision.errors import UserError
+from official_vision.processes.pool import worker_place
 from official_vision.search.evolution.backends import evaluator_of
 from official_vision.search.evolution.evolve import InTurn, evolve_with
-from official_vision.specs import EvolutionSpec
+from official_vision.specs import EvolutionSpec, TrainSpec
 from tests.liveness import alive
 from tests.search.evolution.test_evolve import SEED, judge
 
@@ -22,8 +23,8 @@ SPEC = EvolutionSpec(population=3, children=7, tournament=2, founder_changes=2, 
 
 def marked(folder, seconds, candidate):
     """Leaves a file that records where the graph was evaluated, and takes some time for it."""
-    place = os.environ.get("PLACE", "")
-    (folder / f"{candidate.id}-{os.getpid()}").write_text(place)
+    number, count = worker_place()
+    (folder / f"{candidate.id}-{os.getpid()}").write_text(f"{number} of {count}")
     time.sleep(seconds)
     return judge(candidate)
 
@@ -41,17 +42,20 @@ def _records(folder):
 def test_graphs_of_a_round_are_evaluated_at_the_same_time_as_if_in_turn(tmp_path):
     (tmp_path / "marks").mkdir()
     evaluate = functools.partial(marked, tmp_path / "marks", 0.3)
-    with evaluator_of(SPEC, evaluate) as evaluator:
+    with evaluator_of(SPEC, TrainSpec(), evaluate) as evaluator:
         evolve_with(evaluator, SEED, SPEC, "score", tmp_path / "processes")
     evolve_with(InTurn(judge), SEED, SPEC, "score", tmp_path / "in_turn")
     assert _records(tmp_path / "processes") == _records(tmp_path / "in_turn")
-    processes = {mark.name.split("-")[1] for mark in (tmp_path / "marks").iterdir()}
+    marks = list((tmp_path / "marks").iterdir())
+    processes = {mark.name.split("-")[1] for mark in marks}
     assert len(processes) == 3
+    assert {mark.read_text() for mark in marks} == {"0 of 3", "1 of 3", "2 of 3"}
+    assert worker_place() == (0, 1)
     assert str(os.getpid()) not in processes
 
 
 def test_a_process_that_crashes_costs_its_graph_alone(tmp_path):
-    with evaluator_of(SPEC, crashes) as evaluator:
+    with evaluator_of(SPEC, TrainSpec(), crashes) as evaluator:
         evolve_with(evaluator, SEED, SPEC, "score", tmp_path)
     records = _records(tmp_path)
     failed = {record["id"]: record["reason"] for record in records if record["status"] == "failed"}
@@ -64,7 +68,7 @@ def test_an_interrupt_ends_the_processes(tmp_path):
     began = time.monotonic()
     with (
         contextlib.suppress(KeyboardInterrupt),
-        evaluator_of(SPEC, functools.partial(marked, tmp_path, 60)) as evaluator,
+        evaluator_of(SPEC, TrainSpec(), functools.partial(marked, tmp_path, 60)) as evaluator,
     ):
         evaluator.submit(_Numbered())
         while not (marks := list(tmp_path.iterdir())):
@@ -117,7 +121,7 @@ def test_a_ray_cluster_that_loses_a_node_finishes_with_every_graph(tmp_path):
     loses.start()
     try:
         evaluate = functools.partial(never_ends_where_it_is_lost, marks)
-        with evaluator_of(spec, evaluate) as evaluator:
+        with evaluator_of(spec, TrainSpec(), evaluate) as evaluator:
             evolve_with(evaluator, SEED, spec, "score", tmp_path / "ray")
     finally:
         cluster.shutdown()
@@ -137,5 +141,5 @@ def test_a_ray_cluster_that_loses_a_node_finishes_with_every_graph(tmp_path):
 def test_a_cluster_that_is_not_there_is_one_line():
     pytest.importorskip("ray")
     spec = EvolutionSpec(backend="ray", ray_address="127.0.0.1:1")
-    with pytest.raises(UserError, match="ray start --head"), evaluator_of(spec, judge):
+    with pytest.raises(UserError, match="ray start --head"), evaluator_of(spec, TrainSpec(), judge):
         pass

@@ -44,6 +44,11 @@ def test_what_is_used_is_seen_and_grows(settings, seen, machine):
     assert machine == {"seen": seen, "growing": seen}
 
 
+def test_a_worker_sees_its_share_alone(machine):
+    see_devices(TrainSpec(), place=(1, 2))
+    assert machine == {"seen": ["GPU:1"], "growing": ["GPU:1"]}
+
+
 def test_after_tensorflow_has_begun_all_stays_as_it_is(machine, monkeypatch):
     def too_late(*_):
         raise RuntimeError("Visible devices cannot be modified after being initialized")
