@@ -90,14 +90,15 @@ def test_a_network_that_is_none_is_refused_before_any_video(prepared, footage, t
 
 
 def test_an_output_of_before_there_were_these_settings_goes_on(prepared, footage):
-    """Its plan lacks them: they had no effect then, as their defaults have none."""
+    """Its plan lacks them: they had no effect then, as their defaults have none; another batch has none at all."""
     folder, _ = prepared
     path = folder / "out" / "train" / "plan.json"
     plan = json.loads(path.read_text())
     for name in ("object_fit", "object_padding", "object_layout", "object_overlap"):
         del plan["settings"][name]
     path.write_text(json.dumps(plan))
-    assert prepare(folder, footage).returncode == 0
+    done = prepare(folder, footage, object_batch=2)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_missing_package_is_named_with_its_extra(prepared, footage, tmp_path):
