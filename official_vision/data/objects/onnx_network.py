@@ -57,8 +57,10 @@ def load_onnx(path: str, spec: PrepareSpec) -> tuple[Runner, NetworkInput]:
     options.log_severity_level = _FATAL_ONLY
     available = onnxruntime.get_available_providers()
     providers = [provider for provider in _PROVIDERS if provider in available]
+    # A second try on the same processor would only print that there is one.
+    fallback = {"enable_fallback": int(len(providers) > 1)}
     try:
-        session = onnxruntime.InferenceSession(path, options, providers=providers)
+        session = onnxruntime.InferenceSession(path, options, providers=providers, **fallback)
     except Exception as error:  # onnxruntime's classes are not public
         reason = _first_line(error)
         remedy = "Name an ONNX file."

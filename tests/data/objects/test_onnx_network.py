@@ -143,6 +143,7 @@ def broken(folder):
     (folder / "text.onnx").write_text("no network")
     whole = onnx_files.pixelwise(folder / "whole.onnx", *NEAREST).read_bytes()
     (folder / "cut.onnx").write_bytes(whole[: len(whole) // 2])
+    (folder / "garbled.onnx").write_bytes(whole.replace(b"Conv", b"Con\xff"))
     vector = ("picture", FLOAT, ["batch", 3])
     identity = helper.make_node("Identity", ["picture"], ["out"])
     onnx_files.write(folder / "rank.onnx", [identity], [vector], [("out", *vector[1:])])
@@ -187,6 +188,7 @@ MISTAKES = {
     "missing": ({}, "there is no such file"),
     "text": ({}, "must name an ONNX file that onnxruntime runs"),
     "cut": ({}, "must name an ONNX file that onnxruntime runs"),
+    "garbled": ({}, "must name an ONNX file that onnxruntime runs"),
     "strange": ({}, "Export it with standard operators"),
     "rank": ({}, r"which takes picture tensor\(float\) \['batch', 3\]"),
     "two": ({}, "which takes picture .*, other "),
@@ -212,13 +214,14 @@ def broken_files(tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", MISTAKES)
-def test_mistakes_are_one_line(broken_files, case):
+def test_mistakes_are_one_line(broken_files, case, capfd):
     settings, message = MISTAKES[case]
     spec = spec_of(broken_files / f"{case.strip()}.onnx", **settings)
     with pytest.raises(UserError, match=message) as caught:
         network_sha256(spec)
     assert "\n" not in str(caught.value)
     assert "Received: " in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_size_that_is_not_the_files_is_refused(files):
