@@ -15,6 +15,7 @@ import runpy
 import select
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def _become(command: dict[str, Any]) -> None:
     os.chdir(command["cwd"])
     os.environ.clear()
     os.environ.update(command["environment"])
+    tempfile.tempdir = None  # of another TMPDIR
     tool, *flags = command["arguments"]
     sys.argv = [tool, *flags]
     sys.path[0] = str(Path(tool).parent)

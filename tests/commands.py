@@ -11,6 +11,7 @@ import atexit
 import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,11 +33,11 @@ class Command:
       returncode: exit status, negative for a signal; None while it runs.
     """
 
-    def __init__(self, tool, flags, cwd, env):
-        self._folder = Path(tempfile.mkdtemp(dir=_server().folder))
+    def __init__(self, program, flags, cwd, env, server):
+        self._folder = Path(tempfile.mkdtemp(dir=server.folder))
         self.returncode = None
-        self.args = [str(REPOSITORY / "tools" / f"{tool}.py"), *map(str, flags)]
-        self.pid = _server().fork(
+        self.args = [str(program), *map(str, flags)]
+        self.pid = server.fork(
             {
                 "arguments": self.args,
                 "cwd": str(cwd),
@@ -78,16 +79,28 @@ class Command:
         self.send_signal(signal.SIGKILL)
 
 
-class _Server:
-    def __init__(self):
+class Server:
+    """A process that has done a command's imports, and forks for each.
+
+    Attributes:
+      folder: of what commands print; it goes with the server.
+    """
+
+    def __init__(self, packages=REPOSITORY):
+        """
+        Args:
+          packages: the folder from which official_vision is imported.
+        """
         self._temporary = tempfile.TemporaryDirectory()
         self.folder = self._temporary.name
+        # Beside a copy of the program there is no other official_vision than that of `packages`.
+        program = shutil.copy(REPOSITORY / "tests" / "command_server.py", self.folder)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.command_server"],
+            [sys.executable, program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            cwd=REPOSITORY,
-            env={**ENVIRONMENT, "PYTHONPATH": str(REPOSITORY)},
+            cwd=self.folder,
+            env={**ENVIRONMENT, "PYTHONPATH": str(packages)},
             text=True,
         )
         atexit.register(self.close)
@@ -105,12 +118,13 @@ class _Server:
 
 @functools.cache
 def _server():
-    return _Server()
+    return Server()
 
 
 def start(tool, *flags, cwd=REPOSITORY, env=None):
     """Starts a command of tools/."""
-    return Command(tool, flags, cwd, ENVIRONMENT if env is None else env)
+    program = REPOSITORY / "tools" / f"{tool}.py"
+    return Command(program, flags, cwd, ENVIRONMENT if env is None else env, _server())
 
 
 def run(tool, *flags, cwd=REPOSITORY, env=None, fresh=False):

@@ -31,6 +31,7 @@ COMMANDS = {
         "prepare", "videos and annotations to shards; --audit reports on a data set", "prepare"
     ),
     "train": Command("runs.train", "train a network, or go on with a run"),
+    "serve-input": Command("serve_input", "make training batches for a run on another machine"),
     "search": Command("runs.search", "search for connections and peers: one-shot, or evolution"),
     "study": Command("runs.study", "train variants over several seeds and compare them"),
     "evaluate": Command("runs.evaluate", "figures of a run with intervals, class by class"),

@@ -66,6 +66,8 @@ class TrainSpec(Spec):
       precision: float32, mixed_bfloat16 or mixed_float16 (with loss scaling).
       exchange_precision: float32, or bfloat16: in which several devices exchange their gradients, half the bytes
         between machines for sums that are rounded.
+      input_servers: addresses host:port of official-vision serve-input on machines that see train/DataSpec.path: they
+        make the training batches, the same ones in the same order; none leaves it to this machine.
       threads_per_operation: threads that share an operation; 0 is one where a machine without GPU has no
         more than two cores (of more, TensorFlow's choice) and TF_NUM_INTRAOP_THREADS is not set. Not
         read with strategy tpu.
@@ -108,5 +110,6 @@ class TrainSpec(Spec):
     tpu: str = ""
     precision: str = setting("float32", choices=("float32", "mixed_bfloat16", "mixed_float16"))
     exchange_precision: str = setting("float32", choices=("float32", "bfloat16"))
+    input_servers: tuple[str, ...] = ()
     threads_per_operation: int = setting(0, low=0, high=1024)
     seed: int = setting(0, low=0, high=2**32 - 1)

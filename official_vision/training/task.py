@@ -155,6 +155,7 @@ class VideoTask(base_task.Task):
             input_context=input_context,
             start_step=self.start_step if training else 0,
             skipped=self._skipped[split],
+            servers=self.config.train.input_servers if training else (),
         )
         if training and self.config.connectivity.updates == "bilevel":
             batches = tf.data.Dataset.zip((build(half=0), build(half=1)))

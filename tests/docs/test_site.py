@@ -114,7 +114,8 @@ def test_no_page_is_wider_than_the_window(site: Path, pages: dict[str, str], bro
         page.goto((site / name).as_uri())
         for width in (390, 1280):
             page.set_viewport_size({"width": width, "height": 900})
-            page.wait_for_timeout(50)
+            # Scripts of the page follow a change of size in the frame after it.
+            page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
             assert page.evaluate("document.documentElement.scrollWidth") == width, name
     page.goto((site / "settings.html").as_uri())
     page.set_viewport_size({"width": 390, "height": 900})

@@ -1,4 +1,4 @@
-"""Prints how many windows a video has and the greatest memory of predicting it: MODEL VIDEO."""
+"""Prints how many windows each video has and the greatest memory up to its end: MODEL VIDEO..."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ def detect_nothing(self, rgb):  # noqa: ARG001 - a method
 
 def main():
     OpenCvDetectors.__call__ = detect_nothing
-    result = Predictor(sys.argv[1]).predict(sys.argv[2])
-    # Not getrusage: its figure begins with that of the process that started this one.
-    with open("/proc/self/status") as status:
-        print(len(result.frame_scores), re.search(r"VmHWM:\s*(\d+)", status.read())[1])
+    predictor = Predictor(sys.argv[1])
+    for video in sys.argv[2:]:
+        result = predictor.predict(video)
+        # Not getrusage: its figure begins with that of the process that started this one.
+        with open("/proc/self/status") as status:
+            print(len(result.frame_scores), re.search(r"VmHWM:\s*(\d+)", status.read())[1])
 
 
 if __name__ == "__main__":

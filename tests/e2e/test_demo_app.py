@@ -2,30 +2,21 @@
 
 import signal
 import socket
-import subprocess
-import sys
+import time
 import urllib.request
 
 import pytest
 
-from tests.commands import ENVIRONMENT, REPOSITORY
+from tests import commands
+from tests.commands import ENVIRONMENT
 from tests.serving import exports
-
-TOOL = [sys.executable, str(REPOSITORY / "tools" / "demo_app.py")]
-
-
-def error_line(*flags):
-    done = subprocess.run(
-        [*TOOL, *flags], capture_output=True, text=True, check=False, env=ENVIRONMENT, timeout=120
-    )
-    assert done.returncode == 1, done.stdout
-    (line,) = done.stderr.strip().splitlines()
-    return line
 
 
 def test_mistakes_are_reported_before_anything_starts(tmp_path):
-    assert "--model must be set" in error_line()
-    assert f"Received: {tmp_path}, which is none" in error_line(f"--model={tmp_path}")
+    assert "--model must be set" in commands.refusal("demo_app")
+    assert f"Received: {tmp_path}, which is none" in commands.refusal(
+        "demo_app", f"--model={tmp_path}"
+    )
 
 
 @pytest.mark.slow
@@ -38,27 +29,31 @@ def test_a_page_is_served_until_it_is_ended(tmp_path, ended_by):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    process = subprocess.Popen(
-        [*TOOL, f"--model={model}", f"--port={port}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    process = commands.start(
+        "demo_app",
+        f"--model={model}",
+        f"--port={port}",
         env={**ENVIRONMENT, "TMPDIR": str(tmp_path / "uploads")},
     )
+    shown = f"demo at http://127.0.0.1:{port}/ (Ctrl-C ends it)\n"
     try:
-        line = process.stdout.readline()
-        assert line == f"demo at http://127.0.0.1:{port}/ (Ctrl-C ends it)\n", process.stderr.read()
+        deadline = time.monotonic() + 200
+        while process.printed("stdout") != shown:
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"http://127.0.0.1:{port}/", timeout=20) as page:
             assert b"What happens in a video" in page.read()
         assert list((tmp_path / "uploads").iterdir())
         if ended_by == signal.SIGINT:
-            busy = error_line(f"--model={model}", f"--port={port}")
+            busy = commands.refusal("demo_app", f"--model={model}", f"--port={port}")
             assert f"--port must be free. Received: {port}" in busy
         process.send_signal(ended_by)
-        left, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert (process.returncode, left) == (0, "ended; uploads and results are deleted\n"), stderr
+    ended = f"{shown}ended; uploads and results are deleted\n"
+    assert (process.returncode, stdout) == (0, ended), stderr
     assert stderr == ""
     assert list((tmp_path / "uploads").glob("official-vision-demo-*")) == []

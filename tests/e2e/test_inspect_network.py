@@ -1,10 +1,8 @@
 """tools/inspect_network.py as a user runs it."""
 
 import json
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,17 +11,12 @@ from official_vision import config
 from official_vision.architecture.formats import read_architecture, save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.architecture.zoo import ZOO
+from tests import commands
+from tests.commands import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 
-
-def inspect(*flags):
-    command = [sys.executable, "tools/inspect_network.py", *flags]
-    # As in a user's shell, where TensorFlow's verbosity is not set.
-    shell = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    return subprocess.run(
-        command, cwd=REPOSITORY, env=shell, capture_output=True, text=True, check=False
-    )
+def inspect(*flags, **settings):
+    return commands.run("inspect_network", *flags, **settings)
 
 
 def test_everything_at_once(tmp_path):
@@ -36,6 +29,7 @@ def test_everything_at_once(tmp_path):
         f"--json={tmp_path}/report.json",
         f"--save={tmp_path}/net.json",
         f"--draw={tmp_path}/net.svg",
+        fresh=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "depth 26, width x 1, gate peer, 8 frames of 112 x 112, 101 classes" in done.stdout
@@ -131,6 +125,7 @@ def test_a_training_folder(tmp_path, run_folder):
         f"--json={tmp_path}/report.json",
         f"--draw={tmp_path}/net.svg",
         f"--derive={tmp_path}/derived.json",
+        fresh=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "tiny: depth 26, width x 2, gate peer, 8 frames of 224 x 224, 7 classes" in done.stdout

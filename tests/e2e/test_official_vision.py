@@ -16,6 +16,7 @@ from official_vision import packaged
 from official_vision.architecture.formats import save_architecture
 from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.commands.main import COMMANDS
+from tests.commands import Command, Server
 from tests.serving import exports
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -143,30 +144,33 @@ def test_the_wheel_takes_videos_to_predictions_in_an_empty_folder(site, footage,
     settings = [f"--gin_bindings={name} = {value}" for name, value in SMALL.items()]
     recipe = ["--gin_file=own_videos.gin", *settings]
     environment = {**os.environ, "PYTHONPATH": str(site)}
+    program = site / "bin" / "official-vision"
+    started = Server(site)
 
-    def command(*words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, str(site / "bin" / "official-vision"), *words],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+    def command(*words: str, program: Path = program) -> str:
+        process = Command(program, words, tmp_path, environment, started)
+        stdout, stderr = process.communicate()
+        assert process.returncode == 0, stderr
+        return stdout
 
-    where = "import official_vision; print(official_vision.__file__)"
-    imported = subprocess.check_output(
-        [sys.executable, "-c", where], cwd=tmp_path, env=environment, text=True
+    where = tmp_path / "where.py"
+    where.write_text("import official_vision; print(official_vision.__file__)")
+    assert Path(command(program=where).strip()).is_relative_to(site)
+    # From nothing, as a shell starts it.
+    listed = subprocess.run(
+        [sys.executable, str(program), "config", "list"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert Path(imported.strip()).is_relative_to(site)
+    assert "studies" in listed.stdout
     assets = [
         path for path in (REPOSITORY / "official_vision").glob("**/assets/**/*") if path.is_file()
     ]
     assert assets
     assert all((site / path.relative_to(REPOSITORY)).is_file() for path in assets)
-    assert "studies" in command("config", "list")
     assert "small: depth 26, width x 1" in command("inspect", *recipe)
     command("inspect", "--architecture=studies/table_1_without_objects.json")
     assert "train: 4 videos" in command("prepare", *recipe)

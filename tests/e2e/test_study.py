@@ -14,13 +14,14 @@ from tests.training import runs
 def command(tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     data = runs.write_data(folder / "data")
-    settings = runs.config(data, "", runs.save_small(folder), steps=2, validation_interval=2)
+    graph = runs.save_small(folder, streams=("rgb", "flow"))
+    settings = runs.config(data, "", graph, steps=2, validation_interval=2)
     (folder / "run.gin").write_text(settings.to_gin())
     return [
         f"--gin_file={folder / 'run.gin'}",
         "--variant=small:",
         "--variant=classes: ModelSpec.num_classes = 3",
-        "--expected_peer=0>4=1,2",
+        "--expected_peer=0>3=1,2",
         "--seeds=1",
         f"--output={folder / 'output'}",
     ], folder / "output"

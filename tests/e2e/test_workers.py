@@ -1,4 +1,4 @@
-"""Two processes over loopback train one network, as TF_CONFIG configures them; and one of them is killed."""
+"""Two processes over loopback train one network, as TF_CONFIG says; one is killed, and one goes on alone."""
 
 import json
 import signal
@@ -14,14 +14,14 @@ ENVIRONMENT = {name: value for name, value in commands.ENVIRONMENT.items() if na
 pytestmark = pytest.mark.slow
 
 
-def start(gin_file, workers):
+def start(gin_file, workers, *flags):
     """Starts a run's processes."""
     addresses = free_addresses(workers)
     processes = []
     for index in range(workers):
         cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         environment = {**ENVIRONMENT, **({"TF_CONFIG": json.dumps(cluster)} if workers > 1 else {})}
-        processes.append(commands.start("train", f"--gin_file={gin_file}", env=environment))
+        processes.append(commands.start("train", f"--gin_file={gin_file}", *flags, env=environment))
     return processes
 
 
@@ -56,10 +56,11 @@ SETTINGS = {
     "steps_per_loop": 1,
     "validation_interval": 20,
     "checkpoint_interval": 5,
+    "schedule": "constant",  # the rate doesn't follow the run's length
 }
 
 
-def test_two_workers_of_which_one_is_killed_train_as_one_device(make):
+def test_two_workers_one_device_and_two_again_train_as_one_device(make):
     """The chief is killed; that a killed worker 1 ends the same way was tried by hand."""
     one = make("one", **SETTINGS)
     two = make("two", strategy="multi_worker_mirrored", **SETTINGS)
@@ -80,10 +81,13 @@ def test_two_workers_of_which_one_is_killed_train_as_one_device(make):
     assert "Traceback" not in stdout + stderr
     assert not (folders[1] / "result.json").exists()
 
+    alone_again = ("TrainSpec.strategy = 'one_device'", "TrainSpec.steps = 15")
+    (alone,) = start(two, 1, *(f"--gin_bindings={binding}" for binding in alone_again))
+    assert alone.wait() == 0, alone.communicate()
     processes = start(two, 2)
     assert [process.wait() for process in processes] == [0, 0], processes[0].communicate()
-    (resumed,) = history(two, "resumed")
-    assert 5 <= resumed["step"] < 20
+    first, second = history(two, "resumed")
+    assert 5 <= first["step"] < second["step"] == 15
     losses = [{r["step"]: r["loss"] for r in history(path, "loop")} for path in (one, two)]
     assert list(losses[0]) == list(range(1, 21))
     assert losses[0][20] < 0.8 * losses[0][1]
@@ -97,6 +101,6 @@ def test_two_workers_of_which_one_is_killed_train_as_one_device(make):
 
     trained = load_trained(folders[1], "latest")
     figures = score_clips(trained).pooled(trained.config.evaluation).evaluation().figures
-    (evaluation,) = history(two, "evaluation")
+    evaluation = history(two, "evaluation")[-1]
     for name, value in figures.items():
         assert evaluation["figures"][name] == pytest.approx(value, abs=1e-6), name

@@ -23,7 +23,9 @@ def main() -> None:
     if settings.train.model_dir:
         files.check_folder_writable(settings.train.model_dir, "TrainSpec.model_dir")
     # Imported after the settings are checked: a mistake gets its message before TensorFlow starts.
+    from official_vision.data.input.server_watch import watch_servers
     from official_vision.training.run import summary_line, train
 
+    watch_servers(settings.train.input_servers)
     result = train(settings, allow_changes=_ALLOW_CHANGES.value)
     print(summary_line(result))

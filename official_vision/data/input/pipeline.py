@@ -20,6 +20,7 @@ from official_vision.data.input import clip_span as span
 from official_vision.data.input import geometry
 from official_vision.data.input.augmentation import augment_clip
 from official_vision.data.input.clip import decode_clip, frame_size
+from official_vision.data.input.input_servers import from_servers
 from official_vision.data.input.mixing import mix_batch
 from official_vision.data.input.training_order import training_order
 from official_vision.data.storage.damaged_segments import (
@@ -98,6 +99,7 @@ def build_dataset(
     start_step: int = 0,
     skipped: Skipped | None = None,
     half: int | None = None,
+    servers: Sequence[str] = (),
 ) -> tf.data.Dataset:
     """Builds the batches of one input pipeline.
 
@@ -111,6 +113,7 @@ def build_dataset(
       start_step: training steps to pass over, at no cost.
       skipped: notified of damaged segments where `spec.damaged` is skip.
       half: of the training records (see data/input/training_order.py); the other half's clips are cut otherwise.
+      servers: that make training batches (see data/input/input_servers.py); none makes them here.
 
     Returns:
       A dataset of (features, targets). features: rgb uint8 [batch, time, size, size, 3], flow
@@ -121,7 +124,7 @@ def build_dataset(
 
     Raises:
       UserError: a batch size that the replicas can't share evenly, or too small to be mixed; a split
-        without a half.
+        without a half; servers out of reach, or where damaged segments are skipped.
     """
     context = input_context or tf.distribute.InputContext()
     if spec.batch_size % context.num_replicas_in_sync:
@@ -143,9 +146,28 @@ def build_dataset(
     reader = _Reader(spec, index, streams, skipped)
     if training:
         numbered = _numbered(spec, index, context, start_step, half)
-        return _training_batches(reader, numbered, batch).prefetch(tf.data.AUTOTUNE)
+        numbered = numbered.batch(batch, drop_remainder=True)
+        if servers:
+            _check_servers_suit(spec)
+            batches = from_servers(
+                lambda number, count: _training_batches(
+                    reader, numbered.shard(count, number), batch
+                ),
+                servers,
+            )
+        else:
+            batches = _training_batches(reader, numbered, batch)
+        return batches.prefetch(tf.data.AUTOTUNE)
     examples = _evaluation_examples(reader, context, batch)
     return examples.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _check_servers_suit(spec: DataSpec) -> None:
+    if spec.damaged == "skip":
+        raise UserError(
+            "Input servers can't report damaged segments to the run. Received: train/DataSpec.damaged = 'skip' with "
+            "TrainSpec.input_servers. Set damaged = 'fail', or leave input_servers out."
+        )
 
 
 def _numbered(
@@ -212,6 +234,7 @@ class _Reader:
 
 
 def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) -> tf.data.Dataset:
+    """Makes the clips of batches of (number, position), each of `batch` rows."""
     spec = reader.spec
 
     def cut(number: tf.Tensor, position: tf.Tensor) -> Example:
@@ -235,8 +258,7 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
 
     # Clips of a batch are made side by side; a further batch is begun before one ends.
     at_once = 1 + -(-(os.cpu_count() or 1) // batch)
-    batches = numbered.batch(batch, drop_remainder=True)
-    return batches.map(whole, num_parallel_calls=at_once, deterministic=True)
+    return numbered.map(whole, num_parallel_calls=at_once, deterministic=True)
 
 
 def _seeds(spec: DataSpec, number: tf.Tensor) -> tf.Tensor:

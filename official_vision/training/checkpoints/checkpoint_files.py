@@ -44,7 +44,8 @@ def newest_whole(
 ) -> str | None:
     """Finds the checkpoint to go on from.
 
-    Damaged ones are passed over, also one whose neighbour TensorFlow's list has lost.
+    Damaged ones are passed over, also one whose neighbour TensorFlow's list has lost. The first one of a run that was
+    killed while it was written counts as none: nothing is lost that could be gone on from.
 
     Args:
       folder: of the checkpoints.
@@ -66,12 +67,23 @@ def newest_whole(
                 note(f"{line}; going on from {checkpoint}")
             return checkpoint
         flaws.append(f"checkpoint {checkpoint} is damaged ({flaw})")
-    if flaws:
+    if flaws and not _is_unfinished(candidates):
         raise UserError(
             f"A run goes on from a whole checkpoint. Received: {folder}, in which {'; '.join(flaws)}. "
             "Copy one back, or choose another TrainSpec.model_dir to start afresh."
         )
     return None
+
+
+def _is_unfinished(checkpoints: list[str]) -> bool:
+    """Returns whether the only checkpoint is one that TensorFlow was writing: unlisted, without a readable index."""
+    if len(checkpoints) != 1 or Path(checkpoints[0]).with_name("checkpoint").exists():
+        return False
+    try:
+        tf.train.load_checkpoint(checkpoints[0])
+    except READ_ERRORS:
+        return True
+    return False
 
 
 def _checkpoints(folder: Path) -> list[str]:

@@ -36,7 +36,7 @@ _WITHOUT_EFFECT = frozenset(
                 *("validation_interval", "checkpoint_interval", "connections_interval"),
                 *("init_checkpoint", "init_classifier", "strategy", "devices", "tpu"),
                 *("threads_per_operation", "rollbacks", "rematerialise", "compiled"),
-                "exchange_precision",
+                *("exchange_precision", "input_servers"),
                 *("held_out_clips", "held_out_megabytes", "loggers", "norms_interval"),
                 *("early_stopping_patience", "early_stopping_figure"),
                 *("early_stopping_mode", "early_stopping_min_delta"),

@@ -40,7 +40,10 @@ CHILD = Candidate(
 
 @pytest.fixture(scope="module")
 def family(tmp_path_factory):
-    """A configuration, and what became of a graph and of its child."""
+    """A configuration, and what became of a graph and of its child.
+
+    A kill has left the child's folder without its graph: it is made anew.
+    """
     folder = tmp_path_factory.mktemp("evolution")
     config = runs.config(
         runs.write_data(folder / "data"), "elsewhere", "small", steps=4, validation_interval=4
@@ -48,6 +51,10 @@ def family(tmp_path_factory):
     config = dataclasses.replace(
         config, search=SearchSpec(method="evolution", output=str(folder / "evolution"))
     )
+    killed = folder_of(config.search.output, CHILD.id)
+    killed.mkdir(parents=True)
+    (killed / "inherited.index").write_text("half")
+    (killed / "left").touch()
     return config, evaluate(config, PARENT), evaluate(config, CHILD)
 
 
@@ -86,6 +93,7 @@ def test_a_child_begins_where_its_parent_ended(family):
     assert outcome.inherited == len(weights) > 50
     for key in keys:
         np.testing.assert_array_equal(began.get_tensor(key), ended.get_tensor(key))
+    assert not (child / "left").exists()
     log = (child / "output.log").read_text()
     assert f"initialised {len(weights)} of {len(weights)} weights" in log
 
@@ -96,16 +104,6 @@ def test_what_is_done_is_not_trained_again(family, monkeypatch):
     monkeypatch.setattr("official_vision.training.run.train", None)
     again = evaluate(config, CHILD)
     assert dataclasses.replace(again, seconds=outcome.seconds) == outcome
-
-
-@pytest.mark.slow
-def test_a_folder_that_a_kill_left_without_its_graph_is_made_anew(family):
-    config, *_ = family
-    folder = folder_of(config.search.output, 2)
-    folder.mkdir(parents=True)
-    (folder / "inherited.index").write_text("half")
-    outcome = evaluate(config, dataclasses.replace(CHILD, id=2))
-    assert outcome.figure == pytest.approx(family[2].figure)
 
 
 @pytest.mark.slow

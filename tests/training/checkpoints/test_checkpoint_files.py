@@ -151,3 +151,25 @@ def test_a_full_disk_is_named_and_the_last_checkpoint_stays(tmp_path):
 def test_other_errors_pass_through(tmp_path):
     with pytest.raises(FileNotFoundError), full_disk_named(tmp_path):
         (tmp_path / "nothing").read_text()
+
+
+@pytest.mark.parametrize("size", [0, 40])
+def test_the_first_one_is_passed_over_where_a_kill_left_it_unfinished(tmp_path, size):
+    value = tf.Variable(tf.zeros([1000]))
+    manager = tf.train.CheckpointManager(tf.train.Checkpoint(value=value), tmp_path, 5)
+    index = tmp_path / "ckpt-5.index"
+    manager.save(5)
+    whole = index.read_bytes()
+    (tmp_path / "checkpoint").unlink()
+    index.write_bytes(whole[:size])
+    assert newest_whole(tmp_path) is None
+    # With its list, or with whole index and damaged data, it is one that was lost later.
+    index.write_bytes(whole)
+    assert newest_whole(tmp_path) == str(tmp_path / "ckpt-5")
+    damage(data_of(tmp_path, 5))
+    with pytest.raises(UserError, match="whole checkpoint"):
+        newest_whole(tmp_path)
+    manager.save(5)
+    index.write_bytes(whole[:size])
+    with pytest.raises(UserError, match="whole checkpoint"):
+        newest_whole(tmp_path)
