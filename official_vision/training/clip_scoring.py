@@ -32,7 +32,7 @@ from official_vision.training.checkpoints.restore import (
     restore_model,
     step_of,
 )
-from official_vision.training.devices.strategies import make_strategy
+from official_vision.training.devices.strategies import make_strategy, shared_batches
 from official_vision.training.devices.visible import see_devices
 from official_vision.training.run_folder.class_names import check_same_classes, labels_of_run
 from official_vision.training.run_folder.recorded_data import (
@@ -196,10 +196,11 @@ def score_clips(
     for line in _warnings(trained, index):
         logging.warning("%s", line)
     skipped = Skipped(spec.path, index)
-    batches = trained.strategy.distribute_datasets_from_function(
+    batches = shared_batches(
+        trained.strategy,
         lambda context: build_dataset(
             spec, index, streams, training=False, input_context=context, skipped=skipped
-        )
+        ),
     )
     count = -(-index.num_videos * spec.views * spec.crops // spec.batch_size)
     with damage_named(spec.path, index):

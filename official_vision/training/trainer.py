@@ -10,10 +10,11 @@ from typing import Any
 
 import tensorflow as tf
 import tf_keras
-from official.core import base_trainer
+from official.core import base_trainer, config_definitions
 from official.modeling import optimization
 
 from official_vision.training.devices import graph_passes
+from official_vision.training.devices.strategies import shared_batches
 from official_vision.training.observation import stopwatch as activities
 from official_vision.training.observation.stopwatch import Stopwatch
 from official_vision.training.optimizers.optimizer_state import make_state
@@ -68,6 +69,16 @@ class Trainer(base_trainer.Trainer):
                     measured_step(iterator)
 
         return take_steps_and_measure
+
+    def distribute_dataset(
+        self,
+        dataset_or_fn: Callable[..., tf.data.Dataset],
+        params: config_definitions.DataConfig,
+    ) -> Any:
+        """Returns batches for the devices; see Model Garden's trainer."""
+        return shared_batches(
+            self.strategy, lambda context: dataset_or_fn(params, input_context=context)
+        )
 
     # AutoGraph would read the source of all that a step calls: nothing there is a Python condition on a tensor.
     @tf.autograph.experimental.do_not_convert

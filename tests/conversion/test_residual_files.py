@@ -2,10 +2,7 @@
 
 import io
 import json
-import subprocess
-import sys
 import zipfile
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -20,8 +17,8 @@ from official_vision.conversion.residual.residual_weights import convert_resnet
 from official_vision.conversion.sources import source_of
 from official_vision.errors import UserError
 from official_vision.specs import ModelSpec
+from tests import commands
 
-REPOSITORY = Path(__file__).parents[2]
 MODULES = (3, 4, 6, 3)
 MODULE_BY_MODULE = [(level, index) for level, n in enumerate(MODULES, 1) for index in range(n)]
 
@@ -217,16 +214,12 @@ def test_networks_of_other_blocks_are_refused(tmp_path):
 def test_the_command_writes_a_run_s_folder(tmp_path):
     save_file(thin_resnet(), tmp_path / "weights.safetensors")
     (tmp_path / "labels.txt").write_text("a\nb\nc\n")
-    command = [
-        sys.executable,
-        "tools/convert.py",
+    done = commands.run(
+        "convert",
         f"--checkpoint={tmp_path / 'weights.safetensors'}",
-    ]
-    command += [f"--output={tmp_path / 'run'}", f"--labels={tmp_path / 'labels.txt'}"]
-    command += ["--gin_bindings=ModelSpec.width_multiplier = 0.03125"]
-    environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"}
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+        f"--output={tmp_path / 'run'}",
+        f"--labels={tmp_path / 'labels.txt'}",
+        "--gin_bindings=ModelSpec.width_multiplier = 0.03125",
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "resnet, 2-D ResNet-50" in done.stdout

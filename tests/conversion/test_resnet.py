@@ -105,17 +105,28 @@ def torchvision(tmp_path_factory):
     return folder, dict(np.load(folder / "io.npz"))
 
 
+@pytest.fixture(scope="module")
+def of_keras(keras, chain):
+    """What is made of the file of weights alone."""
+    return convert_resnet(str(keras[0] / "weights.h5"), Options(structure=chain))
+
+
+def test_a_keras_resnet_gives_its_features_and_logits(keras, of_keras):
+    compare_chain(of_keras, keras[1])
+    assert of_keras.coverage.share("initial") == 0
+    assert of_keras.coverage.skipped == ()
+    assert (of_keras.spec.gate, of_keras.spec.activation) == ("none", "softmax")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["model.h5", "model.keras", "weights.h5", "nested.keras", "nested.h5"]
-)
-def test_a_keras_resnet_gives_its_features_and_logits(keras, chain, name):
-    folder, io = keras
-    converted = convert_resnet(str(folder / name), Options(structure=chain))
-    compare_chain(converted, io)
-    assert converted.coverage.share("initial") == 0
+@pytest.mark.parametrize("name", ["model.h5", "model.keras", "nested.keras", "nested.h5"])
+def test_a_whole_keras_model_gives_what_its_weights_do(keras, of_keras, chain, name):
+    converted = convert_resnet(str(keras[0] / name), Options(structure=chain))
     assert converted.coverage.skipped == ()
-    assert (converted.spec.gate, converted.spec.activation) == ("none", "softmax")
+    assert converted.spec == of_keras.spec
+    pairs = zip(converted.model.weights, of_keras.model.weights, strict=True)
+    for ours, theirs in pairs:
+        np.testing.assert_array_equal(ours, theirs, err_msg=ours.name)
 
 
 @pytest.mark.slow

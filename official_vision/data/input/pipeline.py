@@ -36,6 +36,7 @@ from official_vision.specs import DataSpec
 
 Record = dict[str, tf.Tensor]
 Example = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]
+_BATCHES_AHEAD = 2
 _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 
 
@@ -144,22 +145,35 @@ def build_dataset(
             "Raise it, or set DataSpec.mixup_alpha and cutmix_alpha to 0."
         )
     reader = _Reader(spec, index, streams, skipped)
-    if training:
-        numbered = _numbered(spec, index, context, start_step, half)
-        numbered = numbered.batch(batch, drop_remainder=True)
-        if servers:
-            _check_servers_suit(spec)
-            batches = from_servers(
-                lambda number, count: _training_batches(
-                    reader, numbered.shard(count, number), batch
-                ),
-                servers,
-            )
-        else:
-            batches = _training_batches(reader, numbered, batch)
-        return batches.prefetch(tf.data.AUTOTUNE)
-    examples = _evaluation_examples(reader, context, batch)
-    return examples.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
+    if not training:
+        examples = _evaluation_examples(reader, context, batch)
+        return _ahead(examples.batch(batch, drop_remainder=True))
+    numbered = _numbered(spec, index, context, start_step, half)
+    return _ahead(_training(reader, numbered.batch(batch, drop_remainder=True), batch, servers))
+
+
+def _training(
+    reader: _Reader, numbered: tf.data.Dataset, batch: int, servers: Sequence[str]
+) -> tf.data.Dataset:
+    """Builds training batches here, or on servers where there are some."""
+    if not servers:
+        return _training_batches(reader, numbered, batch)
+    _check_servers_suit(reader.spec)
+    return from_servers(
+        lambda number, count: _training_batches(reader, numbered.shard(count, number), batch),
+        servers,
+    )
+
+
+def _ahead(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Makes batches ready before they are requested, and ends at once when its iterator is freed.
+
+    TensorFlow's tuning of pipelines would wait on its thread when an iterator is freed: up to as long as it was read,
+    and up to a minute, at the end of each evaluation and of a run. There is nothing else for it to tune here.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(_BATCHES_AHEAD).with_options(options)
 
 
 def _check_servers_suit(spec: DataSpec) -> None:

@@ -7,7 +7,8 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 from official.common import distribute_utils
@@ -49,6 +50,25 @@ def make_strategy(train: TrainSpec) -> tf.distribute.Strategy:
         named = tf.config.list_logical_devices("GPU" if gpus else "CPU")
         return _mirrored(tuple(device.name for device in named[: gpus or None]))
     return tf.distribute.OneDeviceStrategy("device:GPU:0" if gpus else "device:CPU:0")
+
+
+def shared_batches(
+    strategy: tf.distribute.Strategy, make: Callable[[tf.distribute.InputContext], tf.data.Dataset]
+) -> Any:
+    """Returns batches for the devices, of which each gets a share.
+
+    Args:
+      strategy: of the devices.
+      make: builds the dataset of one input pipeline.
+
+    Returns:
+      What `strategy.run` takes an element of.
+    """
+    one = isinstance(strategy, tf.distribute.OneDeviceStrategy)
+    if one and "CPU" in strategy.extended.worker_devices[0]:
+        # TensorFlow would copy them by another pipeline, and wait for its tuning when it is freed (see data/input).
+        return make(tf.distribute.InputContext())
+    return strategy.distribute_datasets_from_function(make)
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from official_vision.config import Config
 from official_vision.data.input.pipeline import build_dataset, read_index
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.ops.batch_norm import BatchNormalization
+from official_vision.training.devices.strategies import shared_batches
 
 
 def recompute_statistics(
@@ -75,10 +76,11 @@ def recompute_on_training_data(
     """
     data = config.train_data
     index = read_index(data, model.streams, config.model.num_classes, "train")
-    batches = strategy.distribute_datasets_from_function(
+    batches = shared_batches(
+        strategy,
         lambda context: build_dataset(
             data, index, model.streams, training=True, input_context=context
-        )
+        ),
     )
 
     @tf.function(autograph=False)

@@ -298,10 +298,14 @@ def test_label_rules_reach_the_clips(make_split, encoded_frames, plain):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_shapes_are_static(split, plain, training):
+def test_shapes_are_static_and_freeing_waits_for_no_tuning(split, plain, training):
+    """A thread of TensorFlow's that tunes a pipeline may sleep for a minute, and freeing an iterator waits."""
     folder, index = split
     spec = dataclasses.replace(plain, path=str(folder))
-    features, targets = build_dataset(spec, index, STREAMS, training=training).element_spec
+    dataset = build_dataset(spec, index, STREAMS, training=training)
+    of_bilevel_steps = tf.data.Dataset.zip((dataset, dataset)).enumerate()
+    assert not any(some.options().autotune.enabled for some in (dataset, of_bilevel_steps))
+    features, targets = dataset.element_spec
     assert {name: (x.shape.as_list(), x.dtype) for name, x in features.items()} == {
         "rgb": ([2, 4, 16, 16, 3], tf.uint8),
         "flow": ([2, 4, 16, 16, 2], tf.float32),

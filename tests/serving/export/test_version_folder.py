@@ -173,11 +173,11 @@ def test_an_output_that_is_no_folder_is_refused_before_the_work(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_wide_limit_makes_no_gate_discrete(run, tmp_path):
+def test_a_wide_limit_makes_no_gate_discrete(run, tmp_path, monkeypatch):
     """The limit of --limit differs from the one by which auto takes a score as unchanged."""
+    monkeypatch.setattr(exporting, "signature_scores", network_scores_of(run[1]))
     version = export(run[0], tmp_path, options=ExportOptions(limit=2.0))
     assert "peers are not decided" in version.notes[0]
-    assert version.parities["SavedModel"].difference < 1e-4
 
 
 @pytest.mark.slow

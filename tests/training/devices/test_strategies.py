@@ -10,7 +10,7 @@ import tensorflow as tf
 from official_vision.errors import UserError
 from official_vision.specs import TrainSpec
 from official_vision.training.devices import strategies
-from official_vision.training.devices.strategies import make_strategy
+from official_vision.training.devices.strategies import make_strategy, shared_batches
 
 
 def see(monkeypatch, gpus):
@@ -97,3 +97,13 @@ def test_workers_that_cannot_be_read_are_one_line(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UserError, match="TF_CONFIG must be JSON with a cluster"):
         make_strategy(TrainSpec(strategy="multi_worker_mirrored"))
+
+
+def test_one_cpu_reads_the_pipeline_itself_and_waits_for_no_tuning_of_another():
+    batches = tf.data.Dataset.range(4).batch(2)
+    strategy = make_strategy(TrainSpec(devices="cpu"))
+    assert shared_batches(strategy, lambda _: batches) is batches
+    replicas = tf.distribute.MirroredStrategy(["CPU:0"])
+    shared = shared_batches(replicas, lambda context: batches.take(context.num_input_pipelines))
+    assert isinstance(shared, tf.distribute.DistributedDataset)
+    assert [x.numpy().tolist() for x in shared] == [[0, 1]]

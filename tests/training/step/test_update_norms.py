@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_vision.training.devices import graph_passes
 from official_vision.training.step.update_norms import UpdateNorms
 from tests.training import runs, steps
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 NODES = ("stem_rgb", "stem_flow", "stem_object", "level_1", "level_2")  # of runs.architecture()
 GROUPS = {"stem_rgb", "stem_flow", "level_1", "level_2", "head", "strengths", "peers"}
 
@@ -61,7 +56,7 @@ def measured(task, inputs):
     task.norms = UpdateNorms(task.trained, task.architecture, 1)
     names = [steps.name_of(variable) for variable in task.trained]
     before = {name: v.numpy() for name, v in zip(names, task.trained, strict=True)}
-    with task.norms.measuring():
+    with task.norms.measuring(), graph_passes.left_out():
         tf.function(lambda: task.train_step(inputs, model, optimizer)[task.loss])()
     after = {name: v.numpy() for name, v in zip(names, task.trained, strict=True)}
     return task.norms.figures(), before, after
@@ -141,16 +136,3 @@ def test_loops_are_measured_that_reach_a_multiple_of_the_period():
     measuring = UpdateNorms([tf.Variable(1.0, name="net/head/a")], runs.architecture(), 6)
     loops = [(0, 4), (4, 8), (8, 10), (10, 12), (12, 13)]
     assert [measuring.is_due(*loop) for loop in loops] == [False, True, False, True, False]
-
-
-@pytest.mark.slow
-def test_two_devices_measure_as_one():
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.training.step.norms_on_two_devices"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"as one: 16 figures", done.stdout)
