@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import cv2
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from official_vision.data import optical_flow
 from official_vision.data.objects import ObjectSource
 from official_vision.data.video import DecodingReport, Frame, FrameSequence, decode
+
+FlowSolver = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,21 +49,18 @@ def video_streams(
     broken_share: float = 0.0,
     report: DecodingReport | None = None,
 ) -> Iterator[FrameStreams]:
-    """Yields a video's streams, with two frames in memory at a time.
+    """Yields a video's streams, with two frames in memory at a time, or as many as `objects` takes at once.
 
     Args:
       source: a video's path, or frames that are there already.
       short_side, fps, start_sec, end_sec, broken_share, report: as in video.decode.
       flow: dis, tvl1 or none.
-      objects: returns a frame's ids; None for none. Its `check_count`, where it has one, is called with the
-        number of the file's frames at their end.
+      objects: returns a frame's ids; None for none. Where it has `batch`, its `many` gets so many frames at once.
+        Its `check_count`, where it has one, is called with the number of the file's frames at their end.
 
     Raises:
       VideoError: see video.decode and video.FrameSequence.
     """
-    solver = _flow_solver(flow)
-    previous: Frame | None = None
-    last_flow = None
     report = DecodingReport() if report is None else report
     if isinstance(source, FrameSequence):
         frames = source.decoded(short_side, fps, start_sec, end_sec, report)
@@ -68,25 +68,42 @@ def video_streams(
         frames = decode(
             source, short_side, fps, start_sec, end_sec, broken_share=broken_share, report=report
         )
-    for frame in frames:
-        if previous is not None:
-            last_flow = solver(grey(previous.rgb), grey(frame.rgb)) if solver else None
-            yield _streams(previous, last_flow, objects)
-        previous = frame
-    if previous is not None:
-        if solver and last_flow is None:
-            last_flow = np.zeros((*previous.rgb.shape[:2], 2), np.float32)
-        yield _streams(previous, last_flow, objects)
+    pairs = _with_flow(frames, _flow_solver(flow))
+    while part := list(itertools.islice(pairs, getattr(objects, "batch", 1))):
+        yield from _with_objects(part, objects)
     if report.ended and hasattr(objects, "check_count"):
         objects.check_count(report.frames)
 
 
-def _streams(frame: Frame, flow: np.ndarray | None, objects: ObjectSource | None) -> FrameStreams:
-    ids = objects(frame) if objects else None
-    return FrameStreams(frame.rgb, flow, ids, frame.time_sec, frame.duration_sec)
+def _with_flow(
+    frames: Iterator[Frame], solver: FlowSolver | None
+) -> Iterator[tuple[Frame, np.ndarray | None]]:
+    previous: Frame | None = None
+    last_flow = None
+    for frame in frames:
+        if previous is not None:
+            last_flow = solver(grey(previous.rgb), grey(frame.rgb)) if solver else None
+            yield previous, last_flow
+        previous = frame
+    if previous is not None:
+        if solver and last_flow is None:
+            last_flow = np.zeros((*previous.rgb.shape[:2], 2), np.float32)
+        yield previous, last_flow
 
 
-def _flow_solver(method: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray] | None:
+def _with_objects(
+    pairs: Sequence[tuple[Frame, np.ndarray | None]], objects: ObjectSource | None
+) -> Iterator[FrameStreams]:
+    frames = [frame for frame, _ in pairs]
+    if objects is None:
+        ids = [None] * len(frames)
+    else:
+        ids = objects.many(frames) if len(frames) > 1 else [objects(frames[0])]
+    for (frame, flow), frame_ids in zip(pairs, ids, strict=True):
+        yield FrameStreams(frame.rgb, flow, frame_ids, frame.time_sec, frame.duration_sec)
+
+
+def _flow_solver(method: str) -> FlowSolver | None:
     if method == "none":
         return None
     return optical_flow.dis_flow() if method == "dis" else optical_flow.tvl1_flow

@@ -58,6 +58,23 @@ class DecodingWorker:
         """Calls file_survey.survey in the child; errors as of `encode`."""
         return self._call("survey", row, spec, decode)
 
+    def network_sha256(self, spec: PrepareSpec) -> str:
+        """Calls checked_network.network_sha256 in the child.
+
+        Raises:
+          UserError: the network is none, doesn't run, ended the child or gave no sign of life for too long.
+        """
+        reason = f"no sign of life within {spec.video_timeout_sec:g} s"
+        try:
+            return self.child.call("network_sha256", (spec,), spec.video_timeout_sec)
+        except SilentError:
+            pass
+        except CrashedError as error:
+            reason = f"it ended its process with exit status {error.status}"
+        raise UserError(
+            f"A network of object ids must run. Received: {spec.objects} ({reason}). Export it again."
+        )
+
     def close(self) -> None:
         """Kills the child; a call of `encode` in another thread ends with WorkerStoppedError."""
         self.child.close()
@@ -108,6 +125,7 @@ def main() -> None:
     import cv2
 
     from official_vision.data.audit import file_survey as survey
+    from official_vision.data.objects.checked_network import network_sha256
     from official_vision.data.prepare import decoding_worker
     from official_vision.data.storage import frame_encoding
 
@@ -117,6 +135,7 @@ def main() -> None:
     serve(
         {
             "encode_video": functools.partial(call, frame_encoding.encode_video),
+            "network_sha256": network_sha256,
             "survey": functools.partial(call, survey.survey),
         }
     )

@@ -10,14 +10,15 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from official_vision import files, formats
 from official_vision.data.annotations.manifest import Manifest, VideoRow
-from official_vision.data.objects import object_classes, object_fingerprint
+from official_vision.data.objects import object_classes, uses_network
 from official_vision.data.prepare.beam import write_shards
+from official_vision.data.prepare.decoding_worker import DecodingWorker
 from official_vision.data.prepare.label_times import stored_labels
 from official_vision.data.prepare.shard_task import ShardReport, ShardTask
 from official_vision.data.storage.index import INDEX_FILE, Index
@@ -41,8 +42,12 @@ _WITHOUT_EFFECT = (
     "test_share",
     "split_seed",
 )
-# What it changes is in videos that were left out before, whose shards are written again in any case.
-_MAY_CHANGE = ("broken_packet_share",)
+_MAY_CHANGE = (
+    # What it changes is in videos that were left out before, whose shards are written again in any case.
+    "broken_packet_share",
+    # Who runs out of memory lowers it: ids are the network's, however many frames go through together.
+    "object_batch",
+)
 _LIBRARIES = ("av", "opencv-python-headless")
 
 
@@ -90,10 +95,11 @@ def _prepared(
     folder: Path, manifest: Manifest, split: str, spec: PrepareSpec, on_video: Callable[[], None]
 ) -> Index:
     tasks = plan_shards(manifest, split, spec)
-    _check_same_plan(folder, manifest, split, spec)
+    settings = _settings(spec)
+    _check_same_plan(folder, manifest, split, settings)
     files.remove_leftovers(folder)
     reports = write_shards(tasks, spec, on_video)
-    index = _index(manifest, split, spec, reports)
+    index = _index(manifest, split, spec, settings, reports)
     if not index.num_videos:
         raise UserError(
             f"Split {split!r}: no video could be prepared of {len(index.left_out)}. Received, as the first: "
@@ -109,12 +115,32 @@ def _prepared(
 def _settings(spec: PrepareSpec) -> dict[str, Any]:
     """Returns what shards depend on: settings, and the hash of the network of their object ids."""
     settings = {k: v for k, v in spec.to_dict().items() if k not in _WITHOUT_EFFECT}
-    return {**settings, "object_network_sha256": object_fingerprint(spec)}
+    return {**settings, "object_network_sha256": _network_sha256(spec)}
 
 
-def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: PrepareSpec) -> None:
+def _network_sha256(spec: PrepareSpec) -> str | None:
+    """Tries the network of the object ids in a separate process, before any video; None where there is none."""
+    if not uses_network(spec):
+        return None
+    worker = DecodingWorker()
+    try:
+        return worker.network_sha256(spec)
+    finally:
+        worker.close()
+
+
+def _libraries(spec: PrepareSpec) -> tuple[str, ...]:
+    """Returns the packages that decode and detect; onnxruntime has several, of which one is installed."""
+    if not spec.objects.startswith("onnx:"):
+        return _LIBRARIES
+    providers = importlib.metadata.packages_distributions().get("onnxruntime", [])
+    return (*_LIBRARIES, *sorted(set(providers)))
+
+
+def _check_same_plan(
+    folder: Path, manifest: Manifest, split: str, settings: Mapping[str, Any]
+) -> None:
     """Records the settings of the folder's shards; refuses to mix in shards of others."""
-    settings = _settings(spec)
     rows = [_record_of(row) for row in manifest.rows_of(split)]
     content = json.dumps([rows, manifest.classes], sort_keys=True)
     plan = {"settings": settings, "videos": hashlib.sha256(content.encode()).hexdigest()}
@@ -122,11 +148,13 @@ def _check_same_plan(folder: Path, manifest: Manifest, split: str, spec: Prepare
     if not path.is_file():
         formats.PREPARATION.write(path, plan)
         return
-    earlier = formats.PREPARATION.read(path, {"settings": dict, "videos": str})
+    recorded = formats.PREPARATION.read(path, {"settings": dict, "videos": str})
+    # A setting that was added since had its default's effect.
+    earlier, usual = recorded["settings"], PrepareSpec().to_dict()
     changed = [
-        k for k, v in settings.items() if k not in _MAY_CHANGE and earlier["settings"].get(k) != v
+        k for k, v in settings.items() if k not in _MAY_CHANGE and earlier.get(k, usual.get(k)) != v
     ]
-    changed += ["the list of videos and labels"] if earlier["videos"] != plan["videos"] else []
+    changed += ["the list of videos and labels"] if recorded["videos"] != plan["videos"] else []
     if changed:
         raise UserError(
             f"An output folder has shards of one kind. Received: {folder}, whose shards differ in "
@@ -142,7 +170,11 @@ def _record_of(row: VideoRow) -> dict[str, Any]:
 
 
 def _index(
-    manifest: Manifest, split: str, spec: PrepareSpec, reports: Sequence[ShardReport]
+    manifest: Manifest,
+    split: str,
+    spec: PrepareSpec,
+    settings: Mapping[str, Any],
+    reports: Sequence[ShardReport],
 ) -> Index:
     streams = ("rgb",)
     streams += ("flow",) if spec.flow != "none" else ()
@@ -163,8 +195,8 @@ def _index(
         flow_method=spec.flow,
         flow_bound=spec.flow_bound,
         object_classes=object_classes(spec),
-        settings=_settings(spec),
-        versions={library: importlib.metadata.version(library) for library in _LIBRARIES},
+        settings=settings,
+        versions={library: importlib.metadata.version(library) for library in _libraries(spec)},
         left_out=tuple(item for report in reports for item in report.left_out),
         labelling=labelling_of((row.id, stored_labels(row, durations[row.id])) for row in rows),
         stored_object_ids=max((report.object_ids for report in reports), default=0),

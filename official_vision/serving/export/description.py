@@ -102,7 +102,7 @@ def feeding_to_dict(preparation: Mapping[str, Any], clip: DataSpec) -> dict[str,
     """Returns the part of model.json that `read_description` reads back into specs."""
     settings = clip.to_dict()
     return {
-        "preparation": {name: preparation[name] for name in (*_PREPARATION, *_OBJECTS)},
+        "preparation": _chosen(preparation),
         "clip": {name: settings[name] for name in _CLIP},
     }
 
@@ -169,4 +169,10 @@ def _description(values: Mapping[str, Any]) -> Description:
 
 def preparation_of(values: Mapping[str, Any]) -> PrepareSpec:
     """Returns how videos are prepared for a network: the settings of its training data that prediction follows."""
-    return PrepareSpec(**{name: values[name] for name in (*_PREPARATION, *_OBJECTS)})
+    return PrepareSpec(**_chosen(values))
+
+
+def _chosen(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the settings that prediction follows; those of objects may be younger than the values."""
+    objects = {name: values[name] for name in _OBJECTS if name in values}
+    return {**{name: values[name] for name in _PREPARATION}, **objects}

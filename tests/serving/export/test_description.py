@@ -8,6 +8,7 @@ from official_vision import formats
 from official_vision.errors import UserError
 from official_vision.serving.export.description import (
     feeding_to_dict,
+    preparation_of,
     read_description,
     version_folder,
 )
@@ -80,3 +81,15 @@ def test_a_description_that_is_not_whole_is_refused(tmp_path, content):
     with pytest.raises(UserError, match=r"model\.json") as caught:
         read_description(write(tmp_path, content))
     assert "\n" not in str(caught.value)
+
+
+def test_settings_that_an_export_is_too_old_for_have_their_defaults():
+    """Preparation had these effects before there were settings of them."""
+    values = PrepareSpec(objects="tflite:net.tflite", object_scale=2.0).to_dict()
+    for name in ("object_result", "object_enlarged", "object_batch"):
+        del values[name]
+    expected = PrepareSpec(objects="tflite:net.tflite", object_scale=2.0)
+    assert preparation_of(values) == expected
+    del values["fps"]
+    with pytest.raises(KeyError):
+        preparation_of(values)
