@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from official_vision.data.annotations.manifest import Manifest, VideoRow
 from official_vision.data.annotations.reading import read_manifest, with_videos_folder
-from official_vision.data.objects import object_source
+from official_vision.data.objects import MotionIds, object_source
 from official_vision.data.optical_flow import dis_flow, tvl1_flow
 from official_vision.data.prepare.preparation import prepare_split
 from official_vision.data.storage.frame_encoding import encode_frame
@@ -102,10 +102,14 @@ def part_seconds(row: VideoRow, spec: PrepareSpec) -> dict[str, float]:
     solver = dis_flow()
     parts = {"decode": decoding / count * len(frames), "resize": 0.0}
     parts["resize"] = max(0.0, both - parts["decode"])
+    flows = {}
     for name, flow in (("flow_dis", solver), ("flow_tvl1", tvl1_flow)):
-        parts[name], _ = _timed(lambda flow=flow: [flow(*pair) for pair in pairs])
+        parts[name], flows[name] = _timed(lambda flow=flow: [flow(*pair) for pair in pairs])
     source = object_source(spec, row.path)
-    if source:
+    if isinstance(source, MotionIds):
+        known = flows[f"flow_{source.flow_method}"]
+        parts[_OBJECTS], _ = _timed(lambda: [source.of_flow(flow) for flow in known])
+    elif source:
         parts[_OBJECTS], _ = _timed(lambda: [source(frame) for frame in frames])
     parts |= _storing_seconds(row, spec, path)
     return {name: seconds / length for name, seconds in parts.items()}

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from official_vision.data import optical_flow
-from official_vision.data.objects import ObjectSource
+from official_vision.data.objects import MotionIds, ObjectSource
 from official_vision.data.video import DecodingReport, Frame, FrameSequence, decode
 
 FlowSolver = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -55,8 +55,9 @@ def video_streams(
       source: a video's path, or frames that are there already.
       short_side, fps, start_sec, end_sec, broken_share, report: as in video.decode.
       flow: dis, tvl1 or none.
-      objects: returns a frame's ids; None for none. Where it has `batch`, its `many` gets so many frames at once.
-        Its `check_count`, where it has one, is called with the number of the file's frames at their end.
+      objects: returns a frame's ids, or, as MotionIds, those of its flow; None for none. Where it has `batch`, its
+        `many` gets so many frames at once. Its `check_count`, where it has one, is called with the number of the
+        file's frames at their end.
 
     Raises:
       VideoError: see video.decode and video.FrameSequence.
@@ -68,9 +69,11 @@ def video_streams(
         frames = decode(
             source, short_side, fps, start_sec, end_sec, broken_share=broken_share, report=report
         )
-    pairs = _with_flow(frames, _flow_solver(flow))
+    only_for_ids = flow == "none" and isinstance(objects, MotionIds)
+    pairs = _with_flow(frames, _flow_solver(objects.flow_method if only_for_ids else flow))
     while part := list(itertools.islice(pairs, getattr(objects, "batch", 1))):
-        yield from _with_objects(part, objects)
+        for item in _with_objects(part, objects):
+            yield dataclasses.replace(item, flow=None) if only_for_ids else item
     if report.ended and hasattr(objects, "check_count"):
         objects.check_count(report.frames)
 
@@ -97,6 +100,8 @@ def _with_objects(
     frames = [frame for frame, _ in pairs]
     if objects is None:
         ids = [None] * len(frames)
+    elif isinstance(objects, MotionIds):
+        ids = [objects.of_flow(flow) for _, flow in pairs]
     else:
         ids = objects.many(frames) if len(frames) > 1 else [objects(frames[0])]
     for (frame, flow), frame_ids in zip(pairs, ids, strict=True):

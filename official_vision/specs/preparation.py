@@ -29,11 +29,12 @@ class PrepareSpec(Spec):
       fps: frames per second to re-time to; None keeps the video's.
       flow: dis (OpenCV), tvl1 (Piergiovanni & Ryoo 2019) or none.
       flow_bound: largest stored displacement in pixels per frame; larger ones are clipped.
-      objects: opencv (OpenCV's face and body detectors, a stand-in that detects few), onnx:PATH,
+      objects: opencv (OpenCV's face and body detectors, a stand-in that detects few), motion (where and how fast
+        something moves otherwise than the camera, by the frame's flow), onnx:PATH,
         saved_model:PATH or tflite:PATH (a network that segments or detects), png:FOLDER (ready-made ids: a folder per
         video, a PNG per frame) or none.
       object_interval: frames between two runs of the detector or network, whose ids are repeated in
-        between; None takes 6 for opencv, 1 for a network.
+        between; None takes 6 for opencv, 1 for a network. Ids of motion are each frame's.
       object_input_size: height and width of the network's input in pixels; None takes the ONNX file's, and where any
         is taken feeds frames as stored.
       object_fit: stretch (frames fill the input) or letterbox (they keep their shape, within a grey border).
@@ -101,7 +102,15 @@ class PrepareSpec(Spec):
     flow_bound: float = setting(20.0, above=0)
     objects: str = setting(
         "opencv",
-        choices=("opencv", "onnx:PATH", "saved_model:PATH", "tflite:PATH", "png:FOLDER", "none"),
+        choices=(
+            "opencv",
+            "motion",
+            "onnx:PATH",
+            "saved_model:PATH",
+            "tflite:PATH",
+            "png:FOLDER",
+            "none",
+        ),
     )
     object_interval: int | None = setting(None, low=1)
     object_input_size: int | None = setting(None, low=1)

@@ -1,5 +1,6 @@
 """Figures of preparation: of what was really done, and parts that make up the whole."""
 
+import dataclasses
 import itertools
 import time
 from types import SimpleNamespace
@@ -63,3 +64,6 @@ def test_a_slow_part_shows_in_its_figure(spec, monkeypatch):
     assert parts["flow_dis"] < parts["flow_tvl1"] / 2
     assert set(parts) >= {"decode", "resize", "encode_rgb", "encode_flow", "write"}
     assert "objects" not in parts
+    moving = part_seconds(row, dataclasses.replace(spec, objects="motion"))
+    # Ids of flow that is there: what flow takes is not theirs.
+    assert 0 < moving["objects"] < parts["flow_tvl1"] / 2

@@ -10,6 +10,7 @@ import numpy as np
 from official_vision.data.objects.class_lists import class_names
 from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES, opencv_detectors
 from official_vision.data.objects.id_images import IdImages
+from official_vision.data.objects.motion import MOTION_CLASS_NAMES, MotionIds
 from official_vision.data.objects.segmentation import NETWORK_KINDS, SegmentationNetwork, network
 from official_vision.data.video import Frame
 from official_vision.names import existing_path
@@ -19,7 +20,7 @@ from official_vision.specs import PrepareSpec
 DETECTION_INTERVAL = 6
 # Frames that wait for a batch: at most so many are in memory.
 _MOST_WAITING = 64
-ObjectSource = Callable[[Frame], np.ndarray]
+ObjectSource = Callable[[Frame], np.ndarray] | MotionIds
 
 
 def object_source(spec: PrepareSpec, video: object) -> ObjectSource | None:
@@ -30,7 +31,7 @@ def object_source(spec: PrepareSpec, video: object) -> ObjectSource | None:
       video: the path that names the video's folder of id images, where those are the source.
 
     Returns:
-      Frame -> uint8 ids [height, width], to be called for the frames in order.
+      Frame -> uint8 ids [height, width], to be called for the frames in order; of motion, MotionIds.
 
     Raises:
       UserError: a network or a folder that can't be read.
@@ -40,6 +41,8 @@ def object_source(spec: PrepareSpec, video: object) -> ObjectSource | None:
         return None
     if kind == "png":
         return IdImages(existing_path(path, Path(str(video)).with_suffix("")))
+    if kind == "motion":
+        return MotionIds(spec.flow)
     if kind == "opencv":
         return _repeating(opencv_detectors(), spec.object_interval or DETECTION_INTERVAL)
     return NetworkSource(network(spec), spec.object_interval or 1)
@@ -54,6 +57,8 @@ def object_classes(spec: PrepareSpec) -> tuple[str, ...]:
     """Returns the names of the ids, as far as they are known."""
     if spec.objects == "opencv":
         return OPENCV_CLASS_NAMES
+    if spec.objects == "motion":
+        return MOTION_CLASS_NAMES
     return class_names(spec.object_classes)
 
 

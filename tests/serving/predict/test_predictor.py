@@ -12,12 +12,15 @@ from official_vision.data.input.pipeline import build_dataset
 from official_vision.data.storage import frame_encoding
 from official_vision.data.video import VideoError, decode
 from official_vision.errors import UserError
+from official_vision.serving.export.description import description_of_run
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.predictor import Predictor
+from official_vision.serving.predict.video_clips import Feeder
 from official_vision.specs import DataSpec, PrepareSpec
 from tests.serving import exports
 
 BRIGHT, LATE = 0, 1  # columns of the scores
+SMALL = PrepareSpec(short_side=32)
 # The frames' scores as they are, which this network makes easy to work out.
 PLAIN = {"merge": "frames", "smoothing_sec": 0, "hysteresis": 0, "shortest_sec": 0}
 
@@ -179,9 +182,9 @@ def test_flow_is_summed_over_a_step_and_scaled_with_the_picture(predictor, drift
     )
 
 
-def stored(path, videos, clip):
+def stored(path, videos, clip, preparation=SMALL):
     """(view -> features) of the only video, as evaluation cuts them."""
-    index = exports.write_split(path, videos, PrepareSpec(short_side=32))
+    index = exports.write_split(path, videos, preparation)
     wanted = ("rgb", "flow", "objects")
     batches = build_dataset(DataSpec(path=str(path), **clip), index, wanted, training=False)
     return [{k: v.numpy()[0] for k, v in features.items()} for features, _ in batches]
@@ -220,6 +223,20 @@ def test_a_window_holds_what_evaluation_feeds(
         np.testing.assert_array_equal(windows["rgb"][window], views[view]["rgb"])
         np.testing.assert_array_equal(windows["objects"][window], views[view]["objects"])
         np.testing.assert_allclose(windows["flow"][window], views[view]["flow"], atol=1e-5)
+
+
+@pytest.mark.parametrize("streams", [("rgb", "flow", "objects"), ("objects",)])
+def test_motion_ids_are_those_of_the_shards(footage, tmp_path, streams):
+    """Also for a network that reads no flow, which the ids still need."""
+    preparation = PrepareSpec(short_side=32, objects="motion")
+    video = exports.first_frames(footage["carphone_pristine"], 8, tmp_path / "clip.mp4")
+    clip = {"frames": 4, "frame_stride": 2, "size": 24}
+    (view,) = stored(tmp_path / "split", [video], {"batch_size": 1, **clip}, preparation)
+    described = description_of_run(exports.LABELS, streams, preparation.to_dict(), DataSpec(**clip))
+    features = Feeder(described).first_clip(video)
+    assert set(features) == set(streams)
+    np.testing.assert_array_equal(features["objects"], view["objects"])
+    assert view["objects"].any()
 
 
 def test_flow_beyond_the_bound_is_clipped_as_in_the_shards(known_scores, drifting, monkeypatch):
