@@ -104,7 +104,7 @@ def test_a_frame_has_the_ids_of_its_flow(footage):
     np.testing.assert_array_equal(ids[-1], ids[-2])
     assert ids.dtype == np.uint8
     assert len(np.unique(ids)) > 3
-    # Where the network reads no flow, prediction asks for none.
+    # Where the network reads no flow, prediction passes flow="none".
     source = object_source(MOTION, "any")
     alone = list(video_streams(footage["bikes"], flow="none", objects=source, **settings))
     np.testing.assert_array_equal(ids, [item.objects for item in alone])
