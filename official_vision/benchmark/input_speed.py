@@ -31,6 +31,7 @@ from official_vision.data.prepare.preparation import prepare_split
 from official_vision.data.storage.index import Index
 from official_vision.data.storage.segments import segments_of
 from official_vision.errors import UserError
+from official_vision.progress import tracked
 from official_vision.specs import DataSpec
 
 _ACCELERATOR_FLOPS = 1e14
@@ -107,7 +108,7 @@ def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str
         )
     datasets = {name: make().take(1 + batches) for name, make in _readers(spec, index).items()}
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in datasets}
-    for number in range(rounds):
+    for number in tracked(range(rounds), rounds, "reading", "rounds"):
         names = list(datasets)
         # Each reader goes first in turn.
         for name in names[number % len(names) :] + names[: number % len(names)]:
