@@ -23,7 +23,7 @@ from official_vision.modeling.network import AssembleNet
 from official_vision.names import check_no_pattern
 from official_vision.serving.explain.gate_openings import gates_of, node_names
 from official_vision.serving.export import parity
-from official_vision.serving.export.converters import onnx_file, stablehlo_file, tflite
+from official_vision.serving.export.converters import mobile_gpu, onnx_file, stablehlo_file, tflite
 from official_vision.serving.export.description import (
     DEFAULT_SIGNATURE,
     LABELS_FILE,
@@ -132,7 +132,7 @@ def _exported(
         if options.stablehlo:
             parities["StableHLO"] = work.stablehlo(partial)
         figures = {name: figures_of_file.to_dict() for name, figures_of_file in parities.items()}
-        report = {"files": figures, "notes": notes}
+        report = {"files": figures, "mobile_gpu": work.gpu_reports, "notes": notes}
         if rgb_alone:
             report["rgb_alone"] = dataclasses.asdict(rgb_alone)
         formats.PARITY.write(partial / PARITY_FILE, report)
@@ -226,6 +226,7 @@ class _Export:
     network: AssembleNet
     discrete: bool
     notes: list[str]
+    gpu_reports: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     def saved_model(self, folder: Path) -> tuple[Parity, RgbAlone | None]:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
@@ -278,6 +279,10 @@ class _Export:
             return self._lite_scores(path, clips)
 
         name, size = f"TFLite {format_name}", path.stat().st_size
+        on_gpu = mobile_gpu.report_of(content)
+        self.gpu_reports[name] = on_gpu.to_dict()
+        if on_gpu.in_between:
+            self.notes.append(f"{path.name}: {on_gpu.to_text()}")
         return self._checked(name, format_name, scores_of(self.clips), scores_of, size, parts)
 
     def onnx(self, folder: Path) -> Parity:
