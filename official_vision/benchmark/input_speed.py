@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from official_vision.benchmark.model_garden_reader import garden_dataset
+from official_vision.benchmark.network_speed import TRAIN, work_of
 from official_vision.benchmark.scenes import SPLIT, write_scenes
 from official_vision.benchmark.spread import spread
 from official_vision.config import Config
@@ -30,8 +31,10 @@ from official_vision.data.prepare.preparation import prepare_split
 from official_vision.data.storage.index import Index
 from official_vision.data.storage.segments import segments_of
 from official_vision.errors import UserError
+from official_vision.progress import tracked
 from official_vision.specs import DataSpec
 
+_ACCELERATOR_FLOPS = 1e14
 _SCENES = 8
 _SPARE_FRAMES = 24  # of a generated video beyond its clip
 _SAMPLED_VIDEOS = 32
@@ -46,7 +49,8 @@ def measure_input(config: Config, rounds: int, batches: int) -> dict[str, Any]:
       batches: of a reader in a round.
 
     Returns:
-      JSON values: the clip, speeds by reader, ratios to Model Garden's reader, bytes and decodings.
+      JSON values: the clip, speeds by reader, ratios to Model Garden's reader, bytes and decodings, and what a
+      training of `config.model` needs: GFLOP per clip, clips per second and cores of input for each 100 TFLOP/s.
     """
     with contextlib.ExitStack() as around:
         spec = config.train_data
@@ -54,12 +58,14 @@ def measure_input(config: Config, rounds: int, batches: int) -> dict[str, Any]:
             folder = around.enter_context(tempfile.TemporaryDirectory())
             spec = dataclasses.replace(spec, path=_generated(config, Path(folder)))
         index = Index.read(spec.path)
+        speeds = _speeds(spec, index, rounds, batches)
         return {
             "data": config.train_data.path or "generated",
             "videos": index.num_videos,
             "clip": [spec.frames, spec.size, spec.size],
             "batch_size": spec.batch_size,
-            **_speeds(spec, index, rounds, batches),
+            **speeds,
+            "training": _needed(config, list(speeds["clips_per_core_second"].values())[-1]),
             "bytes_per_clip": _bytes(spec, index),
             "decoded_per_used_frame": _decoded_per_used_frame(spec, index),
             "grey_levels_from_garden": _difference(spec, index),
@@ -102,7 +108,7 @@ def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str
         )
     datasets = {name: make().take(1 + batches) for name, make in _readers(spec, index).items()}
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in datasets}
-    for number in range(rounds):
+    for number in tracked(range(rounds), rounds, "reading", "rounds"):
         names = list(datasets)
         # Each reader goes first in turn.
         for name in names[number % len(names) :] + names[: number % len(names)]:
@@ -122,6 +128,17 @@ def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str
             name: spread([clips / wall for _, wall in pairs]) for name, pairs in seconds.items()
         },
         "times_garden_rgb": {name: spread(values) for name, values in ratios.items()},
+    }
+
+
+def _needed(config: Config, clips_per_core_second: dict[str, float]) -> dict[str, float]:
+    """Returns what feeds an accelerator that does _ACCELERATOR_FLOPS of training; by the reader of all streams."""
+    clips, flops = work_of(config, TRAIN)
+    rate = _ACCELERATOR_FLOPS / (flops / clips)
+    return {
+        "gflop_per_clip": flops / clips / 1e9,
+        "clips_per_second": rate,
+        "cores": rate / clips_per_core_second["median"],
     }
 
 
@@ -229,6 +246,11 @@ def input_text(result: dict[str, Any]) -> str:
         lines.append(f"{stream:<20} {size['stored']:22.0f} {size['fed']:12d} {decoded:14.2f}")
     lines.append(
         f"rgb differs from Garden's by {result['grey_levels_from_garden']:.2f} grey levels on average"
+    )
+    needed = result["training"]
+    lines.append(
+        f"a training step takes {needed['gflop_per_clip']:.0f} GFLOP per clip: each 100 TFLOP/s of it need "
+        f"{needed['clips_per_second']:.0f} clips/s, {needed['cores']:.1f} cores of input"
     )
     return "\n".join(lines)
 

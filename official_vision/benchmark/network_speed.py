@@ -29,6 +29,7 @@ from official_vision.modeling.inference.inference_network import inference_netwo
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.processes.pool import Workers
+from official_vision.progress import tracked
 from official_vision.specs import DataSpec
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices import graph_passes
@@ -94,16 +95,17 @@ def measure_networks(
         for precision in precisions
     ]
     peaks = [matrix_product(precision) for precision in precisions]
-    first = [seconds_of(timed.run) for timed in contenders]
+    begun = tracked(contenders, len(contenders), "first calls", "networks")
+    first = [seconds_of(timed.run) for timed in begun]
     seconds = in_turn([*peaks, *contenders], rounds)
     gemm = {
         peak.precision: peak.flops / statistics.median(times) / 1e9
         for peak, times in zip(peaks, seconds, strict=False)
     }
     rows = []
-    for timed, times, begun in zip(contenders, seconds[len(peaks) :], first, strict=True):
+    for timed, times, first_call in zip(contenders, seconds[len(peaks) :], first, strict=True):
         data = data_of(configs[timed.name], what)
-        row = row_of(timed, times, data) | {"first_call_seconds": begun}
+        row = row_of(timed, times, data) | {"first_call_seconds": first_call}
         row["share_of_gemm"] = row["gflops"]["median"] / gemm[timed.precision]
         if what == TRAIN and in_processes:
             row |= _alone(configs[timed.name], timed.precision)
@@ -269,10 +271,21 @@ def seconds_of(run: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def in_turn(contenders: Sequence[Contender], rounds: int) -> list[list[float]]:
-    """Runs contenders in turn, round after round; returns the seconds of each one's calls."""
+def in_turn(
+    contenders: Sequence[Contender], rounds: int, title: str = "measuring"
+) -> list[list[float]]:
+    """Runs contenders in turn, round after round, and shows how far it is.
+
+    Args:
+      contenders: to run.
+      rounds: of all of them.
+      title: names the work on standard error.
+
+    Returns:
+      The seconds of each one's calls.
+    """
     seconds: list[list[float]] = [[] for _ in contenders]
-    for _ in range(rounds):
+    for _ in tracked(range(rounds), rounds, title, "rounds"):
         for times, contender_ in zip(seconds, contenders, strict=True):
             times.append(seconds_of(contender_.run))
     return seconds

@@ -217,6 +217,6 @@ def _work(part: _Part) -> _Done:
             Contender("exchanges", part.precision, 0, 0.0, make_exchange(exchanges)),
         ]
         contenders[-1].run()  # traced
-        products, seconds, communication = in_turn(contenders, part.rounds)
+        products, seconds, communication = in_turn(contenders, part.rounds, f"worker {part.index}")
     gflops = contenders[0].flops / statistics.median(products) / 1e9
     return _Done(seconds, communication, first, flops, gflops, exchanges)

@@ -188,22 +188,22 @@ def _with_broken_batch(
 
 
 def _checked(config: Config) -> Config:
-    train = config.train
-    if not train.model_dir:
+    spec = config.train
+    if not spec.model_dir:
         raise UserError("TrainSpec.model_dir must be set. Received: ''. Name a folder for the run.")
-    check_no_pattern(train.model_dir, "TrainSpec.model_dir")
-    check_patterns(train.frozen)
-    check_packages(train.loggers)
+    check_no_pattern(spec.model_dir, "TrainSpec.model_dir")
+    check_patterns(spec.frozen)
+    check_packages(spec.loggers)
     # Built once for its checks: a misspelt optimizer is refused before anything is written.
     batch_size = config.train_data.batch_size
-    make_optimizer(config.optimizer, train, batch_size, config.architecture_optimizer)
+    make_optimizer(config.optimizer, spec, batch_size, config.architecture_optimizer)
     return config
 
 
 @contextlib.contextmanager
 def _damage_named(config: Config, indexes: Mapping[str, Index]) -> Iterator[None]:
-    train, validation = config.train_data.path, config.validation_data.path
-    with damage_named(train, indexes["train"]), damage_named(validation, indexes["validation"]):
+    trained, validated = config.train_data.path, config.validation_data.path
+    with damage_named(trained, indexes["train"]), damage_named(validated, indexes["validation"]):
         yield
 
 

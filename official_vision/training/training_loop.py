@@ -159,9 +159,9 @@ class Runner:
     def _summaries(self, split: str) -> orbit.utils.SummaryManager:
         """Returns what writes summaries, which does nothing without a folder."""
         is_shown = "tensorboard" in self._job.config.train.loggers
-        folder = str(self._job.records / split) if is_shown else None
+        path = str(self._job.records / split) if is_shown else None
         step = self._trainer.global_step
-        return orbit.utils.SummaryManager(folder, tf.summary.scalar, global_step=step)
+        return orbit.utils.SummaryManager(path, tf.summary.scalar, global_step=step)
 
     def _make_controller(
         self,

@@ -5,12 +5,15 @@ import dataclasses
 import pytest
 
 from official_vision import config
+from official_vision.architecture.cost.network_cost import estimate
 from official_vision.benchmark import input_speed
 from official_vision.benchmark.input_speed import input_text, measure_input
 from official_vision.benchmark.scenes import SPLIT, write_scenes
 from official_vision.data.prepare.preparation import prepare_split
 from official_vision.data.video import decode
 from official_vision.errors import UserError
+from official_vision.modeling.builder import resolve_architecture
+from official_vision.training.cost_setting import setting_of
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,19 @@ def test_the_table_has_the_figures(result):
     text = input_text(result)
     assert f"{result['clips_per_core_second']['rgb']['median']:.2f} (" in text
     assert "batches of 3, 2 rounds of 3 clips, generated data" in text
+
+
+@pytest.mark.slow
+def test_cores_follow_from_the_networks_arithmetic(settings, result):
+    needed = result["training"]
+    cost = estimate(
+        resolve_architecture(settings.model), setting_of(settings.model, settings.train_data)
+    )
+    assert needed["gflop_per_clip"] == pytest.approx(3 * cost.total.flops / 1e9)
+    assert needed["clips_per_second"] * needed["gflop_per_clip"] == pytest.approx(100e3)
+    fed = needed["cores"] * result["clips_per_core_second"]["rgb_flow"]["median"]
+    assert fed == pytest.approx(needed["clips_per_second"])
+    assert f"{needed['cores']:.1f} cores of input" in input_text(result)
 
 
 def test_too_few_videos_are_explained(settings, tmp_path):

@@ -144,6 +144,35 @@ def test_the_docstring_check_finds_what_is_missing() -> None:
     assert list(public_without_docstring(body)) == ["Layer.scale", "shown"]
 
 
+def hidden_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yields (function, name) where an argument or a local variable has the name of an import, function or class."""
+    top = {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    for node in tree.body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            top |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            arguments = function.args
+            names = {a.arg for a in (*arguments.args, *arguments.kwonlyargs)}
+            stored = (n for n in ast.walk(function) if isinstance(n, ast.Name))
+            names |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
+            yield from ((function.name, name) for name in sorted(names & top))
+
+
+def test_local_names_hide_no_import_or_function() -> None:
+    hidden = [
+        (path.relative_to(REPOSITORY).as_posix(), *names)
+        for path in python_files("official_vision", "tools")
+        for names in hidden_names(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+    assert hidden == []
+
+
+def test_the_check_of_hidden_names_finds_them() -> None:
+    source = "import a.b\nfrom c import d as e\ndef f(a, k): e, m = 1, 2\ndef g(): f = lambda x: x"
+    assert list(hidden_names(ast.parse(source))) == [("f", "a"), ("f", "e"), ("g", "f")]
+
+
 def test_nothing_is_left_unfinished() -> None:
     for path in python_files("official_vision", "tools", "tests"):
         assert not UNFINISHED.search(path.read_text()), path
