@@ -12,7 +12,6 @@ EXTRA_OF = {
     "grpc": "serving",
     "h5py": "convert",
     "jax": "stablehlo",
-    "jaxlib": "stablehlo",
     "mlflow": "mlflow",
     "onnx": "onnx",
     "onnxruntime": "onnx",
