@@ -11,6 +11,7 @@ EXTRA_OF = {
     "gradio": "demo",
     "grpc": "serving",
     "h5py": "convert",
+    "jax": "stablehlo",
     "mlflow": "mlflow",
     "onnx": "onnx",
     "onnxruntime": "onnx",
@@ -23,7 +24,7 @@ EXTRA_OF = {
 }
 
 
-# Part of the extras prepare, export, onnx, serving and demo.
+# Part of the extras prepare, export, onnx, stablehlo, serving and demo.
 _PART = "video"
 
 

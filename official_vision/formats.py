@@ -124,6 +124,7 @@ EVOLUTION = Format(  # evolution.json
 )
 EXPORTED_MODEL = Format("official_vision.exported_model", 1, _EXPORT)  # assets/model.json
 PARITY = Format("official_vision.parity", 1, _EXPORT)  # parity.json
+STABLEHLO = Format("official_vision.stablehlo", 1, _EXPORT)  # model.stablehlo.json
 PROGRAM = Format(  # a program's signature beside its StableHLO
     "official_vision.program", 1, "Write it again: official-vision benchmark --what=program."
 )

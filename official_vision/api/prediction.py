@@ -35,7 +35,8 @@ class Predictor:
     def __init__(self, model: str | os.PathLike, **options: Any):
         """
         Args:
-          model: folder that `export` wrote, of which the newest version is taken, or a .tflite or .onnx file in it.
+          model: folder that `export` wrote, of which the newest version is taken, or a .tflite, .onnx or
+            .stablehlo file in it.
           **options: fields of `official_vision.serving.predict.options.PredictOptions`, e.g. stride, pooling,
             batch_size, threshold.
 

@@ -165,7 +165,7 @@ def export(
       checkpoint: as of `load_run`.
       data: folder of a prepared split, clips of which are compared; None takes those in the run's folder, or the
         run's validation data.
-      **options: fields of `official_vision.serving.export.version_folder.ExportOptions`, e.g.
+      **options: fields of `official_vision.serving.export.options.ExportOptions`, e.g.
         tflite=("int8",), precision="bfloat16".
 
     Returns:
@@ -174,7 +174,7 @@ def export(
     Raises:
       UserError: no run, no clips, or a file whose scores differ too much; then nothing is written.
     """
-    from official_vision.serving.export.version_folder import ExportOptions
+    from official_vision.serving.export.options import ExportOptions
     from official_vision.serving.export.version_folder import export as export_run
 
     check_names(options, ExportOptions.__dataclass_fields__, "an export")

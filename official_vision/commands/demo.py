@@ -21,7 +21,8 @@ from official_vision.serving.export.description import SINGLE_FILES, version_fol
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "Folder that official-vision export wrote (the newest version is taken), or a .tflite or .onnx file in it.",
+    "Folder that official-vision export wrote (the newest version is taken), or a .tflite, .onnx or .stablehlo file "
+    "in it.",
 )
 _PORT = flags.DEFINE_integer(
     "port",

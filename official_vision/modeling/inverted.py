@@ -10,7 +10,7 @@ import tf_keras
 
 from official_vision.architecture.graph import Architecture
 from official_vision.architecture.layer_plans import ModulePlan
-from official_vision.modeling.execution import Execution
+from official_vision.modeling.execution import TFLITE, Execution
 from official_vision.modeling.ops import frame_layout as time_axis
 from official_vision.modeling.ops.convolution import (
     TemporalConvolution,
@@ -81,8 +81,24 @@ class InvertedBottleneck(ResidualModule):
         if self.stride > 1:
             over_time = functools.partial(self._over_time, training=training)
             return time_axis.over_time(self.middle(y), frames, over_time)
-        y = time_axis.merge_time(self.middle(time_axis.split_time(y, frames)))
+        if self.execution.target == TFLITE:
+            y = self._middle_of_two_axes(time_axis.over_time(y, frames, self._with_neighbours))
+        else:
+            y = time_axis.merge_time(self.middle(time_axis.split_time(y, frames)))
         return norm_relu(y, self.middle_norm, training)
+
+    def _with_neighbours(self, x: tf.Tensor) -> tf.Tensor:
+        """Returns each frame's channels behind those of the frame before and before those of the one after."""
+        frames, step = x.shape[1], self.temporal_dilation
+        padded = tf.pad(x, [[0, 0], [step, step], [0, 0], [0, 0]])
+        seen = [padded[:, step * part : step * part + frames] for part in range(3)]
+        return tf.concat(seen, axis=-1)
+
+    def _middle_of_two_axes(self, y: tf.Tensor) -> tf.Tensor:
+        """Computes the 3x3x3 convolution by one of 3x3, as TFLite has none of three axes that is dilated."""
+        kernel = tf.transpose(tf.cast(self.middle.kernel, y.dtype), [1, 2, 0, 3, 4])
+        height, width, *_, filters = kernel.shape
+        return tf.nn.conv2d(y, tf.reshape(kernel, [height, width, -1, filters]), 1, "SAME")
 
     def _over_time(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         return norm_relu(convolved(self.temporal, x, training), self.temporal_norm, training)

@@ -302,9 +302,7 @@ class AssembleNet(tf_keras.Model):
         """Prepares each stem kind's input, [batch * time, height, width, ...]."""
         streams: dict[str, tf.Tensor] = {}
         if "rgb" in features:
-            streams["rgb"] = model_inputs.normalise_rgb(
-                features["rgb"], self.spec.rgb_mean, self.spec.rgb_deviation, self.compute_dtype
-            )
+            streams["rgb"] = features["rgb"]
         if hasattr(self, "flow"):
             # Batches of a server hold clips of several clients.
             alone = clip_by_clip or self.execution.is_folded
@@ -316,6 +314,10 @@ class AssembleNet(tf_keras.Model):
         merged: dict[str, tf.Tensor] = {}
         for kind, x in streams.items():
             merged[kind] = time_axis.merge_time(x, next(iter(merged.values()), None))
+        if "rgb" in merged:  # behind the reshape: mobile GPUs have operations of four axes alone
+            merged["rgb"] = model_inputs.normalise_rgb(
+                merged["rgb"], self.spec.rgb_mean, self.spec.rgb_deviation, self.compute_dtype
+            )
         return merged
 
     def blocks(self) -> dict[int, tf_keras.layers.Layer]:

@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from official_vision.benchmark.program import conversion
-from official_vision.benchmark.program.conversion import Program, to_program
 from official_vision.benchmark.program.folder import write_programs
-from official_vision.benchmark.program.passes import products
 from official_vision.errors import UserError
+from official_vision.serving.export.converters import program as conversion
+from official_vision.serving.export.converters.program import Program, products, to_program
 from tests.training import runs
 from tools.run_program import Running, compare, drawn, read_folders
 
@@ -45,7 +44,7 @@ def test_variables_become_inputs_and_results(tmp_path: Path) -> None:
         count.assign_add(1)
         return tf.reduce_sum(weights * tf.cast(count, tf.float32))
 
-    program = to_program(step, {"x": tf.constant([[1.0, -1.0]])}, "loss")
+    program = to_program(step, {"x": tf.constant([[1.0, -1.0]])}, ["loss"])
     roles = {value.name: value.role for value in program.inputs}
     assert roles.pop("x") == "batch"
     assert {
@@ -72,7 +71,7 @@ def test_float32_products_are_marked_exact(monkeypatch: pytest.MonkeyPatch) -> N
 
     def artifact(precision: str) -> bytes:
         with products(precision):
-            return to_program(lambda x: x @ square, tf.ones([4, 4]), "logits").artifact
+            return to_program(lambda x: x @ square, tf.ones([4, 4]), ["logits"]).artifact
 
     assert b"[HIGHEST, HIGHEST]" in artifact("float32")
     assert b"[DEFAULT, DEFAULT]" in artifact("tf32")

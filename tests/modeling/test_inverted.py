@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from official_vision.modeling.execution import Execution
 from official_vision.modeling.inverted import InvertedBottleneck
+from official_vision.modeling.ops import frame_layout
 from tests.modeling import twins
 
 FRAMES = 4
@@ -50,3 +53,18 @@ def test_it_starts_as_its_shortcut() -> None:
     module = InvertedBottleneck((3, 4, 5), 1, False, 2)
     x = twins.maps(FRAMES, 4, 4, 5)
     np.testing.assert_array_equal(module(x, FRAMES), np.maximum(x, 0))
+
+
+def test_for_tflite_its_middle_is_one_convolution_of_two_axes() -> None:
+    plain = InvertedBottleneck((3, 4, 5), 1, False, 2)
+    folded = InvertedBottleneck((3, 4, 5), 1, False, 2, execution=Execution("tflite"))
+    x = twins.maps(2 * FRAMES, 5, 6, 5)
+    plain(x, FRAMES)
+    folded(x, FRAMES)
+    twins.randomise(plain)
+    folded.middle.kernel.assign(plain.middle.kernel)
+    y = twins.maps(2 * FRAMES, 5, 6, 3)
+    expected = plain.middle(frame_layout.split_time(y, FRAMES))
+    seen = frame_layout.over_time(tf.constant(y), FRAMES, folded._with_neighbours)
+    actual = folded._middle_of_two_axes(seen)
+    np.testing.assert_allclose(actual, frame_layout.merge_time(expected), atol=1e-5)

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from official_vision import files, formats
 from official_vision.benchmark.network_speed import TRAIN, data_of, work_of
-from official_vision.benchmark.program.conversion import Program, Value
 from official_vision.benchmark.program.passes import Check, forward_program, training_program
 from official_vision.config import Config
 from official_vision.errors import UserError
+from official_vision.serving.export.converters.program import Program, Value
 
 # Greatest difference from the expected result, as a share of it.
 _TOLERANCES = {"float32": 1e-3, "tf32": 2e-2, "bfloat16": 5e-2}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +20,12 @@ from official_vision.benchmark.network_speed import (
     training_batch,
     training_parts,
 )
-from official_vision.benchmark.program.conversion import Program, to_program
 from official_vision.config import Config
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.execution import portable_execution
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.modeling.network import AssembleNet
+from official_vision.serving.export.converters.program import Program, products, to_program
 from official_vision.specs import DataSpec
 from official_vision.training.optimizers.optimizer_state import all_state
 
@@ -73,7 +71,9 @@ def training_program(config: Config, precision: str) -> tuple[Program, Check | N
     _spread(parts[1])
     batch = training_batch(config, parts[1], data, _seeds(config, data, 0))
     with products(precision):
-        program = to_program(functools.partial(_loss_of, parts), batch, "loss", all_state(parts[2]))
+        program = to_program(
+            functools.partial(_loss_of, parts), batch, ["loss"], all_state(parts[2])
+        )
     if not _is_small(program):
         return program, None
     return program, _expected_losses(config, precision, parts, data)
@@ -100,7 +100,7 @@ def forward_program(config: Config, precision: str) -> tuple[Program, Check | No
         return tf.cast(network(streams, training=False)["logits"], tf.float32)
 
     with products(precision):
-        program = to_program(logits, clips, "logits")
+        program = to_program(logits, clips, ["logits"])
     if not _is_small(program):
         return program, None
     return program, Check(None, tf.function(logits)(clips).numpy()[np.newaxis])
@@ -137,17 +137,6 @@ def _seeds(config: Config, data: DataSpec, step: int) -> tf.Tensor | None:
 def _loss_of(parts: tuple[Any, ...], batch: Any) -> tf.Tensor:
     task, model, optimizer = parts
     return task.train_step(batch, model, optimizer)[task.loss]
-
-
-@contextlib.contextmanager
-def products(precision: str) -> Iterator[None]:
-    """Sets the precision that XLA's products of float32 are marked with: the highest, or the device's default."""
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(precision != "float32")
-    try:
-        yield
-    finally:
-        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def _is_small(program: Program) -> bool:

@@ -1,9 +1,9 @@
-"""Exports a run for serving: export --model_dir=DIR --output=DIR [--tflite=int8] [--onnx].
+"""Exports a run for serving: export --model_dir=DIR --output=DIR [--tflite=int8] [--onnx] [--stablehlo].
 
 Writes the next version below --output: a SavedModel for TF Serving, model_<format>.tflite for each
---tflite, model.onnx for --onnx, and parity.json, which compares each file's scores with the network's on clips of
-the validation data that training has stored in the run's folder: the data themselves may be gone. A file whose
-scores differ too much is not exported.
+--tflite, model.onnx for --onnx, model.stablehlo for --stablehlo (with its weights and signature beside it), and
+parity.json, which compares each file's scores with the network's on clips of the validation data that training has
+stored in the run's folder: the data themselves may be gone. A file whose scores differ too much is not exported.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import importlib
 from absl import flags
 
 from official_vision import config, files
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 
 _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "A run's folder, TrainSpec.model_dir of training."
@@ -49,6 +49,11 @@ _TFLITE = flags.DEFINE_multi_enum(
     "TFLite file to write as well; can be repeated.",
 )
 _ONNX = flags.DEFINE_bool("onnx", False, "Write an ONNX file as well, of clips of any batch size.")
+_STABLEHLO = flags.DEFINE_bool(
+    "stablehlo",
+    False,
+    "Write a StableHLO program of one clip as well, with its weights beside it, and run it with JAX.",
+)
 _CLIPS = flags.DEFINE_integer(
     "clips",
     8,
@@ -86,9 +91,12 @@ def main() -> None:
     if _ONNX.value:
         importlib.import_module("onnxruntime")  # missing packages are named before the work
         importlib.import_module("tf2onnx")
+    if _STABLEHLO.value:
+        _check_jax()
     files.check_folder_writable(_OUTPUT.value, "--output")
     # Imported late: --help and mistakes get their message before TensorFlow starts.
-    from official_vision.serving.export.version_folder import ExportOptions, export
+    from official_vision.serving.export.options import ExportOptions
+    from official_vision.serving.export.version_folder import export
 
     options = ExportOptions(
         precision=_PRECISION.value,
@@ -96,6 +104,7 @@ def main() -> None:
         threshold=_THRESHOLD.value,
         tflite=tuple(dict.fromkeys(_TFLITE.value)),
         onnx=_ONNX.value,
+        stablehlo=_STABLEHLO.value,
         clips=_CLIPS.value,
         limit=_LIMIT.value,
         threads=_THREADS.value,
@@ -112,3 +121,16 @@ def main() -> None:
         print(f"  {exported.rgb_alone.to_text()}")
     for note in exported.notes:
         print(f"  note: {note}")
+
+
+def _check_jax() -> None:
+    """Refuses a JAX that does not start, as with a jaxlib of another release, before the work."""
+    try:
+        importlib.import_module("jax")
+    except Exception as error:  # of any class: what is wrong with an installation is not foreseen
+        if isinstance(error, ModuleNotFoundError) and error.name == "jax":
+            raise  # the extra is named
+        raise UserError(
+            f"--stablehlo needs a JAX that starts. Received: {reason_of(error)}. "
+            "Install it anew: pip install 'official-vision[stablehlo]'."
+        ) from error

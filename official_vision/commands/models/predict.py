@@ -30,7 +30,8 @@ _USUAL = PredictOptions()
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "Folder that official-vision export wrote (the newest version is taken), or a .tflite or .onnx file in it.",
+    "Folder that official-vision export wrote (the newest version is taken), or a .tflite, .onnx or .stablehlo file "
+    "in it.",
 )
 _VIDEO = flags.DEFINE_multi_string(
     "video",

@@ -108,7 +108,7 @@ def feeding_to_dict(preparation: Mapping[str, Any], clip: DataSpec) -> dict[str,
 
 
 # Endings of exported files that are named by themselves, of clips of one size.
-SINGLE_FILES = (".tflite", ".onnx")
+SINGLE_FILES = (".tflite", ".onnx", ".stablehlo")
 
 
 def version_folder(path: str | os.PathLike) -> Path:

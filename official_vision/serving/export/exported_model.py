@@ -15,7 +15,7 @@ from official_vision import formats
 from official_vision.errors import UserError, reason_of
 from official_vision.modeling.inputs import input_signature
 from official_vision.serving.explain.gate_openings import GateValues, with_values
-from official_vision.serving.export.converters import onnx_file
+from official_vision.serving.export.converters import onnx_file, stablehlo_file
 from official_vision.serving.export.description import (
     DEFAULT_SIGNATURE,
     STREAMS_SIGNATURE,
@@ -29,6 +29,7 @@ from official_vision.serving.export.request_checks import check_streams
 GATES_SIGNATURE = "gates"
 STEMS_SIGNATURE, FROM_STEMS_SIGNATURE = "frame_stems", "from_stems"
 Inference = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
+_Shapes = dict[str, tuple[int, ...]]  # of each stream, batch included
 _OUTPUTS = ("scores", "frame_scores")
 
 
@@ -37,9 +38,9 @@ class ExportedModel:
     """An exported file, loaded.
 
     Attributes:
-      path: of the version's folder, or the .tflite or .onnx file.
+      path: of the version's folder, or the .tflite, .onnx or .stablehlo file.
       description: the content of its model.json.
-      frames: number per clip, where it is fixed (TFLite, ONNX); else None.
+      frames: number per clip, where it is fixed (TFLite, ONNX, StableHLO); else None.
       infer: features -> scores [batch, classes] and frame_scores [batch, time, classes].
       infer_gates: features -> each gate's multipliers by its name; None where the file lacks them.
       infer_stems: flow -> what its stems make of each frame, by the description's names; None where the file
@@ -131,10 +132,10 @@ class ExportedModel:
 
 
 def load_exported_model(path: str | os.PathLike) -> ExportedModel:
-    """Loads an exported version's SavedModel, or one of the .tflite and .onnx files beside it.
+    """Loads an exported version's SavedModel, or one of the other models beside it.
 
     Args:
-      path: a .tflite or .onnx file in a version's folder, a version's folder, or the folder of versions,
+      path: a .tflite, .onnx or .stablehlo file in a version's folder, a version's folder, or the folder of versions,
         whose greatest is taken.
 
     Raises:
@@ -142,9 +143,11 @@ def load_exported_model(path: str | os.PathLike) -> ExportedModel:
     """
     path = Path(path)
     if path.suffix == ".tflite":
-        return _tflite(path)
+        return _single_file(path, _load_tflite)
     if path.suffix == ".onnx":
-        return _onnx(path)
+        return _single_file(path, onnx_file.load)
+    if path.suffix == ".stablehlo":
+        return _single_file(path, lambda each: _one_by_one(*stablehlo_file.load(each)))
     folder = version_folder(path)
     description = read_description(folder)
     try:
@@ -177,10 +180,11 @@ def _signature_function(loaded: Any, signature: str, names: Sequence[str]) -> In
     return infer
 
 
-def _onnx(path: Path) -> ExportedModel:
+def _single_file(path: Path, load: Callable[[Path], tuple[Inference, _Shapes]]) -> ExportedModel:
+    """Loads a file of clips of one size by a function that returns how it infers, and its streams' shapes."""
     description = _described(path)
     try:
-        run, shapes = onnx_file.load(path)
+        run, shapes = load(path)
     except ValueError as error:
         raise _not_whole(path, error) from error
 
@@ -191,17 +195,27 @@ def _onnx(path: Path) -> ExportedModel:
     return ExportedModel(path, description, int(next(iter(shapes.values()))[1]), infer, None)
 
 
+def _one_by_one(run: Inference, shapes: _Shapes) -> tuple[Inference, _Shapes]:
+    """Makes a function of any batch from one of a single clip."""
+
+    def infer(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        clips = range(len(next(iter(streams.values()))))
+        outputs = [run({name: x[[number]] for name, x in streams.items()}) for number in clips]
+        return {name: np.concatenate([output[name] for output in outputs]) for name in _OUTPUTS}
+
+    return infer, shapes
+
+
 def _described(path: Path) -> Description:
     if not path.is_file():
         raise UserError(
             f"--model names a file that official-vision export has written. Received: {path}, where there is "
-            f"none. Export with {'--onnx' if path.suffix == '.onnx' else '--tflite'} first."
+            f"none. Export with --{path.suffix.removeprefix('.')} first."
         )
     return read_description(version_folder(path.parent))
 
 
-def _tflite(path: Path) -> ExportedModel:
-    description = _described(path)
+def _load_tflite(path: Path) -> tuple[Inference, _Shapes]:
     # Imported here: the SavedModel needs no TFLite.
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -212,18 +226,9 @@ def _tflite(path: Path) -> ExportedModel:
         interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=resolver)
         runner = interpreter.get_signature_runner(DEFAULT_SIGNATURE)
         shapes = {k: tuple(v["shape"]) for k, v in runner.get_input_details().items()}
-    except (ValueError, RuntimeError) as error:
-        raise _not_whole(path, error) from error
-
-    def infer(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        _check_shapes(path, streams, shapes)
-        outputs = [
-            runner(**{name: streams[name][[number]] for name in shapes})
-            for number in range(len(next(iter(streams.values()))))
-        ]
-        return {name: np.concatenate([output[name] for output in outputs]) for name in _OUTPUTS}
-
-    return ExportedModel(path, description, int(next(iter(shapes.values()))[1]), infer, None)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    return _one_by_one(lambda clip: runner(**clip), shapes)
 
 
 def _check_shapes(

@@ -87,6 +87,20 @@ def onnx_scores(path: Path, clips: HeldOutClips, threads: int = 1) -> Scored:
         ) from error
 
 
+def stablehlo_scores(path: Path, clips: HeldOutClips) -> Scored:
+    """Runs a StableHLO program in a process that has only JAX, on the CPU; XLA takes all cores.
+
+    Raises:
+      UserError: it does not load, or does not run.
+    """
+    try:
+        return _scores(("stablehlo",), path, clips)["stablehlo"]
+    except IsolatedProcessError as error:
+        raise UserError(
+            f"An exported file must load with JAX alone. Received: {error}. Nothing was exported."
+        ) from error
+
+
 def fastest_tflite_scores(
     path: Path, clips: HeldOutClips, threads: int = 1
 ) -> tuple[dict[str, np.ndarray], float, str]:

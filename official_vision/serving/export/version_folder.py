@@ -23,7 +23,7 @@ from official_vision.modeling.network import AssembleNet
 from official_vision.names import check_no_pattern
 from official_vision.serving.explain.gate_openings import gates_of, node_names
 from official_vision.serving.export import parity
-from official_vision.serving.export.converters import onnx_file, tflite
+from official_vision.serving.export.converters import mobile_gpu, onnx_file, stablehlo_file, tflite
 from official_vision.serving.export.description import (
     DEFAULT_SIGNATURE,
     LABELS_FILE,
@@ -44,8 +44,10 @@ from official_vision.serving.export.isolated_process import (
     fastest_tflite_scores,
     onnx_scores,
     signature_scores,
+    stablehlo_scores,
     tflite_scores,
 )
+from official_vision.serving.export.options import LIMITS, MEASURES, ExportOptions
 from official_vision.serving.export.parity import Parity, RgbAlone
 from official_vision.serving.export.serving_files import signatures_of, write_serving_files
 from official_vision.serving.export.signatures import ServingModule
@@ -53,55 +55,8 @@ from official_vision.serving.export.warm_up_requests import write_warm_up
 from official_vision.training.clip_scoring import Trained, load_trained
 from official_vision.training.cost_setting import setting_of
 
-# Largest difference of a score from the network's, of a SavedModel by its precision and of TFLite files.
-# Of int8 it is a typical clip's: activations far out of the ranges' middle make single clips differ more.
-LIMITS = {
-    "float32": 1e-4,
-    "onnx": 1e-4,
-    "bfloat16": 0.1,
-    "float16": 0.02,
-    "dynamic": 0.1,
-    "int8": 0.2,
-}
-_MEASURES = {"int8": "typical_difference"}
 PARITY_FILE = "parity.json"
-PEERS = ("auto", "discrete", "all")
 SAVED_MODEL = "SavedModel"
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportOptions:
-    """The settings of an export.
-
-    Attributes:
-      precision: of the SavedModel, float32 or bfloat16.
-      peers: discrete keeps each gate's most probable peer alone, all keeps the candidates, auto is
-        discrete where that leaves all scores within the limit.
-      threshold: connections of a discrete network that are weaker go, in [0, 1].
-      tflite: formats of serving.tflite.FORMATS to write beside it.
-      onnx: writes an ONNX file in float32 beside it.
-      clips: of the validation data, on which the files must agree with the network; int8 takes its
-        ranges from as many others. They are those in the run's folder where it has as many.
-      limit: largest difference of a score, of int8 in a typical clip; None takes the format's entry of
-        LIMITS.
-      threads: of TFLite's interpreter when it is timed.
-      compiled_flow: XLA compiles the flow that the SavedModel computes; TF Serving then needs its flag
-        --xla_cpu_compilation_enabled.
-    """
-
-    precision: str = "float32"
-    peers: str = "auto"
-    threshold: float = 0.0
-    tflite: tuple[str, ...] = ()
-    onnx: bool = False
-    clips: int = 8
-    limit: float | None = None
-    threads: int = 1
-    compiled_flow: bool = False
-
-    def limit_of(self, format_name: str) -> float:
-        """Returns the largest difference that a format may have."""
-        return LIMITS[format_name] if self.limit is None else self.limit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +87,7 @@ def export(
 
     Batch norms are folded into convolutions, and gates are made discrete where their peers are
     decided. Signatures are those of serving.module. A version's folder holds the SavedModel,
-    model_<format>.tflite for each requested format, model.onnx if requested, and parity.json.
+    model_<format>.tflite for each requested format, model.onnx and model.stablehlo if requested, and parity.json.
 
     Args:
       model_dir: the run's folder.
@@ -174,8 +129,10 @@ def _exported(
             parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
         if options.onnx:
             parities["ONNX"] = work.onnx(partial)
+        if options.stablehlo:
+            parities["StableHLO"] = work.stablehlo(partial)
         figures = {name: figures_of_file.to_dict() for name, figures_of_file in parities.items()}
-        report = {"files": figures, "notes": notes}
+        report = {"files": figures, "mobile_gpu": work.gpu_reports, "notes": notes}
         if rgb_alone:
             report["rgb_alone"] = dataclasses.asdict(rgb_alone)
         formats.PARITY.write(partial / PARITY_FILE, report)
@@ -269,6 +226,7 @@ class _Export:
     network: AssembleNet
     discrete: bool
     notes: list[str]
+    gpu_reports: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
 
     def saved_model(self, folder: Path) -> tuple[Parity, RgbAlone | None]:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
@@ -321,6 +279,10 @@ class _Export:
             return self._lite_scores(path, clips)
 
         name, size = f"TFLite {format_name}", path.stat().st_size
+        on_gpu = mobile_gpu.report_of(content)
+        self.gpu_reports[name] = on_gpu.to_dict()
+        if on_gpu.in_between:
+            self.notes.append(f"{path.name}: {on_gpu.to_text()}")
         return self._checked(name, format_name, scores_of(self.clips), scores_of, size, parts)
 
     def onnx(self, folder: Path) -> Parity:
@@ -332,6 +294,13 @@ class _Export:
 
         size = path.stat().st_size
         return self._checked("ONNX", "onnx", scores_of(self.clips), scores_of, size)
+
+    def stablehlo(self, folder: Path) -> Parity:
+        path = folder / stablehlo_file.STABLEHLO_FILE
+        size = stablehlo_file.write(path, self.network, self.clips)
+        scored = stablehlo_scores(path, self.clips)
+        scores_of = functools.partial(stablehlo_scores, path)
+        return self._checked("StableHLO", "stablehlo", scored, scores_of, size)
 
     def _lite_scores(self, path: Path, clips: HeldOutClips) -> Scored:
         scores, seconds, reason = fastest_tflite_scores(path, clips, self.options.threads)
@@ -364,6 +333,6 @@ class _Export:
         )
         limit, model = self.options.limit_of(format_name), self.trained.model
         expected_of = functools.partial(network_scores, model)
-        measure = _MEASURES.get(format_name, "difference")
+        measure = MEASURES.get(format_name, "difference")
         parity.check(compared, limit, name, expected_of, scores_of, self.clips, parts, measure)
         return compared

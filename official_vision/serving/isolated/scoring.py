@@ -2,19 +2,21 @@
 
     python scoring.py KINDS FILE INPUTS.npz OUTPUTS.npz THREADS
 
-KINDS is onnx, or xnnpack or plain for the kernels of a TFLite file, else names of a SavedModel's signatures, with
-commas between; each is fed the streams that it takes.
+KINDS is onnx or stablehlo, or xnnpack or plain for the kernels of a TFLite file, else names of a SavedModel's
+signatures, with commas between; each is fed the streams that it takes.
 
-It is started by the path of this file: numpy and TensorFlow, ai-edge-litert or onnxruntime must be enough. The
+It is started by the path of this file: numpy and TensorFlow, ai-edge-litert, onnxruntime or JAX must be enough. The
 inputs hold a batch of clips per stream; the outputs hold KIND.scores [clips, classes], KIND.frame_scores
 [clips, time, classes] and KIND.seconds, the median per clip.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -63,6 +65,37 @@ def _onnx(path: str, threads: int) -> Callable[[Clip], Clip]:
     return lambda clip: dict(zip(_OUTPUTS, session.run(_OUTPUTS, clip), strict=True))
 
 
+def stablehlo_program(path: str) -> Callable[[Clip], Clip]:
+    """Compiles a StableHLO program for the first device that JAX finds, and puts its weights there.
+
+    Args:
+      path: of the program; its signature and weights lie beside it.
+
+    Returns:
+      A function of one clip's streams.
+    """
+    import jax
+
+    signature = json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
+    device, content = jax.devices()[0], Path(path).read_bytes()
+    client = device.client
+    if hasattr(client, "compile_and_load"):
+        executable = client.compile_and_load(content, [device])
+    else:  # before JAX 0.7
+        executable = client.compile(content)
+    with np.load(f"{path}.npz", allow_pickle=False) as stored:
+        weights = [jax.device_put(stored[value["name"]], device) for value in signature["weights"]]
+    inputs, results = ([value["name"] for value in signature[key]] for key in ("inputs", "results"))
+
+    def run(clip: Clip) -> Clip:
+        fed = [jax.device_put(np.asarray(clip[name]), device) for name in inputs]
+        computed = executable.execute_sharded([*fed, *weights])
+        arrays = computed.disassemble_into_single_device_arrays()
+        return {name: np.asarray(copies[0]) for name, copies in zip(results, arrays, strict=True)}
+
+    return run
+
+
 def _scores(run: Callable[[Clip], Clip], clips: Clip) -> dict[str, np.ndarray]:
     scores, seconds = {name: [] for name in _OUTPUTS}, []
     for number in range(-1, len(next(iter(clips.values())))):  # the first call warms up
@@ -86,6 +119,8 @@ def main() -> None:
         runs = {kinds: _tflite(path, kinds, int(threads))}
     elif kinds == "onnx":
         runs = {kinds: _onnx(path, int(threads))}
+    elif kinds == "stablehlo":
+        runs = {kinds: stablehlo_program(path)}
     else:
         runs = _saved_model(path, kinds.split(","))
     clips = dict(np.load(inputs, allow_pickle=False))

@@ -19,7 +19,8 @@ from official_vision.modeling.flow import RepresentationFlow
 from official_vision.serving.export import isolated_process
 from official_vision.serving.export import version_folder as exporting
 from official_vision.serving.export.held_out_clips import network_scores, read_clips
-from official_vision.serving.export.version_folder import ExportOptions, export
+from official_vision.serving.export.options import LIMITS, ExportOptions
+from official_vision.serving.export.version_folder import export
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.predictor import Predictor
 from official_vision.specs import PrepareSpec
@@ -201,7 +202,7 @@ def test_tflite_files_score_as_the_network(run, tmp_path):
         path = version.path / f"model_{name}.tflite"
         assert path.stat().st_size == figures[f"TFLite {name}"].size_bytes
         # Quantised files differ, and by no more than their limits.
-        assert figures[f"TFLite {name}"].typical_difference < exporting.LIMITS[name]
+        assert figures[f"TFLite {name}"].typical_difference < LIMITS[name]
     assert figures["TFLite float16"].difference > 1e-6
     assert figures["TFLite int8"].size_bytes < figures["TFLite float32"].size_bytes / 2
 

@@ -5,6 +5,7 @@ XLA takes a function's variables as inputs behind its arguments, and returns tho
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -44,8 +45,8 @@ class Value:
       name: of the argument, the result or the variable.
       shape: sizes of all axes.
       dtype: name, as numpy's and ml_dtypes'.
-      role: of an input batch, seed, step (a count of steps), variable or constant; of a result loss, logits, step
-        or variable.
+      role: of an input batch, seed, step (a count of steps), variable or constant; of a result step, variable, or
+        its name, e.g. loss.
       feeds: of a result, the number of the input that it is in the next step; None where it feeds none.
     """
 
@@ -74,17 +75,17 @@ class Program:
 
 
 def to_program(
-    function: Callable[[Any], tf.Tensor],
+    function: Callable[[Any], Any],
     argument: Any,
-    result: str,
+    results: Sequence[str],
     variables: Sequence[tf.Variable] = (),
 ) -> Program:
     """Converts a function.
 
     Args:
-      function: takes a structure of tensors, may change variables that exist, and returns one tensor.
+      function: takes a structure of tensors, may change variables that exist, and returns a tensor or several.
       argument: an example of what it takes; shapes become fixed.
-      result: role and name of what it returns.
+      results: names of what it returns, and their roles.
       variables: that it may change without reading them, as an optimizer's operations do with its state; a
         function's graph lists those that are read.
 
@@ -104,7 +105,18 @@ def to_program(
         for (name, role), array in zip(roles, initial, strict=True)
     )
     artifact = portable_artifact(_COPY.sub(r"stablehlo.reshape \1 : (\2) -> \2", text))
-    return Program(artifact, inputs, _results(text, inputs, result), tuple(initial))
+    return Program(artifact, inputs, _results(text, inputs, results), tuple(initial))
+
+
+@contextlib.contextmanager
+def products(precision: str) -> Iterator[None]:
+    """Sets the precision that XLA's products of float32 are marked with: the highest, or the device's default."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(precision != "float32")
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def _captures(concrete: Any, variables: Sequence[tf.Variable]) -> list[tuple[str, str, np.ndarray]]:
@@ -143,7 +155,7 @@ def _is_pair_of_batches(structure: tuple) -> bool:
     return all(isinstance(part, tuple) for part in structure)
 
 
-def _results(text: str, inputs: Sequence[Value], result: str) -> tuple[Value, ...]:
+def _results(text: str, inputs: Sequence[Value], names: Sequence[str]) -> tuple[Value, ...]:
     """Reads the results of a module's main function, and which of them is which variable's new value."""
     signature = _MAIN.search(text)
     if not signature:
@@ -154,8 +166,8 @@ def _results(text: str, inputs: Sequence[Value], result: str) -> tuple[Value, ..
     feeds = {int(output): int(parameter) for parameter, output in _ALIAS.findall(text)}
     results = []
     for number, (shape, dtype) in enumerate(map(_type_of, _TENSOR.findall(signature[2]))):
-        if number == 0:
-            results.append(Value(result, shape, dtype, result))
+        if number < len(names):
+            results.append(Value(names[number], shape, dtype, names[number]))
             continue
         if number not in feeds:  # every variable's new value takes the old one's memory
             raise RuntimeError(f"XLA's result {number} is no variable's new value.")
