@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+
+from official_vision.errors import UserError, reason_of
+
 # Module -> extra of pyproject.toml.
 EXTRA_OF = {
     "ai_edge_litert": "export",
@@ -45,3 +49,21 @@ def missing(error: ModuleNotFoundError, job: str = "") -> str:
         f"This needs the package {module}. Received: it is not installed. "
         f"Install it: pip install 'official-vision[{extra}]'."
     )
+
+
+def check_jax() -> None:
+    """Refuses a JAX that does not start, as with a jaxlib of another release, before the work.
+
+    Raises:
+      ModuleNotFoundError: JAX is missing.
+      UserError: it is there and does not start.
+    """
+    try:
+        importlib.import_module("jax")
+    except Exception as error:  # of any class: what is wrong with an installation is not foreseen
+        if isinstance(error, ModuleNotFoundError) and error.name == "jax":
+            raise  # the extra is named
+        raise UserError(
+            f"--stablehlo needs a JAX that starts. Received: {reason_of(error)}. "
+            "Install it anew: pip install 'official-vision[stablehlo]'."
+        ) from error

@@ -10,8 +10,8 @@ import importlib
 
 from absl import flags
 
-from official_vision import config, files
-from official_vision.errors import UserError, reason_of
+from official_vision import config, extras, files
+from official_vision.errors import UserError
 
 _MODEL_DIR = flags.DEFINE_string(
     "model_dir", None, "A run's folder, TrainSpec.model_dir of training."
@@ -92,7 +92,7 @@ def main() -> None:
         importlib.import_module("onnxruntime")  # missing packages are named before the work
         importlib.import_module("tf2onnx")
     if _STABLEHLO.value:
-        _check_jax()
+        extras.check_jax()
     files.check_folder_writable(_OUTPUT.value, "--output")
     # Imported late: --help and mistakes get their message before TensorFlow starts.
     from official_vision.serving.export.options import ExportOptions
@@ -121,16 +121,3 @@ def main() -> None:
         print(f"  {exported.rgb_alone.to_text()}")
     for note in exported.notes:
         print(f"  note: {note}")
-
-
-def _check_jax() -> None:
-    """Refuses a JAX that does not start, as with a jaxlib of another release, before the work."""
-    try:
-        importlib.import_module("jax")
-    except Exception as error:  # of any class: what is wrong with an installation is not foreseen
-        if isinstance(error, ModuleNotFoundError) and error.name == "jax":
-            raise  # the extra is named
-        raise UserError(
-            f"--stablehlo needs a JAX that starts. Received: {reason_of(error)}. "
-            "Install it anew: pip install 'official-vision[stablehlo]'."
-        ) from error

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from official_vision import extras, files
-from official_vision.commands.models import export as command
 from official_vision.errors import UserError
 from official_vision.modeling.inference.inference_network import inference_network
 from official_vision.serving.export.converters import stablehlo_file
@@ -95,7 +94,7 @@ def test_a_missing_or_wrong_jax_is_one_line(monkeypatch) -> None:
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "jax", None)
         with pytest.raises(ModuleNotFoundError) as missing:
-            command._check_jax()
+            extras.check_jax()
     assert "pip install 'official-vision[stablehlo]'" in extras.missing(missing.value, "export")
 
     def incompatible(_name: str) -> None:
@@ -103,7 +102,7 @@ def test_a_missing_or_wrong_jax_is_one_line(monkeypatch) -> None:
 
     monkeypatch.setattr(importlib, "import_module", incompatible)
     with pytest.raises(UserError) as caught:
-        command._check_jax()
+        extras.check_jax()
     assert str(caught.value) == (
         "--stablehlo needs a JAX that starts. Received: jaxlib version 0.4 is newer than jax. "
         "Install it anew: pip install 'official-vision[stablehlo]'."
