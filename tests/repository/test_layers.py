@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "errors": set(),
     "plain": set(),
     "packaged": set(),
-    "extras": set(),
+    "extras": {"errors"},
     "private_apis": set(),
     "progress": set(),
     "interruption": set(),
