@@ -156,7 +156,11 @@ def _forward_pass(config: Config, precision: str, data: DataSpec) -> Callable[[]
 
 
 def _training_step(config: Config, precision: str, data: DataSpec) -> Callable[[], Any]:
-    step, batch, loss = whole_step(config, precision, data)
+    return taking(*whole_step(config, precision, data))
+
+
+def taking(step: Any, batch: Any, loss: str) -> Callable[[], Any]:
+    """Returns a function that takes a step of `whole_step` and returns its loss."""
     strategy = tf.distribute.get_strategy()  # of the caller of this function
 
     def run() -> Any:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from concurrent import futures
 from typing import Any
 
-import tensorflow as tf
-
 from official_vision.benchmark.communication import Exchange, exchanges_of, make_exchange
 from official_vision.benchmark.network_speed import (
     PRECISIONS,
@@ -23,6 +21,7 @@ from official_vision.benchmark.network_speed import (
     matrix_product,
     row_of,
     seconds_of,
+    taking,
     whole_step,
     work_of,
 )
@@ -30,7 +29,6 @@ from official_vision.benchmark.spread import spread
 from official_vision.config import Config
 from official_vision.errors import UserError
 from official_vision.processes.pool import Workers
-from official_vision.training.devices import graph_passes
 from official_vision.training.devices.strategies import make_strategy
 from official_vision.training.devices.visible import set_up
 
@@ -203,12 +201,7 @@ def _work(part: _Part) -> _Done:
     with make_strategy(part.config.train).scope():
         clips, flops = work_of(part.config, TRAIN)
         step, batch, loss = whole_step(part.config, part.precision, part.config.train_data)
-        local = tf.distribute.get_strategy().experimental_local_results
-
-        def take_step() -> None:
-            with graph_passes.left_out():  # as our trainer does
-                local(step((batch,))[loss])[0].numpy()
-
+        take_step = taking(step, batch, loss)
         first = seconds_of(take_step)
         exchanges = exchanges_of(step, (batch,))
         contenders = [

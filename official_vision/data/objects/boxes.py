@@ -19,7 +19,7 @@ BOX_RESULTS = ("boxes", "yolo", "detr", "detr_sigmoid")
 
 
 class Boxes(NamedTuple):
-    """The boxes that a network found in a frame.
+    """The boxes that a network gives for a frame.
 
     Attributes:
       corners: float [count, 4], left, top, right and bottom in pixels of the network's input.

@@ -11,7 +11,7 @@ import numpy as np
 
 from official_vision import files
 from official_vision.data.objects.network_input import NetworkInput
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.specs import PrepareSpec
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def load_onnx(path: str, spec: PrepareSpec) -> tuple[Runner, NetworkInput]:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=providers, **fallback)
     except Exception as error:  # onnxruntime's classes are not public
-        reason = _first_line(error)
+        reason = reason_of(error)
         remedy = "Name an ONNX file."
         if any(word in str(error) for word in _OPERATOR_WORDS):
             remedy = "Export it with standard operators of opset 17 or so."
@@ -82,7 +82,7 @@ def load_onnx(path: str, spec: PrepareSpec) -> tuple[Runner, NetworkInput]:
         except Exception as error:
             raise UserError(
                 f"A network must run on frames of the stored size. Received: {path}, fed {pixels.shape} "
-                f"({_first_line(error)}). Set PrepareSpec.object_input_size, or PrepareSpec.object_batch = 1."
+                f"({reason_of(error)}). Set PrepareSpec.object_input_size, or PrepareSpec.object_batch = 1."
             ) from error
 
     return run, network_input
@@ -171,7 +171,3 @@ def _ones(mask: onnxruntime.NodeArg, pixels: np.ndarray, network_input: NetworkI
     ]
     dtype = {"tensor(bool)": bool, "tensor(float)": np.float32}.get(mask.type, np.int64)
     return np.ones((len(pixels), *shape), dtype)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -22,7 +22,7 @@ from official_vision.data.objects.network_input import (
 )
 from official_vision.data.objects.network_output import class_count, ids_of
 from official_vision.data.objects.onnx_network import load_onnx
-from official_vision.errors import UserError
+from official_vision.errors import UserError, reason_of
 from official_vision.specs import PrepareSpec
 
 NETWORK_KINDS = ("saved_model", "tflite", "onnx")
@@ -121,9 +121,8 @@ def network(spec: PrepareSpec) -> SegmentationNetwork:
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if isinstance(error, UserError):
             raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"PrepareSpec.objects must name a segmentation network. Received: {spec.objects!r} ({reason}). "
+            f"PrepareSpec.objects must name a segmentation network. Received: {spec.objects!r} ({reason_of(error)}). "
             "Mend the path."
         ) from error
     return SegmentationNetwork(run, network_input, spec)
