@@ -42,7 +42,7 @@ def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
     Returns:
       JSON values: "video_seconds_per_second" by number of workers (text), of the whole command's work
       with its processes' start; "parts": seconds for each second of video, in one thread, of every
-      part (flow by both methods); "shares": of the parts that `spec` sets, together 1.
+      part (flow by all methods); "shares": of the parts that `spec` sets, together 1.
 
     Raises:
       UserError: no annotations, or no video that can be prepared.
@@ -91,7 +91,7 @@ def part_seconds(row: VideoRow, spec: PrepareSpec) -> dict[str, float]:
 
     Returns:
       By part: decode (to the decoder's pixel format), resize (with the change to RGB), flow_dis,
-      flow_tvl1, objects, encode_rgb, encode_flow, encode_objects, write.
+      flow_dis_fast, flow_tvl1, objects, encode_rgb, encode_flow, encode_objects, write.
     """
     path = existing_path(spec.videos, row.path)
     decoding, count = _timed(lambda: _decoded_frames(path))
@@ -99,11 +99,11 @@ def part_seconds(row: VideoRow, spec: PrepareSpec) -> dict[str, float]:
     length = max(f.time_sec for f in frames) or 1.0
     greys = [grey(frame.rgb) for frame in frames]
     pairs = list(itertools.pairwise(greys))
-    solver = dis_flow()
     parts = {"decode": decoding / count * len(frames), "resize": 0.0}
     parts["resize"] = max(0.0, both - parts["decode"])
     flows = {}
-    for name, flow in (("flow_dis", solver), ("flow_tvl1", tvl1_flow)):
+    solvers = {"dis": dis_flow(), "dis_fast": dis_flow(fast=True), "tvl1": tvl1_flow}
+    for name, flow in {f"flow_{method}": solver for method, solver in solvers.items()}.items():
         parts[name], flows[name] = _timed(lambda flow=flow: [flow(*pair) for pair in pairs])
     source = object_source(spec, row.path)
     if isinstance(source, MotionIds):
@@ -173,8 +173,11 @@ def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def _shares(parts: dict[str, float], spec: PrepareSpec) -> dict[str, float]:
-    other = {"dis": ("flow_tvl1",), "tvl1": ("flow_dis",), "none": ("flow_dis", "flow_tvl1")}
-    used = {name: value for name, value in parts.items() if name not in other[spec.flow]}
+    used = {
+        name: value
+        for name, value in parts.items()
+        if not name.startswith("flow_") or name == f"flow_{spec.flow}"
+    }
     return {name: value / sum(used.values()) for name, value in used.items()}
 
 

@@ -54,7 +54,7 @@ def video_streams(
     Args:
       source: a video's path, or frames that are there already.
       short_side, fps, start_sec, end_sec, broken_share, report: as in video.decode.
-      flow: dis, tvl1 or none.
+      flow: dis, dis_fast, tvl1 or none.
       objects: returns a frame's ids, or, as MotionIds, those of its flow; None for none. Where it has `batch`, its
         `many` gets so many frames at once. Its `check_count`, where it has one, is called with the number of the
         file's frames at their end.
@@ -82,12 +82,13 @@ def _with_flow(
     frames: Iterator[Frame], solver: FlowSolver | None
 ) -> Iterator[tuple[Frame, np.ndarray | None]]:
     previous: Frame | None = None
-    last_flow = None
+    last_flow = last_grey = None
     for frame in frames:
+        this_grey = grey(frame.rgb) if solver else None
         if previous is not None:
-            last_flow = solver(grey(previous.rgb), grey(frame.rgb)) if solver else None
+            last_flow = solver(last_grey, this_grey) if solver else None
             yield previous, last_flow
-        previous = frame
+        previous, last_grey = frame, this_grey
     if previous is not None:
         if solver and last_flow is None:
             last_flow = np.zeros((*previous.rgb.shape[:2], 2), np.float32)
@@ -111,7 +112,9 @@ def _with_objects(
 def _flow_solver(method: str) -> FlowSolver | None:
     if method == "none":
         return None
-    return optical_flow.dis_flow() if method == "dis" else optical_flow.tvl1_flow
+    if method == "tvl1":
+        return optical_flow.tvl1_flow
+    return optical_flow.dis_flow(fast=method == "dis_fast")
 
 
 def grey(rgb: np.ndarray) -> np.ndarray:

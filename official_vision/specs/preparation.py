@@ -27,14 +27,14 @@ class PrepareSpec(Spec):
       output: folder to write; each split gets a folder there.
       short_side: shorter side of the stored frames in pixels.
       fps: frames per second to re-time to; None keeps the video's.
-      flow: dis (OpenCV), tvl1 (Piergiovanni & Ryoo 2019) or none.
+      flow: dis (OpenCV), dis_fast (the same, coarser), tvl1 (Piergiovanni & Ryoo 2019) or none.
       flow_bound: largest stored displacement in pixels per frame; larger ones are clipped.
       objects: opencv (OpenCV's face and body detectors, a stand-in that detects few), motion (where and how fast
         something moves otherwise than the camera, by the frame's flow), onnx:PATH,
         saved_model:PATH or tflite:PATH (a network that segments or detects), png:FOLDER (ready-made ids: a folder per
         video, a PNG per frame) or none.
       object_interval: frames between two runs of the detector or network, whose ids are repeated in
-        between; None takes 6 for opencv, 1 for a network. Ids of motion are each frame's.
+        between; None takes 12 for opencv, 1 for a network. Ids of motion are each frame's.
       object_input_size: height and width of the network's input in pixels; None takes the ONNX file's, and where any
         is taken feeds frames as stored.
       object_fit: stretch (frames fill the input) or letterbox (they keep their shape, within a grey border).
@@ -98,7 +98,7 @@ class PrepareSpec(Spec):
     output: str = ""
     short_side: int = setting(256, low=16)
     fps: float | None = setting(None, above=0, high=1000)
-    flow: str = setting("dis", choices=("dis", "tvl1", "none"))
+    flow: str = setting("dis", choices=("dis", "dis_fast", "tvl1", "none"))
     flow_bound: float = setting(20.0, above=0)
     objects: str = setting(
         "opencv",

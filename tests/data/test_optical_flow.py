@@ -41,9 +41,10 @@ def shifted(picture, x, y, size=64, margin=12):
     return np.ascontiguousarray(first), np.ascontiguousarray(second)
 
 
+@pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("shift", [(1, 0), (0, 1), (-1, 0), (3, -2), (0, 0)])
-def test_dis_finds_a_shift(texture, shift):
-    flow = dis_flow()(*shifted(texture(96, 96), *shift))
+def test_dis_finds_a_shift(texture, shift, fast):
+    flow = dis_flow(fast)(*shifted(texture(96, 96), *shift))
     np.testing.assert_allclose(np.median(flow, (0, 1)), shift, atol=0.1)
 
 

@@ -68,6 +68,15 @@ def test_detections_are_repeated(monkeypatch, tmp_path, write_mp4):
     assert [int(item.objects[0, 0]) for item in items] == numbers
 
 
+def test_the_fast_flow_is_that_of_another_solver(moving):
+    exact, fast = (
+        np.stack([item.flow for item in video_streams(moving, **{**NOTHING, "flow": method})])
+        for method in ("dis", "dis_fast")
+    )
+    assert (fast != exact).any()
+    np.testing.assert_allclose(np.median(fast, (1, 2)), np.median(exact, (1, 2)), atol=0.25)
+
+
 def test_frames_are_not_kept(monkeypatch):
     """However long the video, two frames are alive: the one yielded and the one after it."""
     alive = []

@@ -17,7 +17,7 @@ from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
 # Boxes are repeated for this many frames: detection costs more than decoding and flow together.
-DETECTION_INTERVAL = 6
+DETECTION_INTERVAL = 12
 # Frames that wait for a batch: at most so many are in memory.
 _MOST_WAITING = 64
 ObjectSource = Callable[[Frame], np.ndarray] | MotionIds

@@ -59,7 +59,7 @@ class MotionIds:
     """The source of one video's ids, which needs each frame's flow.
 
     Attributes:
-      flow_method: dis or tvl1, by which `video_streams` computes the flow, also where no flow is wanted.
+      flow_method: dis, dis_fast or tvl1, by which `video_streams` computes the flow, also where no flow is wanted.
     """
 
     def __init__(self, flow_method: str):

@@ -58,6 +58,7 @@ def encode_video(
     """
     path, report, times, last = existing_path(spec.videos, row.path), DecodingReport(), [], 0.0
     ids, frames = ObjectIds(), folder / "frames"
+    last_ids, encoded = None, {}
     with open(frames, "wb") as file:
         for streams in video_streams(
             path,
@@ -70,10 +71,15 @@ def encode_video(
             broken_share=spec.broken_packet_share,
             report=report,
         ):
-            ids.see(streams.objects)
+            is_repeated = streams.objects is not None and streams.objects is last_ids
+            if not is_repeated:
+                ids.see(streams.objects)
             times.append(streams.time_sec - (row.start_sec or 0.0))
             last = streams.duration_sec
-            append_frame(file, encode_frame(streams, spec.flow_bound, spec.jpeg_quality))
+            known = encoded["objects"] if is_repeated else None
+            encoded = encode_frame(streams, spec.flow_bound, spec.jpeg_quality, known)
+            append_frame(file, encoded)
+            last_ids = streams.objects
             on_frame()
     if not times:
         raise VideoError(
@@ -85,15 +91,24 @@ def encode_video(
     return EncodedVideo(fps, tuple(times), frames, end, report.messages(), ids.count)
 
 
-def encode_frame(streams: FrameStreams, flow_bound: float, jpeg_quality: int) -> dict[str, bytes]:
-    """Encodes one frame of every stream that is present, as data/storage/shard.py describes."""
+def encode_frame(
+    streams: FrameStreams, flow_bound: float, jpeg_quality: int, objects: bytes | None = None
+) -> dict[str, bytes]:
+    """Encodes one frame of every stream that is present, as data/storage/shard.py describes.
+
+    Args:
+      streams: the frame.
+      flow_bound: greatest displacement that is stored.
+      jpeg_quality: of rgb.
+      objects: the encoded ids, where they are those of the frame before; None encodes them.
+    """
     quality = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality]
     encoded = {"rgb": _image(".jpg", cv2.cvtColor(streams.rgb, cv2.COLOR_RGB2BGR), quality)}
     if streams.flow is not None:
         codes = quantise(streams.flow, flow_bound)
         encoded["flow"] = _image(".png", np.concatenate([codes[..., 0], codes[..., 1]]), [])
     if streams.objects is not None:
-        encoded["objects"] = _image(".png", streams.objects, [])
+        encoded["objects"] = objects or _image(".png", streams.objects, [])
     return encoded
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from av.sidedata.sidedata import Type
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 
 # Beyond it a side of frames whose shorter one is resized to hundreds of pixels fills gigabytes.
 _LONGEST_TO_SHORTEST = 64
@@ -43,6 +44,8 @@ class Display:
         self._size: tuple[int, int] | None = None
         self._stored: tuple[int, int, int] | None = None
         self._turn = Orientation(False, False, False)
+        # One for all frames: making its tables takes as long as their use.
+        self._scaler = VideoReformatter()
         self.sizes: list[tuple[int, int]] = []  # (width, height) as shown, each once, in order
 
     def note_size(self, picture: VideoFrame) -> None:
@@ -75,9 +78,11 @@ class Display:
             self._size = self._resized(*self.sizes[0])
         turn = self._turn
         width, height = self._size[::-1] if turn.transposed else self._size
-        if (width, height) != (picture.width, picture.height):
-            picture = picture.reformat(width, height, "rgb24", interpolation="AREA")
-        rgb = picture.to_ndarray(format="rgb24")
+        resized = (width, height) != (picture.width, picture.height)
+        # One thread: videos are prepared side by side.
+        rgb = self._scaler.reformat(
+            picture, width, height, "rgb24", interpolation="AREA" if resized else None, threads=1
+        ).to_ndarray()
         if not any(turn):
             return rgb
         rgb = rgb.transpose(1, 0, 2) if turn.transposed else rgb

@@ -11,6 +11,7 @@ import pytest
 from official_vision.data.annotations.manifest import VideoRow
 from official_vision.data.objects import object_source
 from official_vision.data.optical_flow import dequantise
+from official_vision.data.storage import frame_encoding
 from official_vision.data.storage.frame_encoding import encode_frame, encode_video
 from official_vision.data.storage.frame_file import read_frames
 from official_vision.data.video import VideoError
@@ -50,6 +51,18 @@ def test_better_quality_is_bigger_and_closer(texture):
         sizes.append(len(encoded))
     assert errors == sorted(errors, reverse=True)
     assert sizes == sorted(sizes)
+
+
+def test_ids_are_stored_as_they_change(monkeypatch, tmp_path, write_mp4):
+    path = write_mp4(tmp_path / "a.mp4", [np.zeros((16, 16, 3), np.uint8)] * 5)
+    first, second = np.full((16, 16), 3, np.uint8), np.full((16, 16), 7, np.uint8)
+    ids = iter([first, first, second, second, first])
+    monkeypatch.setattr(frame_encoding, "object_source", lambda *_: lambda _: next(ids))
+    spec = PrepareSpec(videos=str(tmp_path), short_side=16, flow="none")
+    video = encode_video(VideoRow("id", path.name, "train", ()), spec, tmp_path)
+    stored = [image(frame["objects"])[0, 0] for frame in read_frames(video.frames)]
+    assert stored == [3, 3, 7, 7, 3]
+    assert video.object_ids == 8
 
 
 def test_a_span_of_real_footage(footage, tmp_path):
