@@ -97,7 +97,7 @@ _EXPORT = "Export again."
 
 SHARDS = Format("official_vision.shards", 4, _PREPARE)  # index.json
 SHARD_REPORT = Format("official_vision.shard_report", 1, _PREPARE)  # beside each shard
-PREPARATION = Format("official_vision.preparation", 1, _PREPARE)  # plan.json
+PREPARATION = Format("official_vision.preparation", 2, _PREPARE)  # plan.json
 RUN = Format("official_vision.run", 1, _TRAIN)  # config.json
 RUN_DATA = Format("official_vision.run_data", 1, _TRAIN)  # data.json
 HELD_OUT_CLIPS = Format(  # held_out_clips/source.json
