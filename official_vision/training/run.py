@@ -18,6 +18,7 @@ from official_vision.data.storage.index import Index
 from official_vision.errors import UserError, nearest
 from official_vision.lock import folder_locked
 from official_vision.metrics.charades_map import is_charades
+from official_vision.metrics.class_bands import class_bands
 from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
@@ -80,7 +81,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
     architecture = resolve_architecture(config.model)
     indexes = read_splits(config, architecture)
     model_spec, config = config.model, settled(config, architecture, indexes)
-    _check_metric(config, indexes["train"].classes)
+    _check_metric(config, indexes["train"])
     check_start_classes(config.train, indexes["train"].classes)
     _check_shares(config, strategy)
     with contextlib.ExitStack() as around:
@@ -212,9 +213,12 @@ def _check_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
     check_parts(config.train_data.batch_size, replicas, parts)
 
 
-def _check_metric(config: Config, classes: Sequence[str]) -> None:
-    single_label = config.model.activation == "softmax"
-    names = figure_names(single_label=single_label, charades=is_charades(classes))
+def _check_metric(config: Config, train: Index) -> None:
+    names = figure_names(
+        single_label=config.model.activation == "softmax",
+        charades=is_charades(train.classes),
+        banded=bool(class_bands(train.class_counts)),
+    )
     figures, metric = (*names, "validation_loss"), config.train.best_metric
     if metric not in figures:
         raise UserError(

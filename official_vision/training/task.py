@@ -33,9 +33,10 @@ from official_vision.training.step.connection_latency import connection_latencie
 from official_vision.training.step.connection_terms import ConnectionTerms
 from official_vision.training.step.frozen_weights import freeze
 from official_vision.training.step.losses import (
-    classification_loss,
+    ClipLoss,
     clip_losses,
     l2_penalty,
+    mean_of_real,
     with_decay,
 )
 from official_vision.training.step.update_norms import UpdateNorms
@@ -74,6 +75,10 @@ class VideoTask(base_task.Task):
         self.start_step = start_step
         data = {"train": config.train_data, "validation": config.validation_data}
         self._skipped = {name: Skipped(data[name].path, index) for name, index in indexes.items()}
+        train = indexes["train"]
+        self._clip_loss = ClipLoss(
+            config.loss, self.config.model.activation, train.class_counts, train.num_videos
+        )
         self.evaluated: tuple[VideoScores, Evaluation] | None = None  # the newest
         self._note = note
         self._monitor = monitor
@@ -277,13 +282,8 @@ class VideoTask(base_task.Task):
         """Returns what a part of a batch adds to its loss; `clips` real ones are in the whole batch."""
         features, targets = part
         seeds = self._dropout_seeds(targets)
-        loss = classification_loss(
-            model(features, training=True, dropout_seeds=seeds)["logits"],
-            targets["labels"],
-            targets["mask"],
-            self.config.model.activation,
-            self.config.train.label_smoothing,
-        )
+        logits = model(features, training=True, dropout_seeds=seeds)["logits"]
+        loss = mean_of_real(self._clip_loss(logits, targets["labels"]), targets["mask"])
         real = tf.reduce_sum(tf.cast(targets["mask"], tf.float32))
         return loss * tf.math.divide_no_nan(real, clips)
 
@@ -344,7 +344,13 @@ class VideoTask(base_task.Task):
         del global_step
         gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}
         index = self.indexes["validation"]
-        scores = collect(gathered, index.videos, index.classes, self.config.model.activation)
+        scores = collect(
+            gathered,
+            index.videos,
+            index.classes,
+            self.config.model.activation,
+            training_counts=self.indexes["train"].class_counts,
+        )
         pooled = scores.pooled(self.config.evaluation)
         evaluation = pooled.evaluation()
         self.evaluated = pooled, evaluation
