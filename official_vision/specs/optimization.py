@@ -27,6 +27,11 @@ class LossSpec(Spec):
       negative_focus: exponent g by which a class that a clip lacks counts p^g times; of sigmoid alone. Greater than
         positive_focus, the asymmetric loss.
       negative_margin: probability up to which a class that a clip lacks costs nothing; of sigmoid alone.
+      teacher: folder of a run on the same classes, whose best network's scores training clips are to match; empty for
+        none. It is computed in each step.
+      teacher_weight: share of the divergence from the teacher's scores in the loss; the rest is that of the labels.
+      teacher_temperature: divisor of both networks' logits in that part: greater ones also teach which wrong classes
+        are likelier.
     """
 
     label_smoothing: float = setting(0.0, low=0, high=0.99)
@@ -36,6 +41,9 @@ class LossSpec(Spec):
     positive_focus: float = setting(0.0, low=0)
     negative_focus: float = setting(0.0, low=0)
     negative_margin: float = setting(0.0, low=0, high=0.5)
+    teacher: str = ""
+    teacher_weight: float = setting(0.5, above=0, high=1)
+    teacher_temperature: float = setting(2.0, above=0)
 
     @property
     def reshapes_terms(self) -> bool:

@@ -53,6 +53,7 @@ from official_vision.training.run_folder import folder
 from official_vision.training.run_folder.class_names import check_start_classes
 from official_vision.training.settings_from_data import notes_on_settings, read_splits, settled
 from official_vision.training.step.accumulation import check_parts
+from official_vision.training.step.distillation import check_teacher
 from official_vision.training.step.frozen_weights import check_patterns
 from official_vision.training.training_loop import Ending, train_from_checkpoint
 
@@ -83,6 +84,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
     model_spec, config = config.model, settled(config, architecture, indexes)
     _check_metric(config, indexes["train"])
     check_start_classes(config.train, indexes["train"].classes)
+    check_teacher(config.loss, config.model.activation, indexes["train"])
     _check_shares(config, strategy)
     with contextlib.ExitStack() as around:
         around.enter_context(operations_deterministic(wanted=config.train.deterministic))

@@ -19,6 +19,7 @@ from official_vision.data.storage.shard_writer import SEGMENT_FRAMES, StoredVide
 from official_vision.specs import (
     DataSpec,
     EvaluationSpec,
+    LossSpec,
     ModelSpec,
     OptimizerSpec,
     PrepareSpec,
@@ -141,6 +142,7 @@ def config(data, model_dir, graph, **settings):
             pictures=False,
             precise_batch_norm_batches=0,  # test_precise_norm.py tries them
         ),
+        "loss": LossSpec(),
         "optimizer": OptimizerSpec(learning_rate=0.05, schedule="constant"),
         "evaluation": EvaluationSpec(),
     }

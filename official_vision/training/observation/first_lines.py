@@ -55,6 +55,10 @@ def _loss_settings(config: Config) -> list[str]:
     changed = [f"{name} {value:g}" for name, value in numbers if value]
     if loss.class_weights != "none":
         changed.append(f"class weights by {loss.class_weights.replace('_', ' ')}")
+    if loss.teacher:
+        changed.append(
+            f"{loss.teacher_weight:g} of it from {loss.teacher}'s scores at temperature {loss.teacher_temperature:g}"
+        )
     if data.class_sampling != "natural":
         changed.append(f"{data.class_sampling.replace('_', ' ')} sampling of classes")
     return changed

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from official_vision.specs import LossSpec
+from official_vision.data.storage.index import Index
+from official_vision.specs import LossSpec, ModelSpec
 from official_vision.training.step.class_balance import class_weights, logit_offsets
 
 
@@ -64,6 +65,19 @@ class ClipLoss:
             negative = minus_log_rest * tf.exp(-spec.negative_focus * minus_log_p)
         costs = targets * self._weights * positive + (1 - targets) * negative
         return tf.reduce_mean(costs, axis=-1)
+
+
+def make_clip_loss(spec: LossSpec, model: ModelSpec, train: Index | None) -> ClipLoss:
+    """Returns the loss of a run's training clips.
+
+    Args:
+      spec: of the loss.
+      model: with its number of classes and its activation.
+      train: index of the training data; None for generated clips, whose classes are equally frequent.
+    """
+    counts = train.class_counts if train else (1,) * model.num_classes
+    videos = train.num_videos if train else model.num_classes
+    return ClipLoss(spec, model.activation, counts, videos)
 
 
 def smoothed(labels: tf.Tensor, activation: str, smoothing: float) -> tf.Tensor:
