@@ -10,6 +10,10 @@ from official_vision.data.storage.index import Index
 from official_vision.specs import LossSpec, ModelSpec
 from official_vision.training.step.class_balance import class_weights, logit_offsets
 
+_LEAST = (
+    1e-7  # probability that is raised to a power: the derivative of 0 to one below 1 is infinite
+)
+
 
 class ClipLoss:
     """The loss of a training clip, as LossSpec sets it; by default the cross entropy of `clip_losses`.
@@ -50,7 +54,8 @@ class ClipLoss:
 
     def _of_one_label(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         log_p = tf.nn.log_softmax(logits)
-        costs = -log_p * (1 - tf.exp(log_p)) ** self._spec.positive_focus
+        rest = tf.maximum(1 - tf.exp(log_p), _LEAST)
+        costs = -log_p * rest**self._spec.positive_focus
         return tf.reduce_sum(targets * self._weights * costs, axis=-1)
 
     def _of_several_labels(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -58,8 +63,7 @@ class ClipLoss:
         minus_log_p, minus_log_rest = tf.nn.softplus(-logits), tf.nn.softplus(logits)
         positive = minus_log_p * tf.exp(-spec.positive_focus * minus_log_rest)
         if spec.negative_margin:
-            # Above 0: the derivative of 0 to a power below 1 is infinite.
-            n = tf.maximum(tf.sigmoid(logits) - spec.negative_margin, 1e-7)
+            n = tf.maximum(tf.sigmoid(logits) - spec.negative_margin, _LEAST)
             negative = -tf.math.log1p(-n) * n**spec.negative_focus
         else:
             negative = minus_log_rest * tf.exp(-spec.negative_focus * minus_log_p)

@@ -72,7 +72,7 @@ def test_a_step_minimises_both_parts(taught):
     logits = model(features, training=True)["logits"].numpy()
     teacher = load_trained(folder / "teacher").model
     scores = teacher(features, training=False)["logits"].numpy()
-    of_labels = -(special.log_softmax(logits, axis=1) * targets["labels"]).sum(axis=1)
+    of_labels = -(special.log_softmax(logits, axis=1) * targets["labels"].numpy()).sum(axis=1)
     losses = 0.25 * of_labels + 0.75 * by_hand(logits, scores, "softmax", 2.0)
     loss = task.train_step((features, targets), model, optimizer)[task.loss]
     assert float(loss) == pytest.approx(losses[:3].mean(), rel=1e-4)  # the last row is padding
