@@ -8,6 +8,7 @@
 #   make results-ablation  kinds of attention and of graphs compared, one-shot made discrete: 30 runs of about 80 seconds
 #   make results-one-shot  one-shot searches of the demo's data, and how far they agree: 3 of about three minutes
 #   make results-long-tail losses and sampling for rare classes compared: 45 runs of about 20 seconds
+#   make results-distillation a discrete network of half the width, taught and not: 3 seeds of about two minutes
 #   make results-evolution guided and random evolution compared: 16 runs of 16 graphs; -j2 runs two at a time
 #   make accelerator-programs  AssembleNet-50 and AssembleNet++-50 as programs for accelerators, in accelerator/
 #   make accelerator  runs them on what JAX finds, within eight minutes, beside networks of torchvision
@@ -25,7 +26,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results results-planted results-ablation results-one-shot results-long-tail results-evolution accelerator-programs accelerator test test-quick lint lock build-files bazel-check settings model-zoo tutorials docs clean
+.PHONY: help install demo results results-planted results-ablation results-one-shot results-long-tail results-distillation results-evolution accelerator-programs accelerator test test-quick lint lock build-files bazel-check settings model-zoo tutorials docs clean
 
 VENV := .venv
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -101,7 +102,7 @@ results/planted/shards/validation/index.json: results/planted/videos/annotations
 	$(BIN)/python tools/prepare_data.py --gin_file=gin_configs/data/planted.gin \
 		--preview=results/planted/preview.png
 
-results: results-planted results-ablation results-one-shot results-long-tail results-evolution
+results: results-planted results-ablation results-one-shot results-long-tail results-distillation results-evolution
 
 # A study goes on where it was stopped, and trains only what is missing.
 results-planted: results/planted/shards/validation/index.json
@@ -158,6 +159,21 @@ results-long-tail: results/long_tail/shards/validation/index.json
 			LossSpec.negative_focus = 4.0; LossSpec.negative_margin = 0.05' \
 		--figures=mean_class_accuracy_head,mean_class_accuracy_middle,mean_class_accuracy_tail,top_1,mAP \
 		--output=results/long_tail/study
+
+DISTILLATION = $(BIN)/python tools/search.py --gin_file=gin_configs/studies/distillation.gin
+# Both retrain from copies of one search.
+results-distillation: results/planted/shards/validation/index.json
+	for seed in 0 1 2; do \
+		alone=results/distillation/alone-$$seed taught=results/distillation/taught-$$seed; \
+		seeds=(--gin_bindings="TrainSpec.seed = $$seed" --gin_bindings="train/DataSpec.seed = $$seed"); \
+		for stage in search derive; do \
+			$(DISTILLATION) "$${seeds[@]}" --gin_bindings="SearchSpec.output = '$$alone'" --stage=$$stage || exit 1; \
+		done; \
+		test -d $$taught || { rm -rf $$taught.part; cp -r $$alone $$taught.part; rm -rf $$taught.part/retrain; mv $$taught.part $$taught; }; \
+		$(DISTILLATION) "$${seeds[@]}" --gin_bindings="SearchSpec.output = '$$alone'" --stage=retrain || exit 1; \
+		$(DISTILLATION) "$${seeds[@]}" --gin_bindings="SearchSpec.output = '$$taught'" \
+			--gin_bindings='SearchSpec.retrain_teacher = True' --stage=retrain || exit 1; \
+	done
 
 EVOLUTION_SEEDS := 0 1 2 3 4 5 6 7
 EVOLUTIONS := $(foreach seed,$(EVOLUTION_SEEDS),results/evolution/guided-$(seed) results/evolution/random-$(seed))
