@@ -222,8 +222,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 test: lint $(FOOTAGE)
 	$(PYTEST)
 
+# TESTS="tests/api tests/metrics" runs these alone.
 test-quick: lint $(FOOTAGE)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(TESTS)
 
 lock: $(INSTALLED)
 	$(BIN)/python -m uv pip compile pyproject.toml --quiet --extra all --extra dev --universal \
