@@ -137,7 +137,7 @@ def to_text(report: Report, choice: ClassChoice | None = None) -> str:
 
 
 def _bands(evaluation: Evaluation) -> list[str]:
-    """Returns lines that say which classes the figures of bands are of."""
+    """Returns a line for each band of classes."""
     lines = [
         f"{band.name}: {len(band.classes)} classes, of {band.fewest} to {band.most} training videos each"
         for band in evaluation.bands

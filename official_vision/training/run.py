@@ -82,10 +82,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
     architecture = resolve_architecture(config.model)
     indexes = read_splits(config, architecture)
     model_spec, config = config.model, settled(config, architecture, indexes)
-    _check_metric(config, indexes["train"])
-    check_start_classes(config.train, indexes["train"].classes)
-    check_teacher(config.loss, config.model.activation, indexes["train"])
-    _check_shares(config, strategy)
+    _check_fit(config, indexes["train"], strategy)
     with contextlib.ExitStack() as around:
         around.enter_context(operations_deterministic(wanted=config.train.deterministic))
         if is_chief(strategy):
@@ -210,16 +207,20 @@ def _damage_named(config: Config, indexes: Mapping[str, Index]) -> Iterator[None
         yield
 
 
-def _check_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
+def _check_fit(config: Config, index: Index, strategy: tf.distribute.Strategy) -> None:
+    """Refuses what does not fit the training data, whose index is `index`, or the devices."""
+    _check_metric(config, index)
+    check_start_classes(config.train, index.classes)
+    check_teacher(config.loss, config.model.activation, index)
     replicas, parts = strategy.num_replicas_in_sync, config.train.accumulation_steps
     check_parts(config.train_data.batch_size, replicas, parts)
 
 
-def _check_metric(config: Config, train: Index) -> None:
+def _check_metric(config: Config, index: Index) -> None:
     names = figure_names(
         single_label=config.model.activation == "softmax",
-        charades=is_charades(train.classes),
-        banded=bool(class_bands(train.class_counts)),
+        charades=is_charades(index.classes),
+        banded=bool(class_bands(index.class_counts)),
     )
     figures, metric = (*names, "validation_loss"), config.train.best_metric
     if metric not in figures:

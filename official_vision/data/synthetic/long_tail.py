@@ -1,7 +1,7 @@
 """Clips of twelve classes, of which the commonest has 50 times as many as the rarest.
 
-A class is a scene that pans in a direction; textures are frames of real videos. Validation has as many clips of
-each class, so that its mean over classes shows how well rare ones are told apart.
+A class is a scene that pans in a direction; textures are frames of real videos. Validation has equally many clips of
+each class: rare ones count as much as common ones.
 """
 
 from __future__ import annotations
