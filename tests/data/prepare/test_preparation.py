@@ -19,7 +19,7 @@ from official_vision.data.prepare import preparation as prepare
 from official_vision.data.prepare.decoding_worker import DecodingFailedError
 from official_vision.data.storage.frame_encoding import EncodedVideo
 from official_vision.data.storage.frame_file import append_frame
-from official_vision.data.storage.index import Index, Labelling, VideoNote
+from official_vision.data.storage.index import Index, Labelling, StatedTimes, VideoNote
 from official_vision.data.storage.shard import decode_frame, parse
 from official_vision.data.storage.shard_writer import ShardWriter
 from official_vision.errors import UserError
@@ -150,7 +150,14 @@ def test_a_shard_without_its_report_is_done_again(fake, spec):
 
 def test_broken_videos_are_left_out_and_tried_again(fake, spec, tmp_path):
     fake.broken = frozenset({"v1", "v6", "v7"})
-    index = run(spec)
+    rows = tuple(
+        dataclasses.replace(row, length_sec=9.0, actions=((0, 1.0, 12.0),))
+        for row in manifest().rows
+    )
+    index = run(spec, Manifest(CLASSES, rows))
+    # Judged by the annotation, which knows nothing of what could not be prepared.
+    assert [stated.id for stated in index.stated_times] == [f"v{n}" for n in range(8)]
+    assert index.stated_times[1] == StatedTimes("v1", 9.0, ((0, 1.0, 12.0),))
     assert [(item.id, item.reason) for item in index.left_out] == [
         (name, f"{name}.mp4: broken.") for name in ("v1", "v6", "v7")
     ]
@@ -158,10 +165,10 @@ def test_broken_videos_are_left_out_and_tried_again(fake, spec, tmp_path):
     assert [shard.count for shard in index.shards] == [2, 3]  # an empty shard is not listed
     assert [int(record["video"]) for record in records(spec)] == [0, 2, 3, 4, 5]
     fake.broken, fake.log[:] = frozenset(), []
-    assert run(spec).left_out == ()  # the videos were mended
+    assert run(spec, Manifest(CLASSES, rows)).left_out == ()  # the videos were mended
     assert sorted(fake.log) == ["v0", "v1", "v2", "v6", "v7"]
     undisturbed = dataclasses.replace(spec, output=str(tmp_path / "undisturbed"))
-    run(undisturbed)
+    run(undisturbed, Manifest(CLASSES, rows))
     assert output_of(spec) == output_of(undisturbed)
 
 
