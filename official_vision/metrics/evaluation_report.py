@@ -29,7 +29,7 @@ class Report:
       evaluation: figures and classes.
       intervals: bootstrap intervals of the figures; None without resamples.
       without: the evaluation with a stream blanked, by its name.
-      localisation: when classes are there; None where it was not asked for.
+      localisation: when classes are there; None without --localise.
     """
 
     heading: str

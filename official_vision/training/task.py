@@ -33,9 +33,9 @@ from official_vision.training.step.connection_latency import connection_latencie
 from official_vision.training.step.connection_terms import ConnectionTerms
 from official_vision.training.step.frozen_weights import freeze
 from official_vision.training.step.losses import (
-    classification_loss,
-    clip_losses,
     l2_penalty,
+    losses_with_frames,
+    mean_of_real,
     with_decay,
 )
 from official_vision.training.step.update_norms import UpdateNorms
@@ -156,6 +156,7 @@ class VideoTask(base_task.Task):
             start_step=self.start_step if training else 0,
             skipped=self._skipped[split],
             servers=self.config.train.input_servers if training else (),
+            frame_labels=self.config.train.frame_loss_share > 0,
         )
         if training and self.config.connectivity.updates == "bilevel":
             batches = tf.data.Dataset.zip((build(half=0), build(half=1)))
@@ -277,13 +278,15 @@ class VideoTask(base_task.Task):
         """Returns what a part of a batch adds to its loss; `clips` real ones are in the whole batch."""
         features, targets = part
         seeds = self._dropout_seeds(targets)
-        loss = classification_loss(
-            model(features, training=True, dropout_seeds=seeds)["logits"],
-            targets["labels"],
-            targets["mask"],
+        train = self.config.train
+        losses = losses_with_frames(
+            model(features, training=True, dropout_seeds=seeds),
+            targets,
             self.config.model.activation,
-            self.config.train.label_smoothing,
+            train.label_smoothing,
+            train.frame_loss_share,
         )
+        loss = mean_of_real(losses, targets["mask"])
         real = tf.reduce_sum(tf.cast(targets["mask"], tf.float32))
         return loss * tf.math.divide_no_nan(real, clips)
 
@@ -317,15 +320,17 @@ class VideoTask(base_task.Task):
           metrics: none: figures come from all scores at the end.
 
         Returns:
-          The losses [batch], the logits [batch, classes] and the targets, each of all replicas on all
+          The losses [batch], the logits [batch, classes] and what scores are made of, each of all replicas on all
           machines, whose batches are concatenated. No mean of a batch: the trainer would average
           batches that hold different numbers of real rows.
         """
         del metrics
         features, targets = inputs
-        logits = inference_logits(model, features)
-        losses = clip_losses(logits, targets["labels"], self.config.model.activation)
-        return gather_replicas({"losses": losses, "logits": logits, **targets})
+        outputs = inference_outputs(model, features)
+        activation, share = self.config.model.activation, self.config.train.frame_loss_share
+        losses = losses_with_frames(outputs, targets, activation, frame_share=share)
+        gathered = {name: targets[name] for name in GATHERED if name in targets}
+        return gather_replicas({"losses": losses, "logits": outputs["logits"], **gathered})
 
     def aggregate_logs(self, state: Any, step_logs: dict[str, tuple[tf.Tensor, ...]]) -> dict:
         """Stores each batch's scores on the host; every replica has gathered the rows of all."""
@@ -354,10 +359,20 @@ class VideoTask(base_task.Task):
         return {**evaluation.figures, "validation_loss": loss, "average_precision": per_class}
 
 
+def inference_outputs(
+    model: tf_keras.Model, features: dict[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Returns logits [batch, classes] and frame_logits [batch, time, classes] at inference, in float32.
+
+    No clip's neighbours in the batch change them.
+    """
+    outputs = model(features, training=False, clip_by_clip=True)
+    return {name: tf.cast(logits, tf.float32) for name, logits in outputs.items()}
+
+
 def inference_logits(model: tf_keras.Model, features: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Returns float32 logits [batch, classes] at inference, which no clip's neighbours in the batch change."""
-    logits = model(features, training=False, clip_by_clip=True)["logits"]
-    return tf.cast(logits, tf.float32)
+    """Returns the logits of `inference_outputs`."""
+    return inference_outputs(model, features)["logits"]
 
 
 def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -370,5 +385,5 @@ def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def scores_of(logits: tf.Tensor, activation: str) -> tf.Tensor:
-    """Converts [batch, classes] logits to probabilities, by sigmoid or softmax."""
+    """Converts [..., classes] logits to probabilities, by sigmoid or softmax."""
     return tf.sigmoid(logits) if activation == "sigmoid" else tf.nn.softmax(logits)

@@ -1,43 +1,68 @@
-"""Cross entropy of clips, for several labels each or exactly one (supplement A.3)."""
+"""Cross entropy of clips and of their frames, for several labels each or exactly one (supplement A.3)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 
-def classification_loss(
-    logits: tf.Tensor,
-    labels: tf.Tensor,
-    mask: tf.Tensor,
-    activation: str,
-    label_smoothing: float = 0.0,
-) -> tf.Tensor:
+def mean_of_real(losses: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Returns the mean loss of the real clips of a batch.
 
     Args:
-      logits: [batch, classes].
-      labels: multi-hot, or one-hot for softmax, [batch, classes]; or shares of 0 to 1, as mixing
-        clips gives them (which for softmax sum to 1).
+      losses: of each clip, [batch].
       mask: 1 for real rows and 0 for padding, [batch].
-      activation: sigmoid (binary cross entropy, averaged over classes) or softmax.
-      label_smoothing: share of each target that all classes get evenly: of 1/2 for sigmoid, of
-        1/classes for softmax.
 
     Returns:
       A float32 scalar; 0 for a batch of padding alone. In training every replica has as many real
       rows, so that the mean over replicas is the mean over the global batch.
     """
-    per_clip = clip_losses(logits, labels, activation, label_smoothing)
     mask = tf.cast(mask, tf.float32)
-    return tf.math.divide_no_nan(tf.reduce_sum(per_clip * mask), tf.reduce_sum(mask))
+    return tf.math.divide_no_nan(tf.reduce_sum(losses * mask), tf.reduce_sum(mask))
+
+
+def losses_with_frames(
+    outputs: Mapping[str, tf.Tensor],
+    targets: Mapping[str, tf.Tensor],
+    activation: str,
+    label_smoothing: float = 0.0,
+    frame_share: float = 0.0,
+) -> tf.Tensor:
+    """Returns each clip's loss, of which a share is the mean loss of its frames, float32 [batch].
+
+    Args:
+      outputs: logits [batch, classes] and frame_logits [batch, time, classes] of the network.
+      targets: labels [batch, classes], and with a share also frame_labels [batch, time, classes].
+      activation: as in `clip_losses`.
+      label_smoothing: likewise.
+      frame_share: 0 (clips alone) to 1 (frames alone).
+    """
+    parts = []
+    if frame_share < 1:
+        of_clips = clip_losses(outputs["logits"], targets["labels"], activation, label_smoothing)
+        parts.append(of_clips * (1 - frame_share) if frame_share else of_clips)
+    if frame_share:
+        of_frames = clip_losses(
+            outputs["frame_logits"], targets["frame_labels"], activation, label_smoothing
+        )
+        parts.append(tf.reduce_mean(of_frames, axis=-1) * frame_share)
+    return tf.add_n(parts)
 
 
 def clip_losses(
     logits: tf.Tensor, labels: tf.Tensor, activation: str, label_smoothing: float = 0.0
 ) -> tf.Tensor:
-    """Returns each clip's loss, float32 [batch]; arguments as in `classification_loss`."""
+    """Returns each clip's loss, float32 [batch]; or of frames each frame's, [batch, time].
+
+    Args:
+      logits: [batch, classes] or [batch, time, classes].
+      labels: multi-hot, or one-hot for softmax, of the same shape; or shares of 0 to 1, as mixing
+        clips gives them (which for softmax sum to 1).
+      activation: sigmoid (binary cross entropy, averaged over classes) or softmax.
+      label_smoothing: share of each target that all classes get evenly: of 1/2 for sigmoid, of
+        1/classes for softmax.
+    """
     logits, labels = (tf.cast(x, tf.float32) for x in (logits, labels))
     if activation == "sigmoid":
         targets = labels * (1 - label_smoothing) + label_smoothing / 2

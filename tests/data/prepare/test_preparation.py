@@ -3,7 +3,6 @@
 import dataclasses
 import errno
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -34,7 +33,7 @@ class FakeWorker:
 
     broken: frozenset = frozenset()
     times_sec: tuple = (0.0, 0.04, 0.08)
-    notes: Mapping = MappingProxyType({})
+    notes: MappingProxyType = MappingProxyType({})
     seen: list
 
     def __init__(self):

@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 
 from official_vision.training.step.losses import (
-    classification_loss,
     clip_losses,
     l2_penalty,
+    losses_with_frames,
+    mean_of_real,
     with_decay,
 )
 
@@ -46,7 +47,7 @@ def test_mean_over_real_rows(activation, labels, smoothing):
         clip_losses(LOGITS, labels, activation, smoothing), expected, rtol=1e-5
     )
     mask = np.float32([1, 1, 0, 1])
-    loss = classification_loss(LOGITS, labels, mask, activation, smoothing)
+    loss = mean_of_real(clip_losses(LOGITS, labels, activation, smoothing), mask)
     np.testing.assert_allclose(loss, expected[[0, 1, 3]].mean(), rtol=1e-5)
 
 
@@ -67,12 +68,9 @@ def test_a_greater_batch_is_no_greater_step(activation):
     for copies in (1, 3):
         bias = tf.Variable(tf.zeros(5))
         with tf.GradientTape() as tape:
-            loss = classification_loss(
-                np.tile(LOGITS, (copies, 1)) + bias,
-                np.tile(labels, (copies, 1)),
-                np.ones(4 * copies, np.float32),
-                activation,
-            )
+            logits = np.tile(LOGITS, (copies, 1)) + bias
+            losses = clip_losses(logits, np.tile(labels, (copies, 1)), activation)
+            loss = mean_of_real(losses, np.ones(4 * copies, np.float32))
         assert loss.shape == []
         gradients.append(tape.gradient(loss, bias).numpy())
     np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-5)
@@ -85,7 +83,7 @@ def test_a_greater_batch_is_no_greater_step(activation):
 def test_filling_alone_costs_nothing_and_moves_nothing():
     logits = tf.Variable(LOGITS)
     with tf.GradientTape() as tape:
-        loss = classification_loss(logits, MULTI_HOT, np.zeros(4, np.float32), "sigmoid")
+        loss = mean_of_real(clip_losses(logits, MULTI_HOT, "sigmoid"), np.zeros(4, np.float32))
     assert loss == 0
     assert not tape.gradient(loss, logits).numpy().any()
 
@@ -93,10 +91,28 @@ def test_filling_alone_costs_nothing_and_moves_nothing():
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 def test_half_precision_logits_are_summed_in_float32(activation):
     half = tf.cast(LOGITS, tf.bfloat16)
-    loss = classification_loss(half, ONE_HOT, np.ones(4, np.float32), activation)
+    loss = mean_of_real(clip_losses(half, ONE_HOT, activation), np.ones(4, np.float32))
     assert loss.dtype == tf.float32
     expected = by_hand(tf.cast(half, tf.float32).numpy(), ONE_HOT, activation, 0.0).mean()
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_a_share_of_the_loss_is_of_frames(activation, share):
+    """By numpy: the mean over a clip's frames; labels of frames may be mixed, too."""
+    random = np.random.default_rng(1)
+    outputs = {"logits": LOGITS, "frame_logits": random.normal(0, 2, (4, 3, 5)).astype(np.float32)}
+    frames = np.eye(5, dtype=np.float32)[random.integers(0, 5, (4, 3))]
+    frames = 0.7 * frames + 0.3 * frames[::-1]
+    targets = {"labels": ONE_HOT, "frame_labels": frames} if share else {"labels": ONE_HOT}
+    of_frames = by_hand(
+        outputs["frame_logits"].reshape(12, 5), frames.reshape(12, 5), activation, 0.1
+    )
+    of_clips = by_hand(LOGITS, ONE_HOT, activation, 0.1)
+    expected = (1 - share) * of_clips + share * of_frames.reshape(4, 3).mean(axis=1)
+    actual = losses_with_frames(outputs, targets, activation, 0.1, share)
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
 def test_extreme_logits_stay_finite():
