@@ -21,7 +21,7 @@ from official_vision.metrics.localisation.result import Localisation
 from official_vision.metrics.localisation.windows import window_starts
 from official_vision.training.clip_scoring import Trained, silently
 from official_vision.training.devices.strategies import shared_batches
-from official_vision.training.task import gather_replicas, inference_outputs, scores_of
+from official_vision.training.task import gather_replicas, scores_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,10 +143,10 @@ def _scored(trained: Trained, batches: Iterable) -> Iterator[dict[str, np.ndarra
     def score(
         features: dict[str, tf.Tensor], targets: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        outputs = inference_outputs(trained.model, features)
+        outputs = trained.model(features, training=False, clip_by_clip=True)
         scores = {
-            "scores": scores_of(outputs["logits"], activation),
-            "frame_scores": scores_of(outputs["frame_logits"], activation),
+            name: scores_of(tf.cast(outputs[logits], tf.float32), activation)
+            for name, logits in (("scores", "logits"), ("frame_scores", "frame_logits"))
         }
         return gather_replicas({**targets, **scores})
 

@@ -22,6 +22,7 @@ from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.execution import Execution, training_execution
+from official_vision.modeling.network import AssembleNet
 from official_vision.training.checkpoints.restore import load_weights
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices.compilation import is_compiled
@@ -31,10 +32,12 @@ from official_vision.training.step.accumulation import Gradients, accumulate
 from official_vision.training.step.bilevel import Side, check_sides, seen, split_sides
 from official_vision.training.step.connection_latency import connection_latencies
 from official_vision.training.step.connection_terms import ConnectionTerms
+from official_vision.training.step.distillation import distillation_losses, load_teacher
 from official_vision.training.step.frozen_weights import freeze
 from official_vision.training.step.losses import (
+    clip_losses,
     l2_penalty,
-    losses_with_frames,
+    make_clip_loss,
     mean_of_real,
     with_decay,
 )
@@ -74,11 +77,13 @@ class VideoTask(base_task.Task):
         self.start_step = start_step
         data = {"train": config.train_data, "validation": config.validation_data}
         self._skipped = {name: Skipped(data[name].path, index) for name, index in indexes.items()}
+        self._clip_loss = make_clip_loss(config.loss, self.config.model, indexes.get("train"))
         self.evaluated: tuple[VideoScores, Evaluation] | None = None  # the newest
         self._note = note
         self._monitor = monitor
         self._execution = execution
         self._streams: tuple[str, ...] = ()
+        self._teacher: AssembleNet | None = None
         self.trained: list[tf.Variable] = []  # the variables that are updated
         self.terms: ConnectionTerms | None = None  # what a search adds to the loss
         self._kernels: list[tf.Variable] = []
@@ -95,7 +100,9 @@ class VideoTask(base_task.Task):
             self.config.model, train.rematerialise, is_compiled(self.config.train)
         )
         model = build_model(self.config.model, self.architecture, execution)
-        self._streams = model.streams
+        self._teacher = load_teacher(self.config.loss)
+        of_teacher = self._teacher.streams if self._teacher else ()
+        self._streams = tuple(dict.fromkeys((*model.streams, *of_teacher)))
         # Found by name, which inside a replica is another one.
         self.trained = freeze(model, train.frozen)
         if connectivity.updates == "bilevel":
@@ -156,7 +163,7 @@ class VideoTask(base_task.Task):
             start_step=self.start_step if training else 0,
             skipped=self._skipped[split],
             servers=self.config.train.input_servers if training else (),
-            frame_labels=self.config.train.frame_loss_share > 0,
+            frame_labels=training and self.config.loss.frame_share > 0,
         )
         if training and self.config.connectivity.updates == "bilevel":
             batches = tf.data.Dataset.zip((build(half=0), build(half=1)))
@@ -242,8 +249,10 @@ class VideoTask(base_task.Task):
         scales_loss = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
 
         def gradients_of(part: Any) -> Gradients:
+            # Before the tape, which would keep what the teacher's layers compute.
+            taught = inference_logits(self._teacher, part[0]) if self._teacher else None
             with tf.GradientTape() as tape:
-                loss = total = self._loss(model, part, clips)
+                loss = total = self._loss(model, part, clips, taught)
                 if side.has_terms and self.terms:
                     total += self.terms(optimizer.iterations) / parts
                 # The optimizer sums over replicas; the mean over the global batch is wanted.
@@ -274,18 +283,25 @@ class VideoTask(base_task.Task):
         seeds = targets.get("dropout_seed")
         return None if seeds is None else seeds + self.config.train.seed
 
-    def _loss(self, model: tf_keras.Model, part: Any, clips: tf.Tensor) -> tf.Tensor:
-        """Returns what a part of a batch adds to its loss; `clips` real ones are in the whole batch."""
+    def _loss(
+        self, model: tf_keras.Model, part: Any, clips: tf.Tensor, taught: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Returns what a part of a batch adds to its loss.
+
+        Args:
+          model: the network.
+          part: (features, targets).
+          clips: real ones in the whole batch.
+          taught: the teacher's logits, [batch, classes].
+        """
         features, targets = part
-        seeds = self._dropout_seeds(targets)
-        train = self.config.train
-        losses = losses_with_frames(
-            model(features, training=True, dropout_seeds=seeds),
-            targets,
-            self.config.model.activation,
-            train.label_smoothing,
-            train.frame_loss_share,
-        )
+        outputs = model(features, training=True, dropout_seeds=self._dropout_seeds(targets))
+        losses = self._clip_loss.of_batch(outputs, targets)
+        if taught is not None:
+            spec, activation = self.config.loss, self.config.model.activation
+            logits, temperature = outputs["logits"], spec.teacher_temperature
+            apart = distillation_losses(logits, taught, activation, temperature)
+            losses += spec.teacher_weight * (apart - losses)
         loss = mean_of_real(losses, targets["mask"])
         real = tf.reduce_sum(tf.cast(targets["mask"], tf.float32))
         return loss * tf.math.divide_no_nan(real, clips)
@@ -320,17 +336,15 @@ class VideoTask(base_task.Task):
           metrics: none: figures come from all scores at the end.
 
         Returns:
-          The losses [batch], the logits [batch, classes] and what scores are made of, each of all replicas on all
+          The losses [batch], the logits [batch, classes] and the targets, each of all replicas on all
           machines, whose batches are concatenated. No mean of a batch: the trainer would average
           batches that hold different numbers of real rows.
         """
         del metrics
         features, targets = inputs
-        outputs = inference_outputs(model, features)
-        activation, share = self.config.model.activation, self.config.train.frame_loss_share
-        losses = losses_with_frames(outputs, targets, activation, frame_share=share)
-        gathered = {name: targets[name] for name in GATHERED if name in targets}
-        return gather_replicas({"losses": losses, "logits": outputs["logits"], **gathered})
+        logits = inference_logits(model, features)
+        losses = clip_losses(logits, targets["labels"], self.config.model.activation)
+        return gather_replicas({"losses": losses, "logits": logits, **targets})
 
     def aggregate_logs(self, state: Any, step_logs: dict[str, tuple[tf.Tensor, ...]]) -> dict:
         """Stores each batch's scores on the host; every replica has gathered the rows of all."""
@@ -349,7 +363,13 @@ class VideoTask(base_task.Task):
         del global_step
         gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}
         index = self.indexes["validation"]
-        scores = collect(gathered, index.videos, index.classes, self.config.model.activation)
+        scores = collect(
+            gathered,
+            index.videos,
+            index.classes,
+            self.config.model.activation,
+            training_counts=self.indexes["train"].class_counts,
+        )
         pooled = scores.pooled(self.config.evaluation)
         evaluation = pooled.evaluation()
         self.evaluated = pooled, evaluation
@@ -359,20 +379,10 @@ class VideoTask(base_task.Task):
         return {**evaluation.figures, "validation_loss": loss, "average_precision": per_class}
 
 
-def inference_outputs(
-    model: tf_keras.Model, features: dict[str, tf.Tensor]
-) -> dict[str, tf.Tensor]:
-    """Returns logits [batch, classes] and frame_logits [batch, time, classes] at inference, in float32.
-
-    No clip's neighbours in the batch change them.
-    """
-    outputs = model(features, training=False, clip_by_clip=True)
-    return {name: tf.cast(logits, tf.float32) for name, logits in outputs.items()}
-
-
 def inference_logits(model: tf_keras.Model, features: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Returns the logits of `inference_outputs`."""
-    return inference_outputs(model, features)["logits"]
+    """Returns float32 logits [batch, classes] at inference, which no clip's neighbours in the batch change."""
+    logits = model(features, training=False, clip_by_clip=True)["logits"]
+    return tf.cast(logits, tf.float32)
 
 
 def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -385,5 +395,5 @@ def gather_replicas(rows: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
 
 
 def scores_of(logits: tf.Tensor, activation: str) -> tf.Tensor:
-    """Converts [..., classes] logits to probabilities, by sigmoid or softmax."""
+    """Converts [batch, classes] logits to probabilities, by sigmoid or softmax."""
     return tf.sigmoid(logits) if activation == "sigmoid" else tf.nn.softmax(logits)

@@ -163,7 +163,7 @@ def test_frames_are_found_by_training_on_frames():
     figures = []
     for share in (0.0, 1.0):
         settings = {"activation": "sigmoid", "num_classes": 2, "frozen": steps.NO_BATCH_STATISTICS}
-        settings |= {"learning_rate": 0.02, "frame_loss_share": share}
+        settings |= {"learning_rate": 0.02, "frame_share": share}
         task = steps.make_task(streams=("rgb",), **settings)
         model, optimizer = steps.start(task)
         batch = clips_of_two_halves(12, 0)

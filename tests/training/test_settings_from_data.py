@@ -79,14 +79,14 @@ def test_softmax_is_refused_where_a_clip_may_not_have_one_label(labelling, words
 
 def test_frames_that_are_trained_on_may_have_no_label(data):
     """Though the clips have exactly one by their rule."""
-    share = {"frame_loss_share": 0.5, "label_rule": "whole_video"}
+    share = {"frame_share": 0.5, "label_rule": "whole_video"}
     config = settle(data, share, labelling=Labelling(timed="v3"))
     assert config.model.activation == "sigmoid"
     with pytest.raises(UserError, match=r"part of it alone\. Mend the labels, or set"):
         settle(data, {**share, "activation": "softmax"}, labelling=Labelling(timed="v3"))
     assert settle(data, share).model.activation == "softmax"
     with pytest.raises(UserError, match="Take 'max', or a share below 1"):
-        settle(data, {"frame_loss_share": 1.0, "frame_pooling": "softmax"})
+        settle(data, {"frame_share": 1.0, "frame_pooling": "softmax"})
 
 
 def test_timed_labels_may_be_read_as_whole_ones(data):

@@ -17,7 +17,7 @@ def test_the_reported_loss_is_of_clips_and_the_decay_is_reported_beside_it():
     features, targets = steps.batch()
     logits = model(features, training=True)["logits"].numpy().astype(np.float64)[:3]
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(3), np.arange(3)]
-    assert float(task._loss(model, (features, targets), 3.0)) == pytest.approx(losses.mean(), 1e-5)
+    assert float(task._loss(model, (features, targets), 3.0, None)) == pytest.approx(losses.mean(), 1e-5)
     kernels = [kernel.numpy().astype(np.float64) for kernel in model.kernels()]
     penalty = 3.0 / 2 * sum((kernel**2).sum() for kernel in kernels)
     assert task.added_losses(1) == {"weight_decay": pytest.approx(penalty, rel=1e-5)}
@@ -26,7 +26,7 @@ def test_the_reported_loss_is_of_clips_and_the_decay_is_reported_beside_it():
 def test_a_step_trains_frames_of_real_clips_by_their_own_labels():
     """By numpy: the padding counts nothing. In two parts a step moves what it moves at once."""
     share, settings = 0.25, {"activation": "sigmoid", "frozen": steps.NO_BATCH_STATISTICS}
-    settings |= {"frame_loss_share": share, "streams": ("rgb",), "learning_rate": 0.1}
+    settings |= {"frame_share": share, "streams": ("rgb",), "learning_rate": 0.1}
     task = steps.make_task(**settings)
     features, targets = steps.batch()
     features = {"rgb": features["rgb"]}

@@ -116,6 +116,8 @@ class Index:
       versions: of the libraries that decoded and detected.
       left_out: videos that are not in the shards.
       labelling: of the videos that are.
+      video_classes: of each of `videos`, the indices of its classes, in rising order.
+      class_counts: videos of each class.
       stored_object_ids: one more than the greatest id of the object stream; 0 without objects.
       notes: what to know of videos that are.
       stated_times: of all videos of the split in the annotation's order, those left out too, where the annotation
@@ -135,6 +137,8 @@ class Index:
     versions: Mapping[str, str]
     left_out: tuple[LeftOut, ...] = ()
     labelling: Labelling = Labelling()
+    video_classes: tuple[tuple[int, ...], ...] = ()
+    class_counts: tuple[int, ...] = ()
     stored_object_ids: int = 0
     notes: tuple[VideoNote, ...] = ()
     stated_times: tuple[StatedTimes, ...] = ()
@@ -169,7 +173,13 @@ class Index:
     def without_records(self) -> Index:
         """Returns the index without its lists of videos."""
         return dataclasses.replace(
-            self, shards=(), videos=(), left_out=(), notes=(), stated_times=()
+            self,
+            shards=(),
+            videos=(),
+            video_classes=(),
+            left_out=(),
+            notes=(),
+            stated_times=(),
         )
 
     @classmethod
@@ -220,8 +230,9 @@ class Index:
                 StatedTimes(video, length, tuple(map(tuple, actions)))
                 for video, length, actions in values["stated_times"]
             )
-            for name in ("classes", "streams", "videos", "object_classes"):
+            for name in ("classes", "class_counts", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
+            values["video_classes"] = tuple(map(tuple, values["video_classes"]))
             return cls(**values)
 
 
