@@ -17,7 +17,9 @@ def test_the_reported_loss_is_of_clips_and_the_decay_is_reported_beside_it():
     features, targets = steps.batch()
     logits = model(features, training=True)["logits"].numpy().astype(np.float64)[:3]
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(3), np.arange(3)]
-    assert float(task._loss(model, (features, targets), 3.0, None)) == pytest.approx(losses.mean(), 1e-5)
+    assert float(task._loss(model, (features, targets), 3.0, None)) == pytest.approx(
+        losses.mean(), 1e-5
+    )
     kernels = [kernel.numpy().astype(np.float64) for kernel in model.kernels()]
     penalty = 3.0 / 2 * sum((kernel**2).sum() for kernel in kernels)
     assert task.added_losses(1) == {"weight_decay": pytest.approx(penalty, rel=1e-5)}
