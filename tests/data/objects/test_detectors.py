@@ -51,13 +51,13 @@ def test_boxes_are_painted_at_the_frames_scale(monkeypatch, height):
     scale = 160 / height
 
     def boxes(_, index, grey):
-        assert grey.shape == (160, 160)
+        assert grey.shape == (160, 240)
         corners = {UPPER_BODY: (10, 20, 40, 30), FACE: (20, 25, 10, 10)}.get(index)
         return np.array([] if corners is None else [np.array(corners) * scale])
 
     monkeypatch.setattr(OpenCvDetectors, "_boxes", boxes)
-    ids = OpenCvDetectors()(np.zeros((height, height, 3), np.uint8))
-    expected = np.zeros((height, height), np.uint8)
+    ids = OpenCvDetectors()(np.zeros((height, height * 3 // 2, 3), np.uint8))
+    expected = np.zeros((height, height * 3 // 2), np.uint8)
     cv2.rectangle(expected, (10, 20), (49, 49), UPPER_BODY, cv2.FILLED)
     cv2.rectangle(expected, (20, 25), (29, 34), FACE, cv2.FILLED)
     np.testing.assert_array_equal(ids, expected)
