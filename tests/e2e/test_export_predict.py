@@ -90,6 +90,7 @@ def test_mistakes_are_reported_before_anything_starts(model, footage, tmp_path):
         ("predict", [f"--model={tmp_path}", "--video=a.mp4"], f"Received: {tmp_path}, which is"),
         ("predict", [f"--model={model}", "--video=a.mp4", "--json=/proc/x"], "--json must name"),
         ("export", [f"--model_dir={tmp_path}", f"--output={tmp_path}"], f"Received: {tmp_path}"),
+        ("export", ["--model_dir=a", "--output=a", "--tflite_frames=8"], "(8,), but no tflite"),
     ):
         done = commands.run(tool, *flags)
         (line,) = error_lines(done)
