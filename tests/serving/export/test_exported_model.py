@@ -16,7 +16,9 @@ def write_lite(folder, **frames):
     """KnownScores as a version's .tflite file: by signature, clips of so many frames of 16 x 16."""
     (folder / "1" / "assets").mkdir(parents=True)
     exports.with_clip(folder)
-    module = tf.Module()  # whose attributes are not named serve, which the converter takes for its only signature
+    module = (
+        tf.Module()
+    )  # whose attributes are not named serve, which the converter takes for its only signature
     module.known = exports.KnownScores([])
 
     @tf.function
