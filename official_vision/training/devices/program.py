@@ -5,7 +5,7 @@ network is built to the end of its first step, over the number of operations in 
 8886 to 28807 operations (with and without gates, each TrainSpec.rematerialise, float32 and bfloat16, in parts) the
 line below is off by 7 % at most with SGD with momentum. Operations of other optimizers, of clipping and of moving
 averages of weights are counted by tracing a few weights' update (optimizers/update_cost.py); the whole estimate was
-then within 4 % for Adam, AdamW and LAMB with averages, clipping and parts.
+then within 8 % for Adam, AdamW and LAMB with averages, clipping and parts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from official_vision.training.optimizers.update_cost import UpdateCost
 
 _START = 80 * 2**20  # TensorFlow's when it first computes
 _OF_OPERATION = 24 * 2**10
-_OF_UPDATE = 12 * 2**10  # of one that moves weights, which has no gradient
 # Operations of one step, forward and backward and the update of weights by SGD with momentum.
 _CONVOLUTION = 60  # with its batch norm and activation
 _CONNECTION = 20
@@ -25,6 +24,7 @@ SGD_UPDATE = 5  # of these, for each weight that is moved, as update_cost counts
 _NORM_AGAIN = 14  # more for each convolution with TrainSpec.rematerialise = 'norms'
 _ALL_AGAIN = 1.56  # times as many with 'everything'
 _HALF = 1.14  # times as many in half precision, by conversions
+_AVERAGES = 2  # times what they are counted as: they are a function, of which TensorFlow puts a copy into the step
 _IN_PARTS = 1.37  # times as many where parts of a batch are summed in a loop, of whose body there are two copies
 
 
@@ -44,17 +44,25 @@ def program_bytes(cost: Cost, rematerialise: str, train: TrainSpec, update: Upda
     operations *= _HALF if train.precision != "float32" else 1
     operations *= _IN_PARTS if train.accumulation_steps > 1 else 1
     weights, statistics = number_of_weights(cost)
-    # Averages are a function by itself, which TensorFlow copies into the step.
-    operations += update.average_operations * (weights + statistics)
-    more = (update.operations - SGD_UPDATE) * weights
-    return round(_START + _OF_OPERATION * operations + _OF_UPDATE * more)
+    operations += (update.operations - SGD_UPDATE) * weights
+    operations += _AVERAGES * update.average_operations * (weights + statistics)
+    return round(_START + _OF_OPERATION * operations)
 
 
 def number_of_weights(cost: Cost) -> tuple[int, int]:
-    """Counts the variables of a network that a step moves, and the statistics of its batch norms; both are near."""
-    convolutions, connections, candidates = _counts(cost)
-    # Of a convolution its kernel, and the norm's factor and offset; of a gate a matrix and an offset.
-    return 3 * convolutions + 2 * connections + candidates, 2 * convolutions
+    """Counts the weights that a step moves, and the statistics of batch norms; -lite networks have a few fewer."""
+    convolutions, *_ = _counts(cost)
+    weights, norms = convolutions + 2, convolutions  # kernels; the classifier's matrix and offset
+    for node in (cost.plan[index] for index in cost.alive if cost.plan[index].fusion):
+        norms -= len(node.fusion.convolved_widths)  # what is summed has none
+        weights += len(node.fusion.inputs) > 1  # the strengths
+        for source in node.gate_sources(cost.setting.gate):
+            weights += 2  # a matrix and an offset
+            if isinstance(
+                source.nodes, tuple
+            ):  # logits of peers, and a matrix of maps to one width
+                weights += 1 + (len({cost.plan[peer].output_channels for peer in source.nodes}) > 1)
+    return weights + 2 * norms, 2 * norms
 
 
 def _counts(cost: Cost) -> tuple[int, int, int]:

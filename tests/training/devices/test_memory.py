@@ -55,13 +55,12 @@ def test_an_optimizers_state_and_operations():
     assert need(name="lamb", decay="decoupled").program > adam.program
 
 
-def test_the_number_of_weights_is_near():
+def test_weights_and_statistics_are_counted():
     model = build_model(runs.config(Path("data"), Path("run"), "small").model, runs.architecture())
     config = runs.config(Path("data"), Path("run"), "small")
     cost = estimate(runs.architecture(), setting_of(config.model, config.train_data))
-    weights, statistics = number_of_weights(cost)
-    assert weights == pytest.approx(len(model.trainable_variables), rel=0.1)
-    assert statistics == pytest.approx(len(model.non_trainable_variables), rel=0.1)
+    kinds = (model.trainable_variables, model.non_trainable_variables)
+    assert number_of_weights(cost) == tuple(map(len, kinds))
 
 
 def test_inputs_by_hand():
@@ -109,7 +108,7 @@ def test_the_memory_of_this_machine_is_known():
     ],
 )
 def test_a_step_takes_what_was_estimated(settings):
-    """Of a child process, from before the network is built: measured 1.01 and 0.98 of it, held to a fifth."""
+    """Of a child process, from before the network is built: measured 0.97 and 0.98 of it, held to a fifth."""
     command = [sys.executable, "-m", "tests.training.devices.step_memory", *settings]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
