@@ -226,7 +226,7 @@ def test_tflite_files_score_as_the_network_at_each_length(run, tmp_path):
 
 
 def weights_by_graph(path):
-    """Numbers of the buffers that each signature's graph reads weights from; an int8 file's biases are its own."""
+    """Numbers of the buffers that each signature's graph reads weights from, without int8's biases."""
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     large = {
         n for n, each in enumerate(model.buffers) if each.data is not None and len(each.data) > 99

@@ -1,4 +1,4 @@
-"""What optimizers add for each weight, counted from their own traced step."""
+"""What optimizers add for each weight, counted from a traced step."""
 
 from __future__ import annotations
 
