@@ -12,10 +12,10 @@ from official_vision.api.runs import Run, load_run
 from official_vision.data.video import FrameSequence
 from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
+from official_vision.metrics.localisation.windows import ScoreMerger, centre_weights, windows
 from official_vision.modeling.ops.shared_maps import spatial_average
 from official_vision.serving.export.description import description_of_run
 from official_vision.serving.predict.video_clips import Feeder
-from official_vision.serving.predict.windows import ScoreMerger, centre_weights, windows
 
 
 @dataclasses.dataclass(frozen=True)

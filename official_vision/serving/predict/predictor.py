@@ -13,15 +13,20 @@ import tensorflow as tf
 from official_vision.data.video import DecodingReport, FrameSequence, decode
 from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
+from official_vision.metrics.localisation.windows import (
+    ScoreMerger,
+    WindowPool,
+    smoothed,
+    windows,
+)
 from official_vision.names import shown
 from official_vision.serving.explain.gate_openings import GateValues
 from official_vision.serving.export.exported_model import either, load_exported_model
 from official_vision.serving.predict.annotated_video import ShownFrame, shown_frames
 from official_vision.serving.predict.options import PredictOptions
-from official_vision.serving.predict.segments import Segment, segments, smoothed
+from official_vision.serving.predict.segments import Segment, segments
 from official_vision.serving.predict.shared_stems import StemSharer
 from official_vision.serving.predict.video_clips import Feeder
-from official_vision.serving.predict.windows import ScoreMerger, WindowPool, centre_weights, windows
 from official_vision.specs import DataSpec
 
 _SAMPLES = 6
@@ -122,15 +127,10 @@ class Predictor:
         outputs: Mapping[str, np.ndarray],
     ) -> None:
         """Adds a batch's scores, of windows or of their frames, as `options.merge` says."""
-        places, weights = np.arange(self.window_frames), centre_weights(self.window_frames)
         for (frames, _), clip_score, by_frame in zip(
             batch, outputs["scores"], outputs["frame_scores"], strict=True
         ):
-            first = frames[0]
-            if self.options.merge == "windows":
-                merger.add(first + places, clip_score, weights)
-            else:
-                merger.add(frames, by_frame, weights[frames - first])
+            merger.add_window(self.window_frames, frames, clip_score, by_frame, self.options.merge)
 
     def shown_frames(self, video: str | os.PathLike) -> Iterator[ShownFrame]:
         """Reads a video again: every frame in its original size, with the network's input at its time.
