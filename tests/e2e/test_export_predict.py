@@ -90,6 +90,7 @@ def test_mistakes_are_reported_before_anything_starts(model, footage, tmp_path):
         ("predict", [f"--model={tmp_path}", "--video=a.mp4"], f"Received: {tmp_path}, which is"),
         ("predict", [f"--model={model}", "--video=a.mp4", "--json=/proc/x"], "--json must name"),
         ("export", [f"--model_dir={tmp_path}", f"--output={tmp_path}"], f"Received: {tmp_path}"),
+        ("export", ["--model_dir=a", "--output=a", "--tflite_frames=8"], "(8,), but no tflite"),
     ):
         done = commands.run(tool, *flags)
         (line,) = error_lines(done)
@@ -152,10 +153,14 @@ def test_a_run_is_exported_after_a_kill_and_predicts(run, footage, tmp_path):
     # Nothing can tidy up after itself then; what is left has no version's name.
     assert set(output.iterdir()) == {partial, output / ".lock"}
 
+    flags += ["--tflite=float32", "--tflite_frames=4", "--tflite_frames=6"]
     done = commands.run("export", *flags, fresh=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    first, file, rgb_alone, note = done.stdout.splitlines()
+    first, file, *lite, rgb_alone, note = done.stdout.splitlines()
+    assert [line.split(":")[0] for line in lite] == [
+        f"  TFLite float32, {n} frames" for n in (4, 6)
+    ]
     assert first.startswith(f"exported {output / '1'}, ")
     assert float(re.search(r"SavedModel: scores within (\S+) \(", file)[1]) <= 1e-5
     assert rgb_alone.startswith("  serving_default takes rgb alone")
@@ -172,6 +177,9 @@ def test_a_run_is_exported_after_a_kill_and_predicts(run, footage, tmp_path):
     rows = [row.split() for row in table]
     assert {row[0] for row in rows} == set(exports.LABELS)
     assert all(0 <= float(row[1]) <= 1 for row in rows)
+    lite = output / "1" / "model_float32.tflite"
+    done = commands.run("predict", f"--model={lite}", "--window=6", footage["bikes"], cwd=tmp_path)
+    assert done.stdout.startswith("windows overlap by 3 of 6 frames"), done.stderr
 
 
 @pytest.mark.slow

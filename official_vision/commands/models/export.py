@@ -1,9 +1,11 @@
 """Exports a run for serving: export --model_dir=DIR --output=DIR [--tflite=int8] [--onnx] [--stablehlo].
 
-Writes the next version below --output: a SavedModel for TF Serving, model_<format>.tflite for each
---tflite, model.onnx for --onnx, model.stablehlo for --stablehlo (with its weights and signature beside it), and
-parity.json, which compares each file's scores with the network's on clips of the validation data that training has
-stored in the run's folder: the data themselves may be gone. A file whose scores differ too much is not exported.
+Writes the next version below --output: a SavedModel for TF Serving, model_<format>.tflite for each --tflite (of one
+or more numbers of frames: --tflite_frames), model.onnx for --onnx, model.stablehlo for --stablehlo (with its weights
+and signature beside it), and parity.json, which compares each file's scores with the network's on clips of the
+validation data that training has stored in the run's folder: the data themselves may be gone. A file whose scores
+differ too much is not exported. parity.json also counts what a phone's GPU lacks of each TFLite file; a note is
+printed where that cuts the network.
 """
 
 import importlib
@@ -48,6 +50,13 @@ _TFLITE = flags.DEFINE_multi_enum(
     ["float32", "float16", "dynamic", "int8"],
     "TFLite file to write as well; can be repeated.",
 )
+_TFLITE_FRAMES = flags.DEFINE_multi_integer(
+    "tflite_frames",
+    [],
+    "Frames of the clips that TFLite files take, by default those of evaluation; can be repeated: each file then has "
+    "a signature for each number, frames_16 for 16, and its weights once.",
+    lower_bound=1,
+)
 _ONNX = flags.DEFINE_bool("onnx", False, "Write an ONNX file as well, of clips of any batch size.")
 _STABLEHLO = flags.DEFINE_bool(
     "stablehlo",
@@ -87,6 +96,22 @@ def main() -> None:
             "--model_dir and --output must be set. "
             f"Received: {_MODEL_DIR.value!r} and {_OUTPUT.value!r}. Name a run's folder and one to write."
         )
+    # Imported late: --help does without.
+    from official_vision.serving.export.options import ExportOptions
+
+    options = ExportOptions(
+        precision=_PRECISION.value,
+        peers=_PEERS.value,
+        threshold=_THRESHOLD.value,
+        tflite=tuple(dict.fromkeys(_TFLITE.value)),
+        tflite_frames=tuple(dict.fromkeys(_TFLITE_FRAMES.value)),
+        onnx=_ONNX.value,
+        stablehlo=_STABLEHLO.value,
+        clips=_CLIPS.value,
+        limit=_LIMIT.value,
+        threads=_THREADS.value,
+        compiled_flow=_COMPILED_FLOW.value,
+    )
     config.read(_MODEL_DIR.value)
     if _ONNX.value:
         importlib.import_module("onnxruntime")  # missing packages are named before the work
@@ -95,21 +120,8 @@ def main() -> None:
         extras.check_jax()
     files.check_folder_writable(_OUTPUT.value, "--output")
     # Imported late: --help and mistakes get their message before TensorFlow starts.
-    from official_vision.serving.export.options import ExportOptions
     from official_vision.serving.export.version_folder import export
 
-    options = ExportOptions(
-        precision=_PRECISION.value,
-        peers=_PEERS.value,
-        threshold=_THRESHOLD.value,
-        tflite=tuple(dict.fromkeys(_TFLITE.value)),
-        onnx=_ONNX.value,
-        stablehlo=_STABLEHLO.value,
-        clips=_CLIPS.value,
-        limit=_LIMIT.value,
-        threads=_THREADS.value,
-        compiled_flow=_COMPILED_FLOW.value,
-    )
     with files.full_disk_reported("--output", _OUTPUT.value):
         exported = export(
             _MODEL_DIR.value, _OUTPUT.value, _CHECKPOINT.value, options, data=_DATA.value

@@ -52,7 +52,8 @@ _STRIDE = flags.DEFINE_integer(
 _WINDOW = flags.DEFINE_integer(
     "window",
     None,
-    "Frames that the network is shown at a time; by default those of evaluation.",
+    "Frames that the network is shown at a time; by default those of evaluation, or the nearest number that a TFLite "
+    "file has.",
     lower_bound=1,
 )
 _POOLING = flags.DEFINE_enum(

@@ -10,13 +10,13 @@ however many servers there are and however fast each is.
 
 from __future__ import annotations
 
-import socket
 import uuid
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
 from official_vision.errors import UserError, reason_of
+from official_vision.processes.addresses import check_listening, is_address
 
 _CONNECT_SEC = 10
 _FORGET_MS = 60_000  # after which a server forgets the batches of a run that has ended
@@ -98,14 +98,13 @@ class InputServer:
 
 
 def _check(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not is_address(address):
         raise UserError(
             f"TrainSpec.input_servers must be addresses host:port. Received: {address!r}. Write what "
             "official-vision serve-input printed."
         )
     try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_SEC).close()
+        check_listening(address, _CONNECT_SEC)
     except OSError as error:
         raise UserError(
             f"TrainSpec.input_servers must be reachable. Received: {address} ({error.strerror or error}). "

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import threading
 import time
 from collections.abc import Sequence
+
+from official_vision.processes.addresses import check_listening
 
 _BETWEEN_SEC = 5.0
 _CONNECT_SEC = 5.0
@@ -28,12 +29,11 @@ def watch_servers(servers: Sequence[str], limit_sec: float = 60.0) -> None:
 
 
 def _watch(address: str, limit_sec: float) -> None:
-    host, _, port = address.rpartition(":")
     last = time.monotonic()
     while time.monotonic() - last < limit_sec:
         time.sleep(min(_BETWEEN_SEC, limit_sec / 4))
         try:
-            socket.create_connection((host, int(port)), timeout=_CONNECT_SEC).close()
+            check_listening(address, _CONNECT_SEC)
         except OSError:
             continue
         last = time.monotonic()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from types import ModuleType
 
 from official_vision.errors import UserError, reason_of
+from official_vision.processes.addresses import check_listening, is_address
 from official_vision.processes.pool import Workers
 from official_vision.search.evolution.evolve import Candidate, Evaluator, Outcome
 from official_vision.specs import EvolutionSpec, TrainSpec
@@ -76,9 +76,9 @@ class _Ray:
 
 def _knock(address: str) -> None:
     """Raises an OSError where no server listens: Ray would try for eight minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+    address = address.removeprefix("ray://")
+    if is_address(address):
+        check_listening(address, _KNOCK_SECONDS)
 
 
 def _call(evaluate: Evaluate, candidate: Candidate) -> Outcome:

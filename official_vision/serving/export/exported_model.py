@@ -17,7 +17,6 @@ from official_vision.modeling.inputs import input_signature
 from official_vision.serving.explain.gate_openings import GateValues, with_values
 from official_vision.serving.export.converters import onnx_file, stablehlo_file
 from official_vision.serving.export.description import (
-    DEFAULT_SIGNATURE,
     STREAMS_SIGNATURE,
     Description,
     gate_name,
@@ -40,7 +39,7 @@ class ExportedModel:
     Attributes:
       path: of the version's folder, or the .tflite, .onnx or .stablehlo file.
       description: the content of its model.json.
-      frames: number per clip, where it is fixed (TFLite, ONNX, StableHLO); else None.
+      frames: numbers per clip that the file takes (TFLite, ONNX, StableHLO); empty where it takes any.
       infer: features -> scores [batch, classes] and frame_scores [batch, time, classes].
       infer_gates: features -> each gate's multipliers by its name; None where the file lacks them.
       infer_stems: flow -> what its stems make of each frame, by the description's names; None where the file
@@ -50,7 +49,7 @@ class ExportedModel:
 
     path: Path
     description: Description
-    frames: int | None
+    frames: tuple[int, ...]
     infer: Inference
     infer_gates: Inference | None
     infer_stems: Callable[[Mapping[str, Any]], dict[str, tf.Tensor]] | None = None
@@ -145,9 +144,9 @@ def load_exported_model(path: str | os.PathLike) -> ExportedModel:
     if path.suffix == ".tflite":
         return _single_file(path, _load_tflite)
     if path.suffix == ".onnx":
-        return _single_file(path, onnx_file.load)
+        return _single_file(path, lambda each: [onnx_file.load(each)])
     if path.suffix == ".stablehlo":
-        return _single_file(path, lambda each: _one_by_one(*stablehlo_file.load(each)))
+        return _single_file(path, lambda each: [_one_by_one(*stablehlo_file.load(each))])
     folder = version_folder(path)
     description = read_description(folder)
     try:
@@ -158,7 +157,7 @@ def load_exported_model(path: str | os.PathLike) -> ExportedModel:
     infer_gates, gates = None, [gate_name(gate) for gate in description.gates]
     if gates and GATES_SIGNATURE in loaded.signatures:
         infer_gates = _signature_function(loaded, GATES_SIGNATURE, gates)
-    model = ExportedModel(folder, description, None, infer, infer_gates)
+    model = ExportedModel(folder, description, (), infer, infer_gates)
     if not description.shared_stems or STEMS_SIGNATURE not in loaded.signatures:
         return model
     return dataclasses.replace(
@@ -180,19 +179,38 @@ def _signature_function(loaded: Any, signature: str, names: Sequence[str]) -> In
     return infer
 
 
-def _single_file(path: Path, load: Callable[[Path], tuple[Inference, _Shapes]]) -> ExportedModel:
-    """Loads a file of clips of one size by a function that returns how it infers, and its streams' shapes."""
+def _single_file(
+    path: Path, load: Callable[[Path], list[tuple[Inference, _Shapes]]]
+) -> ExportedModel:
+    """Loads a file by a function that returns, for each number of frames, how it infers and its streams' shapes."""
     description = _described(path)
     try:
-        run, shapes = load(path)
+        by_frames = {_frames(shapes): (run, shapes) for run, shapes in load(path)}
     except ValueError as error:
         raise _not_whole(path, error) from error
+    frames = tuple(sorted(by_frames))
 
     def infer(streams: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        received = _frames({name: x.shape for name, x in streams.items()})
+        if received not in frames and len(frames) > 1:
+            raise UserError(
+                f"Clips must have {either(frames)} frames for {path.name}. Received: {received}. Cut the clip."
+            )
+        run, shapes = by_frames.get(received, by_frames[frames[0]])
         _check_shapes(path, streams, shapes)
         return run({name: streams[name] for name in shapes})
 
-    return ExportedModel(path, description, int(next(iter(shapes.values()))[1]), infer, None)
+    return ExportedModel(path, description, frames, infer, None)
+
+
+def _frames(shapes: Mapping[str, Sequence[int]]) -> int:
+    return int(next(iter(shapes.values()))[1])
+
+
+def either(numbers: Sequence[int]) -> str:
+    """Returns numbers as text: "8, 16 or 32"."""
+    *others, last = map(str, numbers)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _one_by_one(run: Inference, shapes: _Shapes) -> tuple[Inference, _Shapes]:
@@ -215,7 +233,7 @@ def _described(path: Path) -> Description:
     return read_description(version_folder(path.parent))
 
 
-def _load_tflite(path: Path) -> tuple[Inference, _Shapes]:
+def _load_tflite(path: Path) -> list[tuple[Inference, _Shapes]]:
     # Imported here: the SavedModel needs no TFLite.
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -224,10 +242,16 @@ def _load_tflite(path: Path) -> tuple[Inference, _Shapes]:
         resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     try:
         interpreter = Interpreter(model_path=str(path), experimental_op_resolver_type=resolver)
-        runner = interpreter.get_signature_runner(DEFAULT_SIGNATURE)
-        shapes = {k: tuple(v["shape"]) for k, v in runner.get_input_details().items()}
+        signatures = interpreter.get_signature_list()
+        if not signatures:
+            raise ValueError("no signature")
+        return [_signature_runner(interpreter.get_signature_runner(name)) for name in signatures]
     except RuntimeError as error:
         raise ValueError(str(error)) from error
+
+
+def _signature_runner(runner: Any) -> tuple[Inference, _Shapes]:
+    shapes = {k: tuple(v["shape"]) for k, v in runner.get_input_details().items()}
     return _one_by_one(lambda clip: runner(**clip), shapes)
 
 

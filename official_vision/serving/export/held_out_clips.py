@@ -70,12 +70,26 @@ class ClipsOfRun:
       index: of it, with the classes, object ids and preparation of training.
       fingerprint: of the split, or of the one from which the run's folder has clips.
       notes: what the user should know of it.
+      stored_frames: of each of the clips in the run's folder; None of a split, which has whole videos.
     """
 
     spec: DataSpec
     index: Index
     fingerprint: str
     notes: tuple[str, ...]
+    stored_frames: int | None = None
+
+    def with_frames(self, frames: int) -> ClipsOfRun:
+        """Returns the same split, of which clips of other numbers of frames are cut."""
+        stored, notes = self.stored_frames, ()
+        if stored is not None and frames > stored:
+            notes = (
+                f"clips of {frames} frames repeat some, for those in the run's folder have {stored}; --data names a "
+                "split of whole videos",
+            )
+        return dataclasses.replace(
+            self, spec=dataclasses.replace(self.spec, frames=frames), notes=notes
+        )
 
     def read(self, streams: tuple[str, ...], count: int) -> HeldOutClips:
         """Reads the middle clips of `count` videos, evenly spread.
@@ -123,7 +137,13 @@ def _of_folder(trained: Trained, stored: StoredClips, count: int) -> ClipsOfRun:
             f"{index.num_videos} clips lie in the run's folder, where {count} are set; "
             "--data names a split that has more"
         )
-    return ClipsOfRun(spec, _as_trained(trained, index), stored.source.fingerprint, tuple(notes))
+    return ClipsOfRun(
+        spec,
+        _as_trained(trained, index),
+        stored.source.fingerprint,
+        tuple(notes),
+        stored.source.frames,
+    )
 
 
 def _unlike(trained: Trained, spec: DataSpec, index: Index) -> tuple[str, ...]:

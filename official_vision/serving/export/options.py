@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from official_vision.errors import UserError
+
 # Largest difference of a score from the network's, of a SavedModel by its precision and of TFLite files.
 # Of int8 it is a typical clip's: activations far out of the ranges' middle make single clips differ more.
 LIMITS = {
@@ -29,6 +31,8 @@ class ExportOptions:
         discrete where that leaves all scores within the limit.
       threshold: connections of a discrete network that are weaker go, in [0, 1].
       tflite: formats of serving.tflite.FORMATS to write beside it.
+      tflite_frames: numbers of frames per clip that each TFLite file takes, by a signature each where there are
+        several; empty for that of evaluation.
       onnx: writes an ONNX file in float32 beside it.
       stablehlo: writes a StableHLO program in float32 beside it.
       clips: of the validation data, on which the files must agree with the network; int8 takes its
@@ -44,12 +48,22 @@ class ExportOptions:
     peers: str = "auto"
     threshold: float = 0.0
     tflite: tuple[str, ...] = ()
+    tflite_frames: tuple[int, ...] = ()
     onnx: bool = False
     stablehlo: bool = False
     clips: int = 8
     limit: float | None = None
     threads: int = 1
     compiled_flow: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises UserError for numbers of frames that no file can have."""
+        rule = "tflite_frames must be different whole numbers from 1 of the frames of TFLite files"
+        frames = self.tflite_frames
+        if frames and not self.tflite:
+            raise UserError(f"{rule}. Received: {frames}, but no tflite. Name a TFLite format.")
+        if len(set(frames)) != len(frames) or not all(isinstance(n, int) and n > 0 for n in frames):
+            raise UserError(f"{rule}. Received: {frames}. Change them.")
 
     def limit_of(self, format_name: str) -> float:
         """Returns the largest difference that a format may have."""

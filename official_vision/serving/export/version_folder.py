@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from official_vision.names import check_no_pattern
 from official_vision.serving.explain.gate_openings import gates_of, node_names
 from official_vision.serving.export import parity
 from official_vision.serving.export.converters import mobile_gpu, onnx_file, stablehlo_file, tflite
+from official_vision.serving.export.converters.clip_function import frames_of, signature_names
 from official_vision.serving.export.description import (
     DEFAULT_SIGNATURE,
     LABELS_FILE,
@@ -114,19 +115,17 @@ def export(
 def _exported(
     trained: Trained, source: ClipsOfRun, output: Path, options: ExportOptions
 ) -> Exported:
-    clips, others = source.read(trained.model.streams, 2 * options.clips).halves()
-    expected = network_scores(trained.model, clips)
-    network, discrete, notes = _network(trained.model, clips, expected, options)
-    notes = [*source.notes, *notes]
+    sample = _sample(trained.model, source, options)
+    network, discrete, notes = _network(trained.model, sample, options)
+    lengths, notes_on_lengths = _lengths(trained.model, source, sample, options)
+    notes = [*source.notes, *notes, *notes_on_lengths]
     path = output / str(_next_version(output))
     with files.folder_written_aside(path) as partial:
-        work = _Export(
-            path, trained, source, clips, others, expected, options, network, discrete, notes
-        )
+        work = _Export(path, trained, source, sample, lengths, options, network, discrete, notes)
         parity_of_model, rgb_alone = work.saved_model(partial)
         parities = {SAVED_MODEL: parity_of_model}
         for format_name in options.tflite:
-            parities[f"TFLite {format_name}"] = work.tflite(partial, format_name)
+            parities |= work.tflite(partial, format_name)
         if options.onnx:
             parities["ONNX"] = work.onnx(partial)
         if options.stablehlo:
@@ -173,23 +172,49 @@ def _stem_share(trained: Trained, network: AssembleNet) -> float:
     return round(unshared.arithmetic / cost.total.arithmetic, 4)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Sample:
+    """Clips of one number of frames that files are checked on, others for calibration, and the network's scores."""
+
+    clips: HeldOutClips
+    others: HeldOutClips
+    expected: Mapping[str, np.ndarray]
+
+
+def _sample(model: AssembleNet, source: ClipsOfRun, options: ExportOptions) -> _Sample:
+    clips, others = source.read(model.streams, 2 * options.clips).halves()
+    return _Sample(clips, others, network_scores(model, clips))
+
+
+def _lengths(
+    model: AssembleNet, source: ClipsOfRun, usual: _Sample, options: ExportOptions
+) -> tuple[list[_Sample], list[str]]:
+    """Returns clips of each number of frames that TFLite files take, and notes on them for the user."""
+    lengths, notes = [], []
+    for frames in options.tflite_frames or (source.spec.frames,):
+        if frames == source.spec.frames:
+            lengths.append(usual)
+            continue
+        others = source.with_frames(frames)
+        lengths.append(_sample(model, others, options))
+        notes += others.notes
+    return lengths, notes
+
+
 def _next_version(output: Path) -> int:
     existing = [int(path.name) for path in output.glob("*") if path.name.isdecimal()]
     return max(existing, default=0) + 1
 
 
 def _network(
-    model: AssembleNet,
-    clips: HeldOutClips,
-    expected: Mapping[str, np.ndarray],
-    options: ExportOptions,
+    model: AssembleNet, sample: _Sample, options: ExportOptions
 ) -> tuple[AssembleNet, bool, list[str]]:
     """Returns the network that is exported, in float32; whether it is discrete; notes on that for the user."""
     if options.peers != "auto" or not has_candidates(model):
         discrete = options.peers == "discrete" if has_candidates(model) else options.threshold > 0
         return _inference_network(model, options, discrete), discrete, []
     network = _inference_network(model, options, discrete=True)
-    scores = network_scores(network, clips)
+    scores, expected = network_scores(network, sample.clips), sample.expected
     difference = max(float(np.abs(scores[name] - expected[name]).max()) for name in expected)
     if difference <= min(options.limit_of("float32"), LIMITS["float32"]):
         return network, True, ["each gate keeps its most probable peer alone: no score changes"]
@@ -214,14 +239,13 @@ def _inference_network(
 
 @dataclasses.dataclass(frozen=True)
 class _Export:
-    """The common inputs of a version's files; `network` is in float32, `others` are for calibration."""
+    """The common inputs of a version's files; `network` is in float32, `lengths` are of TFLite files."""
 
     target: Path
     trained: Trained
     source: ClipsOfRun
-    clips: HeldOutClips
-    others: HeldOutClips
-    expected: Mapping[str, np.ndarray]
+    sample: _Sample
+    lengths: Sequence[_Sample]
     options: ExportOptions
     network: AssembleNet
     discrete: bool
@@ -230,7 +254,9 @@ class _Export:
 
     def saved_model(self, folder: Path) -> tuple[Parity, RgbAlone | None]:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
-        formats.EXPORTED_MODEL.write(described, describe(self.trained, self.source, self.network))
+        frames = [frames_of(each.clips) for each in self.lengths] if self.options.tflite else []
+        description = describe(self.trained, self.source, self.network)
+        formats.EXPORTED_MODEL.write(described, {**description, "tflite_frames": frames})
         files.write_text(labels, "".join(f"{name}\n" for name in self.source.index.classes))
         network, precision = self.network, self.options.precision
         if precision != "float32":
@@ -245,7 +271,8 @@ class _Export:
         signatures = module.signatures()
         tf.saved_model.save(module, str(folder), signatures=signatures)
         write_serving_files(folder, self.target, clip, signatures_of(signatures))
-        self._warm_up(folder)
+        clips = self.sample.clips
+        self._warm_up(folder, clips)
         described.unlink()  # copied into assets/ by now
         labels.unlink()
         size = files.size_bytes(folder)
@@ -253,52 +280,70 @@ class _Export:
         def scores_of(clips: HeldOutClips) -> Scored:
             return signature_scores(folder, clips, (STREAMS_SIGNATURE,))[STREAMS_SIGNATURE]
 
-        gives_up = "rgb" in self.clips.streams and len(self.clips.streams) > 1
+        gives_up = "rgb" in clips.streams and len(clips.streams) > 1
         names = (STREAMS_SIGNATURE, *((DEFAULT_SIGNATURE,) if gives_up else ()))
-        scored = signature_scores(folder, self.clips, names)
+        scored = signature_scores(folder, clips, names)
         compared = self._checked(SAVED_MODEL, precision, scored[STREAMS_SIGNATURE], scores_of, size)
         if not gives_up:
             return compared, None
         rgb_scores, _ = scored[DEFAULT_SIGNATURE]
-        return compared, parity.compare_rgb_alone(self.expected, rgb_scores, self.clips.labels)
+        return compared, parity.compare_rgb_alone(self.sample.expected, rgb_scores, clips.labels)
 
-    def _warm_up(self, folder: Path) -> None:
-        if not write_warm_up(folder, self.clips.clip(0)):
+    def _warm_up(self, folder: Path, clips: HeldOutClips) -> None:
+        if not write_warm_up(folder, clips.clip(0)):
             self.notes.append(
                 "no warm-up requests were written: they need tensorflow-serving-api "
                 "(pip install 'official-vision[serving]')"
             )
 
-    def tflite(self, folder: Path, format_name: str) -> Parity:
+    def tflite(self, folder: Path, format_name: str) -> dict[str, Parity]:
+        """Returns the figures of one file for each number of frames."""
         path = folder / f"model_{format_name}.tflite"
-        content = tflite.convert(self.network, format_name, self.others)
+        content = tflite.convert(self.network, format_name, *(s.others for s in self.lengths))
         path.write_bytes(content)
-        parts = (lambda: self._with_kinds_in_float(content)) if format_name == "int8" else None
 
         def scores_of(clips: HeldOutClips) -> Scored:
             return self._lite_scores(path, clips)
 
-        name, size = f"TFLite {format_name}", path.stat().st_size
-        on_gpu = mobile_gpu.report_of(content)
-        self.gpu_reports[name] = on_gpu.to_dict()
-        if on_gpu.in_between:
-            self.notes.append(f"{path.name}: {on_gpu.to_text()}")
-        return self._checked(name, format_name, scores_of(self.clips), scores_of, size, parts)
+        by_frames = {frames_of(sample.clips): sample for sample in self.lengths}
+        size, checked = path.stat().st_size, {}
+        for frames, signature in signature_names([*by_frames]).items():
+            sample, name = by_frames[frames], f"TFLite {format_name}"
+            if len(by_frames) > 1:
+                name += f", {frames} frames"
+            self._report_on_gpu(name, path.name, mobile_gpu.report_of(content, signature))
+            parts = functools.partial(self._with_kinds_in_float, content, sample)
+            checked[name] = self._checked(
+                name,
+                format_name,
+                scores_of(sample.clips),
+                scores_of,
+                size,
+                parts if format_name == "int8" else None,
+                sample,
+            )
+        return checked
+
+    def _report_on_gpu(self, name: str, file: str, report: mobile_gpu.GpuReport) -> None:
+        self.gpu_reports[name] = report.to_dict()
+        note = f"{file}: {report.to_text()}"
+        if report.in_between and note not in self.notes:
+            self.notes.append(note)
 
     def onnx(self, folder: Path) -> Parity:
         path = folder / onnx_file.ONNX_FILE
-        path.write_bytes(onnx_file.convert(self.network, self.clips))
+        path.write_bytes(onnx_file.convert(self.network, self.sample.clips))
 
         def scores_of(clips: HeldOutClips) -> Scored:
             return onnx_scores(path, clips, self.options.threads)
 
         size = path.stat().st_size
-        return self._checked("ONNX", "onnx", scores_of(self.clips), scores_of, size)
+        return self._checked("ONNX", "onnx", scores_of(self.sample.clips), scores_of, size)
 
     def stablehlo(self, folder: Path) -> Parity:
         path = folder / stablehlo_file.STABLEHLO_FILE
-        size = stablehlo_file.write(path, self.network, self.clips)
-        scored = stablehlo_scores(path, self.clips)
+        size = stablehlo_file.write(path, self.network, self.sample.clips)
+        scored = stablehlo_scores(path, self.sample.clips)
         scores_of = functools.partial(stablehlo_scores, path)
         return self._checked("StableHLO", "stablehlo", scored, scores_of, size)
 
@@ -309,14 +354,17 @@ class _Export:
             self.notes.append(note)
         return scores, seconds
 
-    def _with_kinds_in_float(self, content: bytes) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    def _with_kinds_in_float(
+        self, content: bytes, sample: _Sample
+    ) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         """Yields the scores of int8 files that compute one kind of operation in floats, by that kind."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "partly_quantised.tflite"
-            files_by_kind = tflite.with_kinds_in_float(self.network, self.others, content)
+            calibration = [each.others for each in self.lengths]
+            files_by_kind = tflite.with_kinds_in_float(self.network, content, *calibration)
             for kind, content in files_by_kind:
                 path.write_bytes(content)
-                yield kind, tflite_scores(path, self.clips, xnnpack=False)[0]
+                yield kind, tflite_scores(path, sample.clips, xnnpack=False)[0]
 
     def _checked(
         self,
@@ -326,13 +374,14 @@ class _Export:
         scores_of: parity.Scorer,
         size_bytes: int,
         parts: parity.Parts = None,
+        sample: _Sample | None = None,
     ) -> Parity:
-        actual, seconds = scored
+        (actual, seconds), sample = scored, sample or self.sample
         compared = parity.compare(
-            self.expected, actual, self.clips, size_bytes=size_bytes, seconds_per_clip=seconds
+            sample.expected, actual, sample.clips, size_bytes=size_bytes, seconds_per_clip=seconds
         )
         limit, model = self.options.limit_of(format_name), self.trained.model
         expected_of = functools.partial(network_scores, model)
         measure = MEASURES.get(format_name, "difference")
-        parity.check(compared, limit, name, expected_of, scores_of, self.clips, parts, measure)
+        parity.check(compared, limit, name, expected_of, scores_of, sample.clips, parts, measure)
         return compared

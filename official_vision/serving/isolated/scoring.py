@@ -2,8 +2,9 @@
 
     python scoring.py KINDS FILE INPUTS.npz OUTPUTS.npz THREADS
 
-KINDS is onnx or stablehlo, or xnnpack or plain for the kernels of a TFLite file, else names of a SavedModel's
-signatures, with commas between; each is fed the streams that it takes.
+KINDS is onnx or stablehlo, or xnnpack or plain for the kernels of a TFLite file, whose signature is that of the
+clips' number of frames, else names of a SavedModel's signatures, with commas between; each is fed the streams that it
+takes.
 
 It is started by the path of this file: numpy and TensorFlow, ai-edge-litert, onnxruntime or JAX must be enough. The
 inputs hold a batch of clips per stream; the outputs hold KIND.scores [clips, classes], KIND.frame_scores
@@ -52,8 +53,12 @@ def _tflite(path: str, kernels: str, threads: int) -> Callable[[Clip], Clip]:
     interpreter = Interpreter(
         model_path=path, num_threads=threads, experimental_op_resolver_type=kinds[kernels]
     )
-    runner = interpreter.get_signature_runner("serving_default")
-    return lambda clip: runner(**clip)
+    runners = {}
+    for name in interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner(name)
+        shape = next(iter(runner.get_input_details().values()))["shape"]
+        runners[int(shape[1])] = runner
+    return lambda clip: runners[next(iter(clip.values())).shape[1]](**clip)
 
 
 def _onnx(path: str, threads: int) -> Callable[[Clip], Clip]:

@@ -17,7 +17,8 @@ class PredictOptions:
 
     Attributes:
       stride: frames of the video from one window to the next; None takes half a window.
-      window: frames that the network is shown at a time; None takes those of evaluation.
+      window: frames that the network is shown at a time; None takes those of evaluation, or the nearest number
+        that a TFLite file has.
       pooling: of the windows' clip scores to the video's, one of POOLINGS.
       batch_size: windows at a time.
       merge: windows: a window's clip score counts for all of its frames, which a still video leaves flat;

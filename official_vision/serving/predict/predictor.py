@@ -21,7 +21,7 @@ from official_vision.metrics.localisation.windows import (
 )
 from official_vision.names import shown
 from official_vision.serving.explain.gate_openings import GateValues
-from official_vision.serving.export.exported_model import load_exported_model
+from official_vision.serving.export.exported_model import either, load_exported_model
 from official_vision.serving.predict.annotated_video import ShownFrame, shown_frames
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.segments import Segment, segments
@@ -195,13 +195,14 @@ class Predictor:
 
     def _checked_clip(self) -> DataSpec:
         clip, window, fixed = self.description.clip, self.options.window, self._serve.frames
-        if fixed is not None and window not in (None, fixed):
+        if fixed and window is None:
+            window = min(fixed, key=lambda frames: abs(frames - clip.frames))
+        if fixed and window not in fixed:
             raise UserError(
-                f"A TFLite or ONNX file's window is fixed: {fixed} frames. Received: --window={window}. "
+                f"A window of this file must have {either(fixed)} frames. Received: --window={window}. "
                 "Leave it out, or take the SavedModel."
             )
-        frames = window or fixed
-        return dataclasses.replace(clip, frames=frames) if frames else clip
+        return dataclasses.replace(clip, frames=window) if window else clip
 
     def _checked_stride(self) -> int:
         stride = self.options.stride

@@ -3,7 +3,8 @@
 Values are counted from the graph (devices/activations.py), and agree to 3 % with what TensorFlow's allocator hands
 out. A process on a CPU takes memory for the step's operations besides, which a GPU does not. Peak memory of child
 processes, 16 x 96 x 96 in batches of 4 of AssembleNet++-50 at a quarter of its width, was within 10 % of the sum with
-each TrainSpec.rematerialise in float32 and bfloat16. Steps that XLA compiles were not measured.
+each TrainSpec.rematerialise in float32 and bfloat16; optimizers, averages, clipping and parts of batches are in
+devices/program.py. Steps that XLA compiles were not measured.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from official_vision.private_apis import device_memory
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices.activations import kept_values
 from official_vision.training.devices.program import program_bytes
-from official_vision.training.optimizers.build import make_optimizer
+from official_vision.training.optimizers.update_cost import update_cost
 
 _MEBIBYTE = 2**20
 _BYTES = {"float32": 4, "mixed_bfloat16": 2, "mixed_float16": 2}  # of one activation
@@ -36,7 +37,7 @@ class Need:
       activations: what is in memory at once of the forward pass's values, and of their gradients.
       weights: the network's, with moving averages of batch norm, and their copies in half precision.
       gradients: of all weights; twice where parts of a batch are summed.
-      slots: the optimizer's state and the moving average of the weights.
+      slots: the optimizer's state, and the moving average of weights and of batch norms' statistics.
       inputs: clips of two batches: the one in use and the next.
       program: the operations of a step, in a CPU's memory; 0 of a GPU's.
     """
@@ -74,14 +75,15 @@ def need_of(config: Config, architecture: Architecture, replicas: int, on_cpu: b
     weights = 4 * cost.total.parameters
     copies = trainable // 2 if train.precision != "float32" else 0
     average = weights if config.optimizer.ema_decay else 0
+    update = update_cost(config.optimizer, train, data.batch_size)
     pixels = data.frames * data.size**2
     return Need(
         activations=in_memory * of_clip * _BYTES[train.precision],
         weights=weights + copies,
         gradients=trainable * (1 if train.accumulation_steps == 1 else 2),
-        slots=trainable * _slots(config) + average,
+        slots=trainable * update.slots + average,
         inputs=2 * clips * pixels * sum(_STREAM_BYTES[name] for name in architecture.streams),
-        program=program_bytes(cost, way, train) if on_cpu else 0,
+        program=program_bytes(cost, way, train, update) if on_cpu else 0,
     )
 
 
@@ -91,17 +93,6 @@ def _rematerialised(config: Config, architecture: Architecture, replicas: int) -
     if way == "norms" and (replicas > 1 or architecture.block_kind != "bottleneck"):
         return "nothing"
     return way
-
-
-def _slots(config: Config) -> int:
-    """Counts the values that the optimizer stores for each weight, by making it and moving one."""
-    spec = dataclasses.replace(config.optimizer, ema_decay=None)
-    train = dataclasses.replace(config.train, precision="float32")
-    optimizer = make_optimizer(spec, train, config.train_data.batch_size)
-    probe = tf.Variable(tf.zeros([7, 5]), name="kernel")
-    optimizer.apply_gradients([(tf.zeros_like(probe), probe)])
-    state = optimizer.variables() if callable(optimizer.variables) else optimizer.variables
-    return sum(variable.shape == probe.shape for variable in state)
 
 
 def available(on_cpu: bool) -> tuple[int, str] | None:

@@ -12,30 +12,41 @@ from official_vision.serving.predict.predictor import Predictor
 from tests.serving import exports
 
 
-@pytest.fixture(scope="module")
-def lite(tmp_path_factory):
-    """KnownScores as a version's .tflite file: clips of 4 frames of 16 x 16."""
-    folder = tmp_path_factory.mktemp("lite")
+def write_lite(folder, **frames):
+    """KnownScores as a version's .tflite file: by signature, clips of so many frames of 16 x 16."""
     (folder / "1" / "assets").mkdir(parents=True)
     exports.with_clip(folder)
-    module = exports.KnownScores([])
-    shape = (1, 4, 16, 16)
-    specs = [
-        tf.TensorSpec((*shape, 3), tf.uint8, "rgb"),
-        tf.TensorSpec((*shape, 2), tf.float32, "flow"),
-        tf.TensorSpec(shape, tf.uint8, "objects"),
-    ]
+    module = (
+        tf.Module()
+    )  # whose attributes are not named serve, which the converter takes for its only signature
+    module.known = exports.KnownScores([])
 
-    @tf.function(input_signature=specs)
+    @tf.function
     def serve(rgb, flow, objects):
-        outputs = module.serve(rgb, flow, objects)
+        outputs = module.known.serve(rgb, flow, objects)
         return {name: outputs[name] for name in ("scores", "frame_scores")}
 
-    tf.saved_model.save(module, str(folder / "saved"), signatures={"serving_default": serve})
-    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved"))
+    def traced(number):
+        shape = (1, number, 16, 16)
+        return serve.get_concrete_function(
+            rgb=tf.TensorSpec((*shape, 3), tf.uint8, "rgb"),
+            flow=tf.TensorSpec((*shape, 2), tf.float32, "flow"),
+            objects=tf.TensorSpec(shape, tf.uint8, "objects"),
+        )
+
+    signatures = {name: traced(number) for name, number in frames.items()}
+    tf.saved_model.save(module, str(folder / "saved"), signatures=signatures)
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        str(folder / "saved"), signature_keys=[*frames]
+    )
     path = folder / "1" / "model_float32.tflite"
     path.write_bytes(converter.convert())
     return path
+
+
+@pytest.fixture(scope="module")
+def lite(tmp_path_factory):
+    return write_lite(tmp_path_factory.mktemp("lite"), serving_default=4)
 
 
 def clips(batch, frames=4):
@@ -53,7 +64,7 @@ def test_both_kinds_of_file_score_alike(lite, known_scores):
         load_exported_model(lite),
         load_exported_model(exports.with_clip(known_scores)),
     )
-    assert (on_device.frames, other.frames) == (4, None)
+    assert (on_device.frames, other.frames) == ((4,), ())
     actual, expected = on_device(**clips(3)), other(**clips(3))
     for name in ("scores", "frame_scores"):
         np.testing.assert_allclose(actual[name], expected[name], atol=1e-6)
@@ -66,8 +77,30 @@ def test_a_tflite_file_takes_only_its_size(lite):
     with pytest.raises(UserError, match=r"must be \[batch, 4, 16, 16.*\[1, 5, 16"):
         on_device(**clips(1, frames=5))
     assert on_device(**clips(1))["scores"].shape == (1, 4)
-    with pytest.raises(UserError, match=r"fixed: 4 frames\. Received: --window=5"):
+    with pytest.raises(UserError, match=r"have 4 frames\. Received: --window=5"):
         Predictor(lite, PredictOptions(window=5))
+
+
+def test_a_file_of_several_lengths_takes_each_of_them(tmp_path, known_scores, brightening):
+    lite = write_lite(tmp_path, frames_9=9, frames_2=2, frames_3=3)
+    on_device, other = (
+        load_exported_model(lite),
+        load_exported_model(exports.with_clip(known_scores)),
+    )
+    assert on_device.frames == (2, 3, 9)
+    for frames in on_device.frames:
+        fed = clips(2, frames)
+        np.testing.assert_allclose(on_device(**fed)["scores"], other(**fed)["scores"], atol=1e-6)
+    with pytest.raises(UserError, match=r"have 2, 3 or 9 frames .*Received: 5\."):
+        on_device(**clips(1, frames=5))
+    # The nearest to the 4 of evaluation.
+    assert Predictor(lite).window_frames == 3
+    saved = Predictor(exports.with_clip(known_scores), PredictOptions(window=9))
+    chosen = Predictor(lite, PredictOptions(window=9))
+    scores = [each.predict(brightening).scores for each in (saved, chosen)]
+    np.testing.assert_allclose(*scores, atol=1e-5)
+    with pytest.raises(UserError, match=r"have 2, 3 or 9 frames\. Received: --window=4"):
+        Predictor(lite, PredictOptions(window=4))
 
 
 def test_a_whole_video_by_a_tflite_file(lite, known_scores, brightening):

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from official_vision import config as configuration
@@ -192,19 +194,66 @@ def test_a_discrete_file_in_half_precision_is_near(run, tmp_path):
     assert len(shapes) < len(run[1].variables) / 2  # no batch norms, no candidates' maps
 
 
+LENGTHS = (4, 7)
+
+
 @pytest.mark.slow
-def test_tflite_files_score_as_the_network(run, tmp_path):
+def test_tflite_files_score_as_the_network_at_each_length(run, tmp_path):
     formats = ("float32", "float16", "dynamic", "int8")
-    version = export(run[0], tmp_path, options=ExportOptions(tflite=formats))
-    figures = version.parities
-    assert figures["TFLite float32"].difference < 1e-5
-    for name in formats:
+    options = ExportOptions(tflite=formats, tflite_frames=LENGTHS)
+    version = export(run[0], tmp_path, options=options)
+    figures = {
+        (name, frames): version.parities[f"TFLite {name}, {frames} frames"]
+        for name in formats
+        for frames in LENGTHS
+    }
+    for (name, frames), parity in figures.items():
         path = version.path / f"model_{name}.tflite"
-        assert path.stat().st_size == figures[f"TFLite {name}"].size_bytes
+        assert path.stat().st_size == parity.size_bytes
         # Quantised files differ, and by no more than their limits.
-        assert figures[f"TFLite {name}"].typical_difference < LIMITS[name]
-    assert figures["TFLite float16"].difference > 1e-6
-    assert figures["TFLite int8"].size_bytes < figures["TFLite float32"].size_bytes / 2
+        assert parity.typical_difference < LIMITS[name]
+        first, second = weights_by_graph(path)
+        assert len(first) > 10
+        assert first == second
+        if name == "float32":
+            assert parity.difference < 1e-5
+            check_lite(path, frames, run[1])
+    written = files.read_json(version.path / "parity.json")
+    assert written["mobile_gpu"].keys() == written["files"].keys() - {"SavedModel"}
+    assert files.read_json(version.path / "assets/model.json")["tflite_frames"] == [*LENGTHS]
+    assert figures["float16", 4].difference > 1e-6
+    assert figures["int8", 4].size_bytes < figures["float32", 4].size_bytes / 2
+
+
+def weights_by_graph(path):
+    """Numbers of the buffers that each signature's graph reads weights from, without int8's biases."""
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    large = {
+        n for n, each in enumerate(model.buffers) if each.data is not None and len(each.data) > 99
+    }
+    return [
+        {tensor.buffer for tensor in graph.tensors if tensor.type != schema.TensorType.INT32}
+        & large
+        for graph in model.subgraphs
+    ]
+
+
+def check_lite(path, frames, model):
+    """Compares a signature with the Keras model, on a clip that export has not seen."""
+    streams = clip(1, frames, 32, 32)
+    scores = Interpreter(str(path)).get_signature_runner(f"frames_{frames}")(**streams)
+    expected = model({name: tf.constant(x) for name, x in streams.items()}, training=False)
+    np.testing.assert_allclose(scores["scores"], sigmoid(expected["logits"]), atol=1e-5)
+    np.testing.assert_allclose(scores["frame_scores"], sigmoid(expected["frame_logits"]), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"tflite_frames": (8,)}, *({"tflite": ("int8",), "tflite_frames": n} for n in ((8, 8), (0,)))],
+)
+def test_numbers_of_frames_that_no_file_can_have_are_refused(options):
+    with pytest.raises(UserError, match="tflite_frames must be different whole numbers from 1"):
+        ExportOptions(**options)
 
 
 def test_rgb_alone_gets_its_flow_computed_and_no_objects(signatures, run):

@@ -1,4 +1,7 @@
-"""Prints the MiB that a training step is estimated to take, and those that it took: REMATERIALISE PRECISION."""
+"""Prints the MiB that a training step is estimated to take, and those that it took.
+
+step_memory.py REMATERIALISE PRECISION [gin binding ...]
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,9 @@ _NETWORK = (
 
 
 def main() -> None:
-    rematerialise, precision = sys.argv[1:]
+    rematerialise, precision, *others = sys.argv[1:]
     settings = [
+        *others,
         f"TrainSpec.rematerialise = '{rematerialise}'",
         f"TrainSpec.precision = '{precision}'",
     ]

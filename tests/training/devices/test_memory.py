@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from official_vision.architecture.cost.network_cost import estimate
+from official_vision.modeling.builder import build_model
+from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices import memory
+from official_vision.training.devices.program import number_of_weights
 from tests.training import runs
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -43,14 +47,20 @@ def test_copies_in_half_precision_and_the_program():
     assert need(on_cpu=False).program == 0
 
 
-@pytest.mark.parametrize(
-    ("settings", "slots"),
-    [({}, 1), ({"momentum": 0.0}, 0), ({"name": "adam"}, 2), ({"name": "adam_experimental"}, 2)],
-)
-def test_slots_are_the_optimizers(settings, slots):
-    needed = need(**settings)
-    assert needed.slots == slots * needed.gradients
-    assert need(ema_decay=0.9, **{**settings, "name": "sgd"}).slots >= needed.weights
+def test_an_optimizers_state_and_operations():
+    usual, adam, averaged = need(), need(name="adam"), need(ema_decay=0.9)
+    assert (usual.slots, adam.slots) == (usual.gradients, 2 * usual.gradients)
+    assert averaged.slots == usual.slots + usual.weights
+    assert averaged.program > usual.program
+    assert need(name="lamb", decay="decoupled").program > adam.program
+
+
+def test_weights_and_statistics_are_counted():
+    model = build_model(runs.config(Path("data"), Path("run"), "small").model, runs.architecture())
+    config = runs.config(Path("data"), Path("run"), "small")
+    cost = estimate(runs.architecture(), setting_of(config.model, config.train_data))
+    kinds = (model.trainable_variables, model.non_trainable_variables)
+    assert number_of_weights(cost) == tuple(map(len, kinds))
 
 
 def test_inputs_by_hand():
@@ -83,12 +93,24 @@ def test_the_memory_of_this_machine_is_known():
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from /proc")
 @pytest.mark.parametrize(
-    ("rematerialise", "precision"), [("nothing", "float32"), ("everything", "mixed_bfloat16")]
+    "settings",
+    [
+        (
+            *(
+                "nothing",
+                "float32",
+                "OptimizerSpec.name = 'adam'",
+                "OptimizerSpec.ema_decay = 0.99",
+            ),
+            "TrainSpec.accumulation_steps = 2",
+        ),
+        ("everything", "mixed_bfloat16"),
+    ],
 )
-def test_a_step_takes_what_was_estimated(rematerialise, precision):
-    """Of a child process, from before the network is built: measured 0.95 and 0.98 of it, held to a quarter."""
-    command = [sys.executable, "-m", "tests.training.devices.step_memory", rematerialise, precision]
+def test_a_step_takes_what_was_estimated(settings):
+    """Of a child process, from before the network is built: measured 0.97 and 0.98 of it, held to a fifth."""
+    command = [sys.executable, "-m", "tests.training.devices.step_memory", *settings]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     estimated, measured = map(float, done.stdout.split()[-2:])
-    assert estimated == pytest.approx(measured, rel=0.25)
+    assert estimated == pytest.approx(measured, rel=0.2)

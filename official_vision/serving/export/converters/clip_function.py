@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 from official_vision.modeling.network import AssembleNet
+from official_vision.serving.export.description import DEFAULT_SIGNATURE
 from official_vision.serving.export.held_out_clips import HeldOutClips
 from official_vision.training.task import scores_of
 
@@ -14,7 +17,7 @@ class ClipFunction(tf.Module):
 
     Attributes:
       specs: of the streams, in order.
-      serve: every stream by name -> scores [batch, classes] and frame_scores [batch, time, classes].
+      by_name: every stream by name -> scores [batch, classes] and frame_scores [batch, time, classes].
       of_arguments: the same, of the streams in the order of `specs`. Neither is traced yet: a converter needs one.
     """
 
@@ -35,12 +38,30 @@ class ClipFunction(tf.Module):
                 "frame_scores": scores_of(outputs["frame_logits"], activation),
             }
 
-        self.specs = [
-            tf.TensorSpec([batch, *values.shape[1:]], values.dtype, name)
-            for name, values in clips.clip(0).items()
-        ]
+        self.specs = clip_specs(clips, batch)
         names = [spec.name for spec in self.specs]
-        self.serve = tf.function(serve, autograph=False)
+        # Not named serve: of a module with that name the converter to TFLite takes one signature alone.
+        self.by_name = tf.function(serve, autograph=False)
         self.of_arguments = tf.function(
             lambda *streams: serve(**dict(zip(names, streams, strict=True))), autograph=False
         )
+
+
+def clip_specs(clips: HeldOutClips, batch: int | None = 1) -> list[tf.TensorSpec]:
+    """Returns the streams of clips as a function takes them; a batch of None is free."""
+    return [
+        tf.TensorSpec([batch, *values.shape[1:]], values.dtype, name)
+        for name, values in clips.clip(0).items()
+    ]
+
+
+def frames_of(clips: HeldOutClips) -> int:
+    """Returns the number of frames of each clip."""
+    return clip_specs(clips)[0].shape[1]
+
+
+def signature_names(frames: Sequence[int]) -> dict[int, str]:
+    """Returns the signatures of a file by their number of frames: serving_default where it has one number."""
+    if len(frames) == 1:
+        return {frames[0]: DEFAULT_SIGNATURE}
+    return {number: f"frames_{number}" for number in frames}

@@ -57,11 +57,12 @@ class GpuReport:
         return f"a mobile GPU computes one stretch of it, for it lacks {listed}"
 
 
-def report_of(content: bytes) -> GpuReport:
-    """Reads a file's operations and tensors.
+def report_of(content: bytes, signature: str | None = None) -> GpuReport:
+    """Reads the operations and tensors of a file, or of one of its signatures.
 
     Args:
       content: of a TFLite file.
+      signature: to read; None for the only one of a file.
     """
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     counts: tuple[collections.Counter, collections.Counter] = (
@@ -69,8 +70,8 @@ def report_of(content: bytes) -> GpuReport:
         collections.Counter(),
     )
     operations = 0
-    # The first graph calls the others, in loops: a loop itself is refused.
-    graph = model.subgraphs[0]
+    # A signature's graph calls others in loops alone, and a loop itself is refused.
+    graph = model.subgraphs[_graph_of(model, signature)]
     fed = set(graph.inputs)  # tensors that depend on the inputs
     on_gpu: set[int] = (
         set()
@@ -88,6 +89,14 @@ def report_of(content: bytes) -> GpuReport:
         if behind or not reason:
             on_gpu |= set(operation.outputs)
     return GpuReport(operations, *(dict(sorted(each.items())) for each in counts))
+
+
+def _graph_of(model: Any, signature: str | None) -> int:
+    """Returns the number of a signature's graph."""
+    if signature is None:
+        return 0
+    graphs = {each.signatureKey.decode(): each.subgraphIndex for each in model.signatureDefs}
+    return graphs[signature]
 
 
 def _refusal(model: Any, graph: Any, operation: Any, fed: set[int]) -> str:

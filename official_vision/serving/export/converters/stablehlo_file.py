@@ -93,7 +93,7 @@ def _program(model: AssembleNet, clips: HeldOutClips) -> Program:
     example = {name: tf.constant(values) for name, values in clips.clip(0).items()}
 
     def scores(streams: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, ...]:
-        outputs = function.serve(**streams)
+        outputs = function.by_name(**streams)
         return tuple(outputs[name] for name in _RESULTS)
 
     try:

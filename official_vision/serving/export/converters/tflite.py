@@ -1,4 +1,7 @@
-"""Converts a network to TFLite files of one clip size: float32, float16, dynamic-range and full int8."""
+"""Converts a network to TFLite files of one frame size: float32, float16, dynamic-range and full int8.
+
+A file takes clips of one number of frames, or of several by a signature each, which share their weights.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -16,11 +19,15 @@ import tensorflow as tf
 from official_vision.errors import UserError, reason_of
 from official_vision.modeling.inference.folding import for_tflite
 from official_vision.modeling.network import AssembleNet
-from official_vision.serving.export.converters.clip_function import ClipFunction
+from official_vision.serving.export.converters.clip_function import (
+    ClipFunction,
+    clip_specs,
+    frames_of,
+    signature_names,
+)
 from official_vision.serving.export.held_out_clips import HeldOutClips
 
 FORMATS = ("float32", "float16", "dynamic", "int8")
-_SIGNATURE = "serving_default"
 # Their results are values of their inputs as they were.
 _MOVES = (
     *("QUANTIZE", "RESHAPE", "TRANSPOSE", "STRIDED_SLICE", "CONCATENATION", "PAD"),
@@ -28,17 +35,18 @@ _MOVES = (
 )
 
 
-def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
+def convert(model: AssembleNet, format_name: str, *clips: HeldOutClips) -> bytes:
     """Converts a network for TFLite.
 
     Args:
       model: from serving.inference.
       format_name: one of FORMATS. float16 halves the weights, dynamic quantises them to 8 bits, int8
         computes in 8 bits throughout; inputs and outputs keep their dtypes.
-      clips: their shape is the file's; int8 takes the range of every tensor from them.
+      *clips: of each number of frames; their shape is the file's, and int8 takes the range of every tensor from
+        them.
 
     Returns:
-      The file's content, with one signature, serving_default.
+      The file's content, with the signatures that `signature_names` names.
 
     Raises:
       UserError: the converter can't express the network.
@@ -49,7 +57,7 @@ def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
             "Full int8 has no place for the flow's loop. Received: ModelSpec.flow_source = 'computed'. "
             "Choose --tflite=dynamic, or train with stored flow."
         )
-    with _converter(model, format_name, clips) as converter:
+    with _converter(model, format_name, *clips) as converter:
         try:
             return converter.convert()
         except Exception as error:  # the converter's classes are not public
@@ -61,16 +69,16 @@ def convert(model: AssembleNet, format_name: str, clips: HeldOutClips) -> bytes:
 
 
 def with_kinds_in_float(
-    model: AssembleNet, clips: HeldOutClips, content: bytes
+    model: AssembleNet, content: bytes, *clips: HeldOutClips
 ) -> Iterator[tuple[str, bytes]]:
     """Yields (kind of operation, int8 file that computes only that kind in floats): the cost of rounding.
 
     Args:
-      model, clips: as for `convert`.
+      model, *clips: as for `convert`.
       content: the int8 file, whose kinds are tried, the most frequent first.
     """
     debugging = tf.lite.experimental
-    with _converter(model, "int8", clips) as converter:
+    with _converter(model, "int8", *clips) as converter:
         # Calibrates once; each kind is then another conversion.
         debugger = debugging.QuantizationDebugger(converter=converter, debug_dataset=list)
         for kind in rounding_kinds(content):
@@ -98,18 +106,25 @@ def rounding_kinds(content: bytes) -> list[str]:
 
 @contextlib.contextmanager
 def _converter(
-    model: AssembleNet, format_name: str, clips: HeldOutClips
+    model: AssembleNet, format_name: str, *clips: HeldOutClips
 ) -> Iterator[tf.lite.TFLiteConverter]:
+    names = signature_names([frames_of(each) for each in clips])
+    by_signature = dict(zip(names.values(), clips, strict=True))
     with tempfile.TemporaryDirectory() as folder, _quiet():
-        module = ClipFunction(for_tflite(model), clips)
-        traced = module.serve.get_concrete_function(**{spec.name: spec for spec in module.specs})
-        tf.saved_model.save(module, folder, signatures={_SIGNATURE: traced})
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[_SIGNATURE])
-        _configure(converter, format_name, clips)
+        module = ClipFunction(for_tflite(model), clips[0])
+        traced = {
+            name: module.by_name.get_concrete_function(**{s.name: s for s in clip_specs(each)})
+            for name, each in by_signature.items()
+        }
+        tf.saved_model.save(module, folder, signatures=traced)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=[*traced])
+        _configure(converter, format_name, by_signature)
         yield converter
 
 
-def _configure(converter: tf.lite.TFLiteConverter, format_name: str, clips: HeldOutClips) -> None:
+def _configure(
+    converter: tf.lite.TFLiteConverter, format_name: str, clips: Mapping[str, HeldOutClips]
+) -> None:
     if format_name == "float32":
         return
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -120,9 +135,13 @@ def _configure(converter: tf.lite.TFLiteConverter, format_name: str, clips: Held
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
 
 
-def _examples(clips: HeldOutClips) -> Iterator[dict[str, np.ndarray]]:
-    for number in range(len(clips)):
-        yield clips.clip(number)
+def _examples(
+    clips: Mapping[str, HeldOutClips],
+) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """Yields (signature, clip), as TensorFlow's calibration takes them."""
+    for name, each in clips.items():
+        for number in range(len(each)):
+            yield name, each.clip(number)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
@@ -45,6 +46,22 @@ def test_what_a_gpu_lacks_behind_a_convolution_cuts_it() -> None:
     assert report.to_text() == (
         "a mobile GPU computes one stretch of it, for it lacks 1 ARG_MAX: no such operation, 1 CAST: int32"
     )
+
+
+def test_each_signature_has_a_report(tmp_path: Path) -> None:
+    """The second has a cast of whole numbers, which the first lacks."""
+    specs = {
+        "frames_2": tf.TensorSpec([2, 4, 4, 3]),
+        "bytes": tf.TensorSpec([1, 4, 4, 3], tf.uint8),
+    }
+    module = tf.Module()
+    module.convolve = tf.function(lambda x: convolution(tf.cast(x, tf.float32)))
+    traced = {name: module.convolve.get_concrete_function(spec) for name, spec in specs.items()}
+    tf.saved_model.save(module, str(tmp_path), signatures=traced)
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path), signature_keys=[*specs])
+    content = converter.convert()
+    assert report_of(content, "frames_2").at_the_inputs == {}
+    assert report_of(content, "bytes").at_the_inputs == {"CAST: uint8": 1}
 
 
 def test_an_axis_without_a_size_is_refused() -> None:

@@ -86,7 +86,7 @@ def test_a_kind_in_floats_rounds_less() -> None:
     assert {"CONV_2D", "MUL", "FULLY_CONNECTED", "MEAN"} <= set(kinds)
     assert not {"ONE_HOT", "QUANTIZE", "RESHAPE"} & set(kinds)
     assert tflite.rounding_kinds(tflite.convert(network, "float32", clips)) == []
-    partly = dict(tflite.with_kinds_in_float(network, clips, content))
+    partly = dict(tflite.with_kinds_in_float(network, content, clips))
     assert list(partly) == kinds
     for kind, partial in partly.items():
         assert kind not in tflite.rounding_kinds(partial)
