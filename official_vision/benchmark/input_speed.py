@@ -37,6 +37,7 @@ from official_vision.specs import DataSpec
 _ACCELERATOR_FLOPS = 1e14
 _SCENES = 8
 _SPARE_FRAMES = 24  # of a generated video beyond its clip
+_UNCOUNTED = 6  # batches that are read first: readers make some ahead
 _SAMPLED_VIDEOS = 32
 
 
@@ -106,13 +107,13 @@ def _speeds(spec: DataSpec, index: Index, rounds: int, batches: int) -> dict[str
             "Model Garden's reader needs a batch of videos at least. "
             f"Received: {index.num_videos} videos, DataSpec.batch_size = {spec.batch_size}. Lower it."
         )
-    datasets = {name: make().take(1 + batches) for name, make in _readers(spec, index).items()}
+    datasets = {name: make() for name, make in _readers(spec, index).items()}
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in datasets}
     for number in tracked(range(rounds), rounds, "reading", "rounds"):
         names = list(datasets)
         # Each reader goes first in turn.
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            seconds[name].append(_exhaust(datasets[name]))
+            seconds[name].append(_seconds_of(datasets[name], batches))
     clips = batches * spec.batch_size
     speeds = {name: [clips / core for core, _ in pairs] for name, pairs in seconds.items()}
     ratios = {
@@ -142,16 +143,18 @@ def _needed(config: Config, clips_per_core_second: dict[str, float]) -> dict[str
     }
 
 
-def _exhaust(dataset: tf.data.Dataset) -> tuple[float, float]:
-    """Returns the seconds of processor time (of all threads) and of the clock that reading a dataset takes.
+def _seconds_of(dataset: tf.data.Dataset, batches: int) -> tuple[float, float]:
+    """Returns the seconds of processor time (of all threads) and of the clock that reading batches takes.
 
-    Counted from the first batch on: earlier work is done once per run.
+    The dataset does not end, and is read for a while before: as many batches are in the making at the start as
+    at the end, and work that is done once per run is over.
     """
     iterator = iter(dataset)
-    next(iterator)
+    for _ in range(_UNCOUNTED):
+        next(iterator)
     core, wall = time.process_time(), time.perf_counter()
-    for _ in iterator:
-        pass
+    for _ in range(batches):
+        next(iterator)
     return time.process_time() - core, time.perf_counter() - wall
 
 
