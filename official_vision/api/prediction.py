@@ -15,7 +15,7 @@ from official_vision.errors import check_names
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.predictor import Prediction
 from official_vision.serving.predict.predictor import Predictor as VideoPredictor
-from official_vision.serving.predict.video_list import find_videos
+from official_vision.serving.videos.video_list import find_videos
 
 Source = str | os.PathLike | np.ndarray | Iterable[tuple[float, np.ndarray]]
 

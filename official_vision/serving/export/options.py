@@ -38,6 +38,7 @@ class ExportOptions:
       threads: of TFLite's interpreter when it is timed.
       compiled_flow: XLA compiles the flow that the SavedModel computes; TF Serving then needs its flag
         --xla_cpu_compilation_enabled.
+      feature_nodes: indices of nodes whose averages the SavedModel gives beside what its head reads.
     """
 
     precision: str = "float32"
@@ -50,6 +51,7 @@ class ExportOptions:
     limit: float | None = None
     threads: int = 1
     compiled_flow: bool = False
+    feature_nodes: tuple[int, ...] = ()
 
     def limit_of(self, format_name: str) -> float:
         """Returns the largest difference that a format may have."""

@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import tensorflow as tf
 from official_vision import files, formats
 from official_vision.architecture.cost.network_cost import estimate, total
 from official_vision.architecture.formats import to_json
+from official_vision.errors import UserError
 from official_vision.lock import folder_locked
 from official_vision.modeling.inference.inference_network import has_candidates, inference_network
 from official_vision.modeling.network import AssembleNet
@@ -117,6 +118,7 @@ def _exported(
     clips, others = source.read(trained.model.streams, 2 * options.clips).halves()
     expected = network_scores(trained.model, clips)
     network, discrete, notes = _network(trained.model, clips, expected, options)
+    _check_nodes(options.feature_nodes, network)
     notes = [*source.notes, *notes]
     path = output / str(_next_version(output))
     with files.folder_written_aside(path) as partial:
@@ -200,6 +202,16 @@ def _network(
     return _inference_network(model, options, discrete=False), False, [note]
 
 
+def _check_nodes(nodes: Sequence[int], network: AssembleNet) -> None:
+    """Refuses features of nodes that the exported network lacks."""
+    for node in nodes:
+        if str(node) not in network.node_layers:
+            raise UserError(
+                f"A feature node must be one of {', '.join(network.node_layers)}, those of the exported network. "
+                f"Received: {node}. Name another."
+            )
+
+
 def _inference_network(
     model: AssembleNet, options: ExportOptions, discrete: bool, precision: str = "float32"
 ) -> AssembleNet:
@@ -230,7 +242,7 @@ class _Export:
 
     def saved_model(self, folder: Path) -> tuple[Parity, RgbAlone | None]:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
-        formats.EXPORTED_MODEL.write(described, describe(self.trained, self.source, self.network))
+        formats.EXPORTED_MODEL.write(described, self._description())
         files.write_text(labels, "".join(f"{name}\n" for name in self.source.index.classes))
         network, precision = self.network, self.options.precision
         if precision != "float32":
@@ -241,6 +253,7 @@ class _Export:
             self.source.index.classes,
             [str(described), str(labels)],
             clip,
+            self.options.feature_nodes,
         )
         signatures = module.signatures()
         tf.saved_model.save(module, str(folder), signatures=signatures)
@@ -261,6 +274,10 @@ class _Export:
             return compared, None
         rgb_scores, _ = scored[DEFAULT_SIGNATURE]
         return compared, parity.compare_rgb_alone(self.expected, rgb_scores, self.clips.labels)
+
+    def _description(self) -> dict[str, Any]:
+        described = describe(self.trained, self.source, self.network)
+        return {**described, "feature_nodes": list(self.options.feature_nodes)}
 
     def _warm_up(self, folder: Path) -> None:
         if not write_warm_up(folder, self.clips.clip(0)):
