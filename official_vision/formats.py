@@ -129,6 +129,9 @@ PROGRAM = Format(  # a program's signature beside its StableHLO
     "official_vision.program", 1, "Write it again: official-vision benchmark --what=program."
 )
 PREDICTION = Format("official_vision.prediction", 1, "Predict again.")  # official-vision predict
+LIVE_ANSWERS = Format(  # first line of official-vision predict --json of a live video
+    "official_vision.live_answers", 1, "Predict again."
+)
 FEATURES = Format("official_vision.features", 1, "Extract again.")  # official-vision features
 ARCHITECTURE = Format(
     "official_vision.architecture", 2, "Write it with official-vision inspect --save."

@@ -2,8 +2,9 @@
 
 Prints the top classes with their times and writes, for each video, <video>.json (classes and times),
 <video>.timeline.png and, with --annotate, <video>.annotated.mp4. A video whose files are there already,
-made with the same settings, is skipped; so are annotated videos that lie in a folder. Exit status: 0, or 3
-when some videos could not be worked on (they are named), or 1 when none could.
+made with the same settings, is skipped; so are annotated videos that lie in a folder. A camera's number, an address
+(rtsp, udp, http ...), a named pipe or - for standard input is followed while it arrives, with a line for each window.
+Exit status: 0, or 3 when some videos could not be worked on (they are named), or 1 when none could.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from official_vision import files
-from official_vision.commands.models import many_videos
+from official_vision.commands.models import live_answers, many_videos
 from official_vision.errors import UserError
 from official_vision.serving.export.description import SINGLE_FILES, version_folder, weights_file
+from official_vision.serving.live.options import LiveOptions
 from official_vision.serving.predict.options import MERGES, POOLINGS, PredictOptions
 
 if TYPE_CHECKING:
@@ -75,6 +77,18 @@ _SCORE_POINTS = flags.DEFINE_integer(
     "Most points in time whose scores are in the JSON file; 0 for every frame.",
     lower_bound=0,
 )
+_REAL_TIME = flags.DEFINE_bool(
+    "real_time",
+    None,
+    "Of a live video: leave out windows and frames that come too fast, instead of letting them wait; by default "
+    "where the sender can't wait (cameras, udp, rtp, rtsp, rtmp, srt).",
+)
+_PATIENCE_SEC = flags.DEFINE_float(
+    "patience_sec",
+    LiveOptions().patience_sec,
+    "Of a live video that can be lost: longest time without a frame, in which the connection is tried again.",
+    lower_bound=0.1,
+)
 
 # What may be named without a flag.
 ARGUMENTS = "videos"
@@ -82,6 +96,9 @@ ARGUMENTS = "videos"
 
 def main(named: Sequence[str]) -> int:
     """Predicts on every video that is not done and writes its files."""
+    names = [*many_videos.VIDEO.value, *named]
+    if _MODEL.value and live_answers.is_live(names, annotate=_ANNOTATE.value):
+        return _follow(*names)
     videos = many_videos.named_videos(_MODEL.value, named)
     # Imported late: --help does without the packages that decode videos.
     from official_vision.serving.predict.prediction_files import outputs_of, write_all
@@ -99,6 +116,13 @@ def main(named: Sequence[str]) -> int:
     finally:  # finished work is reported, also after an error
         if _JSON.value and done:
             write_all(_JSON.value, [outputs[video] for video in outputs if video in done])
+
+
+def _follow(name: str) -> int:
+    live = LiveOptions(real_time=_REAL_TIME.value, patience_sec=_PATIENCE_SEC.value)
+    if _JSON.value:
+        files.check_writable(_JSON.value, "--json")
+    return live_answers.follow(_model(), _options(), name, live, _JSON.value)
 
 
 def _check_json(outputs: dict[str, Outputs]) -> None:

@@ -100,11 +100,11 @@ class Predictor:
         labels, options = self.description.labels, self.options
         recorder, report = _FrameRecorder(on_frame), DecodingReport()
         merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
-        sharer = StemSharer(self._serve) if self._shares_stems else None
+        sharer = self.stem_sharer()
         frames = recorder.noting(self.feeder.streams(video, report=report))
         cut = windows(frames, self.window_frames, self.stride)
         for batch in batches(self.feeder.clips(cut), options.batch_size):
-            outputs = self._scores_of(batch, sharer)
+            outputs = self.scores_of(batch, sharer)
             pooled.add(outputs["scores"])
             self._merge(merger, batch, outputs)
         times = recorder.times_with_end()
@@ -152,9 +152,19 @@ class Predictor:
     def _shares_stems(self) -> bool:
         return self.stride < self.window_frames and bool(self._serve.stems)
 
-    def _scores_of(
+    def stem_sharer(self) -> StemSharer | None:
+        """Returns what computes flow's stems once per frame of one video; None where windows can't share them."""
+        return StemSharer(self._serve) if self._shares_stems else None
+
+    def scores_of(
         self, batch: list[tuple[np.ndarray, dict[str, tf.Tensor]]], sharer: StemSharer | None
     ) -> dict[str, np.ndarray]:
+        """Returns the scores and frame_scores of windows of one video.
+
+        Args:
+          batch: of `feeder.clips`, in their order.
+          sharer: of `stem_sharer`, for the windows of this video.
+        """
         # A clip that outlasts its video repeats frames, of which some have no motion then.
         if sharer and all((np.diff(frames) > 0).all() for frames, _ in batch):
             return sharer(batch)

@@ -1,0 +1,1 @@
+"""Answers on live video, window by window."""
