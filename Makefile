@@ -7,6 +7,8 @@
 #   make results-planted   a planted truth is found: 20 runs of about a minute
 #   make results-ablation  kinds of attention and of graphs compared, one-shot made discrete: 30 runs of about 80 seconds
 #   make results-one-shot  one-shot searches of the demo's data, and how far they agree: 3 of about three minutes
+#   make results-long-tail losses and sampling for rare classes compared: 45 runs of about 20 seconds
+#   make results-distillation a discrete network of half the width, taught and not: 3 seeds of about two minutes
 #   make results-evolution guided and random evolution compared: 16 runs of 16 graphs; -j2 runs two at a time
 #   make accelerator-programs  AssembleNet-50 and AssembleNet++-50 as programs for accelerators, in accelerator/
 #   make accelerator  runs them on what JAX finds, within eight minutes, beside networks of torchvision
@@ -24,7 +26,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help install demo results results-planted results-ablation results-one-shot results-evolution accelerator-programs accelerator test test-quick lint lock build-files bazel-check settings model-zoo tutorials docs clean
+.PHONY: help install demo results results-planted results-ablation results-one-shot results-long-tail results-distillation results-evolution accelerator-programs accelerator test test-quick lint lock build-files bazel-check settings model-zoo tutorials docs clean
 
 VENV := .venv
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -100,7 +102,7 @@ results/planted/shards/validation/index.json: results/planted/videos/annotations
 	$(BIN)/python tools/prepare_data.py --gin_file=gin_configs/data/planted.gin \
 		--preview=results/planted/preview.png
 
-results: results-planted results-ablation results-one-shot results-evolution
+results: results-planted results-ablation results-one-shot results-long-tail results-distillation results-evolution
 
 # A study goes on where it was stopped, and trains only what is missing.
 results-planted: results/planted/shards/validation/index.json
@@ -137,6 +139,41 @@ results-one-shot: demo/shards/validation/index.json
 			--gin_bindings="TrainSpec.seed = $$seed" --gin_bindings="train/DataSpec.seed = $$seed" || exit 1; \
 	done
 	$(BIN)/python tools/search.py $(foreach seed,0 1 2,--agreement=results/one-shot/seed-$(seed))
+
+results/long_tail/videos/annotations.csv: $(FOOTAGE)
+	$(BIN)/python tools/make_demo_data.py --kind=long_tail --footage=$(dir $(FOOTAGE)) --output=$(@D)
+
+results/long_tail/shards/validation/index.json: results/long_tail/videos/annotations.csv
+	$(BIN)/python tools/prepare_data.py --gin_file=gin_configs/data/long_tail.gin
+
+results-long-tail: results/long_tail/shards/validation/index.json
+	$(BIN)/python tools/study.py --gin_file=gin_configs/studies/long_tail.gin --seeds=0,1,2,3,4 \
+		--variant='plain:' --variant='inverse: LossSpec.class_weights = "inverse_frequency"' \
+		--variant='effective: LossSpec.class_weights = "effective_number"; LossSpec.effective_number_beta = 0.95' \
+		--variant='focal: LossSpec.positive_focus = 2.0' \
+		--variant='adjusted: LossSpec.logit_adjustment = 1.0' \
+		--variant='square-root: train/DataSpec.class_sampling = "square_root"' \
+		--variant='balanced: train/DataSpec.class_sampling = "balanced"' \
+		--variant='sigmoid: ModelSpec.activation = "sigmoid"' \
+		--variant='asymmetric: ModelSpec.activation = "sigmoid"; LossSpec.positive_focus = 1.0; \
+			LossSpec.negative_focus = 4.0; LossSpec.negative_margin = 0.05' \
+		--figures=mean_class_accuracy_head,mean_class_accuracy_middle,mean_class_accuracy_tail,top_1,mAP \
+		--output=results/long_tail/study
+
+DISTILLATION = $(BIN)/python tools/search.py --gin_file=gin_configs/studies/distillation.gin
+# Both retrain from copies of one search.
+results-distillation: results/planted/shards/validation/index.json
+	for seed in 0 1 2; do \
+		alone=results/distillation/alone-$$seed taught=results/distillation/taught-$$seed; \
+		seeds=(--gin_bindings="TrainSpec.seed = $$seed" --gin_bindings="train/DataSpec.seed = $$seed"); \
+		for stage in search derive; do \
+			$(DISTILLATION) "$${seeds[@]}" --gin_bindings="SearchSpec.output = '$$alone'" --stage=$$stage || exit 1; \
+		done; \
+		test -d $$taught || { rm -rf $$taught.part; cp -r $$alone $$taught.part; rm -rf $$taught.part/retrain; mv $$taught.part $$taught; }; \
+		$(DISTILLATION) "$${seeds[@]}" --gin_bindings="SearchSpec.output = '$$alone'" --stage=retrain || exit 1; \
+		$(DISTILLATION) "$${seeds[@]}" --gin_bindings="SearchSpec.output = '$$taught'" \
+			--gin_bindings='SearchSpec.retrain_teacher = True' --stage=retrain || exit 1; \
+	done
 
 EVOLUTION_SEEDS := 0 1 2 3 4 5 6 7
 EVOLUTIONS := $(foreach seed,$(EVOLUTION_SEEDS),results/evolution/guided-$(seed) results/evolution/random-$(seed))
@@ -185,8 +222,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscop
 test: lint $(FOOTAGE)
 	$(PYTEST)
 
+# TESTS="tests/api tests/metrics" runs these alone.
 test-quick: lint $(FOOTAGE)
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(TESTS)
 
 lock: $(INSTALLED)
 	$(BIN)/python -m uv pip compile pyproject.toml --quiet --extra all --extra dev --universal \

@@ -55,6 +55,7 @@ _SECTIONS: dict[str, tuple[type[specs.Spec], str]] = {
     "train_data": (specs.DataSpec, "train"),
     "validation_data": (specs.DataSpec, "validation"),
     "train": (specs.TrainSpec, ""),
+    "loss": (specs.LossSpec, ""),
     "optimizer": (specs.OptimizerSpec, ""),
     "architecture_optimizer": (specs.OptimizerSpec, "architecture"),
     "prepare": (specs.PrepareSpec, ""),
@@ -87,6 +88,7 @@ class Config:
     train: specs.TrainSpec
     optimizer: specs.OptimizerSpec
     prepare: specs.PrepareSpec
+    loss: specs.LossSpec = dataclasses.field(default_factory=specs.LossSpec)
     evaluation: specs.EvaluationSpec = dataclasses.field(default_factory=specs.EvaluationSpec)
     architecture_optimizer: specs.OptimizerSpec | None = None
     connectivity: specs.ConnectivitySpec = dataclasses.field(default_factory=specs.ConnectivitySpec)

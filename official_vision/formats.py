@@ -95,7 +95,7 @@ _PREPARE = "Prepare the data anew in another PrepareSpec.output."
 _TRAIN = "Train anew in another TrainSpec.model_dir."
 _EXPORT = "Export again."
 
-SHARDS = Format("official_vision.shards", 4, _PREPARE)  # index.json
+SHARDS = Format("official_vision.shards", 5, _PREPARE)  # index.json
 SHARD_REPORT = Format("official_vision.shard_report", 1, _PREPARE)  # beside each shard
 PREPARATION = Format("official_vision.preparation", 1, _PREPARE)  # plan.json
 RUN = Format("official_vision.run", 1, _TRAIN)  # config.json
@@ -117,7 +117,7 @@ RESULT = Format("official_vision.result", 2, _TRAIN)  # result.json
 LATENCIES = Format(  # connection_latency.json
     "official_vision.latencies", 1, "Delete the file to measure again."
 )
-SCORES = Format("official_vision.scores", 1, "Evaluate again.")  # official-vision evaluate --dump
+SCORES = Format("official_vision.scores", 2, "Evaluate again.")  # official-vision evaluate --dump
 SEARCH = Format("official_vision.search", 1, "Search anew in another SearchSpec.output.")
 EVOLUTION = Format(  # evolution.json
     "official_vision.evolution", 1, "Search anew in another SearchSpec.output."

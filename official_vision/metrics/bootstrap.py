@@ -9,10 +9,11 @@ mean over samples of that size. Moved by the resamples' mean excess over the fig
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from official_vision.metrics.class_bands import ClassBand
 from official_vision.metrics.evaluation import Figures
 from official_vision.specs import EvaluationSpec
 
@@ -45,6 +46,7 @@ def bootstrap(
     single_label: bool,
     spec: EvaluationSpec,
     charades: bool = False,
+    bands: Sequence[ClassBand] = (),
 ) -> Intervals:
     """Draws as many videos as there are, with replacement, and computes every figure of each draw.
 
@@ -54,11 +56,12 @@ def bootstrap(
       single_label: each video has exactly one class.
       spec: `resamples` (at least 1), `confidence` and `seed`.
       charades: the classes are those of Charades.
+      bands: of classes.
 
     Returns:
       Intervals of all figures: the same for the same arguments.
     """
-    figures = Figures(scores, labels, single_label=single_label, charades=charades)
+    figures = Figures(scores, labels, single_label=single_label, charades=charades, bands=bands)
     random = np.random.default_rng(spec.seed)
     blocks = [
         _figures_of(figures, draw_counts(random, len(scores), min(_BLOCK, spec.resamples - done)))

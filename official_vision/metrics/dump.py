@@ -6,6 +6,7 @@
     scores       float64 [videos, classes], probabilities, pooled as `about` records
     clip_logits  float32 [clips, classes]
     clip_video   int32   [clips], the clip's video as a row of `ids`
+    training_counts int64 [classes], training videos of each class, or [0] where they are unknown
     about        unicode, JSON: format, version, activation, pooling, provenance
 
 numpy.load reads it as it is, with pickles forbidden.
@@ -50,6 +51,7 @@ def write_dump(path: str | os.PathLike, scores: ClipScores, spec: EvaluationSpec
             scores=scores.pooled(spec).scores,
             clip_logits=scores.logits,
             clip_video=scores.owner,
+            training_counts=np.array(scores.training_counts, np.int64),
             about=np.array(json.dumps(about)),
         )
 
@@ -98,8 +100,11 @@ def _from_arrays(arrays: dict[str, np.ndarray], about: dict[str, Any]) -> ClipSc
         arrays["clip_video"],
         about["activation"],
         about["provenance"],
+        tuple(arrays["training_counts"].tolist()),
     )
     videos, classes = len(scores.ids), len(scores.classes)
+    if len(scores.training_counts) not in (0, classes):
+        raise ValueError(f"training_counts of {len(scores.training_counts)} of {classes} classes")
     expected = {"labels": (videos, classes), "logits": (len(scores.owner), classes)}
     for name, shape in expected.items():
         if getattr(scores, name).shape != shape:

@@ -13,6 +13,7 @@ import numpy as np
 
 from official_vision.errors import UserError
 from official_vision.metrics.charades_map import is_charades, official_ranks
+from official_vision.metrics.class_bands import NAMES, ClassBand
 from official_vision.metrics.ranking import Ranking
 
 _ALWAYS = ("mAP", "weighted_mAP", "top_1", "top_5")
@@ -20,16 +21,20 @@ _CHARADES = ("charades_mAP", "charades_weighted_mAP")
 _SINGLE_LABEL = ("mean_class_accuracy",)
 
 
-def figure_names(*, single_label: bool, charades: bool = False) -> tuple[str, ...]:
+def figure_names(
+    *, single_label: bool, charades: bool = False, banded: bool = False
+) -> tuple[str, ...]:
     """Returns the names of the figures of an evaluation, in the order of printing.
 
     Args:
       single_label: each video has exactly one class.
       charades: the classes are those of Charades.
+      banded: there are bands of classes (metrics/class_bands.py).
     """
-    if single_label:
-        return _ALWAYS + _SINGLE_LABEL
-    return _ALWAYS + (_CHARADES if charades else ())
+    names = _SINGLE_LABEL if single_label else _CHARADES if charades else ()
+    of_classes = ("mAP", *_SINGLE_LABEL) if single_label else ("mAP",)
+    of_bands = (f"{name}_{band}" for name in of_classes if banded for band in NAMES)
+    return (*_ALWAYS, *names, *of_bands)
 
 
 def average_precision(scores: np.ndarray, positives: np.ndarray) -> float:
@@ -83,13 +88,16 @@ class Figures:
         *,
         single_label: bool,
         charades: bool = False,
+        bands: Sequence[ClassBand] = (),
     ):
         """Args:
         scores: [videos, classes], greater for likelier classes.
         labels: multi-hot, or one-hot for single_label, [videos, classes].
         single_label: each video has exactly one class.
         charades: adds the figures of Charades' official scoring, which has several labels per video.
+        bands: of classes; adds the means over the classes of each.
         """
+        self._bands = bands
         self._positives = labels > 0
         self._rankings = _rankings(scores, self._positives)
         self._right = {
@@ -120,7 +128,7 @@ class Figures:
           [classes, draws]. mAP: mean over classes that have a positive. weighted_mAP: weighted by
           their positives. top_1, top_5: share of videos with a right class so high. For one label a
           video, mean_class_accuracy: mean of `recalls`. For Charades, charades_mAP and
-          charades_weighted_mAP: by its official scoring.
+          charades_weighted_mAP: by its official scoring. mAP_tail and the like: over a band's classes.
         """
         positives = self._positives.T @ counts
         precisions = _precisions(self._rankings, counts)
@@ -129,12 +137,17 @@ class Figures:
             "weighted_mAP": _weighted_mean(precisions, positives),
             **{name: right @ counts / counts.sum(axis=0) for name, right in self._right.items()},
         }
+        of_classes = {"mAP": precisions}
         if self._single_label:
-            values["mean_class_accuracy"] = _mean(self.recalls(counts))
+            of_classes["mean_class_accuracy"] = self.recalls(counts)
+            values["mean_class_accuracy"] = _mean(of_classes["mean_class_accuracy"])
         if self._charades:
             official = _precisions(self._official_rankings, counts)
             values["charades_mAP"] = _mean(official)
             values["charades_weighted_mAP"] = _weighted_mean(official, positives)
+        for name, rows in of_classes.items():
+            for band in self._bands:
+                values[f"{name}_{band.name}"] = _mean(rows[list(band.classes)])
         return values, precisions
 
 
@@ -189,12 +202,14 @@ class Evaluation:
       figures: name -> value, the names of `figure_names`.
       videos: that were evaluated.
       confusion: for one label per video, int [classes, classes], rows are the true classes.
+      bands: of classes, where they differ much in frequency.
     """
 
     classes: tuple[ClassResult, ...]
     figures: Mapping[str, float]
     videos: int
     confusion: np.ndarray | None = None
+    bands: tuple[ClassBand, ...] = ()
 
 
 def evaluate_scores(
@@ -203,6 +218,7 @@ def evaluate_scores(
     class_names: Sequence[str],
     *,
     single_label: bool = False,
+    bands: Sequence[ClassBand] = (),
 ) -> Evaluation:
     """Computes every figure.
 
@@ -211,6 +227,7 @@ def evaluate_scores(
       labels: multi-hot [videos, classes], one-hot for single_label.
       class_names: of the columns.
       single_label: each video has exactly one class.
+      bands: of classes.
 
     Returns:
       The evaluation; mAP leaves out classes without a positive.
@@ -220,7 +237,7 @@ def evaluate_scores(
     """
     _check_numbers(scores)
     charades = is_charades(class_names)
-    figures = Figures(scores, labels, single_label=single_label, charades=charades)
+    figures = Figures(scores, labels, single_label=single_label, charades=charades, bands=bands)
     once = np.ones((len(scores), 1))
     values, precisions = figures.of(once)
     recalls = figures.recalls(once)[:, 0] if single_label else None
@@ -240,6 +257,7 @@ def evaluate_scores(
         {name: float(value[0]) for name, value in values.items()},
         len(scores),
         confusion_matrix(scores, labels) if single_label else None,
+        tuple(bands),
     )
 
 

@@ -101,6 +101,8 @@ def _evaluation_to_dict(evaluation: Evaluation) -> dict[str, Any]:
             for row in rows
         ],
     }
+    if evaluation.bands:
+        values["bands"] = [dataclasses.asdict(band) for band in evaluation.bands]
     if evaluation.confusion is not None:
         values["confusion"] = evaluation.confusion.tolist()
     return values
@@ -122,6 +124,7 @@ def to_text(report: Report, choice: ClassChoice | None = None) -> str:
     lines = [f"{report.heading}, {evaluation.videos} videos", ""]
     lines += _table(report, choice.rows(evaluation.classes))
     lines += _confusions(evaluation)
+    lines += _bands(evaluation)
     lines += _figures(report)
     if report.without:
         full = evaluation.figures["mAP"]
@@ -131,6 +134,15 @@ def to_text(report: Report, choice: ClassChoice | None = None) -> str:
         )
         lines.append(f"worth of each stream (mAP with it less mAP with it blanked):   {worth}")
     return "\n".join(lines)
+
+
+def _bands(evaluation: Evaluation) -> list[str]:
+    """Returns a line for each band of classes."""
+    lines = [
+        f"{band.name}: {len(band.classes)} classes, of {band.fewest} to {band.most} training videos each"
+        for band in evaluation.bands
+    ]
+    return [*lines, ""] if lines else []
 
 
 def _figures(report: Report) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from official_vision.metrics.bootstrap import Intervals, bootstrap
 from official_vision.metrics.charades_map import is_charades
+from official_vision.metrics.class_bands import class_bands
 from official_vision.metrics.evaluation import Evaluation, evaluate_scores
 from official_vision.metrics.pooling import pool_labels, pool_logits
 from official_vision.specs import EvaluationSpec
@@ -25,6 +26,7 @@ class VideoScores:
       labels: bool [videos, classes].
       scores: probabilities, float64 [videos, classes].
       activation: sigmoid (a video may have several classes) or softmax (exactly one).
+      training_counts: training videos of each class; empty where they are unknown.
     """
 
     ids: tuple[str, ...]
@@ -32,6 +34,7 @@ class VideoScores:
     labels: np.ndarray
     scores: np.ndarray
     activation: str
+    training_counts: tuple[int, ...] = ()
 
     @property
     def single_label(self) -> bool:
@@ -45,7 +48,11 @@ class VideoScores:
           UserError: a score is not a number.
         """
         return evaluate_scores(
-            self.scores, self.labels, self.classes, single_label=self.single_label
+            self.scores,
+            self.labels,
+            self.classes,
+            single_label=self.single_label,
+            bands=class_bands(self.training_counts),
         )
 
     def intervals(self, spec: EvaluationSpec) -> Intervals | None:
@@ -58,6 +65,7 @@ class VideoScores:
             single_label=self.single_label,
             spec=spec,
             charades=is_charades(self.classes),
+            bands=class_bands(self.training_counts),
         )
 
 
@@ -73,6 +81,7 @@ class ClipScores:
       owner: int32 [clips], the video of each clip as its position in `ids`.
       activation: sigmoid or softmax.
       provenance: where the scores come from, JSON values.
+      training_counts: training videos of each class; empty where they are unknown.
     """
 
     ids: tuple[str, ...]
@@ -82,11 +91,14 @@ class ClipScores:
     owner: np.ndarray
     activation: str
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    training_counts: tuple[int, ...] = ()
 
     def pooled(self, spec: EvaluationSpec) -> VideoScores:
         """Merges each video's clips and crops as `spec` sets."""
         scores = pool_logits(self.logits, self.owner, self.activation, spec)
-        return VideoScores(self.ids, self.classes, self.labels, scores, self.activation)
+        return VideoScores(
+            self.ids, self.classes, self.labels, scores, self.activation, self.training_counts
+        )
 
     def pooled_as(self, spec: EvaluationSpec) -> str:
         """Describes what `pooled` does, e.g. "max of 30 clips per video"."""
@@ -104,6 +116,7 @@ def collect(
     classes: Sequence[str],
     activation: str,
     provenance: Mapping[str, Any] | None = None,
+    training_counts: Sequence[int] = (),
 ) -> ClipScores:
     """Sorts the results of a pass over the data: filling rows are dropped, clips grouped by video.
 
@@ -114,6 +127,7 @@ def collect(
       classes: names of the columns.
       activation: sigmoid or softmax.
       provenance: where the scores come from.
+      training_counts: training videos of each class; empty where they are unknown.
     """
     real = np.flatnonzero(gathered["mask"] > 0)
     rows = real[np.argsort(gathered["video"][real], kind="stable")]
@@ -126,4 +140,5 @@ def collect(
         owner.astype(np.int32),
         activation,
         dict(provenance or {}),
+        tuple(training_counts),
     )

@@ -201,15 +201,17 @@ def _retrain(config: Config, output: Path, note: Callable[[str], None]) -> dict[
             "network of another derivation. Delete it, or choose another SearchSpec.output."
         )
     settings = retrain_config(config)
-    note(f"from {settings.train.init_checkpoint or 'fresh weights'}")
+    taught = f", taught by {settings.loss.teacher}" if settings.loss.teacher else ""
+    note(f"from {settings.train.init_checkpoint or 'fresh weights'}{taught}")
     result = _trained(settings)
-    metric = config.train.best_metric
+    metric, setting = config.train.best_metric, setting_of(config.model, config.validation_data)
+    trained = derived.with_settings(None, config.search.retrain_width)
     stages = layout.stages_of(output)
     reference = with_nan(stages["derive"]["one_shot_figures"])[metric]
     score = result["figures"].get(metric)
     return {
         "retrained": {
-            **cost_figures(derived, setting_of(config.model, config.validation_data)),
+            **cost_figures(trained, setting),
             "steps": result["step"],
             "score": score,
             "figures": result["figures"],
@@ -246,12 +248,18 @@ def retrain_config(config: Config) -> Config:
             learning_rate=config.architecture_optimizer.learning_rate
             * (rate / config.optimizer.learning_rate),
         )
-    start = config.train.init_checkpoint
-    if spec.retrain_weights == "inherited":
+    start, model = config.train.init_checkpoint, config.model
+    if spec.retrain_width is not None:
+        model = dataclasses.replace(model, width_multiplier=spec.retrain_width)
+    if spec.retrain_weights == "inherited" and model == config.model:
         start = str(output / layout.WEIGHTS)
+    loss = config.loss
+    if spec.retrain_teacher:
+        loss = dataclasses.replace(loss, teacher=str(output / layout.SEARCH_FOLDER))
     return dataclasses.replace(
         config,
-        model=dataclasses.replace(config.model, architecture=str(output / layout.DERIVED_FILE)),
+        model=dataclasses.replace(model, architecture=str(output / layout.DERIVED_FILE)),
+        loss=loss,
         train=dataclasses.replace(
             config.train,
             model_dir=str(output / layout.RETRAIN_FOLDER),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from official_vision import config as configuration
@@ -154,6 +154,7 @@ class Outcome:
       value: TrainSpec.best_metric at the end of training; None of a run that failed.
       best: its greatest value in any evaluation (of a loss, the least).
       seconds: that the last start of the run took.
+      figures: all figures at the end of training; None where one is not defined.
       peers_match: for each `ExpectedPeers`, whether the connection's likeliest peer is among them.
       failure: why there is no value; else empty.
     """
@@ -163,6 +164,7 @@ class Outcome:
     value: float | None = None
     best: float | None = None
     seconds: float | None = None
+    figures: Mapping[str, float | None] = dataclasses.field(default_factory=dict)
     peers_match: tuple[bool, ...] = ()
     failure: str = ""
 
@@ -187,9 +189,10 @@ def _outcome(run: Run, expected: Sequence[ExpectedPeers], failure: str) -> Outco
     path, metric = run.folder / _RESULT_FILE, run.config.train.best_metric
     result = formats.RESULT.read(path)
     with files.damage_reported(path):
-        figures = result["figures"][metric], result["best"][metric], float(result["seconds"])
+        figures = dict(result["figures"])
+        values = figures[metric], result["best"][metric], float(result["seconds"])
     peers = tuple(_is_chosen(run.folder, wanted) for wanted in expected)
-    return Outcome(run.variant.name, run.seed, *figures, peers)
+    return Outcome(run.variant.name, run.seed, *values, figures, peers)
 
 
 def _is_chosen(folder: Path, wanted: ExpectedPeers) -> bool:

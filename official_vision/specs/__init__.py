@@ -7,7 +7,7 @@ from official_vision.specs.data import DataSpec
 from official_vision.specs.evaluation import EvaluationSpec
 from official_vision.specs.evolution import EvolutionSpec
 from official_vision.specs.model import ModelSpec
-from official_vision.specs.optimization import OptimizerSpec
+from official_vision.specs.optimization import LossSpec, OptimizerSpec
 from official_vision.specs.preparation import PrepareSpec
 from official_vision.specs.search import ConnectivitySpec, SearchSpec
 from official_vision.specs.spec import Spec
@@ -19,6 +19,7 @@ ALL = (
     DataSpec,
     ModelSpec,
     TrainSpec,
+    LossSpec,
     OptimizerSpec,
     EvaluationSpec,
     ConnectivitySpec,
@@ -32,6 +33,7 @@ __all__ = [
     "DataSpec",
     "EvaluationSpec",
     "EvolutionSpec",
+    "LossSpec",
     "ModelSpec",
     "OptimizerSpec",
     "PrepareSpec",

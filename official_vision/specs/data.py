@@ -35,6 +35,9 @@ class DataSpec(Spec):
       label_rule: which timed labels a clip carries: whole_video (all of the video's), any_overlap, or
         half_overlap (the label covers at least half of the clip, or lies in it by half). None is any_overlap
         in training where labels have times, else whole_video: evaluation judges whole videos.
+      class_sampling: how often training draws the videos of a class: natural (each video once an epoch),
+        square_root (in proportion to the square root of the class's videos) or balanced (all classes alike). An
+        epoch has as many draws as there are videos.
       views: clips of each video at evaluation, evenly spread over its length.
       crops: square crops of each clip at evaluation, spread along the longer side; 1 is the centre.
       damaged: effect of a damaged segment or lost shard: fail, or skip (clips become masked rows; named in the log).
@@ -61,6 +64,7 @@ class DataSpec(Spec):
     objects_dropout: float = setting(0.0, low=0, high=1)
     short_video: str = setting("loop", choices=("loop", "hold"))
     label_rule: str | None = setting(None, choices=("whole_video", "any_overlap", "half_overlap"))
+    class_sampling: str = setting("natural", choices=("natural", "square_root", "balanced"))
     views: int = setting(1, low=1)
     crops: int = setting(1, low=1, high=3)
     damaged: str = setting("fail", choices=("fail", "skip"))

@@ -66,6 +66,9 @@ class SearchSpec(Spec):
       retrain_learning_rate: learning rate of that training; None is OptimizerSpec.learning_rate. Where strengths have
         a separate rate (scope architecture/), it changes by the same factor.
       retrain_warmup_steps: warm-up steps of that training.
+      retrain_width: ModelSpec.width_multiplier of the discrete network, whose weights are then fresh; None leaves it.
+      retrain_teacher: whether the one-shot network teaches the discrete one by its scores, as LossSpec.teacher_weight
+        and teacher_temperature set it.
     """
 
     method: str = setting("one_shot", choices=("one_shot", "evolution"))
@@ -79,3 +82,5 @@ class SearchSpec(Spec):
     retrain_steps: int = setting(200, low=1)
     retrain_learning_rate: float | None = setting(None, above=0)
     retrain_warmup_steps: int = setting(0, low=0)
+    retrain_width: float | None = setting(None, above=0)
+    retrain_teacher: bool = False

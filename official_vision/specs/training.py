@@ -47,7 +47,6 @@ class TrainSpec(Spec):
       early_stopping_min_delta: least change of the figure that counts as an improvement.
       deterministic: whether TensorFlow's operations give the same bits in every run on the same machine, as
         slow as that may be on a GPU; for all of the process. Some operations are refused then.
-      label_smoothing: share of each target that is spread evenly over all classes.
       init_checkpoint: checkpoint or model folder to start from; empty starts afresh.
       init_classifier: whether the classifier begins with init_checkpoint's too, where it has the same classes;
         False trains a new one.
@@ -96,7 +95,6 @@ class TrainSpec(Spec):
     early_stopping_mode: str = setting("auto", choices=("auto", "max", "min"))
     early_stopping_min_delta: float = setting(0.0, low=0)
     deterministic: bool = False
-    label_smoothing: float = setting(0.0, low=0, high=0.99)
     init_checkpoint: str = ""
     init_classifier: bool = True
     rollbacks: int = setting(0, low=0)

@@ -213,6 +213,7 @@ def score_clips(
         index.classes,
         trained.model.spec.activation,
         _provenance(trained, index, blanked),
+        trained.data["train"].index.class_counts if "train" in trained.data else (),
     )
 
 

@@ -18,6 +18,7 @@ from official_vision.data.storage.index import Index
 from official_vision.errors import UserError, nearest
 from official_vision.lock import folder_locked
 from official_vision.metrics.charades_map import is_charades
+from official_vision.metrics.class_bands import class_bands
 from official_vision.metrics.evaluation import figure_names
 from official_vision.metrics.figures import with_nan
 from official_vision.modeling.builder import resolve_architecture
@@ -52,6 +53,7 @@ from official_vision.training.run_folder import folder
 from official_vision.training.run_folder.class_names import check_start_classes
 from official_vision.training.settings_from_data import notes_on_settings, read_splits, settled
 from official_vision.training.step.accumulation import check_parts
+from official_vision.training.step.distillation import check_teacher
 from official_vision.training.step.frozen_weights import check_patterns
 from official_vision.training.training_loop import Ending, train_from_checkpoint
 
@@ -80,9 +82,7 @@ def train(config: Config, *, allow_changes: bool = False) -> folder.TrainingResu
     architecture = resolve_architecture(config.model)
     indexes = read_splits(config, architecture)
     model_spec, config = config.model, settled(config, architecture, indexes)
-    _check_metric(config, indexes["train"].classes)
-    check_start_classes(config.train, indexes["train"].classes)
-    _check_shares(config, strategy)
+    _check_fit(config, indexes["train"], strategy)
     with contextlib.ExitStack() as around:
         around.enter_context(operations_deterministic(wanted=config.train.deterministic))
         if is_chief(strategy):
@@ -207,14 +207,21 @@ def _damage_named(config: Config, indexes: Mapping[str, Index]) -> Iterator[None
         yield
 
 
-def _check_shares(config: Config, strategy: tf.distribute.Strategy) -> None:
+def _check_fit(config: Config, index: Index, strategy: tf.distribute.Strategy) -> None:
+    """Refuses what does not fit the training data, whose index is `index`, or the devices."""
+    _check_metric(config, index)
+    check_start_classes(config.train, index.classes)
+    check_teacher(config.loss, config.model.activation, index)
     replicas, parts = strategy.num_replicas_in_sync, config.train.accumulation_steps
     check_parts(config.train_data.batch_size, replicas, parts)
 
 
-def _check_metric(config: Config, classes: Sequence[str]) -> None:
-    single_label = config.model.activation == "softmax"
-    names = figure_names(single_label=single_label, charades=is_charades(classes))
+def _check_metric(config: Config, index: Index) -> None:
+    names = figure_names(
+        single_label=config.model.activation == "softmax",
+        charades=is_charades(index.classes),
+        banded=bool(class_bands(index.class_counts)),
+    )
     figures, metric = (*names, "validation_loss"), config.train.best_metric
     if metric not in figures:
         raise UserError(

@@ -22,6 +22,7 @@ from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import VideoScores, collect
 from official_vision.modeling.builder import build_model
 from official_vision.modeling.execution import Execution, training_execution
+from official_vision.modeling.network import AssembleNet
 from official_vision.training.checkpoints.restore import load_weights
 from official_vision.training.cost_setting import setting_of
 from official_vision.training.devices.compilation import is_compiled
@@ -31,11 +32,13 @@ from official_vision.training.step.accumulation import Gradients, accumulate
 from official_vision.training.step.bilevel import Side, check_sides, seen, split_sides
 from official_vision.training.step.connection_latency import connection_latencies
 from official_vision.training.step.connection_terms import ConnectionTerms
+from official_vision.training.step.distillation import distillation_losses, load_teacher
 from official_vision.training.step.frozen_weights import freeze
 from official_vision.training.step.losses import (
-    classification_loss,
     clip_losses,
     l2_penalty,
+    make_clip_loss,
+    mean_of_real,
     with_decay,
 )
 from official_vision.training.step.update_norms import UpdateNorms
@@ -74,11 +77,13 @@ class VideoTask(base_task.Task):
         self.start_step = start_step
         data = {"train": config.train_data, "validation": config.validation_data}
         self._skipped = {name: Skipped(data[name].path, index) for name, index in indexes.items()}
+        self._clip_loss = make_clip_loss(config.loss, self.config.model, indexes.get("train"))
         self.evaluated: tuple[VideoScores, Evaluation] | None = None  # the newest
         self._note = note
         self._monitor = monitor
         self._execution = execution
         self._streams: tuple[str, ...] = ()
+        self._teacher: AssembleNet | None = None
         self.trained: list[tf.Variable] = []  # the variables that are updated
         self.terms: ConnectionTerms | None = None  # what a search adds to the loss
         self._kernels: list[tf.Variable] = []
@@ -95,7 +100,9 @@ class VideoTask(base_task.Task):
             self.config.model, train.rematerialise, is_compiled(self.config.train)
         )
         model = build_model(self.config.model, self.architecture, execution)
-        self._streams = model.streams
+        self._teacher = load_teacher(self.config.loss)
+        of_teacher = self._teacher.streams if self._teacher else ()
+        self._streams = tuple(dict.fromkeys((*model.streams, *of_teacher)))
         # Found by name, which inside a replica is another one.
         self.trained = freeze(model, train.frozen)
         if connectivity.updates == "bilevel":
@@ -241,8 +248,10 @@ class VideoTask(base_task.Task):
         scales_loss = isinstance(optimizer, tf_keras.mixed_precision.LossScaleOptimizer)
 
         def gradients_of(part: Any) -> Gradients:
+            # Before the tape, which would keep what the teacher's layers compute.
+            taught = inference_logits(self._teacher, part[0]) if self._teacher else None
             with tf.GradientTape() as tape:
-                loss = total = self._loss(model, part, clips)
+                loss = total = self._loss(model, part, clips, taught)
                 if side.has_terms and self.terms:
                     total += self.terms(optimizer.iterations) / parts
                 # The optimizer sums over replicas; the mean over the global batch is wanted.
@@ -273,17 +282,26 @@ class VideoTask(base_task.Task):
         seeds = targets.get("dropout_seed")
         return None if seeds is None else seeds + self.config.train.seed
 
-    def _loss(self, model: tf_keras.Model, part: Any, clips: tf.Tensor) -> tf.Tensor:
-        """Returns what a part of a batch adds to its loss; `clips` real ones are in the whole batch."""
+    def _loss(
+        self, model: tf_keras.Model, part: Any, clips: tf.Tensor, taught: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Returns what a part of a batch adds to its loss.
+
+        Args:
+          model: the network.
+          part: (features, targets).
+          clips: real ones in the whole batch.
+          taught: the teacher's logits, [batch, classes].
+        """
         features, targets = part
         seeds = self._dropout_seeds(targets)
-        loss = classification_loss(
-            model(features, training=True, dropout_seeds=seeds)["logits"],
-            targets["labels"],
-            targets["mask"],
-            self.config.model.activation,
-            self.config.train.label_smoothing,
-        )
+        logits = model(features, training=True, dropout_seeds=seeds)["logits"]
+        losses = self._clip_loss(logits, targets["labels"])
+        if taught is not None:
+            spec, activation = self.config.loss, self.config.model.activation
+            apart = distillation_losses(logits, taught, activation, spec.teacher_temperature)
+            losses += spec.teacher_weight * (apart - losses)
+        loss = mean_of_real(losses, targets["mask"])
         real = tf.reduce_sum(tf.cast(targets["mask"], tf.float32))
         return loss * tf.math.divide_no_nan(real, clips)
 
@@ -344,7 +362,13 @@ class VideoTask(base_task.Task):
         del global_step
         gathered = {name: np.concatenate(parts) for name, parts in aggregated_logs.items()}
         index = self.indexes["validation"]
-        scores = collect(gathered, index.videos, index.classes, self.config.model.activation)
+        scores = collect(
+            gathered,
+            index.videos,
+            index.classes,
+            self.config.model.activation,
+            training_counts=self.indexes["train"].class_counts,
+        )
         pooled = scores.pooled(self.config.evaluation)
         evaluation = pooled.evaluation()
         self.evaluated = pooled, evaluation

@@ -12,6 +12,7 @@ import pytest
 
 from official_vision.data.optical_flow import quantise
 from official_vision.data.storage.index import Index
+from official_vision.data.storage.label_summary import label_summary
 from official_vision.data.storage.shard_writer import StoredVideo
 from tests.data.records import write_shard
 
@@ -91,6 +92,13 @@ def make_split_in():
             object_classes=("none",),
             settings={},
             versions={},
+            **label_summary(
+                [
+                    (video.id, [(label[0], *label[2:]) for label in video.labels])
+                    for video in videos
+                ],
+                len(classes),
+            ),
         )
         index.write(folder)
         return folder, index

@@ -18,6 +18,7 @@ SCORES = ClipScores(
     owner=np.array([0, 1, 1, 2, 2], np.int32),
     activation="sigmoid",
     provenance={"checkpoint": "run/ckpt-3", "step": 3, "clips": {"views": 2}},
+    training_counts=(40, 3),
 )
 MAXIMUM = EvaluationSpec(pooling="max")
 
@@ -27,6 +28,7 @@ def test_what_is_read_is_what_was_written(tmp_path):
     read = read_dump(tmp_path / "scores.npz")
     assert (read.ids, read.classes) == (SCORES.ids, SCORES.classes)
     assert (read.activation, read.provenance) == ("sigmoid", SCORES.provenance)
+    assert read.pooled(MAXIMUM).training_counts == (40, 3)
     np.testing.assert_array_equal(read.labels, SCORES.labels)
     np.testing.assert_array_equal(read.logits, SCORES.logits)
     np.testing.assert_array_equal(read.owner, SCORES.owner)
@@ -64,13 +66,14 @@ def test_the_name_says_what_it_is(tmp_path):
 
 
 def arrays(**changed):
-    about = {"format": "official_vision.scores", "version": 1, "activation": "sigmoid"}
+    about = {"format": "official_vision.scores", "version": 2, "activation": "sigmoid"}
     values = {
         "ids": np.array(["a", "b"]),
         "classes": np.array(["x"]),
         "labels": np.array([[1], [0]], np.uint8),
         "clip_logits": np.zeros((2, 1), np.float32),
         "clip_video": np.array([0, 1], np.int32),
+        "training_counts": np.array([7]),
         "about": np.array(json.dumps({**about, "provenance": {}})),
     }
     return {**values, **changed}
@@ -87,6 +90,7 @@ def arrays(**changed):
         (arrays(about=np.array("3")), "which has none"),
         (arrays(labels=np.zeros((2, 3), np.uint8)), "labels of shape"),
         (arrays(clip_logits=np.zeros((3, 1), np.float32)), "logits of shape"),
+        (arrays(training_counts=np.array([7, 8])), "training_counts of 2 of 1 classes"),
         (arrays(clip_video=np.array([0, 0])), "videos without a clip"),
         (arrays(clip_video=np.array([0, 5])), "don't belong"),
         (None, "No such file"),

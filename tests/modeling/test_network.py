@@ -15,7 +15,7 @@ from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.specs import ModelSpec
-from official_vision.training.step.losses import classification_loss, l2_penalty
+from official_vision.training.step.losses import clip_losses, l2_penalty
 from tests.modeling import small, twins
 
 
@@ -32,7 +32,7 @@ def labels(batch: int = 2) -> tf.Tensor:
 def loss_of(model: AssembleNet, features: dict[str, tf.Tensor]) -> tf.Tensor:
     logits = model(features, training=True)["logits"]
     batch = logits.shape[0]
-    return classification_loss(logits, labels(batch), tf.ones([batch]), "sigmoid")
+    return tf.reduce_mean(clip_losses(logits, labels(batch), "sigmoid"))
 
 
 def test_logits_are_the_greatest_of_any_frame(table_1: AssembleNet) -> None:

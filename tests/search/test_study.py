@@ -1,6 +1,5 @@
 """Studies: variants and seeds laid out, failures isolated, finished runs taken as they are."""
 
-import statistics
 from pathlib import Path
 
 import pytest
@@ -88,7 +87,7 @@ def test_a_failed_run_stops_no_other_and_finished_ones_stay(tmp_path, monkeypatc
     monkeypatch.setattr(study, "train_in_child", child)
     outcomes = study.carry_out(runs)
     assert trained == [str(run.folder) for run in runs]
-    assert outcomes[0] == Outcome("peer", 3, 0.75, 1.0, 1.5)
+    assert outcomes[0] == Outcome("peer", 3, 0.75, 1.0, 1.5, {"mAP": 0.75})
     assert outcomes[1] == Outcome("self", 3, failure="the loss broke")
     assert [outcome.value for outcome in outcomes[2:]] == [1.0, 1.0]
     trained.clear()
@@ -98,16 +97,29 @@ def test_a_failed_run_stops_no_other_and_finished_ones_stay(tmp_path, monkeypatc
 
 def test_the_table_by_hand():
     outcomes = [
-        Outcome("a", 0, 0.5, peers_match=(True, True)),
-        Outcome("a", 1, 0.75, peers_match=(True, False)),
-        Outcome("a", 2, 0.625, peers_match=(True, True)),
+        Outcome("a", 0, 0.5, figures={"top_1": 0.25}, peers_match=(True, True)),
+        Outcome("a", 1, 0.75, figures={"top_1": 0.75}, peers_match=(True, False)),
+        Outcome("a", 2, 0.625, figures={"top_1": 0.5}, peers_match=(True, True)),
         Outcome("b", 0, failure="broke"),
+        Outcome("b", 1, 1.0, figures={"top_1": 0.25}),
+        Outcome("b", 2, 0.625, figures={"top_1": None}),
     ]
-    rows = study_report.rows_of([Variant("a"), Variant("b")], outcomes)
-    assert (rows[0].mean, rows[0].runs_that_match, rows[0].failed) == (0.625, 2, 0)
-    assert rows[0].deviation == pytest.approx(0.125)  # squares .125, .125 and 0 over n - 1
-    assert rows[0].deviation == statistics.stdev(rows[0].values)
-    assert (rows[1].mean, rows[1].deviation, rows[1].failed) == (None, None, 1)
+    rows = study_report.rows_of([Variant("a"), Variant("b")], outcomes, ["top_1"])
+    assert (rows[0].runs_that_match, rows[0].failed) == (2, 0)
     table = study_report.to_markdown(rows, "mAP", [ExpectedPeers(0, 6, (2,))]).splitlines()
-    assert table[2] == "| a | 3 | 0.6250 | 0.1250 | 0.5000 | 0.7500 | 2 of 3 | 0 |"
-    assert table[3] == "| b | 0 |  |  |  |  | 0 of 0 | 1 |"
+    # Deviation: squares .125, .125 and 0 over n - 1. b less a, seeds 1 and 2: .25 and 0, of one seed -.5.
+    assert table[2:] == [
+        "| a | 3 | 0.6250 | 0.1250 | 0.5000 | 0.7500 |  | 0.5000 ± 0.2500 |  | 2 of 3 | 0 |",
+        "| b | 2 | 0.8125 | 0.2652 | 0.6250 | 1.0000 | +0.1250 ± 0.1250 | 0.2500 | -0.5000 | 0 of 2 | 1 |",
+    ]
+    (only,) = study_report.rows_of([Variant("c")], [Outcome("c", 0, failure="broke")])
+    assert (
+        study_report.to_markdown([only], "mAP", []).splitlines()[2] == "| c | 0 |  |  |  |  | 1 |"
+    )
+
+
+def test_a_figure_that_no_run_has_is_refused():
+    with pytest.raises(UserError, match=r"--figures .*Received: 'top_2'.*top_1"):
+        study_report.rows_of(
+            [Variant("a")], [Outcome("a", 0, 0.5, figures={"top_1": 0.25})], ["top_2"]
+        )

@@ -18,6 +18,7 @@ from official_vision.data.objects.detectors import OPENCV_CLASS_NAMES
 from official_vision.data.storage.frame_encoding import encode_video
 from official_vision.data.storage.frame_file import read_frames
 from official_vision.data.storage.index import Index
+from official_vision.data.storage.label_summary import label_summary
 from official_vision.data.storage.shard_writer import ShardWriter, StoredVideo
 from official_vision.files import scratch_folder
 from official_vision.modeling.builder import build_model
@@ -160,6 +161,9 @@ def write_split(folder, videos, spec, classes=LABELS):
         OPENCV_CLASS_NAMES,
         spec.to_dict(),
         {},
+        **label_summary(
+            [(name, [(n % len(classes), -1.0, -1.0)]) for n, name in enumerate(ids)], len(classes)
+        ),
     )
     index.write(folder)
     return index

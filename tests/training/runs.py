@@ -14,10 +14,12 @@ from official_vision.architecture.graph import Architecture, Block, Stem
 from official_vision.config import Config
 from official_vision.data.optical_flow import quantise
 from official_vision.data.storage.index import Index
+from official_vision.data.storage.label_summary import label_summary
 from official_vision.data.storage.shard_writer import SEGMENT_FRAMES, StoredVideo
 from official_vision.specs import (
     DataSpec,
     EvaluationSpec,
+    LossSpec,
     ModelSpec,
     OptimizerSpec,
     PrepareSpec,
@@ -81,6 +83,10 @@ def write_split(
         ("none", "a", "b", "c"),
         PrepareSpec(output=str(folder.parent), short_side=SIZE).to_dict(),
         {},
+        **label_summary(
+            [(video.id, [(label[0], *label[2:]) for label in video.labels]) for video in videos],
+            len(classes),
+        ),
     )
     index.write(folder)
     return index
@@ -136,6 +142,7 @@ def config(data, model_dir, graph, **settings):
             pictures=False,
             precise_batch_norm_batches=0,  # test_precise_norm.py tries them
         ),
+        "loss": LossSpec(),
         "optimizer": OptimizerSpec(learning_rate=0.05, schedule="constant"),
         "evaluation": EvaluationSpec(),
     }

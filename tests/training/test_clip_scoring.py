@@ -135,7 +135,7 @@ def test_training_evaluates_as_the_command_does_and_reads_the_pooling(run, score
     spec = EvaluationSpec(pooling="top_k", top_k=2, pooled_values="logits")
     config = dataclasses.replace(trained.config, evaluation=spec)
     architecture = read_architecture(run / "architecture.json")
-    task = VideoTask(config, architecture, {"validation": index}, None)
+    task = VideoTask(config, architecture, {"train": index, "validation": index}, None)
     task._streams = trained.model.streams
     state = None
     for batch in evaluation.build_dataset(

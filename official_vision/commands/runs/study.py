@@ -2,9 +2,10 @@
 
     study --gin_file=FILE --variant='peer:' --variant='self: ModelSpec.gate = "self"' --seeds=0,1,2 --output=DIR
 
-Each run trains in DIR/VARIANT/seed-N. Killed and started again, the study continues. At its end
-DIR has study.md, study.json and study.png. Of data with a planted truth, --expected_peer='0>6=2,5' counts the
-runs in which connection 0 to 6 has one of the nodes 2 and 5 as its likeliest peer.
+Each run trains in DIR/VARIANT/seed-N. Killed and started again, the study continues. At its end DIR has study.md,
+study.json and study.png: every variant beside the first, seed by seed; --figures names more figures for the table. Of
+data with a planted truth, --expected_peer='0>6=2,5' counts the runs in which connection 0 to 6 has one of the
+nodes 2 and 5 as its likeliest peer.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,9 @@ _VARIANTS = flags.DEFINE_multi_string(
 )
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds that every variant trains with.")
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of all runs and of the results.")
+_FIGURES = flags.DEFINE_list(
+    "figures", [], "Further figures of evaluation for the table, besides TrainSpec.best_metric."
+)
 _EXPECTED = flags.DEFINE_multi_string(
     "expected_peer", [], "SOURCE>CONSUMER=PEER,PEER: nodes that should gate a connection."
 )
@@ -67,7 +71,7 @@ def _write(
     from official_vision.search import study_report
 
     output = Path(_OUTPUT.value)
-    rows = study_report.rows_of(variants, outcomes)
+    rows = study_report.rows_of(variants, outcomes, _FIGURES.value)
     table = study_report.to_markdown(rows, metric, expected)
     files.write_text(output / "study.md", table)
     files.write_json(

@@ -19,6 +19,7 @@ import tensorflow as tf
 from official_vision.data.input import clip_span as span
 from official_vision.data.input import geometry
 from official_vision.data.input.augmentation import augment_clip
+from official_vision.data.input.class_sampling import ClassSampling
 from official_vision.data.input.clip import decode_clip, frame_size
 from official_vision.data.input.input_servers import from_servers
 from official_vision.data.input.mixing import mix_batch
@@ -197,7 +198,10 @@ def _numbered(
             f"Two halves need at least 2 records. Received: {spec.path}, which has {index.num_videos}. "
             "Set ConnectivitySpec.updates = 'joint'."
         )
-    order = training_order(index.num_videos, spec.seed, start_step * spec.batch_size, half)
+    by_class = spec.class_sampling != "natural"
+    sampling = ClassSampling(spec.class_sampling, index.video_classes) if by_class else None
+    first = start_step * spec.batch_size
+    order = training_order(index.num_videos, spec.seed, first, half, sampling)
     if half == 1:  # random choices go by the number: other ones than the first half's
         order = order.map(lambda number, position: (-1 - number, position), **_PARALLEL)
     # Numbered before they are shared out: pipelines draw different random numbers.

@@ -22,7 +22,7 @@ from official_vision.data.prepare.decoding_worker import DecodingWorker
 from official_vision.data.prepare.label_times import stored_labels
 from official_vision.data.prepare.shard_task import ShardReport, ShardTask
 from official_vision.data.storage.index import INDEX_FILE, Index
-from official_vision.data.storage.label_summary import labelling_of
+from official_vision.data.storage.label_summary import label_summary
 from official_vision.data.storage.shard_writer import SEGMENT_FRAMES
 from official_vision.errors import UserError
 from official_vision.lock import folder_locked
@@ -184,21 +184,22 @@ def _index(
         for report in reports
         for video, duration in zip(report.videos, report.durations_sec, strict=True)
     }
-    rows = [row for row in manifest.rows_of(split) if row.id in durations]
+    rows = {row.id: row for row in manifest.rows_of(split)}
+    labels = [(video, stored_labels(rows[video], durations[video])) for video in durations]
     return Index(
         split=split,
         classes=manifest.classes,
         streams=streams,
         shards=tuple(report.entry for report in reports if report.entry.count),
         segment_frames=SEGMENT_FRAMES,
-        videos=tuple(video for report in reports for video in report.videos),
+        videos=tuple(durations),
+        **label_summary(labels, len(manifest.classes)),
         flow_method=spec.flow,
         flow_bound=spec.flow_bound,
         object_classes=object_classes(spec),
         settings=settings,
         versions={library: importlib.metadata.version(library) for library in _libraries(spec)},
         left_out=tuple(item for report in reports for item in report.left_out),
-        labelling=labelling_of((row.id, stored_labels(row, durations[row.id])) for row in rows),
         stored_object_ids=max((report.object_ids for report in reports), default=0),
         notes=tuple(item for report in reports for item in report.notes),
     )

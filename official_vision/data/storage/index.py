@@ -101,6 +101,8 @@ class Index:
       versions: of the libraries that decoded and detected.
       left_out: videos that are not in the shards.
       labelling: of the videos that are.
+      video_classes: of each of `videos`, the indices of its classes, in rising order.
+      class_counts: videos of each class.
       stored_object_ids: one more than the greatest id of the object stream; 0 without objects.
       notes: what to know of videos that are.
     """
@@ -118,6 +120,8 @@ class Index:
     versions: Mapping[str, str]
     left_out: tuple[LeftOut, ...] = ()
     labelling: Labelling = Labelling()
+    video_classes: tuple[tuple[int, ...], ...] = ()
+    class_counts: tuple[int, ...] = ()
     stored_object_ids: int = 0
     notes: tuple[VideoNote, ...] = ()
 
@@ -147,7 +151,9 @@ class Index:
 
     def without_records(self) -> Index:
         """Returns the index without its lists of videos."""
-        return dataclasses.replace(self, shards=(), videos=(), left_out=(), notes=())
+        return dataclasses.replace(
+            self, shards=(), videos=(), video_classes=(), left_out=(), notes=()
+        )
 
     @classmethod
     def read(cls, folder: str | os.PathLike, *, damaged_is_fatal: bool = True) -> Index:
@@ -193,8 +199,9 @@ class Index:
             values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
             values["labelling"] = Labelling(**values["labelling"])
             values["notes"] = tuple(VideoNote(**entry) for entry in values["notes"])
-            for name in ("classes", "streams", "videos", "object_classes"):
+            for name in ("classes", "class_counts", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
+            values["video_classes"] = tuple(map(tuple, values["video_classes"]))
             return cls(**values)
 
 

@@ -98,10 +98,7 @@ def make_planted_data(
     Raises:
       UserError: a source video is missing or broken.
     """
-    sources = {
-        scene: [frame.rgb for frame in decode(footage / file, _SHORT_SIDE)]
-        for scene, file in SCENES.items()
-    }
+    sources = textures_of(footage)
     clips = plan_clips()
     missing = [clip for clip in clips if not (output / "clips" / f"{clip.name}.mp4").is_file()]
     for clip in progress(missing):
@@ -111,24 +108,41 @@ def make_planted_data(
     return len(clips)
 
 
+def textures_of(footage: Path) -> dict[str, list[np.ndarray]]:
+    """Returns the frames of each scene's source, uint8 rgb [height, width, 3]."""
+    return {
+        scene: [frame.rgb for frame in decode(footage / file, _SHORT_SIDE)]
+        for scene, file in SCENES.items()
+    }
+
+
 def frames_of(clip: PlantedClip, sources: dict[str, list[np.ndarray]]) -> list[np.ndarray]:
     """Returns a clip's frames, uint8 rgb [SIZE, SIZE, 3], cut from the scenes' sources."""
     return [
-        frame for part in clip.parts for frame in _panned(part, clip.split, sources[part.scene])
+        frame
+        for part in clip.parts
+        for frame in panned(part, clip.split, sources[part.scene], FRAMES // 2)
     ]
 
 
-def _panned(part: Part, split: str, source: list[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yields windows over one texture, moved against the direction in which the picture is to move."""
+def panned(part: Part, split: str, source: list[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """Yields windows over one texture, moved against the direction in which the picture is to move.
+
+    Args:
+      part: what to show.
+      split: train or validation, which have no texture in common.
+      source: frames of the part's scene, uint8 rgb [height, width, 3].
+      count: windows.
+    """
     border = int(_SHARE_FOR_TRAINING * len(source))
     part_of_source = source[:border] if split == "train" else source[border:]
     texture = part_of_source[int(part.place[0] * len(part_of_source))]
     right, down = DIRECTIONS[part.direction]
-    way = _PIXELS_A_FRAME * (FRAMES // 2 - 1)
+    way = _PIXELS_A_FRAME * (count - 1)
     room = np.array(texture.shape[:2]) - SIZE - way
     top = int(part.place[2] * (room[0] + 1)) + way * (down > 0)
     left = int(part.place[1] * (room[1] + 1)) + way * (right > 0)
-    for step in range(FRAMES // 2):
+    for step in range(count):
         y, x = top - _PIXELS_A_FRAME * down * step, left - _PIXELS_A_FRAME * right * step
         yield texture[y : y + SIZE, x : x + SIZE]
 

@@ -29,21 +29,36 @@ def rate_line(spec: OptimizerSpec, batch_size: int) -> str:
 
 
 def _loss_line(config: Config) -> str:
-    train, data = config.train, config.train_data
-    changed = [
-        f"{name} {value:g}"
-        for name, value in (
-            ("label smoothing", train.label_smoothing),
-            ("mixup", data.mixup_alpha),
-            ("cutmix", data.cutmix_alpha),
-        )
-        if value
-    ]
-    of_clips = f" with {', '.join(changed)}" if changed else ""
+    of_clips = ", ".join(_loss_settings(config))
     beside = []
     if config.optimizer.decay == "l2" and config.optimizer.weight_decay:
         beside.append(f"weight decay ({config.optimizer.weight_decay:g} / 2 of squared kernels)")
     if config.connectivity.has_terms:
         beside.append("search terms")
-    line = f"loss: cross entropy of training clips{of_clips}; validation_loss: of validation clips"
+    line = f"loss: cross entropy of training clips{of_clips and f' with {of_clips}'}; validation_loss: "
+    line += "plain, of validation clips" if of_clips else "of validation clips"
     return f"{line}. Minimised besides: {' and '.join(beside)}" if beside else line
+
+
+def _loss_settings(config: Config) -> list[str]:
+    """Returns what makes the training clips' loss another than the cross entropy of single clips."""
+    loss, data = config.loss, config.train_data
+    numbers = (
+        ("label smoothing", loss.label_smoothing),
+        ("logit adjustment", loss.logit_adjustment),
+        ("positive focus", loss.positive_focus),
+        ("negative focus", loss.negative_focus),
+        ("negative margin", loss.negative_margin),
+        ("mixup", data.mixup_alpha),
+        ("cutmix", data.cutmix_alpha),
+    )
+    changed = [f"{name} {value:g}" for name, value in numbers if value]
+    if loss.class_weights != "none":
+        changed.append(f"class weights by {loss.class_weights.replace('_', ' ')}")
+    if loss.teacher:
+        changed.append(
+            f"{loss.teacher_weight:g} of it from {loss.teacher}'s scores at temperature {loss.teacher_temperature:g}"
+        )
+    if data.class_sampling != "natural":
+        changed.append(f"{data.class_sampling.replace('_', ' ')} sampling of classes")
+    return changed

@@ -20,7 +20,7 @@ from official_vision.config import Config
 from official_vision.data.input.clip_span import evaluation_start
 from official_vision.data.storage.damaged_segments import damage_named, report_damage
 from official_vision.data.storage.index import INDEX_FILE, SHARD_SUFFIX, Index
-from official_vision.data.storage.label_summary import labelling_of
+from official_vision.data.storage.label_summary import label_summary
 from official_vision.data.storage.segments import segments_of
 from official_vision.data.storage.shard_writer import ShardWriter, StoredVideo
 from official_vision.errors import UserError
@@ -178,7 +178,7 @@ def _write(folder: Path, cutter: _Cutter, chosen: Sequence[int], source: ClipSou
         shards=(writer.entry(_SHARD_FILE),),
         segment_frames=writer.segment_frames,
         videos=tuple(video for video, _ in labels),
-        labelling=labelling_of(labels),
+        **label_summary(labels, len(cutter.index.classes)),
     )
     index.write(folder)
     formats.HELD_OUT_CLIPS.write(folder / SOURCE_FILE, dataclasses.asdict(source))

@@ -1,4 +1,4 @@
-"""Cross entropy of clips, for several labels each or exactly one (supplement A.3)."""
+"""Losses of clips, for several labels each or exactly one (supplement A.3), and weight decay's share."""
 
 from __future__ import annotations
 
@@ -6,45 +6,119 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from official_vision.data.storage.index import Index
+from official_vision.specs import LossSpec, ModelSpec
+from official_vision.training.step.class_balance import class_weights, logit_offsets
 
-def classification_loss(
-    logits: tf.Tensor,
-    labels: tf.Tensor,
-    mask: tf.Tensor,
-    activation: str,
-    label_smoothing: float = 0.0,
-) -> tf.Tensor:
-    """Returns the mean loss of the real clips of a batch.
+_LEAST = (
+    1e-7  # probability that is raised to a power: the derivative of 0 to one below 1 is infinite
+)
+
+
+class ClipLoss:
+    """The loss of a training clip, as LossSpec sets it; by default the cross entropy of `clip_losses`.
+
+    For sigmoid, of a class with logit z, p = sigmoid(z), target t, weight w and n = max(p - margin, 0):
+
+        t w (1 - p)^positive_focus (-log p) + (1 - t) n^negative_focus (-log(1 - n)),
+
+    averaged over classes: the focal loss (Lin et al., ICCV 2017, equation 4) where both exponents are equal, the
+    asymmetric one (Ridnik et al., ICCV 2021, equation 7) where they differ. For softmax, the sum over classes
+    of t w (1 - p)^positive_focus (-log p). z is moved before by LossSpec.logit_adjustment.
+    """
+
+    def __init__(self, spec: LossSpec, activation: str, class_counts: Sequence[int], videos: int):
+        """Args:
+        spec: of the loss.
+        activation: sigmoid or softmax.
+        class_counts: training videos of each class.
+        videos: training videos in all.
+        """
+        spec.check_suits(activation)
+        self._spec = spec
+        self._activation = activation
+        self._weights = class_weights(spec, class_counts)
+        self._offsets = logit_offsets(spec, activation, class_counts, videos)
+
+    def __call__(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Returns each clip's loss, float32 [batch]; arguments as in `clip_losses`."""
+        logits, labels = (tf.cast(x, tf.float32) for x in (logits, labels))
+        if self._offsets is not None:
+            logits += self._offsets
+        targets = smoothed(labels, self._activation, self._spec.label_smoothing)
+        if not self._spec.reshapes_terms:
+            return clip_losses(logits, targets, self._activation)
+        if self._activation == "softmax":
+            return self._of_one_label(logits, targets)
+        return self._of_several_labels(logits, targets)
+
+    def _of_one_label(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        log_p = tf.nn.log_softmax(logits)
+        rest = tf.maximum(1 - tf.exp(log_p), _LEAST)
+        costs = -log_p * rest**self._spec.positive_focus
+        return tf.reduce_sum(targets * self._weights * costs, axis=-1)
+
+    def _of_several_labels(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        spec = self._spec
+        minus_log_p, minus_log_rest = tf.nn.softplus(-logits), tf.nn.softplus(logits)
+        positive = minus_log_p * tf.exp(-spec.positive_focus * minus_log_rest)
+        if spec.negative_margin:
+            n = tf.maximum(tf.sigmoid(logits) - spec.negative_margin, _LEAST)
+            negative = -tf.math.log1p(-n) * n**spec.negative_focus
+        else:
+            negative = minus_log_rest * tf.exp(-spec.negative_focus * minus_log_p)
+        costs = targets * self._weights * positive + (1 - targets) * negative
+        return tf.reduce_mean(costs, axis=-1)
+
+
+def make_clip_loss(spec: LossSpec, model: ModelSpec, train: Index | None) -> ClipLoss:
+    """Returns the loss of a run's training clips.
+
+    Args:
+      spec: of the loss.
+      model: with its number of classes and its activation.
+      train: index of the training data; None for generated clips, whose classes are equally frequent.
+    """
+    counts = train.class_counts if train else (1,) * model.num_classes
+    videos = train.num_videos if train else model.num_classes
+    return ClipLoss(spec, model.activation, counts, videos)
+
+
+def smoothed(labels: tf.Tensor, activation: str, smoothing: float) -> tf.Tensor:
+    """Returns targets [batch, classes] of which a share is spread evenly: 1/2 for sigmoid, 1/classes for softmax."""
+    if not smoothing:
+        return labels
+    even = 1 / 2 if activation == "sigmoid" else 1 / labels.shape[-1]
+    return labels * (1 - smoothing) + smoothing * even
+
+
+def clip_losses(logits: tf.Tensor, labels: tf.Tensor, activation: str) -> tf.Tensor:
+    """Returns each clip's cross entropy, float32 [batch].
 
     Args:
       logits: [batch, classes].
       labels: multi-hot, or one-hot for softmax, [batch, classes]; or shares of 0 to 1, as mixing
         clips gives them (which for softmax sum to 1).
-      mask: 1 for real rows and 0 for padding, [batch].
       activation: sigmoid (binary cross entropy, averaged over classes) or softmax.
-      label_smoothing: share of each target that all classes get evenly: of 1/2 for sigmoid, of
-        1/classes for softmax.
-
-    Returns:
-      A float32 scalar; 0 for a batch of padding alone. In training every replica has as many real
-      rows, so that the mean over replicas is the mean over the global batch.
     """
-    per_clip = clip_losses(logits, labels, activation, label_smoothing)
-    mask = tf.cast(mask, tf.float32)
-    return tf.math.divide_no_nan(tf.reduce_sum(per_clip * mask), tf.reduce_sum(mask))
-
-
-def clip_losses(
-    logits: tf.Tensor, labels: tf.Tensor, activation: str, label_smoothing: float = 0.0
-) -> tf.Tensor:
-    """Returns each clip's loss, float32 [batch]; arguments as in `classification_loss`."""
     logits, labels = (tf.cast(x, tf.float32) for x in (logits, labels))
     if activation == "sigmoid":
-        targets = labels * (1 - label_smoothing) + label_smoothing / 2
-        losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
         return tf.reduce_mean(losses, axis=-1)
-    targets = labels * (1 - label_smoothing) + label_smoothing / labels.shape[-1]
-    return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+    return tf.nn.softmax_cross_entropy_with_logits(labels, logits)
+
+
+def mean_of_real(losses: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Returns the mean loss of the real clips of a batch, a float32 scalar; 0 for a batch of padding alone.
+
+    In training every replica has as many real rows, so that the mean over replicas is that over the global batch.
+
+    Args:
+      losses: [batch].
+      mask: 1 for real rows and 0 for padding, [batch].
+    """
+    mask = tf.cast(mask, tf.float32)
+    return tf.math.divide_no_nan(tf.reduce_sum(losses * mask), tf.reduce_sum(mask))
 
 
 def l2_penalty(kernels: list[tf.Variable], weight_decay: float) -> tf.Tensor:

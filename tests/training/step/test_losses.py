@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from official_vision.errors import UserError
+from official_vision.specs import LossSpec
 from official_vision.training.step.losses import (
-    classification_loss,
+    ClipLoss,
     clip_losses,
     l2_penalty,
+    mean_of_real,
     with_decay,
 )
 
@@ -19,18 +22,54 @@ MIXED = 0.7 * MULTI_HOT + 0.3 * MULTI_HOT[::-1]
 ONE_HOT = np.eye(5, dtype=np.float32)[[2, 0, 4, 1]]
 
 
-def by_hand(logits, labels, activation, smoothing):
-    logits = logits.astype(np.float64)
+NO_CHANGE = LossSpec()
+COUNTS, VIDEOS = (60, 30, 6, 3, 1), 100
+
+
+def mean_loss(logits, labels, mask, activation, **settings):
+    losses = ClipLoss(LossSpec(**settings), activation, COUNTS, VIDEOS)(logits, labels)
+    return mean_of_real(losses, mask)
+
+
+def by_hand(logits, labels, activation, spec=NO_CHANGE):
+    """Every setting in float64, from the papers' formulas in p."""
+    logits, counts = logits.astype(np.float64), np.array(COUNTS, float)
+    if spec.class_weights == "inverse_frequency":
+        weights = counts.sum() / (5 * counts)  # what scikit-learn calls balanced
+    elif spec.class_weights == "effective_number":
+        beta = spec.effective_number_beta
+        weights = np.array([1 / sum(beta**k for k in range(n)) for n in COUNTS])
+        weights *= counts.sum() / (weights * counts).sum()
+    else:
+        weights = np.ones(5)
     if activation == "sigmoid":
-        targets = labels * (1 - smoothing) + smoothing * 0.5
-        p = 1 / (1 + np.exp(-logits))
-        return -(targets * np.log(p) + (1 - targets) * np.log(1 - p)).mean(axis=1)
-    targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
-    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return -(targets * np.log(p)).sum(axis=1)
+        targets = labels * (1 - spec.label_smoothing) + spec.label_smoothing * 0.5
+        prior = counts / VIDEOS
+        p = 1 / (1 + np.exp(-logits) * ((1 - prior) / prior) ** spec.logit_adjustment)
+        n = np.maximum(p - spec.negative_margin, 0)
+        positive = targets * weights * (1 - p) ** spec.positive_focus * np.log(p)
+        negative = (1 - targets) * n**spec.negative_focus * np.log(1 - n)
+        return -(positive + negative).mean(axis=1)
+    targets = labels * (1 - spec.label_smoothing) + spec.label_smoothing / labels.shape[1]
+    odds = np.exp(logits) * (counts / counts.sum()) ** spec.logit_adjustment
+    p = odds / odds.sum(axis=1, keepdims=True)
+    return -(targets * weights * (1 - p) ** spec.positive_focus * np.log(p)).sum(axis=1)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"label_smoothing": 0.1},
+        {"class_weights": "inverse_frequency"},
+        {"class_weights": "effective_number", "effective_number_beta": 0.9},
+        {"class_weights": "effective_number", "effective_number_beta": 0.0},
+        {"positive_focus": 2.0},
+        {"logit_adjustment": 1.5},
+        {"label_smoothing": 0.2, "class_weights": "inverse_frequency", "logit_adjustment": 1.0},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize(
     ("activation", "labels"),
     [
@@ -40,22 +79,73 @@ def by_hand(logits, labels, activation, smoothing):
         ("softmax", 0.7 * ONE_HOT + 0.3 * ONE_HOT[::-1]),
     ],
 )
-def test_mean_over_real_rows(activation, labels, smoothing):
-    expected = by_hand(LOGITS, labels, activation, smoothing)
-    np.testing.assert_allclose(
-        clip_losses(LOGITS, labels, activation, smoothing), expected, rtol=1e-5
-    )
-    mask = np.float32([1, 1, 0, 1])
-    loss = classification_loss(LOGITS, labels, mask, activation, smoothing)
-    np.testing.assert_allclose(loss, expected[[0, 1, 3]].mean(), rtol=1e-5)
+def test_mean_over_real_rows(activation, labels, settings):
+    expected = by_hand(LOGITS, labels, activation, LossSpec(**settings))
+    losses = ClipLoss(LossSpec(**settings), activation, COUNTS, VIDEOS)(LOGITS, labels)
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    loss = mean_loss(LOGITS, labels, np.float32([1, 1, 0, 1]), activation, **settings)
+    np.testing.assert_allclose(loss, expected[[0, 1, 3]].mean(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.05])
+@pytest.mark.parametrize("exponent", [0.5, 4.0])
+def test_classes_that_a_clip_lacks_count_less_where_they_are_unlikely(exponent, margin):
+    settings = {"positive_focus": 1.0, "negative_focus": exponent, "negative_margin": margin}
+    spec = LossSpec(**settings, class_weights="inverse_frequency")
+    losses = ClipLoss(spec, "sigmoid", COUNTS, VIDEOS)(LOGITS, MIXED)
+    np.testing.assert_allclose(losses, by_hand(LOGITS, MIXED, "sigmoid", spec), rtol=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("exponent", [0.5, 2.0])
+def test_gradients_of_sure_and_of_wrong_clips_are_finite(activation, exponent):
+    settings = {"positive_focus": exponent, "class_weights": "inverse_frequency"}
+    if activation == "sigmoid":
+        settings |= {"negative_focus": exponent, "negative_margin": 0.05}
+    logits = tf.Variable([[200.0, -200, 0, 0, 0], [-200.0, 200, -2, -3, -4]])
+    with tf.GradientTape() as tape:
+        loss = ClipLoss(LossSpec(**settings), activation, COUNTS, VIDEOS)(
+            logits, np.eye(5, dtype=np.float32)[[0, 0]]
+        )
+    assert np.isfinite(loss).all()
+    assert np.isfinite(tape.gradient(loss, logits)).all()
+
+
+def test_an_adjusted_network_ranks_rare_classes_as_if_they_were_frequent():
+    """Logits that only know the classes' frequencies are 0 once training has added those: no class is preferred."""
+    free = tf.Variable(tf.zeros([1, 5]))
+    loss = ClipLoss(LossSpec(logit_adjustment=1.0), "softmax", COUNTS, VIDEOS)
+    optimizer = tf.keras.optimizers.SGD(1.0)
+    labels = np.repeat(np.eye(5, dtype=np.float32), COUNTS, axis=0)
+    for _ in range(20):
+        with tf.GradientTape() as tape:
+            mean = tf.reduce_mean(loss(tf.tile(free, [VIDEOS, 1]), labels))
+        optimizer.apply_gradients([(tape.gradient(mean, free), free)])
+    np.testing.assert_allclose(free, np.zeros([1, 5]), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["negative_focus", "negative_margin"])
+def test_softmax_has_no_terms_of_absent_classes(name):
+    with pytest.raises(UserError, match=rf"LossSpec.{name} .*softmax.*Received: 0.25.*Leave it"):
+        ClipLoss(LossSpec(**{name: 0.25}), "softmax", COUNTS, VIDEOS)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"class_weights": "inverse_frequency"}, {"logit_adjustment": 1.0}]
+)
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_classes_without_a_training_video_keep_losses_finite(activation, settings):
+    loss = ClipLoss(LossSpec(**settings), activation, (4, 0, 0, 0, 0), 4)
+    assert np.isfinite(loss(LOGITS, ONE_HOT)).all()
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 def test_the_loss_of_mixed_labels_is_the_mixed_loss(activation):
     """Cross entropy is linear in the labels: what mixup's authors state as its loss."""
     first, second = ONE_HOT, ONE_HOT[::-1]
-    losses = [clip_losses(LOGITS, labels, activation, 0.1) for labels in (first, second)]
-    mixed = clip_losses(LOGITS, 0.7 * first + 0.3 * second, activation, 0.1)
+    loss = ClipLoss(LossSpec(label_smoothing=0.1), activation, COUNTS, VIDEOS)
+    losses = [loss(LOGITS, labels) for labels in (first, second)]
+    mixed = loss(LOGITS, 0.7 * first + 0.3 * second)
     np.testing.assert_allclose(mixed, 0.7 * losses[0] + 0.3 * losses[1], rtol=1e-5)
 
 
@@ -67,7 +157,7 @@ def test_a_greater_batch_is_no_greater_step(activation):
     for copies in (1, 3):
         bias = tf.Variable(tf.zeros(5))
         with tf.GradientTape() as tape:
-            loss = classification_loss(
+            loss = mean_loss(
                 np.tile(LOGITS, (copies, 1)) + bias,
                 np.tile(labels, (copies, 1)),
                 np.ones(4 * copies, np.float32),
@@ -85,7 +175,7 @@ def test_a_greater_batch_is_no_greater_step(activation):
 def test_filling_alone_costs_nothing_and_moves_nothing():
     logits = tf.Variable(LOGITS)
     with tf.GradientTape() as tape:
-        loss = classification_loss(logits, MULTI_HOT, np.zeros(4, np.float32), "sigmoid")
+        loss = mean_loss(logits, MULTI_HOT, np.zeros(4, np.float32), "sigmoid")
     assert loss == 0
     assert not tape.gradient(loss, logits).numpy().any()
 
@@ -93,9 +183,9 @@ def test_filling_alone_costs_nothing_and_moves_nothing():
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
 def test_half_precision_logits_are_summed_in_float32(activation):
     half = tf.cast(LOGITS, tf.bfloat16)
-    loss = classification_loss(half, ONE_HOT, np.ones(4, np.float32), activation)
+    loss = mean_loss(half, ONE_HOT, np.ones(4, np.float32), activation)
     assert loss.dtype == tf.float32
-    expected = by_hand(tf.cast(half, tf.float32).numpy(), ONE_HOT, activation, 0.0).mean()
+    expected = by_hand(tf.cast(half, tf.float32).numpy(), ONE_HOT, activation).mean()
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
