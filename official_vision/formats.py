@@ -129,8 +129,8 @@ PROGRAM = Format(  # a program's signature beside its StableHLO
     "official_vision.program", 1, "Write it again: official-vision benchmark --what=program."
 )
 PREDICTION = Format("official_vision.prediction", 1, "Predict again.")  # official-vision predict
-LIVE_ANSWERS = Format(  # first line of official-vision predict --json of a live video
-    "official_vision.live_answers", 1, "Predict again."
+LIVE_SCORES = Format(  # first line of official-vision predict --json of a live video
+    "official_vision.live_scores", 1, "Predict again."
 )
 FEATURES = Format("official_vision.features", 1, "Extract again.")  # official-vision features
 ARCHITECTURE = Format(

@@ -30,7 +30,7 @@ class Predictor:
         predictor("folder")                           # every video below a folder, by its path
         predictor(array, fps=25)                      # uint8 [time, height, width, 3]
         predictor((seconds, frame) for ... )          # frames as they come, each uint8 [height, width, 3]
-        predictor.stream("rtsp://camera/1")           # answers while the video arrives
+        predictor.stream("rtsp://camera/1")           # results while the video arrives
 
     Videos of any length take the memory of one batch of windows.
     """
@@ -85,10 +85,10 @@ class Predictor:
     def stream(
         self, source: str | os.PathLike | Iterable[tuple[float, np.ndarray]], **options: Any
     ) -> LiveStream:
-        """Answers on a video while it arrives, window by window, in bounded memory.
+        """Scores a video while it arrives, window by window, in bounded memory.
 
-            for answer in predictor.stream("rtsp://camera/1"):
-                print(answer.end_sec, answer.scores, answer.delay_sec)
+            for result in predictor.stream("rtsp://camera/1"):
+                print(result.end_sec, result.scores, result.delay_sec)
 
         Args:
           source: an address of rtsp, rtmp, udp, rtp, srt, tcp or http, a camera's number, a named pipe, - for
@@ -96,9 +96,9 @@ class Predictor:
           **options: fields of `official_vision.serving.live.options.LiveOptions`, e.g. real_time, patience_sec.
 
         Returns:
-          An iterator of answers, each with `start_sec`, `end_sec`, `scores` [classes] and `delay_sec`. Its `counts`
-          say how many windows and frames were left out because the machine was too slow, and how often the connection
-          was lost.
+          An iterator of results, each with `start_sec`, `end_sec`, `scores` [classes] and `delay_sec`. Its `counts`
+          are the numbers of windows and frames that were left out because the machine was too slow, and of lost
+          connections.
 
         Raises:
           UserError: unknown options. VideoError, while it is iterated: no frame can be read.

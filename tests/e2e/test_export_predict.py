@@ -186,7 +186,7 @@ def test_a_pipe_is_followed_to_its_end(model, tmp_path):
     stdout, stderr = process.communicate()
     assert (process.returncode, stderr) == (0, "")
     *lines, last = stdout.splitlines()
-    assert last.endswith("pipe: 20 frames, 5 windows answered")
+    assert last.endswith("pipe: 20 frames, 5 windows scored")
     assert [line.split()[0] for line in lines] == [
         "0.0-0.2",
         "0.2-0.3",
@@ -194,9 +194,9 @@ def test_a_pipe_is_followed_to_its_end(model, tmp_path):
         "0.5-0.6",
         "0.6-0.8",
     ]
-    header, *answers = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    header, *scored = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
     assert header["labels"] == list(exports.LABELS)
-    bright = [answer["scores"][0] for answer in answers]
+    bright = [result["scores"][0] for result in scored]
     assert bright == pytest.approx([(4 * n + 3) * 10 / 255 for n in range(5)], abs=0.02)
     message = commands.refusal("predict", *flags, "--annotate")
     assert "has no annotated file" in message

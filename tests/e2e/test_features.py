@@ -46,18 +46,18 @@ def test_a_killed_extraction_goes_on(run, videos, tmp_path):
     process = commands.start("features", *flags, "--workers=2")
     commands.kill_when(process, tmp_path / "b.json")
     (tmp_path / ".partial-left.npy").write_bytes(b"of a killed worker")
-    kept = json.loads((tmp_path / "b.json").read_text())
+    first = json.loads((tmp_path / "b.json").read_text())
     done = commands.run("features", *flags, fresh=True)
     assert done.returncode == 3, done.stderr
     (line,) = done.stderr.strip().splitlines()
     assert line.startswith(f"error: {videos / 'text.mp4'}: ")
     assert "of 3 videos are done already" in done.stdout
-    assert json.loads((tmp_path / "b.json").read_text()) == kept
+    assert json.loads((tmp_path / "b.json").read_text()) == first
     assert {path.name for path in tmp_path.iterdir()} == {"a.json", "a.npy", "b.json", "b.npy"}
     rows = [np.load(tmp_path / f"{name}.npy") for name in "ab"]
     assert rows[0].shape == rows[1].shape == (8, 4)
     assert not np.array_equal(*rows)
-    assert kept["features"]["of"] == "3"
+    assert first["features"]["of"] == "3"
 
 
 def test_mistakes_are_reported_before_anything_starts(tmp_path):

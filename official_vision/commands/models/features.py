@@ -111,6 +111,8 @@ def _extract(
     left = [video for video in outputs if video not in done]
     if not left:
         return 0
-    load(model, checkpoint, options)  # what it lacks is reported once, before the first video
+    load(
+        model, checkpoint, options=options
+    )  # what it lacks is reported once, before the first video
     jobs = [Job(model, checkpoint, options, v, outputs[v], requests[v]) for v in left]
     return many_videos.work_through(run_job, jobs, "extracting", done)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from official_vision import files
-from official_vision.commands.models import live_answers, many_videos
+from official_vision.commands.models import live_scores, many_videos
 from official_vision.errors import UserError
 from official_vision.serving.export.description import SINGLE_FILES, version_folder, weights_file
 from official_vision.serving.live.options import LiveOptions
@@ -97,7 +97,7 @@ ARGUMENTS = "videos"
 def main(named: Sequence[str]) -> int:
     """Predicts on every video that is not done and writes its files."""
     names = [*many_videos.VIDEO.value, *named]
-    if _MODEL.value and live_answers.is_live(names, annotate=_ANNOTATE.value):
+    if _MODEL.value and live_scores.is_live(names, annotate=_ANNOTATE.value):
         return _follow(*names)
     videos = many_videos.named_videos(_MODEL.value, named)
     # Imported late: --help does without the packages that decode videos.
@@ -122,7 +122,7 @@ def _follow(name: str) -> int:
     live = LiveOptions(real_time=_REAL_TIME.value, patience_sec=_PATIENCE_SEC.value)
     if _JSON.value:
         files.check_writable(_JSON.value, "--json")
-    return live_answers.follow(_model(), _options(), name, live, _JSON.value)
+    return live_scores.follow(_model(), _options(), name, live, _JSON.value)
 
 
 def _check_json(outputs: dict[str, Outputs]) -> None:

@@ -127,7 +127,7 @@ def frames_of(
       report: is filled with what became of the frames.
       forgiving: packets that can't be decoded are passed over.
       end: is filled with where the stream ends.
-      threads: of FFmpeg's decoder: AUTO, or SLICE, which holds no frame back.
+      threads: of FFmpeg's decoder: AUTO, or SLICE, which delays no frame.
 
     Returns:
       The clock of the frames.

@@ -14,7 +14,7 @@ from official_vision.data.video.decoding import Frame, frames_of
 from official_vision.data.video.report import DecodingReport
 from official_vision.data.video.source import VideoError, moving_streams, reason
 
-# Whoever sends by these waits until it is read; what ends there has ended.
+# A sender by these waits until it is read, and its end is the video's.
 _WAITING = ("http", "https", "tcp")
 _ENDLESS = ("udp", "rtp", "rtsp", "rtsps", "rtmp", "srt")
 _ADDRESS = re.compile(rf"({'|'.join(_WAITING + _ENDLESS)})://.+", re.IGNORECASE)

@@ -45,7 +45,7 @@ class Extractor:
 
     @property
     def preparation_fps(self) -> float | None:
-        """The frame rate that every video is brought to; None where each keeps its own."""
+        """The frame rate that every video is brought to; None where each keeps that of its file."""
         return self._model.description.preparation.fps
 
     @property

@@ -101,8 +101,8 @@ def run_job(job: Job) -> str:
 
 
 def _done(job: Job) -> str:
-    extractor, outputs = load(job.model, job.checkpoint, job.options), job.outputs
-    # Whoever is killed between the two files leaves no JSON file of an earlier request beside new features.
+    extractor, outputs = load(job.model, job.checkpoint, options=job.options), job.outputs
+    # A process that is killed between the two files leaves no JSON file of an earlier request beside new features.
     outputs.json.unlink(missing_ok=True)
     times, report = FrameTimes(), DecodingReport()
     with (
@@ -128,8 +128,8 @@ def _done(job: Job) -> str:
     }
     content = {RESULT: described}
     output_files.write_result(outputs.json, formats.FEATURES, job.request, content, "times_sec")
-    said = "".join(f"; note: {note}" for note in notes)
-    return f"{shown(job.video)}: {list(layout_shape)} in {outputs.rows}{said}"
+    appended = "".join(f"; note: {note}" for note in notes)
+    return f"{shown(job.video)}: {list(layout_shape)} in {outputs.rows}{appended}"
 
 
 def _facts(

@@ -1,1 +1,1 @@
-"""Answers on live video, window by window."""
+"""Scores of live video, window by window."""

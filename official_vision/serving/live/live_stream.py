@@ -1,4 +1,4 @@
-"""Answers on a video while it arrives: one for each window, within a bounded delay and in bounded memory."""
+"""Scores of a video while it arrives: one result for each window, within a bounded delay and in bounded memory."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ Pairs = Iterable[tuple[float, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class WindowScores:
     """The scores of one window.
 
     Attributes:
       start_sec, end_sec: the window, in seconds from the first frame.
       scores: [classes], of its clip.
-      delay_sec: from the arrival of the newest frame that the answer waited for.
+      delay_sec: from the arrival of the newest frame that the result waited for.
     """
 
     start_sec: float
@@ -41,9 +41,9 @@ class Answer:
 
 
 class LiveStream:
-    """The answers on one live video, as an iterator that can be used once.
+    """The results of one live video, as an iterator that can be used once.
 
-    A window is answered once two frames behind it are there, three where frames are re-timed, or as many as object
+    A window is scored once two frames behind it are there, three where frames are re-timed, or as many as object
     ids are computed for at once. In real time, a machine that is too slow skips windows: a window is left out while
     more frames wait than lie between two windows. Where frames come faster than they can be prepared even so, all
     that wait are dropped once they are `held_windows`, and windows begin anew behind the hole: none has a hole in it.
@@ -75,8 +75,8 @@ class LiveStream:
             Reading, connect, self._queue, self.counts, self._options, endless
         )
 
-    def __iter__(self) -> Iterator[Answer]:
-        """Yields answers until the video ends.
+    def __iter__(self) -> Iterator[WindowScores]:
+        """Yields results until the video ends.
 
         Raises:
           VideoError: no frame could be read.
@@ -84,7 +84,7 @@ class LiveStream:
         reading = self._begin()
         try:
             for number, stretch in enumerate(self._queue.stretches()):
-                yield from self._answers(stretch, is_first=number == 0)
+                yield from self._scored(stretch, is_first=number == 0)
         finally:
             reading.stop()
 
@@ -104,8 +104,8 @@ class LiveStream:
             address.endless,
         )
 
-    def _answers(self, stretch: Iterator[Frame], is_first: bool) -> Iterator[Answer]:
-        """Yields the answers of a stretch without a hole."""
+    def _scored(self, stretch: Iterator[Frame], is_first: bool) -> Iterator[WindowScores]:
+        """Yields the results of a stretch without a hole."""
         predictor, first = self._predictor, next(stretch, None)
         if first is None:
             return
@@ -120,12 +120,12 @@ class LiveStream:
                 scores = predictor.scores_of([clip], sharer)["scores"][0]
                 self.counts.windows += 1
                 delay = time.monotonic() - self._queue.newest_sec
-                yield Answer(start + due.begin_sec, start + due.end_sec, scores, delay)
+                yield WindowScores(start + due.begin_sec, start + due.end_sec, scores, delay)
 
     def _chosen(
         self, cut: Iterator[tuple[int, list[FrameStreams]]], due: _Due, is_first: bool
     ) -> Iterator[tuple[int, list[FrameStreams]]]:
-        """Yields the windows that are answered, and notes the times of each."""
+        """Yields the windows that are scored, and notes the times of each."""
         for start, window in cut:
             # A short window is the whole video's, or the rest between two holes.
             if len(window) < self._predictor.window_frames and not (
@@ -142,7 +142,7 @@ class LiveStream:
 
 @dataclasses.dataclass
 class _Due:
-    """The window that is answered next."""
+    """The window that is scored next."""
 
     begin_sec: float = 0.0
     end_sec: float = 0.0

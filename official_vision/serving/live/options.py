@@ -44,7 +44,7 @@ class LiveCounts:
     Attributes:
       frames: that arrived.
       dropped: frames that were left out, since too many waited.
-      windows: that were answered.
+      windows: that were scored.
       skipped: windows that were left out, since newer frames waited.
       lost: how often the connection was lost.
       reason: of the last loss; empty where there was none.
@@ -59,7 +59,7 @@ class LiveCounts:
 
     def to_text(self) -> str:
         """Returns one line."""
-        parts = [f"{self.frames} frames", f"{self.windows} windows answered"]
+        parts = [f"{self.frames} frames", f"{self.windows} windows scored"]
         parts += [f"{self.skipped} windows skipped"] if self.skipped else []
         parts += [f"{self.dropped} frames dropped"] if self.dropped else []
         parts += [f"connection lost {self.lost} times ({self.reason})"] if self.lost else []

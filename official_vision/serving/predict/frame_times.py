@@ -9,11 +9,11 @@ import numpy as np
 
 from official_vision.data.video_streams import FrameStreams
 
-_USUAL_STEP_SEC = 1 / 25  # of a video of one frame that doesn't say how long it is shown
+_USUAL_STEP_SEC = 1 / 25  # of a video of one frame that has no duration
 
 
 class FrameTimes:
-    """Collects when each frame begins, in 8 bytes a frame."""
+    """Collects when each frame begins, in 8 bytes per frame."""
 
     def __init__(self) -> None:
         self._times = array.array("d")

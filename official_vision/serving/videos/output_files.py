@@ -53,7 +53,7 @@ def names_of(
 
 
 def with_ending(path: Path, ending: str) -> Path:
-    """Returns a path of `names_of` with an ending; the name may have points of its own."""
+    """Returns a path of `names_of` with an ending; the name may have points in it."""
     return path.parent / f"{path.name}.{ending}"
 
 

@@ -68,7 +68,7 @@ def job(folder, video, name="x", request=None, **options):
 @pytest.fixture
 def loads_colours(monkeypatch):
     """Jobs take mean colours in place of a network."""
-    monkeypatch.setattr(jobs, "load", lambda *given: extractor(**dataclasses.asdict(given[-1])))
+    monkeypatch.setattr(jobs, "load", lambda *_, options: extractor(**dataclasses.asdict(options)))
 
 
 def test_the_exported_head_gives_predict_s_frame_scores(exported, drifting, tmp_path):

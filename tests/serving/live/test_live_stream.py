@@ -1,4 +1,4 @@
-"""Live video: the answers of the file that arrives, bounded memory and delay, and what a slow machine leaves out."""
+"""Live video: the results of the file that arrives, bounded memory and delay, and what a slow machine leaves out."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def numbered(count, step_sec=0.04):
 
 @contextlib.contextmanager
 def sent(kind, content, folder):
-    """Sends a file's content to whoever opens the address that is yielded."""
+    """Sends a file's content to the process that opens the address that is yielded."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as waiting:
         waiting.bind(("127.0.0.1", 0))
         waiting.listen()
@@ -120,35 +120,35 @@ def over_udp(port, content):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "tcp", "udp"])
-def test_a_broadcast_is_answered_as_its_file(predictor, broadcast, tmp_path, kind):
+def test_a_broadcast_is_scored_as_its_file(predictor, broadcast, tmp_path, kind):
     options = {"timeout_sec": 0.5 if kind == "udp" else 10, "patience_sec": 0.5, **QUICK}
     of_file = list(LiveStream(predictor(stride=2), broadcast))
     with sent(kind, broadcast.read_bytes(), tmp_path) as address:
         stream = LiveStream(predictor(stride=2), address, LiveOptions(real_time=False, **options))
-        answers = list(stream)
+        results = list(stream)
     # Of a broadcast that falls silent, the last frame is not known to be whole.
     lacking = 1 if kind == "udp" else 0
-    assert len(of_file) - len(answers) <= lacking
+    assert len(of_file) - len(results) <= lacking
     assert stream.counts.frames >= FRAMES - lacking
-    for answer, expected in zip(answers[: len(of_file) - lacking], of_file, strict=False):
-        np.testing.assert_array_equal(answer.scores, expected.scores)
-        assert (answer.start_sec, answer.end_sec) == (expected.start_sec, expected.end_sec)
+    for result, expected in zip(results[: len(of_file) - lacking], of_file, strict=False):
+        np.testing.assert_array_equal(result.scores, expected.scores)
+        assert (result.start_sec, result.end_sec) == (expected.start_sec, expected.end_sec)
     assert bool(stream.counts.lost) == (kind == "udp")
 
 
 @pytest.mark.parametrize("stride", [1, 3, WINDOW])
 def test_the_windows_are_those_of_prediction(predictor, broadcast, stride):
-    answers = list(LiveStream(predictor(stride=stride), broadcast))
+    results = list(LiveStream(predictor(stride=stride), broadcast))
     whole = predictor(stride=stride).predict(broadcast)
-    scores = np.mean([answer.scores for answer in answers], axis=0)
+    scores = np.mean([result.scores for result in results], axis=0)
     np.testing.assert_allclose(scores, whole.scores, atol=1e-6)
-    assert answers[-1].end_sec == pytest.approx(whole.times_sec[-1], abs=1e-3)
-    assert answers[1].start_sec == pytest.approx(stride / 25, abs=1e-3)
+    assert results[-1].end_sec == pytest.approx(whole.times_sec[-1], abs=1e-3)
+    assert results[1].start_sec == pytest.approx(stride / 25, abs=1e-3)
 
 
-def test_a_video_shorter_than_a_window_is_answered(predictor, brightness):
-    (answer,) = LiveStream(predictor(), numbered(3))
-    assert answer.start_sec == 0.0
+def test_a_video_shorter_than_a_window_is_scored(predictor, brightness):
+    (result,) = LiveStream(predictor(), numbered(3))
+    assert result.start_sec == 0.0
     assert set(brightness.windows[0]) == {0, 1, 2}
 
 
@@ -162,14 +162,14 @@ def test_a_slow_machine_skips_windows_and_drops_stretches(predictor, brightness)
             yield item
 
     stream = LiveStream(predictor(stride=1), quick(), LiveOptions(real_time=True, held_windows=3))
-    answers = list(stream)
+    results = list(stream)
     counts = stream.counts
     assert counts.frames == 200
     assert counts.dropped > 0
-    assert len(answers) == counts.windows == len(brightness.windows) < 100
+    assert len(results) == counts.windows == len(brightness.windows) < 100
     for window in brightness.windows:
         np.testing.assert_array_equal(np.diff(window), np.ones(WINDOW - 1))
-    starts = [answer.start_sec for answer in answers]
+    starts = [result.start_sec for result in results]
     np.testing.assert_allclose(
         starts, [window[0] * 0.04 for window in brightness.windows], atol=1e-6
     )
@@ -183,10 +183,10 @@ def test_windows_are_skipped_while_newer_frames_wait(predictor, brightness):
     stream = LiveStream(
         predictor(stride=2), numbered(60), LiveOptions(real_time=True, held_windows=100)
     )
-    answers = list(stream)
+    results = list(stream)
     assert (stream.counts.dropped, stream.counts.frames) == (0, 60)
     assert stream.counts.skipped > 10
-    assert len(answers) + stream.counts.skipped == 29
+    assert len(results) + stream.counts.skipped == 29
     assert brightness.windows[-1][-1] == 59
 
 
@@ -221,13 +221,13 @@ def test_a_lost_connection_is_tried_again(predictor, brightness, monkeypatch):
     )
     options = LiveOptions(real_time=False, patience_sec=0.5, **QUICK)
     stream = LiveStream(predictor(stride=2), "x", options)
-    answers = list(stream)
+    results = list(stream)
     windows = [list(window) for window in brightness.windows]
     assert windows == [[0, 1, 2, 3], [2, 3, 4, 5], [0, 1, 2, 3], [1, 2, 3, 4]]
     assert stream.counts.lost == len(connections.tried)
     assert stream.counts.reason == "gone"
     # The second connection's times go on by the clock, behind the first one's.
-    assert answers[2].start_sec > 0.01
+    assert results[2].start_sec > 0.01
     pauses = np.diff(connections.tried)
     assert pauses[0] >= 0.01
     assert pauses[1] >= 0.02

@@ -1,4 +1,4 @@
-"""Prints the answers on a live video while it arrives: predict --video=ADDRESS."""
+"""Prints the scores of a live video while it arrives: predict --video=ADDRESS."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def is_live(names: Sequence[str], *, annotate: bool) -> bool:
 def follow(
     model: str, options: PredictOptions, name: str, live: LiveOptions, json_path: str | None
 ) -> int:
-    """Prints each window's answer as it is known, until the video ends.
+    """Prints each window's result as it is known, until the video ends.
 
     Args:
       model: path of the exported file.
@@ -63,29 +63,29 @@ def follow(
     predictor = Predictor(model, options)
     labels, stream = predictor.description.labels, LiveStream(predictor, name, live)
     with _opened(json_path) as lines:
-        _write(lines, {**formats.LIVE_ANSWERS.header, "video": name, "labels": list(labels)})
-        told = ""
-        for answer in stream:
-            order = np.argsort(-answer.scores, kind="stable")[:_SHOWN_CLASSES]
-            best = ", ".join(f"{labels[i]} {answer.scores[i]:.3f}" for i in order)
-            times = f"{answer.start_sec:.1f}-{answer.end_sec:.1f} s"
-            print(f"{times}  {best}  ({answer.delay_sec:.2f} s after its last frame)", flush=True)
+        _write(lines, {**formats.LIVE_SCORES.header, "video": name, "labels": list(labels)})
+        reported = ""
+        for result in stream:
+            order = np.argsort(-result.scores, kind="stable")[:_SHOWN_CLASSES]
+            best = ", ".join(f"{labels[i]} {result.scores[i]:.3f}" for i in order)
+            times = f"{result.start_sec:.1f}-{result.end_sec:.1f} s"
+            print(f"{times}  {best}  ({result.delay_sec:.2f} s after its last frame)", flush=True)
             counts = stream.counts
             _write(
                 lines,
                 {
-                    "start_sec": round(answer.start_sec, 6),
-                    "end_sec": round(answer.end_sec, 6),
-                    "delay_sec": round(answer.delay_sec, 3),
-                    "scores": [float(score) for score in answer.scores],
+                    "start_sec": round(result.start_sec, 6),
+                    "end_sec": round(result.end_sec, 6),
+                    "delay_sec": round(result.delay_sec, 3),
+                    "scores": [float(score) for score in result.scores],
                     "skipped_windows": counts.skipped,
                     "dropped_frames": counts.dropped,
                     "lost_connections": counts.lost,
                 },
             )
-            if counts.reason != told:
-                told = counts.reason
-                print(f"note: the connection was lost ({shown(told)})", file=sys.stderr)
+            if counts.reason != reported:
+                reported = counts.reason
+                print(f"note: the connection was lost ({shown(reported)})", file=sys.stderr)
     print(f"{shown(name)}: {stream.counts.to_text()}")
     return 0
 
@@ -102,4 +102,4 @@ def _opened(path: str | None):  # noqa: ANN202 - a context manager of a file or 
 def _write(lines: TextIO | None, values: dict) -> None:
     if lines is not None:
         lines.write(json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n")
-        lines.flush()  # whoever follows the file sees the answer at once
+        lines.flush()  # a reader that follows the file gets the result at once
