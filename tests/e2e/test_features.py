@@ -55,7 +55,7 @@ def test_a_killed_extraction_goes_on(run, videos, tmp_path):
     assert json.loads((tmp_path / "b.json").read_text()) == first
     assert {path.name for path in tmp_path.iterdir()} == {"a.json", "a.npy", "b.json", "b.npy"}
     rows = [np.load(tmp_path / f"{name}.npy") for name in "ab"]
-    assert rows[0].shape == rows[1].shape == (8, 4)
+    assert rows[0].shape == rows[1].shape == (8, 16)
     assert not np.array_equal(*rows)
     assert first["features"]["of"] == "3"
 
