@@ -46,8 +46,10 @@ def described_run(run, split, tmp_path_factory):
 
 
 def colours(batch):
-    """Each frame's mean colours, and those of a clip's first frame, as if they were features."""
+    """As features: each frame's mean colours and its place in the clip; of a clip those of its first frame."""
     by_frame = batch["rgb"].numpy().astype(np.float32).mean((2, 3))
+    places = np.broadcast_to(np.arange(by_frame.shape[1]), by_frame.shape[:2])
+    by_frame = np.concatenate([by_frame, places[..., np.newaxis]], axis=-1).astype(np.float32)
     return by_frame, by_frame[:, 0]
 
 
@@ -128,12 +130,12 @@ def test_windows_begin_at_multiples_of_the_stride(loads_colours, brightening, tm
     starts = list(range(0, 23 - WINDOW + 1, 3))
     with h5py.File(tmp_path / "x.h5") as file:
         data = file["features"]
-        np.testing.assert_allclose(data[:], means[starts].T, atol=0.1)
+        np.testing.assert_allclose(data[:3], means[starts].T, atol=0.1)
         np.testing.assert_allclose(file["times_sec"][:], np.array(starts) / 10, atol=1e-5)
         attributes = dict(data.attrs)
     assert (attributes["fps"], attributes["layout"], attributes["per"]) == (10, "CT", "window")
     described = json.loads((tmp_path / "x.json").read_text())["features"]
-    assert described["shape"] == [3, len(starts)]
+    assert described["shape"] == [4, len(starts)]
     assert (described["stride_frames"], described["offset_frames"]) == (3, WINDOW / 2)
     assert len(described["times_sec"]) == len(starts)
 
@@ -142,7 +144,13 @@ def test_a_frame_s_row_is_the_mean_over_its_windows(brightening):
     times = FrameTimes()
     rows = np.concatenate(list(extractor(stride=2, batch_size=3).rows(brightening, times)))
     means = np.stack([frame.rgb.mean((0, 1)) for frame in decode(brightening)])
-    np.testing.assert_allclose(rows, means, atol=0.1)
+    np.testing.assert_allclose(rows[:, :3], means, atol=0.1)
+    sums, weights = np.zeros(23), np.zeros(23)
+    for start in [*range(0, 19, 2), 19]:  # the last window ends with the video
+        for place, weight in enumerate((0.25, 0.75, 0.75, 0.25)):
+            sums[start + place] += weight * place
+            weights[start + place] += weight
+    np.testing.assert_allclose(rows[:, 3], sums / weights, atol=1e-5)
 
 
 @pytest.mark.parametrize("per", ["frame", "window"])
@@ -177,7 +185,7 @@ def test_a_killed_job_leaves_nothing_that_counts_as_done(
     first, second = ({"request": number} for number in (1, 2))
     done = job(tmp_path, brightening, request=first)
     jobs.run_job(done)
-    assert np.load(tmp_path / "x.npy").shape == (23, 3)
+    assert np.load(tmp_path / "x.npy").shape == (23, 4)
     assert done.outputs.done(first)
     assert not done.outputs.done(second)
     monkeypatch.setattr(jobs.output_files, "write_result", lambda *_: 1 / 0)
