@@ -95,7 +95,7 @@ _PREPARE = "Prepare the data anew in another PrepareSpec.output."
 _TRAIN = "Train anew in another TrainSpec.model_dir."
 _EXPORT = "Export again."
 
-SHARDS = Format("official_vision.shards", 5, _PREPARE)  # index.json
+SHARDS = Format("official_vision.shards", 6, _PREPARE)  # index.json
 SHARD_REPORT = Format("official_vision.shard_report", 1, _PREPARE)  # beside each shard
 PREPARATION = Format("official_vision.preparation", 1, _PREPARE)  # plan.json
 RUN = Format("official_vision.run", 1, _TRAIN)  # config.json

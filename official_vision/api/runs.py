@@ -119,6 +119,7 @@ def evaluate(
     checkpoint: str = "best",
     data: str | os.PathLike | None = None,
     blank_streams: bool = False,
+    localise: bool = False,
 ) -> Report:
     """Scores a run's network on every video of a prepared split.
 
@@ -127,6 +128,7 @@ def evaluate(
       checkpoint: as of `load_run`.
       data: folder of a prepared split; None takes the run's validation data.
       blank_streams: evaluates with each stream blanked as well, in `without`.
+      localise: scores every frame of whole videos as well, in `localisation`.
 
     Returns:
       A report; `evaluation` has the figures and classes, `intervals` how far they would move with other
@@ -142,11 +144,14 @@ def evaluate(
         score_clips,
     )
     from official_vision.training.evaluation_of_run import report_of
+    from official_vision.training.frame_scoring import localise as score_frames
 
     trained = load_trained(folder, checkpoint, devices_of_run(folder), data)
     clips = score_clips(trained)
     scored = clips.pooled(trained.config.evaluation)
-    return report_of(trained, clips, scored, evaluate_without(trained) if blank_streams else {})
+    without = evaluate_without(trained) if blank_streams else {}
+    localisation = score_frames(trained)[0] if localise else None
+    return report_of(trained, clips, scored, without, localisation)
 
 
 def export(

@@ -230,6 +230,8 @@ def training_batch(
     """
     rows, classes = data.batch_size, model.spec.num_classes
     labels = {"labels": tf.one_hot(np.arange(rows) % classes, classes), "mask": tf.ones(rows)}
+    if config.loss.frame_share:
+        labels["frame_labels"] = tf.repeat(labels["labels"][:, tf.newaxis], data.frames, axis=1)
     if seeds is not None:
         labels["dropout_seed"] = seeds
     batch = (noise_clips(model, data), labels)

@@ -15,6 +15,7 @@ import numpy as np
 
 from official_vision import files
 from official_vision.errors import UserError
+from official_vision.metrics.ranking import ranks_in_order
 
 CLASSES = 157
 
@@ -40,10 +41,7 @@ def official_ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
       float64 [videos, classes], the greatest for the video that ranks first.
     """
     placed = np.where((labels > 0).any(axis=1)[:, np.newaxis], scores, -np.inf)
-    order = np.argsort(-placed, axis=0, kind="stable")
-    ranks = np.empty(scores.shape, np.float64)
-    np.put_along_axis(ranks, order, -np.arange(len(scores), dtype=np.float64)[:, np.newaxis], 0)
-    return ranks
+    return ranks_in_order(placed)
 
 
 def write_submission(
@@ -60,6 +58,16 @@ def write_submission(
     Raises:
       UserError: another number of classes, or an id with a space.
     """
+    check_submission(ids, class_names)
+    lines = (
+        f"{name} {' '.join(f'{score:.9g}' for score in row)}\n"
+        for name, row in zip(ids, scores, strict=True)
+    )
+    files.write_text(path, "".join(lines))
+
+
+def check_submission(ids: Sequence[str], class_names: Sequence[str]) -> None:
+    """Raises UserError unless there are 157 classes and every id is one word."""
     if len(class_names) != CLASSES:
         raise UserError(
             f"A submission to Charades has {CLASSES} classes. Received: {len(class_names)}, {class_names[0]!r} the "
@@ -71,8 +79,3 @@ def write_submission(
             f"An id in a submission to Charades is one word. Received: {spaced[0]!r}. Evaluate on data prepared "
             "from Charades."
         )
-    lines = (
-        f"{name} {' '.join(f'{score:.9g}' for score in row)}\n"
-        for name, row in zip(ids, scores, strict=True)
-    )
-    files.write_text(path, "".join(lines))

@@ -13,6 +13,7 @@ from official_vision.errors import UserError
 from official_vision.metrics.bootstrap import Interval, Intervals
 from official_vision.metrics.evaluation import ClassResult, Evaluation
 from official_vision.metrics.figures import without_nan
+from official_vision.metrics.localisation.result import Localisation
 
 _MATRIX_CLASSES = 12  # of a confusion matrix that still fits a terminal
 _CONFUSIONS = 10  # pairs listed where the matrix does not fit
@@ -28,6 +29,7 @@ class Report:
       evaluation: figures and classes.
       intervals: bootstrap intervals of the figures; None without resamples.
       without: the evaluation with a stream blanked, by its name.
+      localisation: when classes are there; None without --localise.
     """
 
     heading: str
@@ -35,6 +37,7 @@ class Report:
     evaluation: Evaluation
     intervals: Intervals | None = None
     without: Mapping[str, Evaluation] = dataclasses.field(default_factory=dict)
+    localisation: Localisation | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,6 +91,8 @@ def to_dict(report: Report) -> dict[str, Any]:
     values["without"] = {
         stream: _evaluation_to_dict(evaluation) for stream, evaluation in report.without.items()
     }
+    if report.localisation:
+        values["localisation"] = report.localisation.to_dict()
     return values
 
 
@@ -133,6 +138,8 @@ def to_text(report: Report, choice: ClassChoice | None = None) -> str:
             for stream, other in report.without.items()
         )
         lines.append(f"worth of each stream (mAP with it less mAP with it blanked):   {worth}")
+    if report.localisation:
+        lines += report.localisation.lines()
     return "\n".join(lines)
 
 

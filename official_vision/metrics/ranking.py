@@ -46,3 +46,18 @@ class Ranking:
         summed = np.sum(gains * hits / np.maximum(seen, 1), axis=0)
         total = hits[-1]
         return np.divide(summed, total, out=np.full(total.shape, np.nan), where=total > 0)
+
+
+def ranks_in_order(scores: np.ndarray) -> np.ndarray:
+    """Replaces scores by ranks, so that no two of a class are equal: of equal scores the earlier row ranks first.
+
+    Args:
+      scores: [rows, classes], numbers or infinite.
+
+    Returns:
+      float64 [rows, classes], the greatest for the row that ranks first.
+    """
+    order = np.argsort(-scores, axis=0, kind="stable")
+    ranks = np.empty(scores.shape, np.float64)
+    np.put_along_axis(ranks, order, -np.arange(len(scores), dtype=np.float64)[:, np.newaxis], 0)
+    return ranks

@@ -27,6 +27,9 @@ class LossSpec(Spec):
       negative_focus: exponent g by which a class that a clip lacks counts p^g times; of sigmoid alone. Greater than
         positive_focus, the asymmetric loss.
       negative_margin: probability up to which a class that a clip lacks costs nothing; of sigmoid alone.
+      frame_share: share of the loss that is the mean of the frames' losses, each by its logits and the labels at its
+        time; the rest is that of the clip's logits. 0 is none, as in the paper, and 1 is frames alone. For
+        localisation, where labels have times.
       teacher: folder of a run on the same classes, whose best network's scores training clips are to match; empty for
         none. It is computed in each step.
       teacher_weight: share of the divergence from the teacher's scores in the loss; the rest is that of the labels.
@@ -41,6 +44,7 @@ class LossSpec(Spec):
     positive_focus: float = setting(0.0, low=0)
     negative_focus: float = setting(0.0, low=0)
     negative_margin: float = setting(0.0, low=0, high=0.5)
+    frame_share: float = setting(0.0, low=0, high=1)
     teacher: str = ""
     teacher_weight: float = setting(0.5, above=0, high=1)
     teacher_temperature: float = setting(2.0, above=0)

@@ -14,8 +14,8 @@ class PrepareSpec(Spec):
     Attributes:
       annotations: the annotation file (or folder) that names videos and labels.
       annotation_format: auto (a folder, or the ending .csv or .jsonl, decides), csv, json_lines, folders
-        (split/class/video or class/video), or
-        the official files of charades, kinetics, moments_in_time, toyota_smarthome or ucf101.
+        (split/class/video or class/video), intervals (a csv file with a row for each time that a class is there), or
+        the official files of charades, kinetics, moments_in_time, multithumos, toyota_smarthome or ucf101.
       protocol: the data set's division into splits: cs, cv1 or cv2 of toyota_smarthome; 1, 2 or
         3 of ucf101; empty for the others.
       videos: folder that the annotation's paths are relative to; empty takes the annotations'
@@ -83,9 +83,11 @@ class PrepareSpec(Spec):
             "csv",
             "json_lines",
             "folders",
+            "intervals",
             "charades",
             "kinetics",
             "moments_in_time",
+            "multithumos",
             "toyota_smarthome",
             "ucf101",
         ),

@@ -165,7 +165,8 @@ def devices_of_run(
     return make_strategy(train)
 
 
-def _silently(batches: Iterable, count: int) -> Iterable:
+def silently(batches: Iterable, count: int) -> Iterable:
+    """Returns the batches as they are: no progress is shown."""
     del count
     return batches
 
@@ -174,7 +175,7 @@ def score_clips(
     trained: Trained,
     *,
     blanked: str = "",
-    progress: Callable[[Iterable, int], Iterable] = _silently,
+    progress: Callable[[Iterable, int], Iterable] = silently,
 ) -> ClipScores:
     """Scores every clip and crop of the validation split of the configuration.
 
@@ -238,7 +239,7 @@ def _warnings(trained: Trained, index: Index) -> Iterator[str]:
 
 
 def evaluate_without(
-    trained: Trained, progress: Callable[[Iterable, int], Iterable] = _silently
+    trained: Trained, progress: Callable[[Iterable, int], Iterable] = silently
 ) -> dict[str, Evaluation]:
     """Evaluates with each stream blanked: the drop shows the stream's value.
 

@@ -66,7 +66,8 @@ def settled(config: Config, architecture: Architecture, indexes: Mapping[str, In
     has_objects = "objects" in streams_of(architecture, config.model)
     if has_objects and ids:
         _check_ids(config.model, ids, indexes)
-    is_single = not _several(indexes["train"].labelling, data["train"])
+    share = config.loss.frame_share
+    is_single = not _several(indexes["train"].labelling, data["train"], share)
     numbers = {
         "num_classes": len(indexes["train"].classes),
         "activation": "softmax" if is_single else "sigmoid",
@@ -75,7 +76,13 @@ def settled(config: Config, architecture: Architecture, indexes: Mapping[str, In
     model = config.model.with_numbers(**numbers)
     if model.activation == "softmax":
         for name in SPLITS:
-            _check_single(indexes[name].labelling, data[name], name)
+            trained_on = share if name == "train" else 0.0
+            _check_single(indexes[name].labelling, data[name], name, trained_on)
+    if share == 1 and model.frame_pooling == "softmax":
+        raise UserError(
+            "LossSpec.frame_share = 1 trains frames alone, and no weights of frames. Received: "
+            "ModelSpec.frame_pooling = 'softmax', whose weights are learned. Take 'max', or a share below 1."
+        )
     return dataclasses.replace(
         config, model=model, train_data=data["train"], validation_data=data["validation"]
     )
@@ -97,8 +104,14 @@ def notes_on_settings(
     labels = "one label per clip" if model.activation == "softmax" else "any number of labels"
     line = f"data: {counts} videos; {model.num_classes} classes, {labels} ({model.activation})"
     lines = [line, *_notes_on_objects(config, model_spec, architecture, indexes)]
-    if model_spec.activation is None and (reason := _several(train.labelling, config.train_data)):
+    share = config.loss.frame_share
+    reason = _several(train.labelling, config.train_data, share)
+    if model_spec.activation is None and reason:
         lines[0] += f": {reason}"
+    if share and train.labelling.timed is None:
+        lines.append(
+            f"LossSpec.frame_share = {share:g}: no label has times, frames carry their video's"
+        )
     if train.labelling.timed is not None:
         lines.append(_notes_on_times(config.train_data, config.validation_data, train.labelling))
     lines += [
@@ -119,22 +132,22 @@ def _rule(spec: DataSpec, index: Index, name: str) -> str:
     return "any_overlap" if is_cut else "whole_video"
 
 
-def _several(labelling: Labelling, spec: DataSpec) -> str:
-    """Returns why a clip may not have exactly one label, empty where each has."""
+def _several(labelling: Labelling, spec: DataSpec, frame_share: float) -> str:
+    """Returns why a clip, or a frame that is trained on, may not have exactly one label, empty where each has."""
     if labelling.without is not None:
         return f"video {labelling.without!r} has no label"
     if labelling.several is not None:
         return f"video {labelling.several!r} has several labels"
-    if labelling.timed is not None and spec.label_rule != "whole_video":
+    if labelling.timed is not None and (spec.label_rule != "whole_video" or frame_share):
         return f"video {labelling.timed!r} has a label for a part of it alone"
     return ""
 
 
-def _check_single(labelling: Labelling, spec: DataSpec, name: str) -> None:
-    reason = _several(labelling, spec)
+def _check_single(labelling: Labelling, spec: DataSpec, name: str, frame_share: float) -> None:
+    reason = _several(labelling, spec, frame_share)
     if not reason:
         return
-    is_timed = labelling.without is None and labelling.several is None
+    is_timed = labelling.without is None and labelling.several is None and not frame_share
     whole = f"set {name}/DataSpec.label_rule = 'whole_video', " if is_timed else ""
     raise UserError(
         "ModelSpec.activation = 'softmax' needs clips with exactly one label. Received: "

@@ -163,6 +163,7 @@ class VideoTask(base_task.Task):
             start_step=self.start_step if training else 0,
             skipped=self._skipped[split],
             servers=self.config.train.input_servers if training else (),
+            frame_labels=training and self.config.loss.frame_share > 0,
         )
         if training and self.config.connectivity.updates == "bilevel":
             batches = tf.data.Dataset.zip((build(half=0), build(half=1)))
@@ -294,12 +295,12 @@ class VideoTask(base_task.Task):
           taught: the teacher's logits, [batch, classes].
         """
         features, targets = part
-        seeds = self._dropout_seeds(targets)
-        logits = model(features, training=True, dropout_seeds=seeds)["logits"]
-        losses = self._clip_loss(logits, targets["labels"])
+        outputs = model(features, training=True, dropout_seeds=self._dropout_seeds(targets))
+        losses = self._clip_loss.of_batch(outputs, targets)
         if taught is not None:
             spec, activation = self.config.loss, self.config.model.activation
-            apart = distillation_losses(logits, taught, activation, spec.teacher_temperature)
+            logits, temperature = outputs["logits"], spec.teacher_temperature
+            apart = distillation_losses(logits, taught, activation, temperature)
             losses += spec.teacher_weight * (apart - losses)
         loss = mean_of_real(losses, targets["mask"])
         real = tf.reduce_sum(tf.cast(targets["mask"], tf.float32))

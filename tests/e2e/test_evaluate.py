@@ -1,5 +1,6 @@
 """tools/evaluate.py as a user runs it: score once, then evaluate, pool and fuse stored scores."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from official_vision.data.storage.index import Index, StatedTimes
 from official_vision.files import read_json
 from tests import commands
 from tests.commands import ENVIRONMENT, REPOSITORY
@@ -96,6 +98,57 @@ def test_kept_scores_are_pooled_and_fused_as_set(folder):
     assert "intervals" not in figures["fused"]
     assert figures["fused"]["mAP"] == figures["fused"]["top_1"] == 1.0
     assert figures["fused"]["weights"] == [0.01, 0.99]
+
+
+@pytest.mark.slow
+def test_a_submission_to_localisation_is_written_and_judged(tmp_path):
+    """On data with the classes of Charades and an annotation that states lengths."""
+    names = tuple(f"c{number:03d} Doing {number}" for number in range(157))
+    run = untrained.write_run(tmp_path, names, activation="sigmoid", resamples=0)
+    split = tmp_path / "data" / "validation"
+    index = Index.read(split)
+    stated = tuple(
+        StatedTimes(video, 0.2, ((number % 4, 0.05, 0.1),))
+        for number, video in enumerate(index.videos)
+    )
+    dataclasses.replace(index, stated_times=stated).write(split)
+    submission, figures = tmp_path / "points.txt", tmp_path / "figures.json"
+    done = evaluate(
+        f"--model_dir={run}",
+        "--checkpoint=latest",
+        "--localise",
+        "--frames=2",
+        f"--charades_localisation={submission}",
+        f"--json={figures}",
+        "--classes=none",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no label has times" in done.stderr
+    lines = done.stdout.splitlines()[-2:]
+    assert lines[0].startswith("localisation, 25 points per video   mAP 0.")
+    assert lines[1].startswith("localisation, 24 frames   mAP ")
+    evaluated = read_json(figures)["localisation"]
+    assert (evaluated["localisation_rows"], evaluated["merge"], evaluated["stride"]) == (
+        150,
+        "frames",
+        1,
+    )
+    done = evaluate(f"--judge_localisation={submission}", f"--data={split}", f"--json={figures}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"{submission}, 6 videos", lines[0]]
+    judged = read_json(figures)
+    for name in ("localisation_mAP", "localisation_weighted_mAP"):
+        assert judged[name] == evaluated[name]
+    for flags, words in (
+        ([f"--judge_localisation={submission}"], "--judge_localisation requires --data"),
+        (
+            [f"--judge_localisation={submission}", f"--data={run}"],
+            "A prepared split has index.json",
+        ),
+        ([f"--model_dir={run}", "--merge=windows"], "--merge requires --localise"),
+        ([f"--scores={submission}", "--localise"], "--localise requires --model_dir"),
+    ):
+        assert words in commands.refusal("evaluate", *flags)
 
 
 @pytest.mark.slow

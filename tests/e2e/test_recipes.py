@@ -82,6 +82,9 @@ def test_charades_is_prepared_from_its_official_files(charades):
     index = Index.read(folder / "shards" / "train")
     assert index.videos == ("46GP8", "N11GT")
     assert (len(index.classes), index.classes[92]) == (157, "c092 Doing thing 92")
+    # Localisation is judged by what the files state, of videos that lack as well.
+    assert [stated.id for stated in index.stated_times] == ["46GP8", "N11GT", "LOST1"]
+    assert index.stated_times[0].actions == ((92, 1.9, 4.2), (147, 0.0, 12.6))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Scores clips and recomputes norms, on one processor and on two that TensorFlow makes of it: RUN OUTPUT."""
+"""Scores clips and frames, recomputes norms, on one processor and on two that TensorFlow makes of it: RUN OUTPUT."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from official_vision.metrics.dump import write_dump
 from official_vision.specs import EvaluationSpec, TrainSpec
 from official_vision.training import clip_scoring
 from official_vision.training.devices.strategies import make_strategy
+from official_vision.training.frame_scoring import localise
 from official_vision.training.step.precise_batch_norm import recompute_on_training_data
 
 
@@ -32,6 +33,11 @@ def main():
         config = dataclasses.replace(trained.config, validation_data=data)
         scores = clip_scoring.score_clips(dataclasses.replace(trained, config=config))
         write_dump(sys.argv[2] + f"/{name}.npz", scores, EvaluationSpec())
+        # 18 windows of two frames each.
+        data = dataclasses.replace(data, frames=2)
+        config = dataclasses.replace(trained.config, validation_data=data)
+        localised, _ = localise(dataclasses.replace(trained, config=config))
+        np.save(sys.argv[2] + f"/{name}_frames.npy", localised.frames.classes)
         recompute_on_training_data(trained.model, config, 2, strategy)
         moving = [v.numpy() for v in trained.model.variables if "/moving_" in v.name]
         np.savez(sys.argv[2] + f"/{name}_norms.npz", *moving)

@@ -209,6 +209,8 @@ def test_two_devices_score_as_one(run, tmp_path):
     spec = EvaluationSpec()
     figures = [scores.pooled(spec).evaluation().figures for scores in (one, two)]
     assert figures[1] == pytest.approx(figures[0], abs=1e-6)
+    one, two = (np.load(tmp_path / f"{name}_frames.npy") for name in ("one", "two"))
+    np.testing.assert_allclose(two, one, atol=1e-6)
     # Statistics are those of the global batch. Synchronised norms take its variance as it is, others the unbiased one
     # of at least 4 clips of 4 frames of 2 x 2 pixels.
     norms, of_two = (np.load(tmp_path / f"{name}_norms.npz").values() for name in ("one", "two"))

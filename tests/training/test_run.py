@@ -170,6 +170,7 @@ def test_fine_tuning_with_other_classes_names_what_was_left(trained, graph, tmp_
 def test_resumed_equals_undisturbed(data, rgb_graph, tmp_path, capsys):
     """The same command goes on; e2e/test_survival.py lets a run go on with more steps than it had."""
     settings = {"ema_decay": 0.9, "flip": True, "precise_batch_norm_batches": 2}
+    settings |= {"frame_share": 0.25, "mixup_alpha": 0.4}
     train(runs.config(data, tmp_path / "whole", rgb_graph, steps=8, **settings))
     runs.set_back(tmp_path / "whole", tmp_path / "parts", step=4)
     capsys.readouterr()
@@ -356,6 +357,7 @@ def test_mistakes_leave_nothing_behind(settings, words, data, graph, tmp_path):
 
 # Small steps of a smooth network: rounding, which differs, does not grow over so many of them.
 SMOOTH = {"steps": 6, "learning_rate": 0.001, "frame_pooling": "mean", "batch_size": 8}
+SMOOTH |= {"frame_share": 0.25}
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from official_vision.data.storage.index import Labelling
-from official_vision.data.storage.label_summary import labelling_of
+from official_vision.data.storage.label_summary import label_summary
 from official_vision.errors import UserError
 from official_vision.training.settings_from_data import notes_on_settings, read_splits, settled
 from tests.training import runs
@@ -77,6 +77,18 @@ def test_softmax_is_refused_where_a_clip_may_not_have_one_label(labelling, words
     assert "\n" not in str(raised.value)
 
 
+def test_frames_that_are_trained_on_may_have_no_label(data):
+    """Though the clips have exactly one by their rule."""
+    share = {"frame_share": 0.5, "label_rule": "whole_video"}
+    config = settle(data, share, labelling=Labelling(timed="v3"))
+    assert config.model.activation == "sigmoid"
+    with pytest.raises(UserError, match=r"part of it alone\. Mend the labels, or set"):
+        settle(data, {**share, "activation": "softmax"}, labelling=Labelling(timed="v3"))
+    assert settle(data, share).model.activation == "softmax"
+    with pytest.raises(UserError, match="Take 'max', or a share below 1"):
+        settle(data, {"frame_share": 1.0, "frame_pooling": "softmax"})
+
+
 def test_timed_labels_may_be_read_as_whole_ones(data):
     timed = Labelling(timed="v3")
     config = settle(data, {"label_rule": "whole_video"}, labelling=timed)
@@ -129,7 +141,7 @@ def test_splits_of_other_classes_are_refused(classes, words, data, tmp_path):
 
 def test_labels_of_a_split_are_looked_through():
     whole = (-1.0, -1.0)
-    assert labelling_of([("a", [(0, *whole)])]) == Labelling()
+    assert label_summary([("a", [(0, *whole)])], 2)["labelling"] == Labelling()
     videos = [
         ("a", [(0, *whole), (0, 1.0, 2.0)]),  # the class applies throughout nevertheless
         ("b", [(0, *whole), (1, *whole)]),
@@ -137,4 +149,9 @@ def test_labels_of_a_split_are_looked_through():
         ("d", [(1, 0.5, -1.0)]),
         ("e", [(1, 0.0, 2.0), (0, *whole)]),
     ]
-    assert labelling_of(videos) == Labelling(without="c", several="b", timed="d")
+    summary = label_summary(videos, 2)
+    assert summary["labelling"] == Labelling(without="c", several="b", timed="d")
+    assert (summary["video_classes"], summary["class_counts"]) == (
+        ((0,), (0, 1), (), (1,), (0, 1)),
+        (3, 3),
+    )

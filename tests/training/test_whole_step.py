@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from official_vision.modeling.execution import in_precision
-from tests.training import steps
+from tests.training import runs, steps
 
 
 def test_the_reported_loss_is_of_clips_and_the_decay_is_reported_beside_it():
@@ -17,10 +17,38 @@ def test_the_reported_loss_is_of_clips_and_the_decay_is_reported_beside_it():
     features, targets = steps.batch()
     logits = model(features, training=True)["logits"].numpy().astype(np.float64)[:3]
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(3), np.arange(3)]
-    assert float(task._loss(model, (features, targets), 3.0)) == pytest.approx(losses.mean(), 1e-5)
+    assert float(task._loss(model, (features, targets), 3.0, None)) == pytest.approx(
+        losses.mean(), 1e-5
+    )
     kernels = [kernel.numpy().astype(np.float64) for kernel in model.kernels()]
     penalty = 3.0 / 2 * sum((kernel**2).sum() for kernel in kernels)
     assert task.added_losses(1) == {"weight_decay": pytest.approx(penalty, rel=1e-5)}
+
+
+def test_a_step_trains_frames_of_real_clips_by_their_own_labels():
+    """By numpy: the padding counts nothing. In two parts a step moves what it moves at once."""
+    share, settings = 0.25, {"activation": "sigmoid", "frozen": steps.NO_BATCH_STATISTICS}
+    settings |= {"frame_share": share, "streams": ("rgb",), "learning_rate": 0.1}
+    task = steps.make_task(**settings)
+    features, targets = steps.batch()
+    features = {"rgb": features["rgb"]}
+    random = np.random.default_rng(0)
+    frames = (random.random((4, runs.FRAMES, 4)) < 0.4).astype(np.float32)
+    inputs = (features, {**targets, "frame_labels": tf.constant(frames)})
+    model, _ = steps.start(task)
+    outputs = {n: x.numpy().astype(np.float64) for n, x in model(features, training=True).items()}
+
+    def entropy(logits, labels):
+        return (np.logaddexp(0, logits) - labels * logits)[:3].mean()
+
+    of_clips = entropy(outputs["logits"], targets["labels"].numpy())
+    expected = (1 - share) * of_clips + share * entropy(outputs["frame_logits"], frames)
+    (loss,), moved = steps.after(task, inputs=inputs)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    in_parts = steps.make_task(accumulation_steps=2, **settings)
+    (loss,), weights = steps.after(in_parts, inputs=inputs)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    steps.assert_close(weights, moved, atol=1e-5)
 
 
 @pytest.mark.slow

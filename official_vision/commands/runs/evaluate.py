@@ -2,10 +2,13 @@
 
     evaluate --model_dir=DIR [--checkpoint=best|latest|PATH] [--dump=SCORES.npz] [--blank_streams]
     evaluate --scores=SCORES.npz [--scores=OTHER.npz ...] [--weights=0.6,0.4]
+    evaluate --judge_localisation=SUBMISSION.txt --data=Charades_v1_test.csv
 
 The first scores every clip of the validation data; settings that no flag changes are those that training
-saved in the folder. The second needs no model: it pools and evaluates stored scores again, and averages those of
-several networks. Both print every class beside its base rate, and figures with bootstrap intervals.
+saved in the folder. With --localise it also scores every frame of whole videos, and judges when classes are there.
+The second needs no model: it pools and evaluates stored scores again, and averages those of several networks. Both
+print every class beside its base rate, and figures with bootstrap intervals. The third judges a submission to
+Charades' localisation, of another program too, as the official script does.
 """
 
 from __future__ import annotations
@@ -18,11 +21,13 @@ from absl import flags
 
 from official_vision import config, files
 from official_vision.errors import UserError
+from official_vision.metrics.localisation.windows import MERGES
 from official_vision.progress import tracked
 from official_vision.specs import EvaluationSpec
 
 if TYPE_CHECKING:
     from official_vision.metrics.evaluation_report import Report
+    from official_vision.metrics.localisation.result import Localisation
     from official_vision.metrics.scores import VideoScores
     from official_vision.training.clip_scoring import Trained
 
@@ -34,7 +39,10 @@ _CHECKPOINT = flags.DEFINE_string(
 )
 _BLANK = flags.DEFINE_bool("blank_streams", False, "Also evaluate with each stream blanked.")
 _DATA = flags.DEFINE_string(
-    "data", None, "Folder of a prepared split to evaluate on, in place of validation/DataSpec.path."
+    "data",
+    None,
+    "Folder of a prepared split to evaluate on, in place of validation/DataSpec.path; with --judge_localisation also "
+    "the csv file of Charades.",
 )
 _VIEWS = flags.DEFINE_integer("views", None, "Clips of each video.", lower_bound=1)
 _CROPS = flags.DEFINE_integer("crops", None, "Crops per clip.", lower_bound=1, upper_bound=3)
@@ -68,9 +76,43 @@ _JSON = flags.DEFINE_string("json", None, "File to write all figures to.")
 _SUBMISSION = flags.DEFINE_string(
     "charades_submission", None, "File to write scores to as Charades' official script reads them."
 )
+_LOCALISE = flags.DEFINE_bool(
+    "localise",
+    False,
+    "Also score every frame of whole videos: Charades' official localisation, at 25 points of each video, and mAP "
+    "over all stored frames.",
+)
+_MERGE = flags.DEFINE_enum(
+    "merge",
+    None,
+    MERGES,
+    "How windows become scores of frames. frames (the default): each frame's score; windows: a window's score counts "
+    "for all of its frames. With --localise.",
+)
+_STRIDE = flags.DEFINE_integer(
+    "stride",
+    None,
+    "Stored frames between windows; half a window by default. With --localise.",
+    lower_bound=1,
+)
+_SMOOTHING_SEC = flags.DEFINE_float(
+    "smoothing_sec",
+    None,
+    "Width of a moving average over the scores of frames; 0 by default. With --localise.",
+    lower_bound=0,
+)
+_LOCALISATION = flags.DEFINE_string(
+    "charades_localisation",
+    None,
+    "File to write the scores of points to as Charades' official script reads them. With --localise.",
+)
+_JUDGED = flags.DEFINE_string(
+    "judge_localisation", None, "Submission to Charades' localisation to judge by --data."
+)
 # Fields of DataSpec; with those below them they only make sense beside a model.
 _OF_CLIPS = (_VIEWS, _CROPS, _FRAMES, _SIZE, _BATCH_SIZE)
-_OF_MODEL = (_DATA, _DUMP, _DEVICES, *_OF_CLIPS)
+_OF_MODEL = (_DUMP, _DEVICES, *_OF_CLIPS)
+_OF_FRAMES = (_MERGE, _STRIDE, _SMOOTHING_SEC, _LOCALISATION)
 
 
 def main() -> None:
@@ -80,6 +122,9 @@ def main() -> None:
 
     choice = evaluation_report.ClassChoice.parse(_CLASSES.value)
     _check_flags()
+    if _JUDGED.value:
+        _judge()
+        return
     report, scored = _of_scores() if _SCORES.value else _of_model()
     print(evaluation_report.to_text(report, choice))
     if _JSON.value:
@@ -91,24 +136,64 @@ def main() -> None:
 
 
 def _check_flags() -> None:
-    if bool(_MODEL_DIR.value) == bool(_SCORES.value):
-        received = "both" if _MODEL_DIR.value else "none"
+    named = [flag.name for flag in (_MODEL_DIR, _SCORES, _JUDGED) if flag.value]
+    if len(named) != 1:
+        received = {0: "none", 2: "both"}.get(len(named), "all")
         raise UserError(
-            f"--model_dir must name a run's folder, or --scores a file of scores. Received: {received}. "
-            "Give one of them."
+            "--model_dir must name a run's folder, or --scores a file of scores, or --judge_localisation a "
+            f"submission. Received: {received}. Give one of them."
         )
-    unfit = [flag.name for flag in _OF_MODEL if flag.value is not None] if _SCORES.value else []
-    if unfit:
-        raise UserError(
-            f"--{unfit[0]} requires --model_dir. Received: --scores. Leave one of them out."
-        )
+    _check_fit(named[0])
     if _WEIGHTS.value and not _SCORES.value:
-        raise UserError("--weights requires --scores. Received: --model_dir. Leave it out.")
-    for flag in (_JSON, _SUBMISSION, _DUMP):
+        raise UserError(f"--weights requires --scores. Received: --{named[0]}. Leave it out.")
+    for flag in (_JSON, _SUBMISSION, _DUMP, _LOCALISATION):
         if flag.value:
             files.check_writable(flag.value, f"--{flag.name}")
     if _MODEL_DIR.value:
         config.read_record(_MODEL_DIR.value)  # a wrong folder is named before TensorFlow starts
+
+
+def _check_fit(mode: str) -> None:
+    """Refuses flags that the given kind of evaluation does not read."""
+    unread = {
+        "model_dir": (),
+        "scores": (_DATA, *_OF_MODEL, *_OF_FRAMES),
+        "judge_localisation": (*_OF_MODEL, *_OF_FRAMES, _SUBMISSION),
+    }
+    unfit = [flag.name for flag in unread[mode] if flag.value is not None]
+    unfit += ["localise"] if _LOCALISE.value and mode != "model_dir" else []
+    if unfit:
+        raise UserError(
+            f"--{unfit[0]} requires --model_dir. Received: --{mode}. Leave one of them out."
+        )
+    without = [flag.name for flag in _OF_FRAMES if flag.value is not None]
+    if without and not _LOCALISE.value:
+        raise UserError(f"--{without[0]} requires --localise. Received: none. Add it.")
+    if mode == "judge_localisation" and not _DATA.value:
+        raise UserError(
+            "--judge_localisation requires --data, a prepared split or Charades' csv file. Received: none. Add it."
+        )
+
+
+def _judge() -> None:
+    """Prints the figures of somebody's submission to Charades' localisation."""
+    from official_vision.data.annotations.stated_times import stated_times
+    from official_vision.metrics.charades_map import check_submission
+    from official_vision.metrics.localisation.result import judge_submission
+    from official_vision.metrics.localisation.submission import read_localisation
+
+    classes, truth = stated_times(_DATA.value)
+    check_submission([video for video, *_ in truth], classes)
+    scores = read_localisation(_JUDGED.value)
+    known = {video for video, *_ in truth}
+    judged = judge_submission(truth, scores, classes)
+    print(f"{_JUDGED.value}, {judged.videos} videos", *judged.lines(), sep="\n")
+    if others := sorted(scores.keys() - known):
+        print(
+            f"{len(others)} videos that {_DATA.value} lacks are left alone, {others[0]!r} the first"
+        )
+    if _JSON.value:
+        files.write_json(_JSON.value, {"submission": _JUDGED.value, **judged.to_dict()})
 
 
 def _changed(spec: EvaluationSpec) -> EvaluationSpec:
@@ -158,13 +243,37 @@ def _of_model() -> tuple[Report, VideoScores]:
     from official_vision.training.evaluation_of_run import report_of
 
     trained = _trained()
+    if _LOCALISATION.value:
+        _check_submitted(trained)
     spec = trained.config.evaluation
     clips = clip_scoring.score_clips(trained, progress=_bar)
     if _DUMP.value:
         write_dump(_DUMP.value, clips, spec)
     without = clip_scoring.evaluate_without(trained, _bar) if _BLANK.value else {}
     scored = clips.pooled(spec)
-    return report_of(trained, clips, scored, without), scored
+    localisation = _localised(trained) if _LOCALISE.value else None
+    return report_of(trained, clips, scored, without, localisation), scored
+
+
+def _check_submitted(trained: Trained) -> None:
+    """Refuses a submission of data that has no points, before anything is scored."""
+    from official_vision.data.annotations.stated_times import stated_times
+    from official_vision.metrics.charades_map import check_submission
+
+    classes, truth = stated_times(trained.config.validation_data.path)
+    check_submission([video for video, *_ in truth], classes)
+
+
+def _localised(trained: Trained) -> Localisation:
+    from official_vision.metrics.localisation.submission import write_localisation
+    from official_vision.training.frame_scoring import FrameOptions, localise
+
+    of_flags = {flag.name: flag.value for flag in (_MERGE, _STRIDE, _SMOOTHING_SEC)}
+    options = FrameOptions(**{name: v for name, v in of_flags.items() if v is not None})
+    result, points = localise(trained, options, _bar)
+    if _LOCALISATION.value:
+        write_localisation(_LOCALISATION.value, points, result.classes)
+    return result
 
 
 def _trained() -> Trained:

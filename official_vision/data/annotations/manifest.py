@@ -39,6 +39,9 @@ class VideoRow:
       labels: empty for an unlabelled video.
       start_sec, end_sec: the part of the file that is used; None for its start or end.
       group: videos of one group belong to one split, e.g. those of a person; empty where the data set has none.
+      length_sec: of the video, where the annotation states it.
+      actions: (class index, start, end) in seconds as such an annotation states them, where `labels` may be mended:
+        what localisation is judged by.
     """
 
     id: str
@@ -48,6 +51,8 @@ class VideoRow:
     start_sec: float | None = None
     end_sec: float | None = None
     group: str = ""
+    length_sec: float | None = None
+    actions: tuple[tuple[int, float, float], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,8 +87,9 @@ class NamedRow:
 
     Attributes:
       where: file and line, for errors.
-      id, path, split, start_sec, end_sec, group: as in VideoRow.
+      id, path, split, start_sec, end_sec, group, length_sec: as in VideoRow.
       labels: (class name, start_sec, end_sec), seconds or None.
+      actions: (class name, start, end) in seconds, of which VideoRow tells more.
     """
 
     where: str
@@ -94,6 +100,8 @@ class NamedRow:
     start_sec: float | None = None
     end_sec: float | None = None
     group: str = ""
+    length_sec: float | None = None
+    actions: tuple[tuple[str, float, float], ...] = ()
 
 
 def make_manifest(
@@ -136,6 +144,8 @@ def make_manifest(
             row.start_sec,
             row.end_sec,
             row.group,
+            row.length_sec,
+            tuple((index_of[name], *span) for name, *span in row.actions),
         )
         for row in named
     )
@@ -156,6 +166,7 @@ def _checked_row(row: NamedRow) -> NamedRow:
             (checked_name(name, "a class", row.where), *span) for name, *span in row.labels
         ),
         group=one_spelling(row.group),
+        actions=tuple((one_spelling(name), *span) for name, *span in row.actions),
     )
 
 

@@ -72,6 +72,26 @@ def clip_labels(
     return tf.reduce_max(tf.one_hot(tf.concat([indices, [-1]], 0), num_classes), axis=0)
 
 
+def frame_labels(record: dict[str, tf.Tensor], numbers: tf.Tensor, num_classes: int) -> tf.Tensor:
+    """Returns the labels of frames, multi-hot float32 [frames, classes].
+
+    A frame carries a label that holds at the frame's middle, so that a label's border between two frames is never a
+    tie. Rules about clips (`DataSpec.label_rule`) have no part in it.
+
+    Args:
+      record: as data/storage/shard.py parses it.
+      numbers: of the frames, int32 [frames]; one may come again.
+      num_classes: classes.
+    """
+    times = record["times"]
+    middles = (tf.gather(times, numbers) + tf.gather(times, numbers + 1)) / 2
+    start = tf.maximum(record["label_start"], 0.0)
+    end = tf.where(record["label_end"] < 0, tf.float32.max, record["label_end"])
+    holds = (start <= middles[:, tf.newaxis]) & (middles[:, tf.newaxis] < end)
+    classes = tf.one_hot(record["label_index"], num_classes)
+    return tf.minimum(tf.cast(holds, tf.float32) @ classes, 1.0)
+
+
 def _frame_time(record: dict[str, tf.Tensor], number: tf.Tensor) -> tf.Tensor:
     """Returns the seconds at which a frame begins, or the last one ends."""
     times = record["times"]

@@ -20,7 +20,8 @@ def mix_batch(
     Args:
       features: rgb uint8 [batch, time, height, width, 3], flow float32 [batch, time, height, width,
         2], objects uint8 [batch, time, height, width]; any of them.
-      targets: labels [batch, classes], mask [batch] and others, which stay.
+      targets: labels [batch, classes], mask [batch], frame_labels [batch, time, classes] where frames have theirs,
+        and others, which stay.
       spec: mixup_alpha and cutmix_alpha; 0 leaves one out.
       seed: int [2].
 
@@ -50,8 +51,12 @@ def mix_batch(
         mixed, share = tf.cond(throw, by_mixup, by_cutmix)
     else:
         mixed, share = by_mixup() if spec.mixup_alpha else by_cutmix()
-    labels = _weighted(targets["labels"], partner, share)
-    return mixed, {**targets, "labels": labels}
+    labels = {
+        name: _weighted(targets[name], partner, share)
+        for name in ("labels", "frame_labels")
+        if name in targets
+    }
+    return mixed, {**targets, **labels}
 
 
 def draw_shares(alpha: float, batch: int, seed: tf.Tensor) -> tf.Tensor:

@@ -20,23 +20,20 @@ from official_vision.data.input import clip_span as span
 from official_vision.data.input import geometry
 from official_vision.data.input.augmentation import augment_clip
 from official_vision.data.input.class_sampling import ClassSampling
-from official_vision.data.input.clip import decode_clip, frame_size
+from official_vision.data.input.clip_reader import ClipReader
+from official_vision.data.input.evaluation_examples import (
+    Example,
+    evaluation_examples,
+    window_examples,
+)
 from official_vision.data.input.input_servers import from_servers
 from official_vision.data.input.mixing import mix_batch
 from official_vision.data.input.training_order import training_order
-from official_vision.data.storage.damaged_segments import (
-    Skipped,
-    or_blank,
-    report_damage,
-    rows_or_blank,
-)
+from official_vision.data.storage.damaged_segments import Skipped, rows_or_blank
 from official_vision.data.storage.index import Index
-from official_vision.data.storage.segments import segments_of
 from official_vision.errors import UserError
 from official_vision.specs import DataSpec
 
-Record = dict[str, tf.Tensor]
-Example = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]
 _BATCHES_AHEAD = 2
 _PARALLEL = {"num_parallel_calls": tf.data.AUTOTUNE, "deterministic": True}
 
@@ -102,6 +99,7 @@ def build_dataset(
     skipped: Skipped | None = None,
     half: int | None = None,
     servers: Sequence[str] = (),
+    frame_labels: bool = False,
 ) -> tf.data.Dataset:
     """Builds the batches of one input pipeline.
 
@@ -116,45 +114,83 @@ def build_dataset(
       skipped: notified of damaged segments where `spec.damaged` is skip.
       half: of the training records (see data/input/training_order.py); the other half's clips are cut otherwise.
       servers: that make training batches (see data/input/input_servers.py); none makes them here.
+      frame_labels: adds the labels of each frame to the targets.
 
     Returns:
       A dataset of (features, targets). features: rgb uint8 [batch, time, size, size, 3], flow
       float32 [batch, time, size, size, 2] in pixels per frame step, objects uint8 [batch, time, size,
       size]. targets: labels float32 [batch, classes], mask float32 [batch] (0 for filling and
       damaged segments), video int32 [batch] (row of the video in its split); in training also
-      dropout_seed int32 [batch, 2].
+      dropout_seed int32 [batch, 2]; with `frame_labels` also frame_labels float32 [batch, time, classes].
 
     Raises:
       UserError: a batch size that the replicas can't share evenly, or too small to be mixed; a split
         without a half; servers out of reach, or where damaged segments are skipped.
     """
     context = input_context or tf.distribute.InputContext()
-    if spec.batch_size % context.num_replicas_in_sync:
-        raise UserError(
-            f"DataSpec.batch_size must be a multiple of the {context.num_replicas_in_sync} replicas. "
-            f"Received: {spec.batch_size}. Change it."
-        )
-    if spec.damaged == "fail":
-        skipped = None
-    elif skipped is None:
-        skipped = Skipped(spec.path, index)
-    batch = context.get_per_replica_batch_size(spec.batch_size)
+    batch = _replica_batch(spec, context)
     if training and batch == 1 and (spec.mixup_alpha or spec.cutmix_alpha):
         raise UserError(
             "Mixing needs at least two clips per replica. "
             f"Received: DataSpec.batch_size = {spec.batch_size} on {context.num_replicas_in_sync} replicas. "
             "Raise it, or set DataSpec.mixup_alpha and cutmix_alpha to 0."
         )
-    reader = _Reader(spec, index, streams, skipped)
+    reader = ClipReader(spec, index, streams, _noted(skipped, spec, index), frame_labels)
     if not training:
-        examples = _evaluation_examples(reader, context, batch)
+        examples = evaluation_examples(reader, context, batch)
         return _ahead(examples.batch(batch, drop_remainder=True))
     numbered = _numbered(spec, index, context, start_step, half)
     return _ahead(_training(reader, numbered.batch(batch, drop_remainder=True), batch, servers))
 
 
+@tf.autograph.experimental.do_not_convert
+def build_windows(
+    spec: DataSpec,
+    index: Index,
+    streams: Sequence[str],
+    places: Sequence[tuple[int, int]],
+    *,
+    input_context: tf.distribute.InputContext | None = None,
+    skipped: Skipped | None = None,
+) -> tf.data.Dataset:
+    """Builds batches of windows of whole videos, with the labels of every stored frame.
+
+    Args:
+      spec: of the windows, each of `frames` frames at steps of `frame_stride`.
+      index: of the split.
+      streams: to read.
+      places: of each window the video's position and the number of its first frame.
+      input_context: as in `build_dataset`.
+      skipped: likewise.
+
+    Returns:
+      A dataset of (features, targets): features as of `build_dataset`, targets as of ClipReader.window_targets.
+    """
+    context = input_context or tf.distribute.InputContext()
+    batch = _replica_batch(spec, context)
+    reader = ClipReader(spec, index, streams, _noted(skipped, spec, index))
+    examples = window_examples(reader, places, context, batch)
+    return _ahead(examples.batch(batch, drop_remainder=True))
+
+
+def _replica_batch(spec: DataSpec, context: tf.distribute.InputContext) -> int:
+    if spec.batch_size % context.num_replicas_in_sync:
+        raise UserError(
+            f"DataSpec.batch_size must be a multiple of the {context.num_replicas_in_sync} replicas. "
+            f"Received: {spec.batch_size}. Change it."
+        )
+    return context.get_per_replica_batch_size(spec.batch_size)
+
+
+def _noted(skipped: Skipped | None, spec: DataSpec, index: Index) -> Skipped | None:
+    """Returns what is notified of damaged segments; None where they are errors."""
+    if spec.damaged == "fail":
+        return None
+    return skipped or Skipped(spec.path, index)
+
+
 def _training(
-    reader: _Reader, numbered: tf.data.Dataset, batch: int, servers: Sequence[str]
+    reader: ClipReader, numbered: tf.data.Dataset, batch: int, servers: Sequence[str]
 ) -> tf.data.Dataset:
     """Builds training batches here, or on servers where there are some."""
     if not servers:
@@ -208,50 +244,7 @@ def _numbered(
     return order.shard(context.num_input_pipelines, context.input_pipeline_id)
 
 
-class _Reader:
-    """Reads the segments that a clip needs, and cuts it; a damaged one gives a masked row or raises."""
-
-    def __init__(
-        self, spec: DataSpec, index: Index, streams: Sequence[str], skipped: Skipped | None
-    ):
-        self.spec = spec
-        self.index = index
-        self.streams = streams
-        self._segments = segments_of(spec.path, index)
-        self._skipped = skipped
-
-    def num_frames(self, position: tf.Tensor) -> tf.Tensor:
-        """Returns the number of frames of the video at a position, a scalar int32."""
-        return self._segments.num_frames(position)
-
-    def frames(self, position: tf.Tensor, start: tf.Tensor) -> Record:
-        """Returns, as a record, those frames of a video that a clip from `start` on can need."""
-        # The flow from a clip's last frame to the next belongs to a frame step too.
-        count = self.spec.frames * self.spec.frame_stride
-        return self._segments.window(position, start, count, self.streams)
-
-    def report(self, mask: tf.Tensor, positions: tf.Tensor) -> None:
-        """Reports the clips [clips] whose mask is 0, by the positions of their videos."""
-        report_damage(mask == 0, positions, self.spec.path, self._skipped)
-
-    def size(self, frames: Record) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the height and width of the frames, scalars int32."""
-        return frame_size(frames, tf.constant(0), self.streams)
-
-    def clip(self, frames: Record, box: tf.Tensor, flip: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the streams of the clip that begins with the first of the frames."""
-        return decode_clip(frames, tf.constant(0), box, flip, self.spec, self.streams)
-
-    def targets(self, frames: Record) -> dict[str, tf.Tensor]:
-        """Returns the labels of the clip that begins with the first of the frames, and what identifies it."""
-        return {
-            "labels": span.clip_labels(frames, tf.constant(0), len(self.index.classes), self.spec),
-            "mask": tf.constant(1.0),
-            "video": tf.cast(frames["video"], tf.int32),
-        }
-
-
-def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) -> tf.data.Dataset:
+def _training_batches(reader: ClipReader, numbered: tf.data.Dataset, batch: int) -> tf.data.Dataset:
     """Makes the clips of batches of (number, position), each of `batch` rows."""
     spec = reader.spec
 
@@ -262,7 +255,7 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
         box = geometry.random_box(*reader.size(frames), spec.min_crop_area, seeds[1])
         flip = tf.random.stateless_uniform([], seeds[2]) < 0.5 if spec.flip else False
         features = reader.clip(frames, box, tf.convert_to_tensor(flip))
-        return augment_clip(features, spec, seeds[3]), reader.targets(frames)
+        return augment_clip(features, spec, seeds[3]), reader.targets(frames, position)
 
     def whole(numbers: tf.Tensor, positions: tf.Tensor) -> Example:
         features, targets = rows_or_blank(cut, batch, numbers, positions)
@@ -282,38 +275,3 @@ def _training_batches(reader: _Reader, numbered: tf.data.Dataset, batch: int) ->
 def _seeds(spec: DataSpec, number: tf.Tensor) -> tf.Tensor:
     """Returns seeds int [5, 2] of a record number: for span, crop, flip, changed values, and the batch it opens."""
     return tf.random.split(tf.stack([tf.constant(spec.seed, tf.int64), number]), 5)
-
-
-def _evaluation_examples(
-    reader: _Reader, context: tf.distribute.InputContext, batch: int
-) -> tf.data.Dataset:
-    spec, num_videos = reader.spec, reader.index.num_videos
-    cuts = [(view, crop) for view in range(spec.views) for crop in range(spec.crops)]
-
-    def every_cut(position: tf.Tensor) -> tf.data.Dataset:
-        views, crops = (list(numbers) for numbers in zip(*cuts, strict=True))
-        chosen = tf.data.Dataset.from_tensor_slices((views, crops))
-        return chosen.map(lambda view, crop: (position, view, crop))
-
-    def example(position: tf.Tensor, view: tf.Tensor, crop: tf.Tensor) -> Example:
-        def cut() -> Example:
-            start = span.evaluation_start(reader.num_frames(position), spec, view)
-            frames = reader.frames(position, start)
-            place = crop / (spec.crops - 1) if spec.crops > 1 else tf.constant(0.5)
-            box = geometry.evaluation_box(*reader.size(frames), place)
-            return reader.clip(frames, box, tf.constant(False)), reader.targets(frames)
-
-        features, targets = or_blank(cut)
-        reader.report(targets["mask"][tf.newaxis], position[tf.newaxis])
-        return features, targets
-
-    pipelines, pipeline_number = context.num_input_pipelines, context.input_pipeline_id
-    positions = tf.data.Dataset.range(num_videos).shard(pipelines, pipeline_number)
-    examples = positions.flat_map(every_cut).map(example, **_PARALLEL)
-    # Every pipeline and replica gets as many batches as the fullest one, the rest filled and masked.
-    num_clips = len(range(pipeline_number, num_videos, pipelines)) * len(cuts)
-    most = -(-num_videos // pipelines) * len(cuts)
-    step = batch * max(1, context.num_replicas_in_sync // pipelines)
-    filling = -(-most // step) * step - num_clips
-    blank = tf.nest.map_structure(lambda s: tf.zeros(s.shape, s.dtype), examples.element_spec)
-    return examples.concatenate(tf.data.Dataset.from_tensors(blank).repeat(filling))

@@ -21,7 +21,7 @@ from official_vision.data.prepare.beam import write_shards
 from official_vision.data.prepare.decoding_worker import DecodingWorker
 from official_vision.data.prepare.label_times import stored_labels
 from official_vision.data.prepare.shard_task import ShardReport, ShardTask
-from official_vision.data.storage.index import INDEX_FILE, Index
+from official_vision.data.storage.index import INDEX_FILE, Index, StatedTimes
 from official_vision.data.storage.label_summary import label_summary
 from official_vision.data.storage.shard_writer import SEGMENT_FRAMES
 from official_vision.errors import UserError
@@ -202,4 +202,9 @@ def _index(
         left_out=tuple(item for report in reports for item in report.left_out),
         stored_object_ids=max((report.object_ids for report in reports), default=0),
         notes=tuple(item for report in reports for item in report.notes),
+        stated_times=tuple(
+            StatedTimes(row.id, row.length_sec, row.actions)
+            for row in manifest.rows_of(split)
+            if row.length_sec is not None
+        ),
     )

@@ -85,6 +85,21 @@ class VideoNote:
 
 
 @dataclasses.dataclass(frozen=True)
+class StatedTimes:
+    """A video's length and actions, in seconds, as its annotation states them.
+
+    Attributes:
+      id: of the video.
+      length_sec: of the video; its frames may last longer or less long.
+      actions: (class index, start, end), an end before the start or past the length included.
+    """
+
+    id: str
+    length_sec: float
+    actions: tuple[tuple[int, float, float], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Index:
     """The information that a reader of the shards needs.
 
@@ -105,6 +120,8 @@ class Index:
       class_counts: videos of each class.
       stored_object_ids: one more than the greatest id of the object stream; 0 without objects.
       notes: what to know of videos that are.
+      stated_times: of all videos of the split in the annotation's order, those left out too, where the annotation
+        states lengths.
     """
 
     split: str
@@ -124,6 +141,7 @@ class Index:
     class_counts: tuple[int, ...] = ()
     stored_object_ids: int = 0
     notes: tuple[VideoNote, ...] = ()
+    stated_times: tuple[StatedTimes, ...] = ()
 
     @property
     def num_videos(self) -> int:
@@ -147,12 +165,21 @@ class Index:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the index as JSON values."""
-        return {**formats.SHARDS.header, **dataclasses.asdict(self)}
+        values = dataclasses.asdict(self)
+        # In lists: a data set has tens of thousands of actions.
+        stated = [[row.id, row.length_sec, row.actions] for row in self.stated_times]
+        return {**formats.SHARDS.header, **values, "stated_times": stated}
 
     def without_records(self) -> Index:
         """Returns the index without its lists of videos."""
         return dataclasses.replace(
-            self, shards=(), videos=(), video_classes=(), left_out=(), notes=()
+            self,
+            shards=(),
+            videos=(),
+            video_classes=(),
+            left_out=(),
+            notes=(),
+            stated_times=(),
         )
 
     @classmethod
@@ -199,6 +226,10 @@ class Index:
             values["left_out"] = tuple(LeftOut(**entry) for entry in values["left_out"])
             values["labelling"] = Labelling(**values["labelling"])
             values["notes"] = tuple(VideoNote(**entry) for entry in values["notes"])
+            values["stated_times"] = tuple(
+                StatedTimes(video, length, tuple(map(tuple, actions)))
+                for video, length, actions in values["stated_times"]
+            )
             for name in ("classes", "class_counts", "streams", "videos", "object_classes"):
                 values[name] = tuple(values[name])
             values["video_classes"] = tuple(map(tuple, values["video_classes"]))

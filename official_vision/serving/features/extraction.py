@@ -10,11 +10,16 @@ import numpy as np
 
 from official_vision.data.video import DecodingReport, FrameSequence
 from official_vision.errors import UserError
+from official_vision.metrics.localisation.windows import (
+    ScoreMerger,
+    batches,
+    centre_weights,
+    windows,
+)
 from official_vision.serving.features.feature_model import FeatureModel
 from official_vision.serving.features.options import FeatureOptions
 from official_vision.serving.predict.frame_times import FrameTimes
 from official_vision.serving.predict.video_clips import Feeder, stacked
-from official_vision.serving.predict.windows import ScoreMerger, batches, centre_weights, windows
 
 
 class Extractor:

@@ -15,11 +15,11 @@ import numpy as np
 from official_vision.data.video import DecodingReport, Frame, FrameSequence, decode
 from official_vision.data.video.live import decode_live, live_address
 from official_vision.data.video_streams import FrameStreams
+from official_vision.metrics.localisation.windows import windows
 from official_vision.serving.live.frame_queue import FrameQueue
 from official_vision.serving.live.options import LiveCounts, LiveOptions
 from official_vision.serving.live.reading import Connect, Reading
 from official_vision.serving.predict.predictor import Predictor
-from official_vision.serving.predict.windows import windows
 
 Pairs = Iterable[tuple[float, np.ndarray]]
 

@@ -6,9 +6,9 @@ import dataclasses
 from typing import Any
 
 from official_vision.errors import UserError
+from official_vision.metrics.localisation.windows import MERGES
 
 POOLINGS = ("mean", "max")
-MERGES = ("windows", "frames")
 
 
 @dataclasses.dataclass(frozen=True)

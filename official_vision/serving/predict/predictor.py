@@ -13,22 +13,22 @@ import tensorflow as tf
 from official_vision.data.video import DecodingReport, FrameSequence, decode
 from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
+from official_vision.metrics.localisation.windows import (
+    ScoreMerger,
+    WindowPool,
+    batches,
+    smoothed,
+    windows,
+)
 from official_vision.names import shown
 from official_vision.serving.explain.gate_openings import GateValues
 from official_vision.serving.export.exported_model import load_exported_model
 from official_vision.serving.predict.annotated_video import ShownFrame, shown_frames
 from official_vision.serving.predict.frame_times import FrameTimes
 from official_vision.serving.predict.options import PredictOptions
-from official_vision.serving.predict.segments import Segment, segments, smoothed
+from official_vision.serving.predict.segments import Segment, segments
 from official_vision.serving.predict.shared_stems import StemSharer
 from official_vision.serving.predict.video_clips import Feeder, stacked
-from official_vision.serving.predict.windows import (
-    ScoreMerger,
-    WindowPool,
-    batches,
-    centre_weights,
-    windows,
-)
 from official_vision.specs import DataSpec
 
 _SAMPLES = 6
@@ -108,7 +108,7 @@ class Predictor:
             pooled.add(outputs["scores"])
             self._merge(merger, batch, outputs)
         times = recorder.times_with_end()
-        merged = merger.take(len(times) - 1)
+        merged = merger.scores(len(times) - 1)
         frame_scores = smoothed(merged, times, options.smoothing_sec)
         return Prediction(
             str(video),
@@ -129,15 +129,10 @@ class Predictor:
         outputs: Mapping[str, np.ndarray],
     ) -> None:
         """Adds a batch's scores, of windows or of their frames, as `options.merge` says."""
-        places, weights = np.arange(self.window_frames), centre_weights(self.window_frames)
         for (frames, _), clip_score, by_frame in zip(
             batch, outputs["scores"], outputs["frame_scores"], strict=True
         ):
-            first = frames[0]
-            if self.options.merge == "windows":
-                merger.add(first + places, clip_score, weights)
-            else:
-                merger.add(frames, by_frame, weights[frames - first])
+            merger.add_window(self.window_frames, frames, clip_score, by_frame, self.options.merge)
 
     def shown_frames(self, video: str | os.PathLike) -> Iterator[ShownFrame]:
         """Reads a video again: every frame in its original size, with the network's input at its time.

@@ -1,4 +1,4 @@
-"""Smooths scores over time, and finds the times at which a class is present (numpy only)."""
+"""Finds the times at which a class is present by scores over time (numpy only)."""
 
 from __future__ import annotations
 
@@ -18,33 +18,6 @@ class Segment:
     start_sec: float
     end_sec: float
     score: float
-
-
-def smoothed(scores: np.ndarray, times_sec: np.ndarray, width_sec: float) -> np.ndarray:
-    """Averages scores over the time around the middle of each frame, which may last unequally long.
-
-    Args:
-      scores: [frames, classes].
-      times_sec: [frames + 1], each frame's start and the end of the last.
-      width_sec: of the time that is averaged over; what lies before or after the video is left out.
-
-    Returns:
-      float32 [frames, classes].
-    """
-    durations = np.diff(times_sec)
-    if not width_sec or not (durations > 0).all():
-        return scores
-    middles = times_sec[:-1] + durations / 2
-    # At least the frame: a width below a frame's duration changes nothing.
-    reach = np.maximum(width_sec, durations) / 2
-    starts = np.maximum(middles - reach, times_sec[0])
-    ends = np.minimum(middles + reach, times_sec[-1])
-    result = np.empty(scores.shape, np.float32)
-    for column in range(scores.shape[1]):
-        integral = np.concatenate([[0], np.cumsum(scores[:, column] * durations, dtype=np.float64)])
-        whole = np.interp(ends, times_sec, integral) - np.interp(starts, times_sec, integral)
-        result[:, column] = whole / (ends - starts)
-    return result
 
 
 def segments(

@@ -15,8 +15,8 @@ from official_vision.data.optical_flow import dequantise, quantise
 from official_vision.data.video import DecodingReport, FrameSequence
 from official_vision.data.video_streams import FrameStreams, video_streams
 from official_vision.errors import UserError
+from official_vision.metrics.localisation.windows import windows
 from official_vision.serving.export.description import Description
-from official_vision.serving.predict.windows import windows
 from official_vision.specs import DataSpec
 
 

@@ -49,6 +49,7 @@ def _loss_settings(config: Config) -> list[str]:
         ("positive focus", loss.positive_focus),
         ("negative focus", loss.negative_focus),
         ("negative margin", loss.negative_margin),
+        ("share of frames", loss.frame_share),
         ("mixup", data.mixup_alpha),
         ("cutmix", data.cutmix_alpha),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -40,8 +40,23 @@ class ClipLoss:
         self._weights = class_weights(spec, class_counts)
         self._offsets = logit_offsets(spec, activation, class_counts, videos)
 
+    def of_batch(
+        self, outputs: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """Returns each clip's loss, of which LossSpec.frame_share is the mean of its frames' losses, float32 [batch].
+
+        Args:
+          outputs: logits [batch, classes] and frame_logits [batch, time, classes] of the network.
+          targets: labels [batch, classes], and with a share also frame_labels [batch, time, classes].
+        """
+        losses, share = self(outputs["logits"], targets["labels"]), self._spec.frame_share
+        if not share:
+            return losses
+        of_frames = tf.reduce_mean(self(outputs["frame_logits"], targets["frame_labels"]), axis=-1)
+        return (1 - share) * losses + share * of_frames
+
     def __call__(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        """Returns each clip's loss, float32 [batch]; arguments as in `clip_losses`."""
+        """Returns each clip's loss, float32 [batch], or frame's, [batch, time]; arguments as in `clip_losses`."""
         logits, labels = (tf.cast(x, tf.float32) for x in (logits, labels))
         if self._offsets is not None:
             logits += self._offsets
@@ -85,7 +100,7 @@ def make_clip_loss(spec: LossSpec, model: ModelSpec, train: Index | None) -> Cli
 
 
 def smoothed(labels: tf.Tensor, activation: str, smoothing: float) -> tf.Tensor:
-    """Returns targets [batch, classes] of which a share is spread evenly: 1/2 for sigmoid, 1/classes for softmax."""
+    """Returns targets [..., classes] of which a share is spread evenly: 1/2 for sigmoid, 1/classes for softmax."""
     if not smoothing:
         return labels
     even = 1 / 2 if activation == "sigmoid" else 1 / labels.shape[-1]
@@ -93,11 +108,11 @@ def smoothed(labels: tf.Tensor, activation: str, smoothing: float) -> tf.Tensor:
 
 
 def clip_losses(logits: tf.Tensor, labels: tf.Tensor, activation: str) -> tf.Tensor:
-    """Returns each clip's cross entropy, float32 [batch].
+    """Returns each clip's cross entropy, float32 [batch], or each frame's, [batch, time].
 
     Args:
-      logits: [batch, classes].
-      labels: multi-hot, or one-hot for softmax, [batch, classes]; or shares of 0 to 1, as mixing
+      logits: [batch, classes] or [batch, time, classes].
+      labels: multi-hot, or one-hot for softmax, of the same shape; or shares of 0 to 1, as mixing
         clips gives them (which for softmax sum to 1).
       activation: sigmoid (binary cross entropy, averaged over classes) or softmax.
     """

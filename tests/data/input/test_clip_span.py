@@ -179,6 +179,29 @@ def test_label_rules_against_plain_python(labels, start, frames):
         assert carried(labels, start, rule, frames) == sorted(expected)
 
 
+@given(TIMED, st.integers(0, 70), st.lists(st.integers(0, 8), min_size=1, max_size=6))
+def test_labels_of_frames_against_plain_python(labels, start, shown):
+    """The record begins with frame `start` of a video; a frame may be shown twice."""
+    labels = [(index, begin, begin + length) for index, begin, length in labels]
+    labels += [(3, 2.0, -1.0)] * (start % 2)  # to the video's end
+    record = {
+        "label_index": tf.constant([label[0] for label in labels], tf.int64),
+        "label_start": tf.constant([label[1] for label in labels], tf.float32),
+        "label_end": tf.constant([label[2] for label in labels], tf.float32),
+        "times": tf.constant(STEADY[start : start + 10], tf.float32),
+    }
+    shown = [number % (len(record["times"]) - 1) for number in shown]
+    actual = span.frame_labels(record, tf.constant(shown), 4)
+    assert actual.shape == [len(shown), 4]
+    for row, number in zip(actual.numpy(), shown, strict=True):
+        middle = (start + number + 0.5) / FPS
+        if any(abs(middle - time) < 1e-4 for _, *times in labels for time in times):
+            continue  # the comparison hangs on a rounding
+        holds = {i for i, begin, end in labels if begin <= middle and (middle < end or end < 0)}
+        assert np.flatnonzero(row).tolist() == sorted(holds)
+        assert set(row.tolist()) <= {0.0, 1.0}
+
+
 def test_stored_times_decide_and_not_the_average_rate():
     """Two seconds at 30 frames per second, then four at 5: frame 60 lies at 2 s, not at 4.5 s."""
     times = [*np.arange(60) / 30, *(2 + np.arange(21) / 5)]

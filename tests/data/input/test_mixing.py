@@ -28,6 +28,10 @@ def batch():
         "labels": np.eye(BATCH, dtype=np.float32),
         "mask": np.ones(BATCH, np.float32),
         "video": np.arange(BATCH, dtype=np.int32),
+        # The first frame has the clip's class, the second the one before.
+        "frame_labels": np.stack([np.eye(BATCH), np.roll(np.eye(BATCH), 1, axis=0)], axis=1).astype(
+            np.float32
+        ),
     }
     return tuple({n: tf.constant(x) for n, x in part.items()} for part in (features, targets))
 
@@ -44,6 +48,14 @@ def mixed(batch, spec, seed):
     )
 
 
+def assert_frames_mixed(targets, batch):
+    """Frame by frame, by the clip's share of its partner."""
+    partner, share = partner_and_share(targets["labels"])
+    share, frames = share[:, np.newaxis, np.newaxis], batch[1]["frame_labels"].numpy()
+    expected = share * frames + (1 - share) * frames[partner]
+    np.testing.assert_allclose(targets["frame_labels"], expected, atol=1e-6)
+
+
 def partner_and_share(labels):
     """Read from the labels: row n has its share in column n."""
     share = np.diag(labels)
@@ -55,6 +67,7 @@ def test_mixup_mixes_streams_as_labels(batch):
     for seed in seeds(10):
         features, targets = mixed(batch, DataSpec(mixup_alpha=1.0), seed)
         np.testing.assert_allclose(targets["labels"].sum(1), 1, rtol=1e-6)
+        assert_frames_mixed(targets, batch)
         partner, share = partner_and_share(targets["labels"])
         indices = np.arange(BATCH)
         assert (partner != indices).all()
@@ -74,6 +87,7 @@ def test_cutmix_cuts_one_box_out_of_all_streams(batch):
     for seed in seeds(20):
         features, targets = mixed(batch, DataSpec(cutmix_alpha=1.0), seed)
         np.testing.assert_allclose(targets["labels"].sum(1), 1, rtol=1e-6)
+        assert_frames_mixed(targets, batch)
         partner, share = partner_and_share(targets["labels"])
         for row in range(BATCH):
             other = features["objects"][row] != row

@@ -3,7 +3,6 @@
 import dataclasses
 import errno
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,7 +18,7 @@ from official_vision.data.prepare import preparation as prepare
 from official_vision.data.prepare.decoding_worker import DecodingFailedError
 from official_vision.data.storage.frame_encoding import EncodedVideo
 from official_vision.data.storage.frame_file import append_frame
-from official_vision.data.storage.index import Index, Labelling, VideoNote
+from official_vision.data.storage.index import Index, Labelling, StatedTimes, VideoNote
 from official_vision.data.storage.shard import decode_frame, parse
 from official_vision.data.storage.shard_writer import ShardWriter
 from official_vision.errors import UserError
@@ -34,7 +33,7 @@ class FakeWorker:
 
     broken: frozenset = frozenset()
     times_sec: tuple = (0.0, 0.04, 0.08)
-    notes: Mapping = MappingProxyType({})
+    notes: MappingProxyType = MappingProxyType({})
     seen: list
 
     def __init__(self):
@@ -72,7 +71,9 @@ def spec(tmp_path):
 
 
 def manifest(count=8, split="train"):
-    rows = tuple(VideoRow(f"v{n}", f"v{n}.mp4", split, (Label(n % 2),)) for n in range(count))
+    rows = tuple(
+        VideoRow(f"v{n}", f"v{n}.mp4", split, (Label(n % 2),), length_sec=n) for n in range(count)
+    )
     return Manifest(CLASSES, rows)
 
 
@@ -151,6 +152,7 @@ def test_a_shard_without_its_report_is_done_again(fake, spec):
 def test_broken_videos_are_left_out_and_tried_again(fake, spec, tmp_path):
     fake.broken = frozenset({"v1", "v6", "v7"})
     index = run(spec)
+    assert index.stated_times == tuple(StatedTimes(f"v{n}", n, ()) for n in range(8))
     assert [(item.id, item.reason) for item in index.left_out] == [
         (name, f"{name}.mp4: broken.") for name in ("v1", "v6", "v7")
     ]

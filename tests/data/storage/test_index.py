@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from official_vision.data.storage.index import INDEX_FILE, Index, LeftOut, ShardEntry
+from official_vision.data.storage.index import INDEX_FILE, Index, LeftOut, ShardEntry, StatedTimes
 from official_vision.errors import UserError
 
 
@@ -22,6 +22,10 @@ def test_round_trip_with_every_field_set(split):
         settings={"fps": 12.5, "start": None},
         versions={"av": "18"},
         object_classes=("none", "eye"),
+        stated_times=(
+            StatedTimes("x", 0.1 + 0.2, ((1, -0.5, 1e9), (0, 3.0, 2.0))),
+            StatedTimes("v0", 7.0, ()),
+        ),
     )
     full.write(folder)
     assert Index.read(folder) == full

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from official_vision.errors import UserError
+from official_vision.metrics.localisation.windows import smoothed
 from official_vision.serving.predict.options import PredictOptions
-from official_vision.serving.predict.segments import Segment, segments, smoothed
+from official_vision.serving.predict.segments import Segment, segments
 
 
 def rule(threshold, hysteresis=0.0, shortest_sec=0.0):

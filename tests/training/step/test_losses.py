@@ -189,6 +189,23 @@ def test_half_precision_logits_are_summed_in_float32(activation):
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_a_share_of_the_loss_is_of_frames(activation, share):
+    """By numpy: the mean over a clip's frames; labels of frames may be mixed, too."""
+    random = np.random.default_rng(1)
+    outputs = {"logits": LOGITS, "frame_logits": random.normal(0, 2, (4, 3, 5)).astype(np.float32)}
+    frames = np.eye(5, dtype=np.float32)[random.integers(0, 5, (4, 3))]
+    frames = 0.7 * frames + 0.3 * frames[::-1]
+    targets = {"labels": ONE_HOT, "frame_labels": frames} if share else {"labels": ONE_HOT}
+    spec = LossSpec(frame_share=share, class_weights="inverse_frequency", label_smoothing=0.1)
+    rows = (outputs["frame_logits"].reshape(12, 5), frames.reshape(12, 5))
+    of_frames = by_hand(*rows, activation, spec).reshape(4, 3).mean(axis=1)
+    expected = (1 - share) * by_hand(LOGITS, ONE_HOT, activation, spec) + share * of_frames
+    actual = ClipLoss(spec, activation, COUNTS, VIDEOS).of_batch(outputs, targets)
+    np.testing.assert_allclose(actual, expected, rtol=1e-4)
+
+
 def test_extreme_logits_stay_finite():
     logits = np.float32([[1000, -1000]])
     wrong = np.float32([[0, 1]])

@@ -33,8 +33,9 @@ def read_charades(path: str | os.PathLike) -> Manifest:
     """Reads the folder of the official files; a video's path is its id with .mp4.
 
     Videos without actions stay: they are negatives of every class. An action keeps its class
-    whatever its times, because scores are judged by the classes of whole videos: times are moved
-    into the video's length, at least a frame apart; the manifest notes each.
+    whatever its times, because scores are judged by the classes of whole videos: times of labels are
+    moved into the video's length, at least a frame apart; the manifest notes each. Localisation is
+    judged by the times as they are, VideoRow.actions.
 
     Raises:
       UserError: a file is missing, or a line breaks the format; with file and line.
@@ -72,7 +73,7 @@ def _row(
             f"{where}: a video has an id and a positive length. "
             f"Received: {video!r} and {values['length']!r}."
         )
-    labels = []
+    labels, actions = [], []
     for text in filter(None, (part.strip() for part in values["actions"].split(";"))):
         code, start, end = _action(text, where, names)
         span = _within(start, end, length)
@@ -81,8 +82,17 @@ def _row(
                 f"{where}: {text!r} of a video of {length:g} s became {span[0]:.2f} to {span[1]:.2f} s"
             )
         labels.append((names[code], *span))
-    # A class may come again with other times; the same times again say nothing more.
-    return NamedRow(where, video, f"{video}.mp4", split, tuple(dict.fromkeys(labels)))
+        actions.append((names[code], start, end))
+    return NamedRow(
+        where,
+        video,
+        f"{video}.mp4",
+        split,
+        # A class may come again with other times; the same times again say nothing more.
+        tuple(dict.fromkeys(labels)),
+        length_sec=length,
+        actions=tuple(actions),
+    )
 
 
 def _action(text: str, where: str, names: Mapping[str, str]) -> tuple[str, float, float]:

@@ -76,3 +76,15 @@ def write_kinetics(folder, num_classes=400, validation=()):
         lines += [f'"{names[n]}",{video},5,15,{split},0\n' for n, video in rows]
         (folder / f"{split}.csv").write_text("".join(lines))
     return folder
+
+
+def write_multithumos(folder, videos, num_classes=65):
+    """Writes a file per class; `videos` are lists of (class number, start, end). The lists lie beside the files."""
+    lines = {number: [] for number in range(num_classes)}
+    for video, actions in videos.items():
+        for number, start, end in actions:
+            lines[number].append(f"{video} {start} {end}  \n")
+    for number, of_class in lines.items():
+        (folder / f"Act{number:02d}.txt").write_text("".join(of_class))
+    (folder / "class_list.txt").write_text("1 Act00\n")
+    return folder

@@ -27,6 +27,8 @@ def test_official_files(tmp_path):
     assert manifest.rows[0].labels == (Label(92, 11.9, 21.2), Label(147, 0.0, 12.6))
     assert manifest.rows[1].labels == ()  # a negative of every class
     assert manifest.rows[2].labels == (Label(1, 0.0, 5.0), Label(1, 7.0, 9.0))
+    assert [row.length_sec for row in manifest.rows] == [24.83, 18.33, 20.0]
+    assert manifest.rows[0].actions == ((92, 11.9, 21.2), (147, 0.0, 12.6))
     assert manifest.notes == ()
 
 
@@ -43,11 +45,13 @@ def test_official_files(tmp_path):
 def test_times_out_of_the_video_are_mended_and_noted_and_the_class_is_kept(
     tmp_path, action, expected
 ):
+    """Localisation keeps them as they are."""
     write_charades(tmp_path, {"A": ("", "3.0"), "B": (f"c000 1 2;{action}", "10.00")}, {})
     manifest = read_charades(tmp_path)
     label = manifest.rows[1].labels[1]
     assert label.class_index == 3
     assert (label.start_sec, label.end_sec) == pytest.approx(expected)
+    assert manifest.rows[1].actions[1] == (3, *map(float, action.split()[1:]))
     # Both scripts hold a line end: the second record begins on the file's fourth line.
     (note,) = manifest.notes
     assert note.startswith(f"{tmp_path}/Charades_v1_train.csv:4: {action!r} of a video of 10 s")

@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from official_vision.serving.predict.windows import ScoreMerger, centre_weights, windows
+from official_vision.metrics.localisation.windows import (
+    ScoreMerger,
+    centre_weights,
+    window_starts,
+    windows,
+)
 
 cuts = st.integers(1, 9).flatmap(
     lambda length: st.tuples(st.integers(0, 40), st.just(length), st.integers(1, length))
@@ -20,6 +25,7 @@ def test_windows_are_those_of_a_list_in_hand(cut):
         starts.append(count - length)
     expected = [(start, list(range(start, min(start + length, count)))) for start in starts]
     assert list(windows(range(count), length, stride)) == expected
+    assert window_starts(count, length, stride) == [start for start, _ in expected]
 
 
 @given(cuts)
@@ -84,7 +90,7 @@ def test_merging_a_long_video_copies_its_scores_a_few_times_only(monkeypatch):
         copied.append(array.size)
         return pad(array, *args)
 
-    monkeypatch.setattr("official_vision.serving.predict.windows.np.pad", noted)
+    monkeypatch.setattr("official_vision.metrics.localisation.windows.np.pad", noted)
     merger, frames = ScoreMerger(3), 4000
     for start in range(0, frames, 2):
         merger.add(np.arange(start, start + 2), np.ones(3), np.ones(2))

@@ -1,13 +1,15 @@
-"""Cuts a long video into overlapping windows, and merges their scores again (numpy only)."""
+"""Cuts a long video into overlapping windows, merges their scores again, and smooths them (numpy only)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
 
 Item = TypeVar("Item")
+MERGES = ("windows", "frames")
 
 
 def windows(items: Iterable[Item], length: int, stride: int) -> Iterator[tuple[int, list[Item]]]:
@@ -33,6 +35,13 @@ def windows(items: Iterable[Item], length: int, stride: int) -> Iterator[tuple[i
             last_start, next_start = next_start, next_start + stride
     if count and last_start != max(count - length, 0):
         yield max(count - length, 0), list(clip)
+
+
+def window_starts(count: int, length: int, stride: int) -> list[int]:
+    """Returns the starts of the windows that `windows` yields for `count` items."""
+    last = max(count - length, 0)
+    steps = math.ceil(last / stride)
+    return [*range(0, steps * stride, stride), last] if count else []
 
 
 class WindowPool:
@@ -75,7 +84,10 @@ def centre_weights(length: int) -> np.ndarray:
 
 
 class ScoreMerger:
-    """Averages, frame by frame, the scores of all windows with a frame, and hands them on as they are final."""
+    """Averages, frame by frame, the scores of all windows with a frame, and hands them on as they are final.
+
+    Prediction and evaluation both merge by it, so that a frame has the same score in both.
+    """
 
     def __init__(self, num_classes: int):
         self._sums = np.zeros((0, num_classes), np.float32)
@@ -101,14 +113,34 @@ class ScoreMerger:
         np.add.at(self._sums, rows, weights[:, np.newaxis] * scores)
         np.add.at(self._weights, rows, weights)
 
-    def take(self, end: int) -> np.ndarray:
-        """Returns the scores of the frames before `end` that have not been taken, and forgets them.
+    def add_window(
+        self,
+        length: int,
+        frames: np.ndarray,
+        clip_score: np.ndarray,
+        frame_scores: np.ndarray,
+        merge: str,
+    ) -> None:
+        """Adds a window's scores, which count most at its centre.
+
+        Args:
+          length: frames of the video that a window spans.
+          frames: int [time], the video's frames that the network was shown, the first of which begins the window.
+          clip_score: [classes], of the window.
+          frame_scores: [time, classes].
+          merge: windows: `clip_score` counts for all frames of the window; frames: each frame's score for itself.
+        """
+        weights = centre_weights(length)
+        if merge == "windows":
+            self.add(frames[0] + np.arange(length), clip_score, weights)
+        else:
+            self.add(frames, frame_scores, weights[frames - frames[0]])
+
+    def scores(self, end: int) -> np.ndarray:
+        """Returns the scores of the frames before `end` that have not been taken.
 
         A frame that no window scored takes the scores of the frame before it; the video's first must have been
         scored.
-
-        Args:
-          end: a frame that no later window begins before.
 
         Returns:
           [frames, classes].
@@ -120,10 +152,46 @@ class ScoreMerger:
         means = self._sums[known] / self._weights[known, np.newaxis]
         if self._before is not None:
             means, known = np.concatenate([self._before, means]), np.concatenate([[-1], known])
-        nearest = np.searchsorted(known, np.arange(count), side="right") - 1
-        self._first, self._before = end, means[-1:]
-        self._sums, self._weights = self._sums[count:].copy(), self._weights[count:].copy()
-        return means[nearest]
+        return means[np.searchsorted(known, np.arange(count), side="right") - 1]
+
+    def take(self, end: int) -> np.ndarray:
+        """Returns what `scores` does, and forgets these frames.
+
+        Args:
+          end: a frame that no later window begins before.
+        """
+        scores, count = self.scores(end), end - self._first
+        if count:
+            self._first, self._before = end, scores[-1:]
+            self._sums, self._weights = self._sums[count:].copy(), self._weights[count:].copy()
+        return scores
+
+
+def smoothed(scores: np.ndarray, times_sec: np.ndarray, width_sec: float) -> np.ndarray:
+    """Averages scores over the time around the middle of each frame, which may last unequally long.
+
+    Args:
+      scores: [frames, classes].
+      times_sec: [frames + 1], each frame's start and the end of the last.
+      width_sec: of the time that is averaged over; what lies before or after the video is left out.
+
+    Returns:
+      float32 [frames, classes].
+    """
+    durations = np.diff(times_sec)
+    if not width_sec or not (durations > 0).all():
+        return scores
+    middles = times_sec[:-1] + durations / 2
+    # At least the frame: a width below a frame's duration changes nothing.
+    reach = np.maximum(width_sec, durations) / 2
+    starts = np.maximum(middles - reach, times_sec[0])
+    ends = np.minimum(middles + reach, times_sec[-1])
+    result = np.empty(scores.shape, np.float32)
+    for column in range(scores.shape[1]):
+        integral = np.concatenate([[0], np.cumsum(scores[:, column] * durations, dtype=np.float64)])
+        whole = np.interp(ends, times_sec, integral) - np.interp(starts, times_sec, integral)
+        result[:, column] = whole / (ends - starts)
+    return result
 
 
 def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

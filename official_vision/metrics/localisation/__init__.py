@@ -1,0 +1,1 @@
+"""When actions happen: the scores of a video's frames, and what they are judged by (no TensorFlow)."""
