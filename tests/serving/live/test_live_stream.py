@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import socket
@@ -37,11 +38,11 @@ class Brightness:
     """A file that scores a window by its last frame's mean; it keeps each window's frames."""
 
     def __init__(self):
-        self.seconds = 0.0  # a window takes
+        self.wait = lambda: None  # before a window is scored
         self.windows = []
 
     def __call__(self, streams):
-        time.sleep(self.seconds)
+        self.wait()
         rgb = np.asarray(streams["rgb"])
         self.windows.append(rgb[0, :, 0, 0, 0].astype(int))
         by_frame = rgb.mean((2, 3, 4), np.float32)[..., np.newaxis] / 255
@@ -75,6 +76,13 @@ def numbered(count, step_sec=0.04):
     """Frames whose pixels are their number."""
     for number in range(count):
         yield number * step_sec, np.full((16, 16, 3), number % 256, np.uint8)
+
+
+def noting(frames, count, arrived):
+    """Sets an event when so many frames have been taken."""
+    yield from itertools.islice(frames, count)
+    arrived.set()
+    yield from frames
 
 
 @contextlib.contextmanager
@@ -153,20 +161,17 @@ def test_a_video_shorter_than_a_window_is_scored(predictor, brightness):
 
 
 def test_a_slow_machine_skips_windows_and_drops_stretches(predictor, brightness):
-    """No window has a hole; what was left out is counted."""
-    brightness.seconds = 0.02
-
-    def quick():
-        for item in numbered(200):
-            time.sleep(0.001)
-            yield item
-
-    stream = LiveStream(predictor(stride=1), quick(), LiveOptions(real_time=True, held_windows=3))
+    """No window has a hole; what was left out is counted. The first window takes as long as 150 frames."""
+    arrived = threading.Event()
+    brightness.wait = lambda: arrived.wait(30)
+    frames = noting(numbered(200), 150, arrived)
+    stream = LiveStream(predictor(stride=1), frames, LiveOptions(real_time=True, held_windows=3))
     results = list(stream)
     counts = stream.counts
     assert counts.frames == 200
-    assert counts.dropped > 0
-    assert len(results) == counts.windows == len(brightness.windows) < 100
+    assert counts.dropped > 100
+    assert 2 <= len(results) < 100
+    assert len(results) == counts.windows == len(brightness.windows)
     for window in brightness.windows:
         np.testing.assert_array_equal(np.diff(window), np.ones(WINDOW - 1))
     starts = [result.start_sec for result in results]
@@ -178,11 +183,12 @@ def test_a_slow_machine_skips_windows_and_drops_stretches(predictor, brightness)
 
 
 def test_windows_are_skipped_while_newer_frames_wait(predictor, brightness):
-    """Frames that come in bursts, of less than the queue holds: none is dropped."""
-    brightness.seconds = 0.03
-    stream = LiveStream(
-        predictor(stride=2), numbered(60), LiveOptions(real_time=True, held_windows=100)
-    )
+    """A burst of less than the queue takes: no frame is dropped."""
+    arrived = threading.Event()
+    brightness.wait = lambda: arrived.wait(30)
+    frames = noting(numbered(60), 60, arrived)
+    options = LiveOptions(real_time=True, held_windows=100)
+    stream = LiveStream(predictor(stride=2), frames, options)
     results = list(stream)
     assert (stream.counts.dropped, stream.counts.frames) == (0, 60)
     assert stream.counts.skipped > 10
@@ -191,7 +197,7 @@ def test_windows_are_skipped_while_newer_frames_wait(predictor, brightness):
 
 
 def test_who_waits_loses_nothing(predictor, brightness):
-    brightness.seconds = 0.002
+    brightness.wait = lambda: time.sleep(0.002)
     stream = LiveStream(predictor(stride=2), numbered(60))
     assert len(list(stream)) == 29
     assert (stream.counts.dropped, stream.counts.skipped) == (0, 0)
@@ -219,7 +225,7 @@ def test_a_lost_connection_is_tried_again(predictor, brightness, monkeypatch):
     monkeypatch.setattr(
         live_stream.LiveStream, "_connection", lambda *_: (connections, False, True)
     )
-    options = LiveOptions(real_time=False, patience_sec=0.5, **QUICK)
+    options = LiveOptions(real_time=False, patience_sec=1.5, **QUICK)
     stream = LiveStream(predictor(stride=2), "x", options)
     results = list(stream)
     windows = [list(window) for window in brightness.windows]
