@@ -77,9 +77,14 @@ def scratch_folder(parent: str | os.PathLike) -> Iterator[Path]:
         yield Path(name)
 
 
-def remove_leftovers(folder: str | os.PathLike) -> None:
-    """Removes from a folder what killed processes left of the functions above."""
-    for leftover in Path(folder).glob(f"{PARTIAL}*"):
+def remove_leftovers(folder: str | os.PathLike, suffix: str = "") -> None:
+    """Removes from a folder what killed processes left of the functions above.
+
+    Args:
+      folder: that no other process writes to.
+      suffix: of files alone that are to go: other processes may write files of other suffixes; empty for all.
+    """
+    for leftover in Path(folder).glob(f"{PARTIAL}*{suffix}"):
         if leftover.is_dir():  # in which a child may write that outlives its parent by a second
             shutil.rmtree(leftover, ignore_errors=True)
         else:

@@ -122,13 +122,17 @@ SEARCH = Format("official_vision.search", 1, "Search anew in another SearchSpec.
 EVOLUTION = Format(  # evolution.json
     "official_vision.evolution", 1, "Search anew in another SearchSpec.output."
 )
-EXPORTED_MODEL = Format("official_vision.exported_model", 1, _EXPORT)  # assets/model.json
+EXPORTED_MODEL = Format("official_vision.exported_model", 2, _EXPORT)  # assets/model.json
 PARITY = Format("official_vision.parity", 1, _EXPORT)  # parity.json
 STABLEHLO = Format("official_vision.stablehlo", 1, _EXPORT)  # model.stablehlo.json
 PROGRAM = Format(  # a program's signature beside its StableHLO
     "official_vision.program", 1, "Write it again: official-vision benchmark --what=program."
 )
 PREDICTION = Format("official_vision.prediction", 1, "Predict again.")  # official-vision predict
+LIVE_SCORES = Format(  # first line of official-vision predict --json of a live video
+    "official_vision.live_scores", 1, "Predict again."
+)
+FEATURES = Format("official_vision.features", 1, "Extract again.")  # official-vision features
 ARCHITECTURE = Format(
     "official_vision.architecture", 2, "Write it with official-vision inspect --save."
 )

@@ -6,16 +6,15 @@ import dataclasses
 import os
 
 import numpy as np
-import tensorflow as tf
 
 from official_vision.api.runs import Run, load_run
 from official_vision.data.video import FrameSequence
-from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
-from official_vision.metrics.localisation.windows import ScoreMerger, centre_weights, windows
-from official_vision.modeling.ops.shared_maps import spatial_average
-from official_vision.serving.export.description import description_of_run
-from official_vision.serving.predict.video_clips import Feeder
+from official_vision.serving.export.description import Description, description_of_run
+from official_vision.serving.features.extraction import Extractor
+from official_vision.serving.features.feature_model import FeatureModel, features_of_network
+from official_vision.serving.features.options import FeatureOptions
+from official_vision.serving.predict.frame_times import FrameTimes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,43 +56,22 @@ def extract_features(
     """
     run = run if isinstance(run, Run) else load_run(run)
     node = run.network.architecture.outputs[-1] if node is None else node
-    if str(node) not in run.network.node_layers:
-        nodes = ", ".join(run.network.node_layers)
-        raise UserError(f"A node must be one of {nodes}. Received: {node}. Name another.")
-    feeder = _feeder(run)
-    step = max(1, feeder.window_frames // 2) if stride is None else stride
-    if not 1 <= step <= feeder.window_frames:
-        raise UserError(
-            f"A stride must be from 1 to a window's {feeder.window_frames} frames. Received: {stride}."
-        )
-    # Shapes are relaxed after the first window: a short video's is shorter.
-    average = tf.function(lambda clip: _average(run, clip, str(node)), reduce_retracing=True)
-    merger = ScoreMerger(run.network.plan[node].output_channels)
-    weights, times = centre_weights(feeder.window_frames), []
-
-    def timed(frame: FrameStreams) -> FrameStreams:
-        times.append(frame.time_sec)
-        return frame
-
-    frames = (timed(frame) for frame in feeder.streams(video))
-    for numbers, clip in feeder.clips(windows(frames, feeder.window_frames, step)):
-        values = average({name: x[tf.newaxis] for name, x in clip.items()}).numpy()
-        merger.add(numbers, values, weights[numbers - numbers[0]])
-    return Features(merger.scores(len(times)), np.array(times), node)
+    infer = features_of_network(run.network, str(node))
+    extractor = Extractor(
+        FeatureModel(_description(run), infer), FeatureOptions(str(node), stride=stride)
+    )
+    times = FrameTimes()
+    rows = np.concatenate(list(extractor.rows(video, times)))
+    return Features(rows, times.with_end()[:-1], node)
 
 
-def _feeder(run: Run) -> Feeder:
+def _description(run: Run) -> Description:
     if run.labels is None or run.preparation is None:
         raise UserError(
             "Features need a run with the preparation settings of its videos. "
             f"Received: {run.folder}, which has none. Train or fine-tune on prepared data first."
         )
     preparation = run.preparation.to_dict()
-    clip = run.config.validation_data
-    return Feeder(description_of_run(run.labels, run.network.streams, preparation, clip))
-
-
-def _average(run: Run, clip: dict[str, tf.Tensor], node: str) -> tf.Tensor:
-    """Returns a node's spatial averages over one clip, [frames, channels]."""
-    output = run.network.endpoints(clip, training=False)[node]
-    return tf.cast(spatial_average(output), tf.float32)
+    return description_of_run(
+        run.labels, run.network.streams, preparation, run.config.validation_data
+    )

@@ -12,10 +12,12 @@ import numpy as np
 
 from official_vision.data.video import FrameSequence, VideoError
 from official_vision.errors import check_names
+from official_vision.serving.live.live_stream import LiveStream
+from official_vision.serving.live.options import LiveOptions
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.predictor import Prediction
 from official_vision.serving.predict.predictor import Predictor as VideoPredictor
-from official_vision.serving.predict.video_list import find_videos
+from official_vision.serving.videos.video_list import find_videos
 
 Source = str | os.PathLike | np.ndarray | Iterable[tuple[float, np.ndarray]]
 
@@ -28,6 +30,7 @@ class Predictor:
         predictor("folder")                           # every video below a folder, by its path
         predictor(array, fps=25)                      # uint8 [time, height, width, 3]
         predictor((seconds, frame) for ... )          # frames as they come, each uint8 [height, width, 3]
+        predictor.stream("rtsp://camera/1")           # results while the video arrives
 
     Videos of any length take the memory of one batch of windows.
     """
@@ -78,6 +81,30 @@ class Predictor:
                 f"Received: {type(source).__name__}."
             )
         return self._predictor.predict(FrameSequence(source))
+
+    def stream(
+        self, source: str | os.PathLike | Iterable[tuple[float, np.ndarray]], **options: Any
+    ) -> LiveStream:
+        """Scores a video while it arrives, window by window, in bounded memory.
+
+            for result in predictor.stream("rtsp://camera/1"):
+                print(result.end_sec, result.scores, result.delay_sec)
+
+        Args:
+          source: an address of rtsp, rtmp, udp, rtp, srt, tcp or http, a camera's number, a named pipe, - for
+            standard input, a file, or an iterable of (seconds, frame) pairs whose times rise.
+          **options: fields of `official_vision.serving.live.options.LiveOptions`, e.g. real_time, patience_sec.
+
+        Returns:
+          An iterator of results, each with `start_sec`, `end_sec`, `scores` [classes] and `delay_sec`. Its `counts`
+          are the numbers of windows and frames that were left out because the machine was too slow, and of lost
+          connections.
+
+        Raises:
+          UserError: unknown options. VideoError, while it is iterated: no frame can be read.
+        """
+        check_names(options, LiveOptions.__dataclass_fields__, "a live video")
+        return LiveStream(self._predictor, source, LiveOptions(**options))
 
     def _of_path(self, path: str | os.PathLike) -> Prediction | dict[str, Prediction]:
         if not Path(path).is_dir():

@@ -39,6 +39,9 @@ COMMANDS = {
     "convert": Command("runs.convert", "weights of other programs to a run"),
     "export": Command("models.export", "a run to SavedModel and TFLite files", "export"),
     "predict": Command("models.predict", "classify videos with an exported model"),
+    "features": Command(
+        "models.features", "what a network computes of videos before it classifies, to files"
+    ),
     "explain": Command("models.explain", "what a score of a clip depends on, as a picture"),
     "demo": Command("demo", "try an exported model in the browser", "demo"),
     "serve-check": Command(

@@ -180,19 +180,28 @@ class AssembleNet(tf_keras.Model):
     ) -> dict[str, tf.Tensor]:
         """Computes logits from the outputs of the highest level's blocks: `call` without the walk.
 
-        Each output is averaged over height and width first, so that sizes may differ, then the averages
-        over outputs.
-
         Args:
           endpoints: of `endpoints`.
           frames: time, a scalar.
           training, dropout_seeds: as in `call`.
         """
+        average = self.head_input(endpoints, training)
+        return self.head(average, frames, training=training, dropout_seeds=dropout_seeds)
+
+    def head_input(
+        self, endpoints: Mapping[str, tf.Tensor], training: bool | None = None
+    ) -> tf.Tensor:
+        """Returns what the head reads, [batch * time, channels]: the mean of the outputs' spatial averages."""
         maps = [endpoints[str(index)] for index in self.architecture.outputs]
         if self._head_plan.final_channels:
             maps = as_one_map(maps, lambda x: self._final_map(x, training))
-        average = mean_of_averages(maps, self.execution)
-        return self.head(average, frames, training=training, dropout_seeds=dropout_seeds)
+        return mean_of_averages(maps, self.execution)
+
+    @property
+    def head_channels(self) -> int:
+        """Channels of `head_input`."""
+        last = self.plan[self.architecture.outputs[0]]
+        return self._head_plan.final_channels or last.output_channels
 
     def _final_map(self, x: tf.Tensor, training: bool | None) -> tf.Tensor:
         """Applies the -lite network's last convolution."""

@@ -1,6 +1,7 @@
 """tools/export.py and tools/predict.py as a user runs them."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -180,6 +181,33 @@ def test_a_run_is_exported_after_a_kill_and_predicts(run, footage, tmp_path):
     lite = output / "1" / "model_float32.tflite"
     done = commands.run("predict", f"--model={lite}", "--window=6", footage["bikes"], cwd=tmp_path)
     assert done.stdout.startswith("windows overlap by 3 of 6 frames"), done.stderr
+
+
+@pytest.mark.slow
+def test_a_pipe_is_followed_to_its_end(model, tmp_path):
+    frames = [np.full((32, 32, 3), 10 * t, np.uint8) for t in range(20)]
+    content = exports.write_video(tmp_path / "a.mkv", frames).read_bytes()
+    os.mkfifo(tmp_path / "pipe")
+    flags = [f"--model={model}", f"--video={tmp_path / 'pipe'}", f"--json={tmp_path / 'a.jsonl'}"]
+    process = commands.start("predict", *flags, "--stride=4")
+    (tmp_path / "pipe").write_bytes(content)
+    stdout, stderr = process.communicate()
+    assert (process.returncode, stderr) == (0, "")
+    *lines, last = stdout.splitlines()
+    assert last.endswith("pipe: 20 frames, 5 windows scored")
+    assert [line.split()[0] for line in lines] == [
+        "0.0-0.2",
+        "0.2-0.3",
+        "0.3-0.5",
+        "0.5-0.6",
+        "0.6-0.8",
+    ]
+    header, *scored = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    assert header["labels"] == list(exports.LABELS)
+    bright = [result["scores"][0] for result in scored]
+    assert bright == pytest.approx([(4 * n + 3) * 10 / 255 for n in range(5)], abs=0.02)
+    message = commands.refusal("predict", *flags, "--annotate")
+    assert "has no annotated file" in message
 
 
 @pytest.mark.slow

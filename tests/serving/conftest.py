@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from official_vision.data.storage.index import Index
+from official_vision.serving.export.options import ExportOptions
 from official_vision.serving.export.version_folder import export
 from official_vision.serving.predict.predictor import Predictor
 from official_vision.specs import PrepareSpec
@@ -56,7 +57,8 @@ def run(split, tmp_path_factory):
 def exported(run, tmp_path_factory):
     """The run's first version, and the folder of versions."""
     output = tmp_path_factory.mktemp("export")
-    return export(run[0], output), output
+    options = ExportOptions(feature_nodes=(exports.FEATURE_NODE,))
+    return export(run[0], output, options=options), output
 
 
 @pytest.fixture

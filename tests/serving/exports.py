@@ -26,6 +26,7 @@ from official_vision.serving.export.description import feeding_to_dict
 from official_vision.specs import DataSpec, ModelSpec, OptimizerSpec, PrepareSpec, TrainSpec
 
 LABELS = ("bright", "late", "rightwards", "labelled")
+FEATURE_NODE = 3  # of ARCHITECTURE, whose averages its exports give
 NEUTRAL = 0  # the object id of nothing detected
 
 
@@ -78,6 +79,7 @@ def description(**clip):
         "gates": [],
         "stem_share": None,
         "shared_stems": [],
+        "feature_nodes": [],
     }
 
 

@@ -58,13 +58,14 @@ def records(record, rgb):
 def test_alone_and_beside_other_clips(settings, record):
     model = small.network(small.architecture(peers=True), **settings)
     signatures = ServingModule(
-        inference_network(model, discrete=False), list("abcde"), [], CLIP
+        inference_network(model, discrete=False), list("abcde"), [], CLIP, (3,)
     ).signatures()
     clips = other_clips()
     features = {name: clips[name] for name in model.streams}
     requests = {
         "streams": features,
         "gates": features,
+        "features": features,
         "serving_default": {"rgb": clips["rgb"]},
         "encoded": {"frames": pngs(clips["rgb"])},
         "sequence_example": {"records": records(record, clips["rgb"])},
@@ -74,6 +75,8 @@ def test_alone_and_beside_other_clips(settings, record):
         stems = signatures["frame_stems"]({"flow": tf.constant(clips["flow"])})
         rest = {name: x for name, x in features.items() if name != "flow"}
         requests["from_stems"] = rest | {name: x.numpy() for name, x in stems.items()}
+    read = outputs_of(signatures["features"], "features", features)["head"]
+    requests["head"] = {"head": read}
     for name, serve in signatures.items():
         request = requests[name]
         alone = outputs_of(serve, name, {key: x[:1] for key, x in request.items()})

@@ -87,6 +87,13 @@ _COMPILED_FLOW = flags.DEFINE_bool(
     "XLA compiles the flow that the SavedModel computes: about three times as fast; TF Serving needs "
     "--xla_cpu_compilation_enabled then.",
 )
+_FEATURE_NODE = flags.DEFINE_multi_integer(
+    "feature_node",
+    [],
+    "Node, by index, whose averages official-vision features can take of the SavedModel; can be repeated. What the "
+    "classifier reads and its logits are always there.",
+    lower_bound=0,
+)
 
 
 def main() -> None:
@@ -111,6 +118,7 @@ def main() -> None:
         limit=_LIMIT.value,
         threads=_THREADS.value,
         compiled_flow=_COMPILED_FLOW.value,
+        feature_nodes=tuple(dict.fromkeys(_FEATURE_NODE.value)),
     )
     config.read(_MODEL_DIR.value)
     if _ONNX.value:

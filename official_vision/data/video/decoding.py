@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import av
 import numpy as np
@@ -94,20 +94,9 @@ def _decoded(
     path: str | os.PathLike, short_side: int | None, broken_share: float, report: DecodingReport
 ) -> Iterator[Frame]:
     with opened(path) as container:
-        stream = picture_stream(container)
-        stream.thread_type = "AUTO"
-        info, end = info_of(stream), StreamEnd()
-        timing = FrameTiming(container, stream)
-        display = Display(stream.sample_aspect_ratio, short_side)
-        reader = _PacketReader(path, container, stream, timing, report, end)
-        for picture in reader.pictures(forgiving=broken_share > 0):
-            time, duration = timing.of(picture)
-            try:
-                rgb = display.rgb(picture)
-            except (av.error.FFmpegError, ValueError) as error:
-                raise VideoError(f"{path}: {reason(error)}.") from error
-            _note(report, timing, picture, display)
-            yield Frame(rgb, time, report.frames - 1, duration)
+        info, end = info_of(picture_stream(container)), StreamEnd()
+        frames = frames_of(container, path, short_side, report, forgiving=broken_share > 0, end=end)
+        timing = yield from frames
     if report.frames == 0:
         raise VideoError(f"{path}: no frame can be decoded.")
     if report.broken > broken_share * report.packets:
@@ -117,6 +106,49 @@ def _decoded(
     covered = max(report.end_sec, timing.last_stamp_sec or 0.0)
     refuse_cut_short(path, info, end, report.frames, covered)
     report.ended = True
+
+
+def frames_of(
+    container: InputContainer,
+    name: str | os.PathLike,
+    short_side: int | None,
+    report: DecodingReport,
+    *,
+    forgiving: bool,
+    end: StreamEnd | None = None,
+    threads: str = "AUTO",
+) -> Generator[Frame, None, FrameTiming]:
+    """Yields the frames of an open video in order of time, all of one size.
+
+    Args:
+      container: with a stream of moving pictures.
+      name: of the video, for messages.
+      short_side: as of `decode`.
+      report: is filled with what became of the frames.
+      forgiving: packets that can't be decoded are passed over.
+      end: is filled with where the stream ends.
+      threads: of FFmpeg's decoder: AUTO, or SLICE, which delays no frame.
+
+    Returns:
+      The clock of the frames.
+
+    Raises:
+      VideoError: broken on the way.
+    """
+    stream = picture_stream(container)
+    stream.thread_type = threads
+    timing = FrameTiming(container, stream)
+    display = Display(stream.sample_aspect_ratio, short_side)
+    reader = _PacketReader(name, container, stream, timing, report, end or StreamEnd())
+    for picture in reader.pictures(forgiving):
+        time, duration = timing.of(picture)
+        try:
+            rgb = display.rgb(picture)
+        except (av.error.FFmpegError, ValueError) as error:
+            raise VideoError(f"{name}: {reason(error)}.") from error
+        _note(report, timing, picture, display)
+        yield Frame(rgb, time, report.frames - 1, duration)
+    return timing
 
 
 def _note(

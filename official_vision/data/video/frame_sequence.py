@@ -24,11 +24,13 @@ class FrameSequence:
       frames: (seconds, frame) pairs in order of time; a frame is uint8 [height, width, 3], rgb.
       name: for messages and results.
       last_sec: how long the last frame is shown; 0 where it is unknown.
+      start_sec: the time that becomes 0; None takes the first frame's.
     """
 
     frames: Iterable[tuple[float, np.ndarray]]
     name: str = "frames"
     last_sec: float = 0.0
+    start_sec: float | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -96,7 +98,7 @@ class FrameSequence:
 
     def _checked(self) -> Iterator[tuple[float, np.ndarray]]:
         """Yields the pairs, of which times begin at 0, as a file's do."""
-        first = None
+        first = self.start_sec
         for item in self.frames:
             try:
                 time_sec, rgb = item

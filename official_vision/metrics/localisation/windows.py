@@ -84,7 +84,7 @@ def centre_weights(length: int) -> np.ndarray:
 
 
 class ScoreMerger:
-    """Averages, frame by frame, the scores of all windows with a frame.
+    """Averages, frame by frame, the scores of all windows with a frame, and hands them on as they are final.
 
     Prediction and evaluation both merge by it, so that a frame has the same score in both.
     """
@@ -92,23 +92,26 @@ class ScoreMerger:
     def __init__(self, num_classes: int):
         self._sums = np.zeros((0, num_classes), np.float32)
         self._weights = np.zeros(0, np.float32)
+        self._first = 0  # frame of the first row
+        self._before: np.ndarray | None = None  # means of the frame before it
 
     def add(self, frames: np.ndarray, scores: np.ndarray, weights: np.ndarray) -> None:
         """Adds one window's scores.
 
         Args:
-          frames: int [n], the frame that each row belongs to; a frame may occur twice.
+          frames: int [n], the frame that each row belongs to; a frame may occur twice. None may be taken already.
           scores: [n, classes], or [classes] for all rows alike.
           weights: [n], what each row counts, above 0.
         """
-        length, needed = len(self._weights), int(frames.max()) + 1
+        rows = frames - self._first
+        length, needed = len(self._weights), int(rows.max()) + 1
         if needed > length:
             # Doubled, so that all frames of a long video are copied about once.
             missing = max(needed, 2 * length) - length
             self._sums = np.pad(self._sums, ((0, missing), (0, 0)))
             self._weights = np.pad(self._weights, (0, missing))
-        np.add.at(self._sums, frames, weights[:, np.newaxis] * scores)
-        np.add.at(self._weights, frames, weights)
+        np.add.at(self._sums, rows, weights[:, np.newaxis] * scores)
+        np.add.at(self._weights, rows, weights)
 
     def add_window(
         self,
@@ -133,16 +136,35 @@ class ScoreMerger:
         else:
             self.add(frames, frame_scores, weights[frames - frames[0]])
 
-    def scores(self, num_frames: int) -> np.ndarray:
-        """Returns [num_frames, classes]; a frame that no window scored takes the scores of the frame before it.
+    def scores(self, end: int) -> np.ndarray:
+        """Returns the scores of the frames before `end` that have not been taken.
+
+        A frame that no window scored takes the scores of the frame before it; the video's first must have been
+        scored.
+
+        Returns:
+          [frames, classes].
+        """
+        count = end - self._first
+        if count == 0:
+            return self._sums[:0]
+        known = np.flatnonzero(self._weights[:count])
+        means = self._sums[known] / self._weights[known, np.newaxis]
+        if self._before is not None:
+            means, known = np.concatenate([self._before, means]), np.concatenate([[-1], known])
+        return means[np.searchsorted(known, np.arange(count), side="right") - 1]
+
+    def take(self, end: int) -> np.ndarray:
+        """Returns what `scores` does, and forgets these frames.
 
         Args:
-          num_frames: of the whole video; its first frame must have been scored.
+          end: a frame that no later window begins before.
         """
-        known = np.flatnonzero(self._weights[:num_frames])
-        means = self._sums[known] / self._weights[known, np.newaxis]
-        nearest = np.searchsorted(known, np.arange(num_frames), side="right") - 1
-        return means[nearest]
+        scores, count = self.scores(end), end - self._first
+        if count:
+            self._first, self._before = end, scores[-1:]
+            self._sums, self._weights = self._sums[count:].copy(), self._weights[count:].copy()
+        return scores
 
 
 def smoothed(scores: np.ndarray, times_sec: np.ndarray, width_sec: float) -> np.ndarray:
@@ -170,3 +192,15 @@ def smoothed(scores: np.ndarray, times_sec: np.ndarray, width_sec: float) -> np.
         whole = np.interp(ends, times_sec, integral) - np.interp(starts, times_sec, integral)
         result[:, column] = whole / (ends - starts)
     return result
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Yields lists of `size` items; the last may have fewer."""
+    batch = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

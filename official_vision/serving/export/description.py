@@ -21,6 +21,8 @@ ASSETS_FOLDER = "assets"  # TensorFlow's name
 MODEL_FILE = "model.json"
 # Of a SavedModel: the first is for clients that have only a video, the second for those that have every stream.
 DEFAULT_SIGNATURE, STREAMS_SIGNATURE = "serving_default", "streams"
+FEATURES_SIGNATURE, HEAD_SIGNATURE = "features", "head"
+HEAD_INPUT = "head"  # what the classifier reads, among the features
 LABELS_FILE = "labels.txt"
 _PREPARATION = ("short_side", "fps", "flow", "flow_bound", "objects")
 _OBJECTS = tuple(f.name for f in dataclasses.fields(PrepareSpec) if f.name.startswith("object_"))
@@ -58,6 +60,7 @@ class Description:
       stem_share: of a clip's arithmetic, in [0, 1], that those stems do whose output overlapping windows
         don't share; None where it describes a run.
       shared_stems: outputs of the others, by the names of `stem_name`.
+      feature_nodes: indices of the nodes whose averages the file gives.
     """
 
     labels: tuple[str, ...]
@@ -68,6 +71,7 @@ class Description:
     gates: tuple[Gate, ...] = ()
     stem_share: float | None = None
     shared_stems: tuple[str, ...] = ()
+    feature_nodes: tuple[int, ...] = ()
 
 
 def gate_name(gate: Gate) -> str:
@@ -78,6 +82,11 @@ def gate_name(gate: Gate) -> str:
 def stem_name(node: str) -> str:
     """Returns the name of a stem's output in an exported file."""
     return f"stem_{node}"
+
+
+def node_name(node: int | str) -> str:
+    """Returns the name of a node's average in an exported file."""
+    return f"node_{node}"
 
 
 def gates_to_list(gates: list[Gate]) -> list[dict[str, Any]]:
@@ -129,6 +138,15 @@ def version_folder(path: str | os.PathLike) -> Path:
     return folder
 
 
+def weights_file(model: Path) -> Path:
+    """Returns the file of an exported model that another export changes.
+
+    Args:
+      model: a version's folder, or one of the single files in it.
+    """
+    return model / "variables" / "variables.index" if model.is_dir() else model
+
+
 def read_description(folder: Path) -> Description:
     """Reads the description of an exported version.
 
@@ -144,6 +162,7 @@ def read_description(folder: Path) -> Description:
             gates=tuple(gates_from_list(values["gates"])),
             stem_share=values["stem_share"],
             shared_stems=tuple(values["shared_stems"]),
+            feature_nodes=tuple(values["feature_nodes"]),
         )
 
 

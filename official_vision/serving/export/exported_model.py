@@ -17,9 +17,13 @@ from official_vision.modeling.inputs import input_signature
 from official_vision.serving.explain.gate_openings import GateValues, with_values
 from official_vision.serving.export.converters import onnx_file, stablehlo_file
 from official_vision.serving.export.description import (
+    FEATURES_SIGNATURE,
+    HEAD_INPUT,
+    HEAD_SIGNATURE,
     STREAMS_SIGNATURE,
     Description,
     gate_name,
+    node_name,
     read_description,
     version_folder,
 )
@@ -30,6 +34,7 @@ STEMS_SIGNATURE, FROM_STEMS_SIGNATURE = "frame_stems", "from_stems"
 Inference = Callable[[Mapping[str, Any]], dict[str, np.ndarray]]
 _Shapes = dict[str, tuple[int, ...]]  # of each stream, batch included
 _OUTPUTS = ("scores", "frame_scores")
+_LOGITS = ("logits", "frame_logits")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +50,9 @@ class ExportedModel:
       infer_stems: flow -> what its stems make of each frame, by the description's names; None where the file
         shares no stems.
       infer_from_stems: these and the other streams -> as `infer`.
+      infer_features: features -> what the head reads, the head's logits and frame_logits, and the averages of the
+        description's feature nodes; None where the file lacks them.
+      infer_head: what the head reads -> as `infer`.
     """
 
     path: Path
@@ -54,6 +62,8 @@ class ExportedModel:
     infer_gates: Inference | None
     infer_stems: Callable[[Mapping[str, Any]], dict[str, tf.Tensor]] | None = None
     infer_from_stems: Inference | None = None
+    infer_features: Inference | None = None
+    infer_head: Inference | None = None
 
     def __call__(self, **streams: Any) -> dict[str, np.ndarray]:
         """Computes the scores of one request; one that fails leaves the next one untouched.
@@ -87,6 +97,42 @@ class ExportedModel:
             )
         opened = self._checked(self.infer_gates, streams)
         return [with_values(gate, opened[gate_name(gate)][0]) for gate in self.description.gates]
+
+    def features(self, **streams: Any) -> dict[str, np.ndarray]:
+        """Computes what the file has before its scores, for each frame of clips.
+
+        Args:
+          **streams: as in `__call__`.
+
+        Returns:
+          float32: head [batch, time, channels], which the head reads; logits [batch, classes] and frame_logits
+          [batch, time, classes]; and [batch, time, channels] of each feature node, by the names of `node_name`.
+
+        Raises:
+          UserError: as `__call__`, or the file lacks features.
+        """
+        if self.infer_features is None:
+            raise UserError(
+                "Features are in a SavedModel that official-vision export wrote. "
+                f"Received: {self.path}, which has none. Name the SavedModel's folder, or the run's."
+            )
+        return self._checked(self.infer_features, streams)
+
+    def head(self, average: Any) -> dict[str, np.ndarray]:
+        """Computes scores, as a call does, from what the head reads.
+
+        Args:
+          average: float32 [batch, time, channels], `head` of `features`.
+
+        Raises:
+          UserError: the file can't compute it, or lacks features.
+        """
+        if self.infer_head is None:
+            raise UserError(
+                "A head is in a SavedModel that official-vision export wrote. "
+                f"Received: {self.path}, which has none. Name the SavedModel's folder."
+            )
+        return self._guarded(self.infer_head, {HEAD_INPUT: np.asarray(average, np.float32)})
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -154,17 +200,18 @@ def load_exported_model(path: str | os.PathLike) -> ExportedModel:
         infer = _signature_function(loaded, STREAMS_SIGNATURE, _OUTPUTS)
     except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
         raise _not_whole(folder, error) from error
-    infer_gates, gates = None, [gate_name(gate) for gate in description.gates]
+    parts: dict[str, Any] = {"infer_gates": None}
+    gates = [gate_name(gate) for gate in description.gates]
     if gates and GATES_SIGNATURE in loaded.signatures:
-        infer_gates = _signature_function(loaded, GATES_SIGNATURE, gates)
-    model = ExportedModel(folder, description, (), infer, infer_gates)
-    if not description.shared_stems or STEMS_SIGNATURE not in loaded.signatures:
-        return model
-    return dataclasses.replace(
-        model,
-        infer_stems=lambda fed: loaded.signatures[STEMS_SIGNATURE](**fed),
-        infer_from_stems=_signature_function(loaded, FROM_STEMS_SIGNATURE, _OUTPUTS),
-    )
+        parts["infer_gates"] = _signature_function(loaded, GATES_SIGNATURE, gates)
+    if FEATURES_SIGNATURE in loaded.signatures:
+        made = (HEAD_INPUT, *_LOGITS, *map(node_name, description.feature_nodes))
+        parts["infer_features"] = _signature_function(loaded, FEATURES_SIGNATURE, made)
+        parts["infer_head"] = _signature_function(loaded, HEAD_SIGNATURE, _OUTPUTS)
+    if description.shared_stems and STEMS_SIGNATURE in loaded.signatures:
+        parts["infer_stems"] = lambda fed: loaded.signatures[STEMS_SIGNATURE](**fed)
+        parts["infer_from_stems"] = _signature_function(loaded, FROM_STEMS_SIGNATURE, _OUTPUTS)
+    return ExportedModel(folder, description, (), infer, **parts)
 
 
 def _signature_function(loaded: Any, signature: str, names: Sequence[str]) -> Inference:

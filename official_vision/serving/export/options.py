@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 from official_vision.errors import UserError
 
@@ -42,6 +43,7 @@ class ExportOptions:
       threads: of TFLite's interpreter when it is timed.
       compiled_flow: XLA compiles the flow that the SavedModel computes; TF Serving then needs its flag
         --xla_cpu_compilation_enabled.
+      feature_nodes: indices of nodes whose averages the SavedModel gives beside what its head reads.
     """
 
     precision: str = "float32"
@@ -55,6 +57,7 @@ class ExportOptions:
     limit: float | None = None
     threads: int = 1
     compiled_flow: bool = False
+    feature_nodes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises UserError for numbers of frames that no file can have."""
@@ -64,6 +67,19 @@ class ExportOptions:
             raise UserError(f"{rule}. Received: {frames}, but no tflite. Name a TFLite format.")
         if len(set(frames)) != len(frames) or not all(isinstance(n, int) and n > 0 for n in frames):
             raise UserError(f"{rule}. Received: {frames}. Change them.")
+
+    def check_nodes(self, nodes: Collection[str]) -> None:
+        """Refuses features of nodes that the exported network, whose indices are `nodes`, lacks.
+
+        Raises:
+          UserError: the first of them.
+        """
+        for node in self.feature_nodes:
+            if str(node) not in nodes:
+                raise UserError(
+                    f"A feature node must be one of {', '.join(nodes)}, those of the exported network. "
+                    f"Received: {node}. Name another."
+                )
 
     def limit_of(self, format_name: str) -> float:
         """Returns the largest difference that a format may have."""

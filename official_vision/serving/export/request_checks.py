@@ -122,6 +122,21 @@ def checked_in_graph(streams: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return {name: tf.identity(value) for name, value in streams.items()}
 
 
+def checked_average(average: tf.Tensor) -> tf.Tensor:
+    """Refuses features for the head, float32 [batch, time, channels], that are empty or not finite.
+
+    Returns:
+      The features, which exist once the assertion passes.
+    """
+    fine = tf.reduce_all(tf.math.is_finite(average)) & (tf.size(average) > 0)
+    rule = (
+        "head must be finite numbers, [batch, time, channels] with at least one of each. Received:"
+    )
+    check = tf.debugging.Assert(fine, [rule, tf.shape(average)])
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(average)
+
+
 def checked_encoded(frames: tf.Tensor) -> tf.Tensor:
     """Refuses frames that are not whole JPEG or PNG files, by their place, before any is decoded.
 

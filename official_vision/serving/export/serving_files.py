@@ -9,7 +9,12 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from official_vision import files
-from official_vision.serving.export.description import DEFAULT_SIGNATURE, STREAMS_SIGNATURE
+from official_vision.serving.export.description import (
+    DEFAULT_SIGNATURE,
+    FEATURES_SIGNATURE,
+    HEAD_SIGNATURE,
+    STREAMS_SIGNATURE,
+)
 from official_vision.specs import DataSpec
 
 README_FILE = "README.md"
@@ -22,6 +27,8 @@ _PURPOSES = {
     "gates": "how far each channel of each gated connection is open",
     "frame_stems": "flow stems of single frames, for windows that overlap",
     "from_stems": "results of frame_stems with the other streams",
+    FEATURES_SIGNATURE: "what the classifier reads of each frame, its logits, and averages of chosen nodes",
+    HEAD_SIGNATURE: "scores of what the classifier reads",
 }
 _BATCHING = """# Of TF Serving's --enable_batching: requests that arrive together are computed as one.
 # Clips per batch; memory grows with it.

@@ -12,14 +12,19 @@ from official_vision.modeling.flow import RepresentationFlow
 from official_vision.modeling.inputs import input_signature
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.ops import frame_layout as time_axis
+from official_vision.modeling.ops.shared_maps import spatial_average
 from official_vision.serving.explain.gate_openings import gate_openings, gates_of
 from official_vision.serving.export.description import (
     DEFAULT_SIGNATURE,
+    FEATURES_SIGNATURE,
+    HEAD_INPUT,
+    HEAD_SIGNATURE,
     STREAMS_SIGNATURE,
     gate_name,
+    node_name,
     stem_name,
 )
-from official_vision.serving.export.request_checks import checked_in_graph
+from official_vision.serving.export.request_checks import checked_average, checked_in_graph
 from official_vision.serving.export.request_decoding import decoded_frames, middle_clips
 from official_vision.specs import DataSpec
 from official_vision.training.task import scores_of
@@ -55,9 +60,14 @@ class ServingModule(tf.Module):
                      time, and other streams
     from_stems       these outputs and all streams but flow: for frames that are in several clips
 
+    features         as streams, but returns what the head reads of each frame, head float32 [batch, time, channels];
+                     the head's logits float32 [batch, classes] and frame_logits [batch, time, classes]; and the
+                     spatial averages of chosen nodes, float32 [batch, time, channels] by the names of `node_name`
+    head             head of features alone: for scores of features that were stored
+
     A request that is empty, whose streams disagree, that has NaN or can't be decoded is refused by
     name.
-    All but gates and frame_stems return scores [batch, classes], frame_scores [batch, time, classes] and
+    All but gates, frame_stems and features return scores [batch, classes], frame_scores [batch, time, classes] and
     labels, string [batch, classes]: servers that join requests in batches cut every result by its batch axis.
     """
 
@@ -67,12 +77,14 @@ class ServingModule(tf.Module):
         labels: Sequence[str],
         assets: Sequence[str],
         clip: DataSpec,
+        feature_nodes: Sequence[int] = (),
     ):
         """Args:
         model: the network.
         labels: class names.
         assets: files that travel in the SavedModel's assets folder.
         clip: how clips are cut from records, and the size of frames.
+        feature_nodes: whose averages are among the features.
         """
         super().__init__()
         self.weights = model.variables
@@ -87,14 +99,17 @@ class ServingModule(tf.Module):
         self._gates = tuple(gate_name(gate) for gate in gates_of(model))
         self._clip = dataclasses.replace(clip, views=1, crops=1)
         streams = input_signature(model.streams)
+        self._nodes = tuple(feature_nodes)
         # Functions that the others call: the network lies in the file once, and is traced once.
-        self._stems = model.framewise_stems()
+        self._stems, fed = model.framewise_stems(), streams
         if self._stems:
-            rest = {
-                name: spec for name, spec in streams.items() if name != "flow"
-            } | _stem_signature(model)
+            fed = {k: v for k, v in streams.items() if k != "flow"} | _stem_signature(model)
             self.serve_stems = _graph(self._serve_stems, {"flow": streams["flow"]})
-            self.serve_from_stems = _graph(self._serve_from_stems, rest)
+            self.serve_from_stems = _graph(self._serve_from_stems, fed)
+        self.averages = _graph(self._averages, fed)
+        average = tf.TensorSpec([None, None, model.head_channels], tf.float32, HEAD_INPUT)
+        self.serve_head = _graph(self._serve_head, {HEAD_INPUT: average})
+        self.serve_features = _graph(self._serve_features, streams)
         self.serve = _graph(self._serve, streams)
         self.serve_gates = _graph(self._serve_gates, streams)
         self.serve_rgb = _graph(self._serve_rgb, input_signature(("rgb",)))
@@ -106,6 +121,7 @@ class ServingModule(tf.Module):
     def signatures(self) -> dict[str, tf.types.experimental.GenericFunction]:
         """Returns the functions by the names that clients use."""
         functions = {STREAMS_SIGNATURE: self.serve, "sequence_example": self.serve_records}
+        functions |= {FEATURES_SIGNATURE: self.serve_features, HEAD_SIGNATURE: self.serve_head}
         if "rgb" in self._network.model.streams:
             functions |= {DEFAULT_SIGNATURE: self.serve_rgb, "encoded": self.serve_encoded}
         else:
@@ -117,11 +133,22 @@ class ServingModule(tf.Module):
         return functions
 
     def _serve(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self._scores_of(self.averages(self._checked(streams)))
+
+    def _serve_features(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        features = self.averages(self._checked(streams))
+        return {**features, **self._logits_of(features[HEAD_INPUT])}
+
+    def _serve_head(self, fed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return self._scores_of({HEAD_INPUT: checked_average(fed[HEAD_INPUT])})
+
+    def _checked(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns what `averages` is fed."""
         checked = checked_in_graph(streams)
         if not self._stems:
-            return self._scores_of(checked, {})
-        stems = self.serve_stems({"flow": checked.pop("flow")})
-        return self.serve_from_stems(checked | stems)
+            return checked
+        flow = checked.pop("flow")
+        return checked | self.serve_stems({"flow": flow})
 
     def _serve_stems(self, streams: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         flow = checked_in_graph(streams)["flow"]
@@ -145,13 +172,29 @@ class ServingModule(tf.Module):
             for i, x in stems.items()
         ]
         with tf.control_dependencies([check for check in checks if check is not None]):
-            merged = {index: time_axis.merge_time(x) for index, x in stems.items()}
-        return self._scores_of(checked, merged)
+            same = {stem_name(index): tf.identity(x) for index, x in stems.items()}
+        return self._scores_of(self.averages(checked | same))
 
-    def _scores_of(
-        self, streams: dict[str, tf.Tensor], stems: dict[str, tf.Tensor]
-    ) -> dict[str, tf.Tensor]:
-        outputs = self._network.model(streams, training=False, stems=stems)
+    def _averages(self, fed: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns what the head reads and the averages of the chosen nodes, float32 [batch, time, channels]."""
+        network, names = self._network.model, {stem_name(index): index for index in self._stems}
+        stems = {index: time_axis.merge_time(fed[name]) for name, index in names.items()}
+        streams = {name: x for name, x in fed.items() if name not in names}
+        outputs = network.endpoints(streams, training=False, stems=stems)
+        frames = tf.shape(next(iter(streams.values())))[1]
+        averages = {node_name(node): spatial_average(outputs[str(node)]) for node in self._nodes}
+        averages[HEAD_INPUT] = network.head_input(outputs, training=False)
+        return {
+            name: tf.cast(time_axis.split_time(x, frames), tf.float32)
+            for name, x in averages.items()
+        }
+
+    def _logits_of(self, average: tf.Tensor) -> dict[str, tf.Tensor]:
+        merged = time_axis.merge_time(tf.cast(average, self._network.model.compute_dtype))
+        return self._network.model.head(merged, tf.shape(average)[1], training=False)
+
+    def _scores_of(self, averages: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        outputs = self._logits_of(averages[HEAD_INPUT])
         activation = self._network.model.spec.activation
         return {
             "scores": scores_of(outputs["logits"], activation),

@@ -117,6 +117,7 @@ def _exported(
 ) -> Exported:
     sample = _sample(trained.model, source, options)
     network, discrete, notes = _network(trained.model, sample, options)
+    options.check_nodes(network.node_layers)
     lengths, notes_on_lengths = _lengths(trained.model, source, sample, options)
     notes = [*source.notes, *notes, *notes_on_lengths]
     path = output / str(_next_version(output))
@@ -254,9 +255,7 @@ class _Export:
 
     def saved_model(self, folder: Path) -> tuple[Parity, RgbAlone | None]:
         described, labels = folder / MODEL_FILE, folder / LABELS_FILE
-        frames = [frames_of(each.clips) for each in self.lengths] if self.options.tflite else []
-        description = describe(self.trained, self.source, self.network)
-        formats.EXPORTED_MODEL.write(described, {**description, "tflite_frames": frames})
+        formats.EXPORTED_MODEL.write(described, self._description())
         files.write_text(labels, "".join(f"{name}\n" for name in self.source.index.classes))
         network, precision = self.network, self.options.precision
         if precision != "float32":
@@ -267,6 +266,7 @@ class _Export:
             self.source.index.classes,
             [str(described), str(labels)],
             clip,
+            self.options.feature_nodes,
         )
         signatures = module.signatures()
         tf.saved_model.save(module, str(folder), signatures=signatures)
@@ -288,6 +288,14 @@ class _Export:
             return compared, None
         rgb_scores, _ = scored[DEFAULT_SIGNATURE]
         return compared, parity.compare_rgb_alone(self.sample.expected, rgb_scores, clips.labels)
+
+    def _description(self) -> dict[str, Any]:
+        frames = [frames_of(each.clips) for each in self.lengths] if self.options.tflite else []
+        return {
+            **describe(self.trained, self.source, self.network),
+            "tflite_frames": frames,
+            "feature_nodes": list(self.options.feature_nodes),
+        }
 
     def _warm_up(self, folder: Path, clips: HeldOutClips) -> None:
         if not write_warm_up(folder, clips.clip(0)):

@@ -28,7 +28,7 @@ from official_vision.data.prepare.preview import flow_colours, object_colours
 from official_vision.data.video import Frame
 from official_vision.data.video_streams import FrameStreams
 from official_vision.presentation.fonts import text_mask
-from official_vision.serving.predict.video_list import ANNOTATED_MARK
+from official_vision.serving.videos.video_list import ANNOTATED_MARK
 
 # Pixels beside a frame whose short side has _SIDE pixels or fewer; beside larger ones all is larger.
 _SIDE = 360

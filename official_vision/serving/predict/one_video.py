@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
-import uuid
 from pathlib import Path
 from typing import Any
 
-from official_vision import files, formats
-from official_vision.data.video import VideoError
-from official_vision.errors import UserError
+from official_vision import formats
 from official_vision.names import shown
 from official_vision.presentation.fonts import families_for
 from official_vision.serving.predict.annotated_video import Annotation, write_overlay
 from official_vision.serving.predict.options import PredictOptions
+from official_vision.serving.predict.prediction_files import RESULT, Outputs
 from official_vision.serving.predict.predictor import Prediction, Predictor, to_dict, to_text
 from official_vision.serving.predict.timeline_picture import draw_timeline
-from official_vision.serving.predict.video_list import Outputs
+from official_vision.serving.videos.one_failure import failure_named
+from official_vision.serving.videos.output_files import write_result
 
 _SERIES = "scores_over_time"
 
@@ -66,17 +64,8 @@ def run_job(job: Job) -> str:
       VideoError: this video could not be processed, for any reason; its JSON file is not written.
       UserError: the disk is full: no other video would fare better.
     """
-    with files.full_disk_reported("--output_dir", job.outputs.json.parent):
-        try:
-            return _done(job)
-        except VideoError:
-            raise
-        except Exception as error:
-            if files.full_disk_reason(error):
-                raise
-            what = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
-            reason = (str(error).strip().splitlines() or ["no reason was named"])[0]
-            raise VideoError(f"{shown(job.video)}: {what}{reason}") from error
+    with failure_named(job.video, job.outputs.json.parent):
+        return _done(job)
 
 
 def _done(job: Job) -> str:
@@ -89,21 +78,9 @@ def _done(job: Job) -> str:
         annotation = Annotation(prediction.labels, prediction.frame_scores, prediction.times_sec)
         write_overlay(outputs.overlay, predictor.shown_frames(job.video), annotation)
         text += f"\nannotated video in {outputs.overlay}"
-    files.write_text(outputs.json, _as_json(job.request, to_dict(prediction)))
+    content = {RESULT: to_dict(prediction)}
+    write_result(outputs.json, formats.PREDICTION, job.request, content, _SERIES)
     return text
-
-
-def _as_json(request: dict[str, Any], prediction: dict[str, Any]) -> str:
-    """Writes indented JSON, but the scores over time on one line, since each number would have a line."""
-    mark = uuid.uuid4().hex
-    content = {
-        **formats.PREDICTION.header,
-        "request": request,
-        "prediction": {**prediction, _SERIES: mark},
-    }
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    series = json.dumps(prediction[_SERIES], ensure_ascii=False, allow_nan=False)
-    return text.replace(f'"{mark}"', series)
 
 
 def _draw_timeline(path: Path, prediction: Prediction) -> None:

@@ -16,6 +16,7 @@ from official_vision.errors import UserError
 from official_vision.metrics.localisation.windows import (
     ScoreMerger,
     WindowPool,
+    batches,
     smoothed,
     windows,
 )
@@ -23,10 +24,11 @@ from official_vision.names import shown
 from official_vision.serving.explain.gate_openings import GateValues
 from official_vision.serving.export.exported_model import either, load_exported_model
 from official_vision.serving.predict.annotated_video import ShownFrame, shown_frames
+from official_vision.serving.predict.frame_times import FrameTimes
 from official_vision.serving.predict.options import PredictOptions
 from official_vision.serving.predict.segments import Segment, segments
 from official_vision.serving.predict.shared_stems import StemSharer
-from official_vision.serving.predict.video_clips import Feeder
+from official_vision.serving.predict.video_clips import Feeder, stacked
 from official_vision.specs import DataSpec
 
 _SAMPLES = 6
@@ -98,11 +100,11 @@ class Predictor:
         labels, options = self.description.labels, self.options
         recorder, report = _FrameRecorder(on_frame), DecodingReport()
         merger, pooled = ScoreMerger(len(labels)), WindowPool(options.pooling)
-        sharer = StemSharer(self._serve) if self._shares_stems else None
+        sharer = self.stem_sharer()
         frames = recorder.noting(self.feeder.streams(video, report=report))
         cut = windows(frames, self.window_frames, self.stride)
-        for batch in _batches(self.feeder.clips(cut), options.batch_size):
-            outputs = self._scores_of(batch, sharer)
+        for batch in batches(self.feeder.clips(cut), options.batch_size):
+            outputs = self.scores_of(batch, sharer)
             pooled.add(outputs["scores"])
             self._merge(merger, batch, outputs)
         times = recorder.times_with_end()
@@ -145,13 +147,23 @@ class Predictor:
     def _shares_stems(self) -> bool:
         return self.stride < self.window_frames and bool(self._serve.stems)
 
-    def _scores_of(
+    def stem_sharer(self) -> StemSharer | None:
+        """Returns what computes flow's stems once per frame of one video; None where windows can't share them."""
+        return StemSharer(self._serve) if self._shares_stems else None
+
+    def scores_of(
         self, batch: list[tuple[np.ndarray, dict[str, tf.Tensor]]], sharer: StemSharer | None
     ) -> dict[str, np.ndarray]:
+        """Returns the scores and frame_scores of windows of one video.
+
+        Args:
+          batch: of `feeder.clips`, in their order.
+          sharer: of `stem_sharer`, for the windows of this video.
+        """
         # A clip that outlasts its video repeats frames, of which some have no motion then.
         if sharer and all((np.diff(frames) > 0).all() for frames, _ in batch):
             return sharer(batch)
-        return self._serve(**_stacked([features for _, features in batch]))
+        return self._serve(**stacked([features for _, features in batch]))
 
     @property
     def has_gates(self) -> bool:
@@ -220,8 +232,7 @@ class _FrameRecorder:
 
     def __init__(self, on_frame: Callable[[float], None] | None) -> None:
         self._on_frame = on_frame
-        self._times: list[float] = []
-        self._last_sec = 0.0  # that the last frame is shown; 0 where it is unknown
+        self._times = FrameTimes()
         self._samples: list[tuple[float, np.ndarray]] = []
         self._every = 1
 
@@ -232,16 +243,13 @@ class _FrameRecorder:
                 if len(self._samples) > _MOST_SAMPLES_HELD:
                     self._samples = self._samples[::2]
                     self._every *= 2
-            self._times.append(frame.time_sec)
-            self._last_sec = frame.duration_sec
+            self._times.add(frame)
             if self._on_frame:
                 self._on_frame(frame.time_sec)
             yield frame
 
     def times_with_end(self) -> np.ndarray:
-        steps = np.diff(self._times)
-        last = self._last_sec or (float(np.median(steps)) if len(steps) else 1 / 25)
-        return np.array([*self._times, self._times[-1] + last])
+        return self._times.with_end()
 
     def samples(self) -> list[tuple[float, np.ndarray]]:
         """Returns the frames nearest to the middles of equal parts of the video."""
@@ -306,18 +314,3 @@ def to_text(prediction: Prediction, most: int = 5) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def _batches(items: Iterator, size: int) -> Iterator[list]:
-    batch = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _stacked(features: Sequence[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
-    return {name: tf.stack([streams[name] for streams in features]) for name in features[0]}

@@ -20,6 +20,11 @@ from official_vision.serving.export.description import Description
 from official_vision.specs import DataSpec
 
 
+def stacked(clips: Sequence[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:
+    """Returns clips of equal sizes as one batch."""
+    return {name: tf.stack([streams[name] for streams in clips]) for name in clips[0]}
+
+
 class Feeder:
     """Decodes videos and cuts clips of them for one network."""
 

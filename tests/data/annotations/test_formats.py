@@ -15,7 +15,7 @@ from official_vision.data.annotations.reading import read_manifest, with_videos_
 from official_vision.data.annotations.text import seconds
 from official_vision.data.video.video_files import SUFFIXES, is_video
 from official_vision.errors import UserError
-from official_vision.serving.predict.video_list import find_videos
+from official_vision.serving.videos.video_list import find_videos
 
 CSV = (
     "path,labels,split,start,end,id\n"

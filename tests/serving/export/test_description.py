@@ -49,11 +49,12 @@ def test_what_is_written_is_read_again(tmp_path):
     values = {"labels": ["a", "b"], "streams": ["rgb"]}
     values |= feeding_to_dict(preparation.to_dict(), clip)
     values |= {"nodes": ["a"], "gates": [], "stem_share": 0.5, "shared_stems": ["stem_a"]}
+    values["feature_nodes"] = [3]
     write(tmp_path, "")
     formats.EXPORTED_MODEL.write(tmp_path / "assets" / "model.json", values)
     read = read_description(tmp_path)
     assert (read.nodes, read.gates, read.stem_share) == (("a",), (), 0.5)
-    assert read.shared_stems == ("stem_a",)
+    assert (read.shared_stems, read.feature_nodes) == (("stem_a",), (3,))
     assert (read.labels, read.streams) == (("a", "b"), ("rgb",))
     # Nothing of the machine it was trained on travels along.
     assert read.preparation == PrepareSpec(

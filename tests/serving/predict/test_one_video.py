@@ -14,8 +14,8 @@ from official_vision.processes.pool import spread
 from official_vision.serving.predict import one_video as jobs
 from official_vision.serving.predict.one_video import Job, run_job
 from official_vision.serving.predict.options import PredictOptions
+from official_vision.serving.predict.prediction_files import Outputs
 from official_vision.serving.predict.predictor import Prediction
-from official_vision.serving.predict.video_list import Outputs
 
 
 def job_of(folder, video):

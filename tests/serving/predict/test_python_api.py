@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import official_vision as ov
 from official_vision.data.video import VideoError, decode
+from official_vision.serving.predict.video_clips import Feeder
 from tests.serving import exports
 
 
@@ -112,9 +113,9 @@ def test_features_are_means_over_the_windows_that_show_a_frame(trained, brighten
 
 
 def _window(run, video, start, node):
-    from official_vision.api.features import _feeder
+    from official_vision.api.features import _description
 
-    clip = _feeder(run).first_clip(video, start / 10 - 0.01)
+    clip = Feeder(_description(run)).first_clip(video, start / 10 - 0.01)
     endpoint = run.network.endpoints({k: x[tf.newaxis] for k, x in clip.items()}, training=False)
     return tf.reduce_mean(endpoint[node], axis=[1, 2]).numpy()
 

@@ -10,7 +10,8 @@ from official_vision import files, formats
 from official_vision.data.video_streams import FrameStreams
 from official_vision.errors import UserError
 from official_vision.serving.predict.annotated_video import Annotation, ShownFrame, write_overlay
-from official_vision.serving.predict.video_list import Outputs, find_videos, outputs_of, write_all
+from official_vision.serving.predict.prediction_files import Outputs, outputs_of, write_all
+from official_vision.serving.videos.video_list import find_videos
 from tests.serving import exports
 
 

@@ -1,0 +1,1 @@
+"""Features of videos: what a network computes of each frame before it classifies."""

@@ -1,0 +1,1 @@
+"""Scores of live video, window by window."""
