@@ -241,7 +241,7 @@ def test_motion_ids_are_those_of_the_shards(footage, tmp_path, streams):
 
 def test_flow_beyond_the_bound_is_clipped_as_in_the_shards(known_scores, drifting, monkeypatch):
     large = np.full((32, 32, 2), [30.0, -50.0], np.float32)
-    monkeypatch.setattr(data_streams.optical_flow, "dis_flow", lambda: lambda *_: large)
+    monkeypatch.setattr(data_streams.optical_flow, "dis_flow", lambda **_: lambda *_: large)
     predicting = Predictor(exports.with_clip(known_scores, size=32))
     batches = fed(predicting)
     predicting.predict(drifting)
