@@ -45,7 +45,7 @@ def test_its_row_of_parity_is_small_and_written(version) -> None:
 @each_file
 def test_any_batch_gets_the_scores_of_the_saved_model(version, name: str) -> None:
     saved, file = (load_exported_model(p) for p in (version.path, version.path / name))
-    assert (file.frames, file.stems) == (4, ())
+    assert (file.frames, file.stems) == ((4,), ())
     for batch in (1, 3):
         streams = clip(batch, 4, 32, 32, seed=batch)
         expected, actual = saved(**streams), file(**streams)
