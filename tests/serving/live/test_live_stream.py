@@ -60,7 +60,7 @@ def predictor(brightness, monkeypatch):
     preparation = PrepareSpec(short_side=16, flow="none", objects="none").to_dict()
     clip = DataSpec(frames=WINDOW, size=16)
     described = description_of_run(("bright",), ("rgb",), preparation, clip)
-    model = ExportedModel(Path("x"), described, None, brightness, None)
+    model = ExportedModel(Path("x"), described, (), brightness, None)
     monkeypatch.setattr(predict, "load_exported_model", lambda _: model)
     return lambda **options: Predictor("x", PredictOptions(batch_size=1, **options))
 
@@ -93,16 +93,41 @@ def sent(kind, content, folder):
         waiting.listen()
         port, pipe = waiting.getsockname()[1], folder / "pipe"
         os.mkfifo(pipe)
+        os.mkfifo(folder / "input")
         address, send = {
             "pipe": (str(pipe), lambda: pipe.write_bytes(content)),
+            "-": ("-", lambda: Path(folder / "input").write_bytes(content)),
             "tcp": (f"tcp://127.0.0.1:{port}", lambda: over_tcp(waiting, content)),
+            "http": (f"http://127.0.0.1:{port}/a.ts", lambda: over_http(waiting, content)),
             "udp": (f"udp://127.0.0.1:{port}", lambda: over_udp(port, content)),
         }[kind]
         thread = threading.Thread(target=send, daemon=True)
         thread.start()
-        yield address
+        with standard_input_from(folder / "input") if kind == "-" else contextlib.nullcontext():
+            yield address
         thread.join(10)
         assert not thread.is_alive()
+
+
+@contextlib.contextmanager
+def standard_input_from(pipe):
+    """Has this process read its standard input from a named pipe, once something writes to it."""
+    before = os.dup(0)
+    with open(pipe, "rb") as file:
+        os.dup2(file.fileno(), 0)
+    try:
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+
+
+def over_http(waiting, content):
+    """Replies to one request with a stream of unknown length."""
+    connection, _ = waiting.accept()
+    with connection:
+        assert connection.recv(4096).startswith(b"GET /a.ts ")
+        connection.sendall(b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n" + content)
 
 
 def over_tcp(waiting, content):
@@ -127,7 +152,7 @@ def over_udp(port, content):
             time.sleep(0.001)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "tcp", "udp"])
+@pytest.mark.parametrize("kind", ["pipe", "-", "tcp", "http", "udp"])
 def test_a_broadcast_is_scored_as_its_file(predictor, broadcast, tmp_path, kind):
     options = {"timeout_sec": 0.5 if kind == "udp" else 10, "patience_sec": 0.5, **QUICK}
     of_file = list(LiveStream(predictor(stride=2), broadcast))
