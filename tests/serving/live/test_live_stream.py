@@ -123,11 +123,12 @@ def standard_input_from(pipe):
 
 
 def over_http(waiting, content):
-    """Replies to one request with a stream of unknown length."""
+    """Replies to one request in a chunk, as servers do that don't know a stream's length."""
     connection, _ = waiting.accept()
     with connection:
         assert connection.recv(4096).startswith(b"GET /a.ts ")
-        connection.sendall(b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n" + content)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(content), content))
 
 
 def over_tcp(waiting, content):
@@ -187,9 +188,20 @@ def test_a_video_shorter_than_a_window_is_scored(predictor, brightness):
 
 def test_a_slow_machine_skips_windows_and_drops_stretches(predictor, brightness):
     """No window has a hole; what was left out is counted. The first window takes as long as 150 frames."""
-    arrived = threading.Event()
-    brightness.wait = lambda: arrived.wait(30)
-    frames = noting(numbered(200), 150, arrived)
+    scoring, arrived = threading.Event(), threading.Event()
+    brightness.wait = lambda: scoring.set() or arrived.wait(30)
+
+    def sending():
+        frames = numbered(200)
+        yield from itertools.islice(frames, 2 * WINDOW)
+        scoring.wait(30)
+        yield from noting(itertools.islice(frames, 160), 150, arrived)
+        for frame in frames:  # no faster than they are taken
+            while stream._queue.waiting:
+                time.sleep(0.001)
+            yield frame
+
+    frames = sending()
     stream = LiveStream(predictor(stride=1), frames, LiveOptions(real_time=True, held_windows=3))
     results = list(stream)
     counts = stream.counts
