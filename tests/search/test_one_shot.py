@@ -188,6 +188,11 @@ def test_stages_have_separate_settings(tmp_path):
         train=dataclasses.replace(config.train, init_checkpoint="pretrained"),
     )
     assert retrain_config(fresh).train.init_checkpoint == "pretrained"
+    taught = dataclasses.replace(config.search, retrain_teacher=True, retrain_width=0.5)
+    narrow = retrain_config(dataclasses.replace(config, search=taught))
+    assert narrow.loss.teacher == str(tmp_path / "search")
+    assert (narrow.model.width_multiplier, narrow.train.init_checkpoint) == (0.5, "")
+    assert (retraining.loss.teacher, retraining.model.width_multiplier) == ("", None)
 
 
 @pytest.mark.parametrize(

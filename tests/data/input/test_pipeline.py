@@ -60,6 +60,20 @@ def test_every_epoch_has_every_video_once(split, plain):
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
+def test_rare_classes_are_drawn_as_often_and_go_on_so(make_split, stored_videos, plain):
+    """Seven videos of one class, two of the other: by the natural order those are 2 of 9 draws."""
+    videos = [
+        dataclasses.replace(video, labels=[(int(n > 6), "ab"[n > 6], -1.0, -1.0)])
+        for n, video in enumerate(stored_videos(9))
+    ]
+    split, spec = make_split(videos), dataclasses.replace(plain, class_sampling="balanced")
+    fed = batches(split, spec, training=True, count=18)
+    rare = np.concatenate([targets["labels"][:, 1] for _, targets in fed]).reshape(4, 9)
+    assert set(rare.sum(axis=1)) <= {4, 5}
+    assert {*videos_of(fed)} == set(range(9))
+    assert_equal(batches(split, spec, training=True, count=7, start_step=11), fed[11:])
+
+
 @pytest.mark.slow
 def test_a_resumed_run_sees_what_it_would_have_seen(split, plain):
     """Also under another global seed, which a resumed run sets; 11 steps pass over three epochs."""
