@@ -16,7 +16,6 @@ import tensorflow as tf
 from official_vision.data.annotations.manifest import Manifest, VideoRow
 from official_vision.data.annotations.reading import read_manifest, with_videos_folder
 from official_vision.data.objects import MotionIds, object_source
-from official_vision.data.optical_flow import dis_flow, tvl1_flow
 from official_vision.data.prepare.preparation import prepare_split
 from official_vision.data.storage.frame_encoding import encode_frame
 from official_vision.data.storage.frame_file import append_frame, read_frames
@@ -24,12 +23,13 @@ from official_vision.data.storage.index import Index
 from official_vision.data.storage.shard import parse
 from official_vision.data.storage.shard_writer import ShardWriter, StoredVideo
 from official_vision.data.video import decode
-from official_vision.data.video_streams import FrameStreams, grey, video_streams
+from official_vision.data.video_streams import FrameStreams, flow_solver, grey, video_streams
 from official_vision.names import existing_path
 from official_vision.specs import PrepareSpec
 
 _FRAMES_FOR_PARTS = 60
 _OBJECTS = "objects"
+_FLOW_METHODS = ("dis", "dis_fast", "tvl1")
 
 
 def measure_preparation(spec: PrepareSpec, videos: int) -> dict[str, Any]:
@@ -102,8 +102,8 @@ def part_seconds(row: VideoRow, spec: PrepareSpec) -> dict[str, float]:
     parts = {"decode": decoding / count * len(frames), "resize": 0.0}
     parts["resize"] = max(0.0, both - parts["decode"])
     flows = {}
-    solvers = {"dis": dis_flow(), "dis_fast": dis_flow(fast=True), "tvl1": tvl1_flow}
-    for name, flow in {f"flow_{method}": solver for method, solver in solvers.items()}.items():
+    for method in _FLOW_METHODS:
+        name, flow = f"flow_{method}", flow_solver(method)
         parts[name], flows[name] = _timed(lambda flow=flow: [flow(*pair) for pair in pairs])
     source = object_source(spec, row.path)
     if isinstance(source, MotionIds):

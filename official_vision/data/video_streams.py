@@ -70,7 +70,7 @@ def video_streams(
             source, short_side, fps, start_sec, end_sec, broken_share=broken_share, report=report
         )
     only_for_ids = flow == "none" and isinstance(objects, MotionIds)
-    pairs = _with_flow(frames, _flow_solver(objects.flow_method if only_for_ids else flow))
+    pairs = _with_flow(frames, flow_solver(objects.flow_method if only_for_ids else flow))
     while part := list(itertools.islice(pairs, getattr(objects, "batch", 1))):
         for item in _with_objects(part, objects):
             yield dataclasses.replace(item, flow=None) if only_for_ids else item
@@ -109,7 +109,8 @@ def _with_objects(
         yield FrameStreams(frame.rgb, flow, frame_ids, frame.time_sec, frame.duration_sec)
 
 
-def _flow_solver(method: str) -> FlowSolver | None:
+def flow_solver(method: str) -> FlowSolver | None:
+    """Returns what computes the flow by a method of PrepareSpec.flow; None for none."""
     if method == "none":
         return None
     if method == "tvl1":

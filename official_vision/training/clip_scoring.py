@@ -13,7 +13,6 @@ import tensorflow as tf
 from absl import logging
 
 from official_vision import config as configuration
-from official_vision.architecture.formats import read_architecture
 from official_vision.config import Config
 from official_vision.data.input.pipeline import build_dataset, check_num_classes, read_index
 from official_vision.data.storage.damaged_segments import Skipped, damage_named
@@ -22,14 +21,12 @@ from official_vision.data.storage.split_comparison import preparation_difference
 from official_vision.errors import UserError
 from official_vision.metrics.evaluation import Evaluation
 from official_vision.metrics.scores import ClipScores, collect
-from official_vision.modeling.builder import build_model
 from official_vision.modeling.inputs import blank_stream
 from official_vision.modeling.network import AssembleNet
 from official_vision.specs import DataSpec
 from official_vision.training.checkpoints.restore import (
-    ARCHITECTURE_FILE,
     find_checkpoint,
-    restore_model,
+    load_network,
     step_of,
 )
 from official_vision.training.devices.strategies import make_strategy, shared_batches
@@ -113,12 +110,10 @@ def load_trained(
     recorded = read_run_data(model_dir)
     config = _at_hand(configuration.read(model_dir), recorded, data, train_data)
     checkpoint = find_checkpoint(model_dir, which)
-    architecture = read_architecture(Path(model_dir) / ARCHITECTURE_FILE)
     see_devices(config.train)
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
-        model = build_model(config.model, architecture)
-        restore_model(model, checkpoint)
+        model = load_network(model_dir, config.model, checkpoint)
     labels = labels_of_run(model_dir)
     step = step_of(checkpoint)
     return Trained(config, model, checkpoint, step, strategy, labels, recorded, str(model_dir))

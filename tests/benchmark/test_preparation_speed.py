@@ -9,6 +9,7 @@ import pytest
 
 from official_vision.benchmark import preparation_speed as preparation
 from official_vision.benchmark.preparation_speed import measure_preparation, part_seconds
+from official_vision.data import optical_flow
 from official_vision.data.annotations.manifest import VideoRow
 from official_vision.specs import PrepareSpec
 
@@ -51,13 +52,13 @@ def test_speed_is_of_the_videos_that_were_stored(spec, monkeypatch, tmp_path):
 def test_a_slow_part_shows_in_its_figure(spec, monkeypatch):
     monkeypatch.setattr(preparation, "_FRAMES_FOR_PARTS", 5)
     row = VideoRow("x", "carphone_pristine.mp4", "train", ())
-    real = preparation.tvl1_flow
+    real = optical_flow.tvl1_flow
 
     def slow(*pair):
         time.sleep(0.1)
         return real(*pair)
 
-    monkeypatch.setattr(preparation, "tvl1_flow", slow)
+    monkeypatch.setattr(optical_flow, "tvl1_flow", slow)
     parts = part_seconds(row, spec)
     # Four pairs of five frames in 4 / 29.97 s of video.
     assert parts["flow_tvl1"] > 0.4 / (4 / 29.97)

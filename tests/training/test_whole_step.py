@@ -26,7 +26,7 @@ def test_the_reported_loss_is_of_clips_and_the_decay_is_reported_beside_it():
 
 
 def test_a_step_trains_frames_of_real_clips_by_their_own_labels():
-    """By numpy: the padding counts nothing. In two parts a step moves what it moves at once."""
+    """Compared with numpy: padding is left out of the loss, and two half batches give the whole batch's step."""
     share, settings = 0.25, {"activation": "sigmoid", "frozen": steps.NO_BATCH_STATISTICS}
     settings |= {"frame_share": share, "streams": ("rgb",), "learning_rate": 0.1}
     task = steps.make_task(**settings)

@@ -10,7 +10,7 @@ import csv
 import dataclasses
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -128,19 +128,30 @@ def make_demo_data(
         for clip in progress(missing):
             write_clip(output / "clips" / clip.name, [source[frame] for frame in clip.frames])
         clips += planned
-    files.write_text(output / "annotations.csv", _annotations(clips))
+    write_annotations(output, ("path", "labels", "split", "id"), _rows(clips))
     return len(clips)
 
 
-def _annotations(clips: Sequence[DemoClip]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "labels", "split", "id"])
+def _rows(clips: Sequence[DemoClip]) -> Iterator[list[str]]:
     for clip in clips:
         labels = f"scene_{clip.scene};play_{clip.playback}"
         frames = f"{min(clip.frames)}-{max(clip.frames)}"
-        writer.writerow([clip.name, labels, clip.split, f"{Path(clip.name).stem}@frames{frames}"])
-    return text.getvalue()
+        yield [clip.name, labels, clip.split, f"{Path(clip.name).stem}@frames{frames}"]
+
+
+def write_annotations(folder: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Writes annotations.csv of a generated data set into its folder.
+
+    Args:
+      folder: of the data set.
+      header: names of the columns.
+      rows: a row for each clip.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    files.write_text(folder / "annotations.csv", text.getvalue())
 
 
 def write_clip(path: Path, frames: Sequence[np.ndarray]) -> None:

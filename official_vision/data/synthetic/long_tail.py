@@ -6,16 +6,13 @@ each class: rare ones count as much as common ones.
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from official_vision import files
-from official_vision.data.synthetic.demo_videos import SCENES, write_clip
+from official_vision.data.synthetic.demo_videos import SCENES, write_annotations, write_clip
 from official_vision.data.synthetic.planted import DIRECTIONS, FRAMES, Part, panned, textures_of
 
 MOST, IMBALANCE = 100, 50  # training clips of the commonest class, and times the rarest's
@@ -61,16 +58,9 @@ def make_long_tail_data(
     for name, split, part in progress(missing):
         frames = list(panned(part, split, sources[part.scene], FRAMES))
         write_clip(output / "clips" / f"{name}.mp4", frames)
-    files.write_text(output / "annotations.csv", _annotations(clips))
-    return len(clips)
-
-
-def _annotations(clips: Sequence[Clip]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "labels", "split"])
-    writer.writerows(
+    rows = (
         [f"{name}.mp4", f"{part.scene} moves {part.direction}", split]
         for name, split, part in clips
     )
-    return text.getvalue()
+    write_annotations(output, ("path", "labels", "split"), rows)
+    return len(clips)

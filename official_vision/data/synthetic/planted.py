@@ -10,17 +10,14 @@ connections from rgb and flow are opened by the objects.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from official_vision import files
-from official_vision.data.synthetic.demo_videos import SCENES, write_clip
+from official_vision.data.synthetic.demo_videos import SCENES, write_annotations, write_clip
 from official_vision.data.video import decode
 
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
@@ -104,7 +101,7 @@ def make_planted_data(
     for clip in progress(missing):
         _write_ids(output / "ids" / clip.name, clip)
         write_clip(output / "clips" / f"{clip.name}.mp4", frames_of(clip, sources))
-    files.write_text(output / "annotations.csv", _annotations(clips))
+    write_annotations(output, ("path", "labels", "split"), _rows(clips))
     return len(clips)
 
 
@@ -156,12 +153,7 @@ def _write_ids(folder: Path, clip: PlantedClip) -> None:
         cv2.imwrite(str(folder / f"{number:03d}.png"), ids)
 
 
-def _annotations(clips: Sequence[PlantedClip]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "labels", "split"])
+def _rows(clips: Sequence[PlantedClip]) -> Iterator[list[str]]:
     for clip in clips:
         live = clip.parts[clip.live]
-        labels = f"scene_{live.scene};moves_{live.direction}"
-        writer.writerow([f"{clip.name}.mp4", labels, clip.split])
-    return text.getvalue()
+        yield [f"{clip.name}.mp4", f"scene_{live.scene};moves_{live.direction}", clip.split]

@@ -12,9 +12,11 @@ import tensorflow as tf
 from official_vision.architecture.formats import read_architecture
 from official_vision.config import ARCHITECTURE_FILE, CONFIG_JSON, read
 from official_vision.errors import UserError, reason_of
+from official_vision.modeling.builder import build_model
 from official_vision.modeling.network import AssembleNet
 from official_vision.modeling.ops.batch_norm import LOADED_BATCHES
 from official_vision.names import check_no_pattern
+from official_vision.specs import ModelSpec
 from official_vision.training.checkpoints.checkpoint_files import READ_ERRORS
 
 BEST_FOLDER = "best"
@@ -97,6 +99,22 @@ def restore_model(model: AssembleNet, checkpoint: str) -> None:
             f"A checkpoint must hold the model's weights. Received: {checkpoint} "
             f"({reason_of(error)}). Is it another architecture's?"
         ) from error
+
+
+def load_network(model_dir: str | os.PathLike, spec: ModelSpec, checkpoint: str) -> AssembleNet:
+    """Builds a run's network on the devices of the current strategy, and restores a checkpoint of it.
+
+    Args:
+      model_dir: the run's folder, which has the graph.
+      spec: the run's settings of the network.
+      checkpoint: its path prefix.
+
+    Raises:
+      UserError: the checkpoint is another network's.
+    """
+    model = build_model(spec, read_architecture(Path(model_dir) / ARCHITECTURE_FILE))
+    restore_model(model, checkpoint)
+    return model
 
 
 def load_weights(model: AssembleNet, init_checkpoint: str, *, classifier: bool = True) -> list[str]:

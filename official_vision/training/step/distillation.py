@@ -11,14 +11,13 @@ from official_vision.architecture.formats import read_architecture
 from official_vision.data.storage.index import Index
 from official_vision.data.storage.split_comparison import class_difference
 from official_vision.errors import UserError
-from official_vision.modeling.builder import build_model
 from official_vision.modeling.inputs import streams_of
 from official_vision.modeling.network import AssembleNet
 from official_vision.specs import LossSpec
 from official_vision.training.checkpoints.restore import (
     ARCHITECTURE_FILE,
     find_checkpoint,
-    restore_model,
+    load_network,
 )
 from official_vision.training.run_folder.class_names import labels_of_run
 
@@ -66,10 +65,8 @@ def load_teacher(spec: LossSpec) -> AssembleNet | None:
     """
     if not spec.teacher:
         return None
-    architecture = read_architecture(Path(spec.teacher) / ARCHITECTURE_FILE)
-    teacher = build_model(configuration.read(spec.teacher).model, architecture)
-    restore_model(teacher, find_checkpoint(spec.teacher, "best"))
-    return teacher
+    model = configuration.read(spec.teacher).model
+    return load_network(spec.teacher, model, find_checkpoint(spec.teacher, "best"))
 
 
 def distillation_losses(
